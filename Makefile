@@ -1,0 +1,72 @@
+# Needs python3 (3.11 or later), pip and make; everything else is installed into .venv when it is first needed.
+
+PYTHON ?= python3
+ARGS ?=
+BIN = .venv/bin
+# The environment has no pip of its own (Debian's python3 has no ensurepip): the machine's pip installs into it.
+PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
+
+.DEFAULT_GOAL = help
+.NOTPARALLEL:
+.PHONY: help train test lint types pytest coverage rows core wheel bench format clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+train: .venv/train.stamp  ## the main job; options by ARGS="--task adding", all of them by ARGS=--help
+	@$(BIN)/python -m minigrad train $(ARGS)
+
+test: .venv/test.stamp  ## everything that must hold: lint, types, tests, doctests, tutorials, coverage, wheel
+	@$(MAKE) --keep-going --no-print-directory lint types pytest
+
+lint: .venv/test.stamp  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/test.stamp  ## mypy, strict
+	$(BIN)/mypy
+
+# One thread per worker: the matrices are small, and the workers already fill the machine.
+pytest coverage rows: export OMP_NUM_THREADS = 1
+pytest coverage rows: export OPENBLAS_NUM_THREADS = 1
+
+pytest: .venv/test.stamp  ## the tests with branch coverage; a selection by ARGS="-k rnn --no-cov"
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov $(ARGS)
+
+coverage: pytest  ## the same, with a page per file in htmlcov/
+	$(BIN)/coverage html
+
+rows: .venv/test.stamp  ## run the tests that prove rows of tests/rows.toml and list what is proven
+	@rm -f .rows-proven.json
+	-$(BIN)/python -m pytest -n auto --dist worksteal -q -m row
+	@$(BIN)/python -m tests.rows
+
+core:  ## count the lines of code of the core
+	@$(PYTHON) tests/core_size.py
+
+wheel: .venv/test.stamp  ## build the wheel into dist/
+	rm -rf build dist
+	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
+	rm -rf build
+
+bench: .venv/test.stamp  ## side by side with NumPy by hand and with peers
+	$(BIN)/python -m benchmarks $(ARGS)
+
+format: .venv/test.stamp  ## let ruff repair what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what was generated, .venv too; run folders stay
+	rm -rf .venv build dist htmlcov *.egg-info .coverage .coverage.* .rows-proven.json
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or later")'
+	@$(PYTHON) -m pip --version >/dev/null || { echo "minigrad needs pip: apt-get install python3-pip"; exit 1; }
+	$(PYTHON) -m venv --clear --without-pip .venv
+
+.venv/train.stamp .venv/test.stamp: .venv/%.stamp: pyproject.toml | .venv/bin/python
+	@echo "installing what \`make $*\` needs into .venv (once) ..."
+	@$(PIP) install --quiet --editable '.[$*]'
+	@touch $@ .venv/train.stamp

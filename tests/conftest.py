@@ -1,0 +1,69 @@
+"""What holds in every test: fixed settings, and no test may leave global state changed."""
+
+import contextvars
+import gc
+import os
+import pickle
+import random
+import sys
+from pathlib import Path
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import hypothesis
+import numpy as np
+import pytest
+
+pytest_plugins = ["tests.rows"]
+
+ROOT = Path(__file__).parents[1]
+
+hypothesis.settings.register_profile(
+    "minigrad",
+    derandomize=True,  # the same examples in every run
+    deadline=None,
+    database=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("minigrad")
+
+
+def pytest_configure():
+    for name in ("models", "optim"):
+        if not (ROOT / "minigrad" / name).is_dir():
+            raise pytest.UsageError(
+                f"minigrad/{name} is not a folder but should be a symlink to {name}/: enable git symlinks "
+                f"(git config core.symlinks true) and check it out again (git checkout -- minigrad/{name})"
+            )
+
+
+def global_state():
+    """What a test must leave as it found it, by name."""
+    state = {
+        "np.seterr": np.geterr(),
+        "np.set_printoptions": np.get_printoptions(),
+        "np.random": pickle.dumps(np.random.get_state()),  # noqa: NPY002
+        "random": random.getstate(),
+        "os.environ": {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"},
+        "the working directory": Path.cwd(),
+        "gc": gc.isenabled(),
+        "the recursion limit": sys.getrecursionlimit(),
+    }
+    for variable, value in contextvars.copy_context().items():
+        if variable.name.startswith("minigrad"):
+            state[f"the context variable {variable.name!r}"] = value
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    state["the open figures"] = pyplot.get_fignums() if pyplot else []
+    return state
+
+
+@pytest.fixture(autouse=True)
+def leaks_no_state():
+    """Fail the test that leaks, not the next one that stumbles over it."""
+    before = global_state()
+    yield
+    after = global_state()
+    leaks = [name for name in before | after if before.get(name) != after.get(name)]
+    assert not leaks, f"the test leaves changed: {', '.join(leaks)}"
