@@ -1,0 +1,43 @@
+"""minigrad: reverse-mode automatic differentiation you can see through.
+
+Write NumPy on nodes and the graph builds itself; here is what NumPy has no name for.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from minigrad import ops
+from minigrad.checking import check_gradients
+from minigrad.context import anomalies, scope
+from minigrad.derivatives import hessian, hessian_vector_product, jacobian, jacobian_vector_product
+from minigrad.errors import GradientError
+from minigrad.graph import Graph, gradients
+from minigrad.node import Constant, Input, Node, Parameter
+from minigrad.ops.activations import log_softmax, logsumexp, relu, sigmoid, softmax, softplus
+from minigrad.ops.base import Elementwise, Operation, operations
+from minigrad.ops.control import clip_adjoint, probe, scale_adjoint, stop_gradient, update
+from minigrad.ops.elementwise import erf
+from minigrad.ops.random import random_bernoulli, random_normal, random_uniform
+
+if TYPE_CHECKING:
+    from minigrad.drawing import Drawing, draw, listing
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Node", "Parameter", "Input", "Constant", "Operation", "Elementwise", "operations", "ops",
+    "Graph", "gradients", "jacobian", "hessian", "hessian_vector_product", "jacobian_vector_product",
+    "check_gradients", "GradientError", "scope", "anomalies",
+    "stop_gradient", "clip_adjoint", "scale_adjoint", "probe", "update",
+    "random_uniform", "random_normal", "random_bernoulli",
+    "sigmoid", "softplus", "relu", "softmax", "log_softmax", "logsumexp", "erf",
+    "draw", "listing", "Drawing",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """The drawing package is imported when it is first asked for: a training script need not wait for it."""
+    if name in ("Drawing", "draw", "listing"):
+        from minigrad import drawing
+
+        return getattr(drawing, name)
+    raise AttributeError(f"module 'minigrad' has no attribute {name!r}")

@@ -1,0 +1,86 @@
+"""The command line: `minigrad train`. It only parses; the work is `minigrad.optim`'s."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from minigrad import __version__
+from minigrad.optim.configuration import Configuration
+from minigrad.optim.job import Job
+
+DESCRIPTION = """\
+Train a recurrent net by backpropagation, by penalized backpropagation (exact: full double backpropagation) and by its
+immediate form, from the same parameters and on the same batches, and compare them.
+
+The net is x_i = tanh(W x_{i-1} + R u_i + b_1), its answer V x_T + b_o. Its adjoints λ_t = -∂loss/∂x_t tend to vanish or
+to explode on their way from the last time step to the first; the penalty G on them works against that.
+"""
+
+EXAMPLES = """\
+examples:
+  minigrad train                                      digits, all three methods, one seed
+  minigrad train --task temporal-order --seeds 4      the task on which backpropagation mostly stays at chance
+  minigrad train --initialization orthogonal          a start from which adjoints hardly vanish
+  minigrad train --task mnist --download              MNIST, row by row
+  minigrad train --config runs/digits-1/config.toml   the same numbers again, bit for bit
+
+Every run leaves a new folder with a report, figures, the history as CSV, the parameters and the configuration.
+Exit codes: 0 done, 1 a run diverged, 2 bad values (nothing was started), 130 Ctrl-C (what was reached is saved).
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = vars(_parser().parse_args(arguments))
+    config, out, quiet = options.pop("config"), options.pop("out"), options.pop("quiet")
+    try:
+        job = Job(Configuration.load(config, **options) if config else Configuration.of(**options), out, quiet=quiet)
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        print(f"minigrad train: {error}", file=sys.stderr)
+        return 2
+    try:
+        return job.run()
+    except KeyboardInterrupt:
+        print(f"\nminigrad train: interrupted; runs that had ended are in {job.folder.path}", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("minigrad", description="An autodiff engine you can see through.")
+    parser.add_argument("--version", action="version", version=f"minigrad {__version__}")
+    commands = parser.add_subparsers(metavar="command", required=True)
+    train = commands.add_parser(
+        "train",
+        help="train a recurrent net by backpropagation and by penalized backpropagation, and compare",
+        description=DESCRIPTION,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for option in fields(Configuration):
+        train.add_argument(f"--{option.name.replace('_', '-')}", **_settings(option.default, option.metadata))
+    train.add_argument(
+        "--out", default="", metavar="FOLDER", help="the new folder for the results (default: runs/<task>-<n>)"
+    )
+    train.add_argument("--config", default="", metavar="FILE", help="take the options from a saved config.toml; those given here override it")  # fmt: skip
+    train.add_argument("--quiet", action="store_true", help="print errors only")
+    return parser
+
+
+def _settings(default: Any, metadata: Any) -> dict[str, Any]:
+    """How argparse reads an option. What is not given stays away, so that a configuration file may say it."""
+    settings: dict[str, Any] = {"default": argparse.SUPPRESS, "help": metadata["help"]}
+    if isinstance(default, bool):
+        return settings | {"action": "store_true"}
+    settings["metavar"] = metadata["metavar"]
+    if isinstance(default, tuple):
+        return settings | {"nargs": "+"}
+    return settings | {"type": type(default)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,80 @@
+"""What surrounds a node at its birth: the scope that names it, the node whose adjoint it computes, the checks it passes.
+
+One immutable `Context` is current at any time, in a context variable, so that threads do not mix. Every node keeps the
+context it was born in.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+from types import TracebackType
+
+
+class Context:
+    """The scope path, the number of the node an adjoint belongs to (None in a forward pass), and whether to check."""
+
+    __slots__ = ("anomalies", "origin", "scope")
+
+    def __init__(self, scope: str, origin: int | None, anomalies: bool) -> None:
+        self.scope = scope
+        self.origin = origin
+        self.anomalies = anomalies
+
+
+NOWHERE = Context("", None, False)
+_context: ContextVar[Context] = ContextVar("minigrad", default=NOWHERE)
+current = _context.get
+enter = _context.set
+leave = _context.reset
+
+
+class _Block:
+    """A `with` block in which another context is current; one object serves nested blocks too."""
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[Context]] = []
+
+    def inside(self, outer: Context) -> Context:
+        raise TypeError(f"{type(self).__name__} does not say which context it opens")
+
+    def __enter__(self) -> None:
+        self._tokens.append(enter(self.inside(current())))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        leave(self._tokens.pop())
+
+
+class scope(_Block):  # noqa: N801 -- a context manager reads as a word
+    """Name the nodes born inside the block; scopes nest, joined by "/".
+
+    >>> import minigrad as mg
+    >>> with mg.scope("rnn"), mg.scope("t=3"):
+    ...     x = mg.Input([1.0])
+    >>> x.scope
+    'rnn/t=3'
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"scope(name): the name is a non-empty string, not {name!r}")
+        super().__init__()
+        self.name = name
+
+    def inside(self, outer: Context) -> Context:
+        path = f"{outer.scope}/{self.name}" if outer.scope else self.name
+        return Context(path, outer.origin, outer.anomalies)
+
+
+class anomalies(_Block):  # noqa: N801
+    """Raise FloatingPointError at the first node, forward or adjoint, whose value has a nan or an infinity.
+
+    >>> import numpy as np, minigrad as mg
+    >>> with mg.anomalies(), np.errstate(divide="ignore"):
+    ...     np.log(mg.Input([1.0, 0.0], name="x"))
+    Traceback (most recent call last):
+    ...
+    FloatingPointError: Log: its value has 0 nan and 1 inf of 2 entries, the first at (1,)...
+    """
+
+    def inside(self, outer: Context) -> Context:
+        return Context(outer.scope, outer.origin, True)

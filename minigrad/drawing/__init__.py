@@ -1,0 +1,10 @@
+"""A graph as a picture and as text.
+
+nodes -> `flow` (what there is to show, as plain data) -> `diagram` (boxes and arrows) -> a layout, by Graphviz's `dot` or
+by `layered` -> a writer. Every step takes plain data and gives plain data, so that another transform, layout or writer
+fits in between.
+"""
+
+from minigrad.drawing.picture import Drawing as Drawing
+from minigrad.drawing.picture import draw as draw
+from minigrad.drawing.text import listing as listing

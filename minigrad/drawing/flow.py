@@ -1,0 +1,188 @@
+"""What there is to show of a graph, as plain data that turns into JSON: nodes, children first, and edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.drawing import summary, symbols
+from minigrad.graph import Graph, gradients
+from minigrad.node import Constant, Input, Node, Parameter
+
+SMALL = 500  # nodes up to which adjoints are computed unasked
+VERSION = 1  # of the data that `as_dict` gives
+
+
+@dataclass(frozen=True, slots=True)
+class FlowNode:
+    """One node of the graph.
+
+    index:      its place in the order of fprop, from 0
+    kind:       "parameter", "state" (not trained), "input", "constant", "operation", "adjoint" (made by a bprop)
+    operation:  the name of its class; attributes: what it was given besides children, as text
+    value, adjoint: summaries, one line or the rows of a small matrix; () where it was not computed
+    adjoint_of: of an adjoint, the index of the node whose bprop made it; None if that node is not in the graph
+    order:      0 for what is computed forward, 1 for adjoints, 2 for adjoints of adjoints, ...
+    """
+
+    index: int
+    kind: str
+    operation: str
+    attributes: dict[str, str]
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    value: tuple[str, ...]
+    adjoint: tuple[str, ...]
+    scope: str
+    adjoint_of: int | None
+    order: int
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a mere number, to be written where it is used."""
+        return self.kind == "constant" and self.shape == () and not self.name
+
+    @property
+    def title(self) -> str:
+        """Its name, or what it is and its index."""
+        return self.name or f"{symbols.word(self.operation)} #{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEdge:
+    """The node `source` is the child number `slot` of the node `target`."""
+
+    source: int
+    target: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A graph as data. `note` says why adjoints are missing, where one would expect them."""
+
+    nodes: tuple[FlowNode, ...]
+    edges: tuple[FlowEdge, ...]
+    outputs: tuple[int, ...]
+    note: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as dictionaries, lists, numbers and text."""
+        return {"version": VERSION, **asdict(self)}
+
+    def operands(self) -> list[list[int]]:
+        """The children of every node, in order."""
+        children: list[list[int]] = [[] for _ in self.nodes]
+        for edge in self.edges:
+            children[edge.target].append(edge.source)
+        return children
+
+
+def flow_graph(outputs: Node | Sequence[Node], adjoints: bool | None, caller: str) -> Flow:
+    """The graph of the outputs; adjoints are computed if asked for (None: if the graph is small and has none)."""
+    wanted = tuple(outputs) if isinstance(outputs, Sequence) else (outputs,)
+    for node in wanted:
+        if not isinstance(node, Node):
+            raise TypeError(f"{caller} takes a node or several, not {type(node).__name__}")
+    if not wanted:
+        raise ValueError(f"{caller} takes at least one node: there is nothing to show")
+    nodes = in_order(wanted)
+    index = {node: i for i, node in enumerate(nodes)}
+    numbers = {node.number: i for i, node in enumerate(nodes)}
+    found, note = _adjoints(wanted, nodes, adjoints, caller)
+    orders: list[int] = []
+    shown = []
+    for i, node in enumerate(nodes):
+        orders.append(_order(node, [orders[index[child]] for child in node.children], numbers, orders))
+        shown.append(_flow_node(i, node, found.get(node), numbers, orders[i]))
+    edges = [FlowEdge(index[child], index[node], slot) for node in nodes for slot, child in enumerate(node.children)]
+    return Flow(tuple(shown), tuple(edges), tuple([index[node] for node in dict.fromkeys(wanted)]), note)
+
+
+def in_order(outputs: Iterable[Node]) -> list[Node]:
+    """The nodes by birth, each constant just before its first use.
+
+    A number used again is one and the same node in all graphs of a process, so its birth says nothing of this graph.
+    """
+    ordered: dict[Node, None] = {}
+    for node in Graph(*outputs).nodes:
+        if not isinstance(node, Constant):
+            ordered.update(dict.fromkeys(child for child in node.children if isinstance(child, Constant)))
+            ordered[node] = None
+    ordered.update(dict.fromkeys(outputs))
+    return list(ordered)
+
+
+def _flow_node(
+    index: int, node: Node, adjoint: np.ndarray[Any, Any] | None, numbers: dict[int, int], order: int
+) -> FlowNode:
+    return FlowNode(
+        index=index,
+        kind=_kind(node),
+        operation=type(node).__name__,
+        attributes=symbols.attributes(node.attributes),
+        name=symbols.clean(str(node.name)),
+        shape=node.shape,
+        dtype=str(node.dtype),
+        value=summary.rows(node._value),
+        adjoint=() if adjoint is None else summary.rows(adjoint),
+        scope=symbols.clean(node.scope),
+        adjoint_of=None if node.adjoint_of is None else numbers.get(node.adjoint_of),
+        order=order,
+    )
+
+
+def _kind(node: Node) -> str:
+    if isinstance(node, Parameter):
+        return "parameter" if node.trainable else "state"
+    if isinstance(node, Input):
+        return "input"
+    if not node.children and isinstance(node, Constant):
+        return "constant"
+    return "operation" if node.adjoint_of is None else "adjoint"
+
+
+def _order(node: Node, below: list[int], numbers: dict[int, int], orders: list[int]) -> int:
+    """How many sweeps of bprop lie behind the node: those behind its children, and one more than behind its origin."""
+    order = max(below, default=0)
+    if node.adjoint_of is None or not node.children:
+        return order
+    origin = numbers.get(node.adjoint_of)
+    return max(order, 1 + (0 if origin is None else orders[origin]))
+
+
+def _adjoints(
+    outputs: Sequence[Node], nodes: Sequence[Node], asked: bool | None, caller: str
+) -> tuple[dict[Node, np.ndarray[Any, Any]], str]:
+    """The adjoints to show, and why there are none where an attempt failed."""
+    if asked is False:
+        return {}, ""
+    if asked and len(outputs) > 1:
+        raise ValueError(f"{caller}(adjoints=True) needs one output to differentiate, not {len(outputs)}")
+    output = outputs[0]
+    inputs = [node for node in nodes if node.dtype.kind == "f" and not isinstance(node, Constant)]
+    if not asked and not (len(outputs) == 1 and _worth_it(output, nodes)):
+        return {}, ""
+    try:
+        with np.errstate(all="ignore"):
+            found = gradients(output, inputs)
+    except Exception as error:  # a picture helps most where a rule is wrong, so it does not fail with it
+        if asked:
+            raise
+        return {}, symbols.clean(f"adjoints not computed: {type(error).__name__}: {error}")
+    return {node: adjoint._value for node, adjoint in zip(inputs, found, strict=True)}, ""
+
+
+def _worth_it(output: Node, nodes: Sequence[Node]) -> bool:
+    """Whether adjoints are shown unasked: of a number, in a small graph without any, and without telling a probe."""
+    return (
+        output.size == 1
+        and output.dtype.kind == "f"
+        and bool(output.children)
+        and len(nodes) <= SMALL
+        and all(node.adjoint_of is None and type(node).__name__ != "Probe" for node in nodes)
+    )

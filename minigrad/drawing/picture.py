@@ -1,0 +1,193 @@
+"""`draw`, and the drawing it gives: a picture to show, to save, to write into a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from minigrad.drawing import dot
+from minigrad.drawing.diagram import Diagram, diagram
+from minigrad.drawing.flow import Flow, flow_graph
+from minigrad.drawing.layered import BETWEEN_LAYERS, layered
+from minigrad.drawing.layers import layers
+from minigrad.drawing.layout import DIRECTIONS, Layout
+from minigrad.drawing.style import BACKGROUND, FAINT, ROLES, SANS, TEXT
+from minigrad.drawing.svg import swatch, to_svg
+from minigrad.drawing.text import as_text
+from minigrad.node import Node
+
+LAYOUTS = ("auto", "dot", "layered")
+LARGE = 400  # boxes from which `dot` takes so long that "auto" does not try
+WIDE = 1500  # pixels up to which a picture reads from left to right
+
+
+def draw(
+    outputs: Node | Sequence[Node],
+    *,
+    adjoints: bool | None = None,
+    direction: str | None = None,
+    layout: str = "auto",
+    stubs: bool = True,
+    numbers: bool = True,
+    title: str = "",
+    limit: int = 2000,
+) -> Drawing:
+    """The flow graph of one or several nodes as a picture, with values, shapes and adjoints as they are now.
+
+    adjoints:  True shows ∂output/∂node in each node, False does not, None does for a number in a small forward graph
+    direction: where values flow: "LR" to the right, "TB" down, "BT" up; None chooses
+    layout:    "dot" (Graphviz's program), "layered" (our own), or "auto": `dot` if it is installed and quick enough
+    stubs:     repeat parameters, and leaves with many uses, at each use, instead of one box with many arrows
+    numbers:   write numbers into the operations that use them, instead of a box each
+    limit:     the most boxes a picture may have (ValueError beyond)
+
+    >>> import minigrad as mg
+    >>> x = mg.Input(3.0, name="x")
+    >>> mg.draw(x * x + 1)
+    <Drawing: 4 nodes in 3 boxes; .svg() .dot() .html() .save(path)>
+    """
+    if direction is not None and direction not in DIRECTIONS:
+        raise ValueError(f"mg.draw(direction={direction!r}): one of {', '.join(map(repr, DIRECTIONS))}, or None")
+    if layout not in LAYOUTS:
+        raise ValueError(f"mg.draw(layout={layout!r}): one of {', '.join(map(repr, LAYOUTS))}")
+    flow = flow_graph(outputs, adjoints, "mg.draw")
+    boxes = diagram(flow, stubs=stubs, numbers=numbers, title=title)
+    if len(boxes.boxes) > limit:
+        raise ValueError(
+            f"mg.draw: a picture of {len(boxes.boxes)} boxes cannot be read (limit={limit}). Draw a part (an intermediate "
+            "node, fewer time steps, a smaller net), print mg.listing(node), or raise the limit"
+        )
+    return Drawing(flow, boxes, direction, layout)
+
+
+class Drawing:
+    """A picture of a graph, as it was when drawn. In a notebook it shows itself.
+
+    flow: the graph as plain data (`flow.as_dict()` turns into JSON)
+    """
+
+    def __init__(self, flow: Flow, boxes: Diagram, direction: str | None, layout: str) -> None:
+        self.flow = flow
+        self.diagram = boxes
+        self.direction = direction or _good_direction(boxes)
+        self._asked = layout
+        self._layout: Layout | None = None
+
+    def __repr__(self) -> str:
+        nodes, boxes = len(self.flow.nodes), len(self.diagram.boxes)
+        return f"<Drawing: {nodes} nodes in {boxes} boxes; .svg() .dot() .html() .save(path)>"
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything lies, found once."""
+        if self._layout is None:
+            self._layout = self._arranged()
+        return self._layout
+
+    def _arranged(self) -> Layout:
+        if self._asked == "dot" or (self._asked == "auto" and len(self.diagram.boxes) <= LARGE):
+            try:
+                return dot.arranged(self.diagram, self.direction)
+            except dot.DotError as error:
+                if self._asked == "dot":
+                    raise dot.DotError(f'{error}: mg.draw(..., layout="layered") needs no program') from error
+        return layered(self.diagram, self.direction)
+
+    def svg(self) -> str:
+        """The picture as SVG."""
+        return to_svg(self.diagram, self.layout)
+
+    def dot(self) -> str:
+        """The picture as text for Graphviz."""
+        return dot.to_dot(self.diagram, self.direction)
+
+    def html(self) -> str:
+        """A page that needs nothing else: the picture, what its boxes mean, and the listing."""
+        roles = dict.fromkeys(box.role for box in self.diagram.boxes)
+        legend = "\n".join(
+            [f"<li>{swatch(role)} {escape(ROLES[role].meaning)}</li>" for role in ROLES if role in roles]
+        )
+        words = "a … b  μ m: least, greatest and mean entry" + (
+            "; ∂: the adjoint, ∂output/∂node" if any(node.adjoint for node in self.flow.nodes) else ""
+        )
+        return _PAGE.format(
+            title=escape(self.diagram.title),
+            description=escape(self.diagram.description),
+            svg=self.svg(),
+            legend=legend,
+            words=escape(words),
+            listing=escape(as_text(self.flow)),
+            sans=escape(SANS),
+            text=TEXT,
+            faint=FAINT,
+            background=BACKGROUND,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write a file; its suffix says which: .svg .html .dot .gv, or .png .pdf by Graphviz's program `dot`."""
+        path = Path(path)
+        suffix = path.suffix.lower()
+        writers = {".svg": self.svg, ".html": self.html, ".dot": self.dot, ".gv": self.dot}
+        if suffix in writers:
+            path.write_text(writers[suffix](), encoding="utf-8")
+        elif suffix in (".png", ".pdf"):
+            path.write_bytes(self._by_dot(suffix[1:]))
+        else:
+            known = ", ".join([*writers, ".png", ".pdf"])
+            raise ValueError(f"Drawing.save({str(path)!r}): the suffix says what to write, one of {known}")
+
+    def _by_dot(self, form: str) -> bytes:
+        try:
+            return dot.run(form, self.dot(), dot.FILE_SECONDS)
+        except dot.DotError as error:
+            raise dot.DotError(
+                f"a .{form} needs Graphviz ({error}): install it (apt install graphviz, brew install graphviz), "
+                "or save .svg or .html, which need nothing"
+            ) from error
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return {"image/svg+xml": self.svg(), "text/plain": as_text(self.flow)}
+
+
+def _good_direction(boxes: Diagram) -> str:
+    """To the right, as one reads, unless the graph is so long that it had better be scrolled down."""
+    where = layers([box.late for box in boxes.boxes], [(arrow.source, arrow.target) for arrow in boxes.arrows])
+    widths: dict[int, float] = {}
+    for box, layer in zip(boxes.boxes, where, strict=True):
+        widths[layer] = max(widths.get(layer, 0.0), box.width + BETWEEN_LAYERS["LR"])
+    return "LR" if sum(widths.values()) <= WIDE else "TB"
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ margin: 2rem; background: {background}; color: {text}; font-family: {sans}; }}
+h1 {{ font-size: 1.2rem; }}
+p, ul, summary {{ color: {faint}; font-size: .9rem; }}
+ul {{ display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; list-style: none; padding: 0; }}
+li svg {{ vertical-align: middle; }}
+pre {{ overflow-x: auto; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{description}</p>
+{svg}<ul>
+{legend}
+</ul>
+<p>{words}</p>
+<details><summary>The same as text</summary>
+<pre>{listing}</pre>
+</details>
+</body>
+</html>
+"""

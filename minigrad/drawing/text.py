@@ -1,0 +1,64 @@
+"""A graph as text: one line a node, children first; to be read in a terminal and compared in a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minigrad.drawing import summary, symbols
+from minigrad.drawing.flow import Flow, FlowNode, flow_graph
+from minigrad.node import Node
+
+TITLES = ["#", "node", "operation", "shape", "value", "adjoint"]
+WIDTH = 110
+MOST_OPERANDS = 4
+
+
+def listing(outputs: Node | Sequence[Node], adjoints: bool | None = None) -> str:
+    """The graph as text: number, scope and name, operation, shape, value and adjoint of every node, children first.
+
+    adjoints: True computes ∂output/∂node, False leaves it out, None computes it for a number in a small forward graph
+
+    >>> import minigrad as mg
+    >>> x = mg.Input(3.0, name="x")
+    >>> print(mg.listing(x * x + 1))
+    #  node  operation  shape  value  adjoint
+    0  x     input      ()     3      6
+    1        #0 × #0    ()     9      1
+    2        constant   ()     1
+    3        #1 + #2    ()     10     1
+    """
+    return as_text(flow_graph(outputs, adjoints, "mg.listing"))
+
+
+def as_text(flow: Flow) -> str:
+    """The lines of `listing`."""
+    table = [TITLES, *[_row(node, children) for node, children in zip(flow.nodes, flow.operands(), strict=True)]]
+    if not any(node.adjoint for node in flow.nodes):
+        table = [row[:-1] for row in table]
+    widths = [max([len(cell) for cell in column]) for column in zip(*table, strict=True)]
+    while sum(widths) + 2 * (len(widths) - 1) > WIDTH:  # the widest give way
+        widths[widths.index(max(widths))] -= 1
+    lines = ["  ".join([_aligned(cell, width, i == 0) for i, (cell, width) in enumerate(zip(row, widths, strict=True))])
+             for row in table]  # fmt: skip
+    return "\n".join([*[line.rstrip() for line in lines], *[flow.note] * bool(flow.note)])
+
+
+def _row(node: FlowNode, children: Sequence[int]) -> list[str]:
+    place = f"{node.scope}/{node.name}" if node.scope and node.name else node.scope + "/" * bool(node.scope) + node.name
+    shape = str(node.shape).replace(" ", "") + ("" if node.dtype == "float64" else f" {node.dtype}")
+    what = _operation(node, children)
+    return [str(node.index), place, what, shape, summary.line(node.value), summary.line(node.adjoint)]
+
+
+def _operation(node: FlowNode, children: Sequence[int]) -> str:
+    if not children:
+        return symbols.word(node.operation)
+    operands = [f"#{child}" for child in children]
+    if len(operands) > MOST_OPERANDS:
+        operands = [*operands[: MOST_OPERANDS - 1], "…", operands[-1]]
+    return symbols.expression(node.operation, node.attributes, operands)
+
+
+def _aligned(cell: str, width: int, right: bool) -> str:
+    cell = symbols.shortened(cell, width)
+    return cell.rjust(width) if right else cell.ljust(width)

@@ -1,0 +1,69 @@
+"""Errors that say what, where, and what to do: the operation, its inputs, the scope, the user's line."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minigrad.node import Node
+
+# NumPy's own errors, the most particular first; what is none of them passes through unchanged.
+_EXPLAINED = (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, OverflowError, ValueError, TypeError)
+
+
+class GradientError(AssertionError):
+    """A gradient check failed: the adjoint of an operation is not the derivative of its value."""
+
+
+def explain(error: Exception, node: Node, roles: tuple[str, ...], advice: str) -> Exception:
+    """The error of a failed fprop, of NumPy's own type, retold for the one who wrote the line."""
+    kind = next((kind for kind in _EXPLAINED if isinstance(error, kind)), None)
+    if kind is None:
+        return error
+    return kind(f"{where(node)}: {advice or error}   {inputs(node, roles)}   {users_line()}".rstrip())
+
+
+def where(node: Node) -> str:
+    """The operation, its attributes and its scope: sum(axis=2) in scope "rnn/t=3"."""
+    given = ", ".join(f"{name}={value!r}" for name, value in node.attributes.items())
+    place = f' in scope "{node.scope}"' if node.scope else ""
+    return f"{type(node).__name__}{f'({given})' if given else ''}{place}"
+
+
+def inputs(node: Node, roles: tuple[str, ...]) -> str:
+    """Every input with its role, its kind, its name and its shape: a: Tanh (20, 50)   W: Parameter "W" (40, 50)."""
+    names = (*roles, *(f"input {i}" for i in range(len(roles), len(node.children))))
+    return "   ".join(f"{role}: {child.label}" for role, child in zip(names, node.children, strict=False))
+
+
+def non_finite(node: Node) -> FloatingPointError:
+    """The error of `anomalies()`: which node, how many entries, the first of them, and what went in."""
+    bad = ~np.isfinite(node._value)
+    first = tuple(int(i) for i in np.argwhere(bad)[0])
+    nans = int(np.isnan(node._value).sum())
+    what = "its value" if node.context.origin is None else f"an adjoint (of node {node.context.origin})"
+    name = f' "{node.name}"' if node.name else ""
+    ranges = "   ".join(f"{child.label} in {_range(child._value)}" for child in node.children)
+    return FloatingPointError(
+        f"{where(node)}{name}: {what} has {nans} nan and {int(bad.sum()) - nans} inf of {bad.size} entries, "
+        f"the first at {first}. {f'Inputs: {ranges}' if ranges else 'Clean the data'}   {users_line()}"
+    )
+
+
+def _range(value: np.ndarray) -> str:
+    """The interval an input lies in, nan included if it holds one."""
+    return f"[{value.min():.4g}, {value.max():.4g}]" if value.size else "[]"
+
+
+def users_line() -> str:
+    """The innermost line on the stack that is neither minigrad's nor NumPy's."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in ("minigrad", "numpy"):
+            return f"at {frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""

@@ -1,0 +1,230 @@
+"""What a node of the flow graph is: its children, its value, its name, and where it was born.
+
+A graph is built by running it once on real arrays: every node holds its value from birth. Edges lead from a node to its
+children (its inputs) only, and a child is always older than its parents: sorting by birth number puts children first.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+import numpy as np
+from numpy import ndarray
+
+from minigrad.context import NOWHERE, Context, current
+from minigrad.errors import non_finite
+from minigrad.operators import Operators
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from minigrad.operators import Operand
+
+Array = ndarray[tuple[Any, ...], np.dtype[Any]]
+NO_ATTRIBUTES: dict[str, Any] = {}
+next_number = itertools.count().__next__
+
+
+class Node(Operators):
+    """A box of the flow graph. Two methods say all about it: `fprop` (arrays in, array out) and `bprop` (nodes).
+
+    children:   the nodes it is computed from, in the order fprop takes their values
+    attributes: fprop's keyword arguments, which never change
+    number:     counts births, so children have smaller numbers than their parents
+    context:    the scope it was born in and, in an adjoint, the number of the node whose adjoint it computes
+    """
+
+    __slots__ = ("__weakref__", "_value", "attributes", "children", "context", "name", "number")
+
+    children: tuple[Node, ...]
+    attributes: dict[str, Any]
+    number: int
+    context: Context
+    name: str
+    _value: Array
+
+    @property
+    def value(self) -> Array:
+        """The array this node holds: the way out of the graph."""
+        return self._value
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return self._value.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._value.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self._value.ndim
+
+    @property
+    def size(self) -> int:
+        return self._value.size
+
+    @property
+    def scope(self) -> str:
+        """The scopes the node was born in, joined by "/"; an adjoint has the scope of the node it belongs to."""
+        return self.context.scope
+
+    @property
+    def adjoint_of(self) -> int | None:
+        """In an adjoint the number of the node it belongs to, None in a forward node."""
+        return self.context.origin
+
+    @property
+    def label(self) -> str:
+        """Kind, name and shape in one line: Parameter "W" (40, 50)."""
+        name = f' "{self.name}"' if self.name else ""
+        dtype = "" if self.dtype.kind == "f" else f" {self.dtype}"
+        return f"{type(self).__name__}{name} {self.shape}{dtype}"
+
+    def __repr__(self) -> str:
+        value = f" = {np.array2string(self._value, precision=4, separator=', ')}" if self.size <= 6 else ""
+        return f"<{self.label} {self.dtype}{value}>" if self.dtype.kind == "f" else f"<{self.label}{value}>"
+
+    def __bool__(self) -> bool:
+        return bool(self._one("if, and, or, not, while and bool()", "np.where(condition, a, b), np.all or np.any"))
+
+    def __float__(self) -> float:
+        return float(self._one("float()", "x.sum(), x.mean() or x.value"))
+
+    def __int__(self) -> int:
+        return int(self._one("int()", "x.value"))
+
+    def item(self) -> Any:
+        return self._one("item()", "x.value").item()
+
+    def _one(self, asker: str, instead: str) -> Array:
+        """The value of a node of one element, for what leaves the graph knowingly."""
+        if self.size != 1:
+            raise TypeError(f"{asker} needs one element, and {self.label} has {self.size}: write {instead}")
+        return self._value.reshape(())
+
+
+class Leaf(Node):
+    """A node without children: it is given its value."""
+
+    __slots__ = ()
+
+    def __init__(self, value: Operand, name: str = "") -> None:
+        self._value = as_array(value, type(self).__name__)
+        self.children = ()
+        self.attributes = NO_ATTRIBUTES
+        self.name = name
+        self.number = next_number()
+        self.context = current()
+        if self.context.anomalies:
+            check_finite(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Leaf:
+        twin = type(self)(self._value.copy(), self.name)
+        memo[id(self)] = twin
+        return twin
+
+
+class Constant(Leaf):
+    """A value that belongs to the graph: a number, a table. It costs no backward work unless it is asked for."""
+
+    __slots__ = ()
+
+
+class Input(Leaf):
+    """A value that `Graph.fprop({x: array})` may replace. The array is not copied, and may hold integers or booleans."""
+
+    __slots__ = ()
+
+
+class Parameter(Leaf):
+    """A trainable array (a copy of what it is given). `W.value = array` writes in place; `W.grad` is set by backward.
+
+    trainable=False makes it state: frozen weights and running statistics, skipped by backward and by optimizers.
+    """
+
+    __slots__ = ("grad", "trainable")
+
+    def __init__(self, value: Operand, name: str = "", *, trainable: bool = True) -> None:
+        super().__init__(value, name)
+        if trainable and self._value.dtype.kind != "f":
+            raise TypeError(
+                f"Parameter{f' {name!r}' if name else ''} has dtype {self._value.dtype}, and only floating-point numbers "
+                "can be trained: write 2.0 for 2, or np.asarray(a, dtype=np.float32)"
+            )
+        self._value = np.array(self._value)
+        self.trainable = trainable
+        self.grad: Array | None = None
+
+    @property
+    def value(self) -> Array:
+        return self._value
+
+    @value.setter
+    def value(self, array: npt.ArrayLike) -> None:
+        self._value[...] = fitting(self, array)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        twin = type(self)(self._value, self.name, trainable=self.trainable)
+        twin.grad = None if self.grad is None else self.grad.copy()
+        memo[id(self)] = twin
+        return twin
+
+
+def as_node(operand: Operand, partner: np.dtype[Any] | None = None) -> Node:
+    """The node itself, or a Constant. A Python number takes its partner's dtype, as NumPy has it (NEP 50)."""
+    if isinstance(operand, Node):
+        return operand
+    if partner is None or not is_number(operand):
+        return Constant(operand)
+    if operand:
+        return _number(operand, partner)
+    return _number.__wrapped__(operand, partner)  # 0.0 and -0.0 are equal, so neither may stand for the other
+
+
+def is_number(operand: Any) -> TypeGuard[float]:
+    """Whether it is a Python number; NumPy's scalars are not: they have a dtype to insist on."""
+    kind = type(operand)
+    return kind is int or kind is float or kind is bool
+
+
+@lru_cache(maxsize=256, typed=True)
+def _number(number: float, partner: np.dtype[Any]) -> Constant:
+    """One Constant serves all uses of a number: rules are full of them, and a node costs time."""
+    constant = Constant(np.asarray(number, dtype=np.result_type(partner, number)))
+    constant.context = NOWHERE
+    return constant
+
+
+def as_array(value: Any, wanted_by: str) -> Array:
+    """A real array of numbers or booleans, or an error that says what came instead."""
+    if isinstance(value, Node):
+        raise TypeError(f"{wanted_by} takes an array, not a node: write x.value to leave the graph on purpose")
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{wanted_by} takes no masked array, whose mask would be lost: write np.where(mask, instead, a.data)"
+        )
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"{wanted_by} takes real numbers or booleans, not {type(value).__name__} of dtype {array.dtype}"
+        )
+    return array
+
+
+def fitting(node: Node, value: npt.ArrayLike) -> Array:
+    """The value as an array of the node's shape and dtype, or an error: rules have both baked in."""
+    array = as_array(value, node.label)
+    if array.shape != node.shape:
+        raise ValueError(f"{node.label} takes an array of its own shape, not one of shape {array.shape}")
+    if array.dtype != node.dtype:
+        raise TypeError(f"{node.label} has dtype {node.dtype}, not {array.dtype}: write a.astype(np.{node.dtype})")
+    return array
+
+
+def check_finite(node: Node) -> None:
+    """What `anomalies()` asks of every node at birth and in replays."""
+    if node._value.dtype.kind == "f" and not np.isfinite(node._value).all():
+        raise non_finite(node)

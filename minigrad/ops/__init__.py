@@ -1,0 +1,18 @@
+"""The operations, one module per family, and their typed functions, spelled as NumPy spells them.
+
+Our own code uses these functions and the operators of nodes; `np.*` on nodes comes to the same functions.
+"""
+
+from minigrad.ops.activations import *
+from minigrad.ops.arithmetic import *
+from minigrad.ops.base import astype as astype
+from minigrad.ops.base import broadcast_to as broadcast_to
+from minigrad.ops.base import operations as operations
+from minigrad.ops.base import sum_to as sum_to
+from minigrad.ops.control import *
+from minigrad.ops.elementwise import *
+from minigrad.ops.indexing import *
+from minigrad.ops.linear_algebra import *
+from minigrad.ops.random import *
+from minigrad.ops.reductions import *
+from minigrad.ops.shaping import *

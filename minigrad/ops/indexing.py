@@ -1,0 +1,395 @@
+"""Reading parts of an array, and writing them into a new one.
+
+Index arrays, given or computed, are children, so that a replay may bring others; slices, integers, None and Ellipsis
+are fixed. `x[i]` sends its adjoint back as a light `Piece`; the engine hands all pieces of one array to `scattered`,
+which puts them into one node. Its adjoint are slices again: reading T slices costs O(size) backward, at any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from functools import partial, reduce
+from operator import index as as_int
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from minigrad.dispatch import ADVICE, answers
+from minigrad.node import Array, Constant, Node, as_node
+from minigrad.ops.arithmetic import PiecewiseConstant, where
+from minigrad.ops.base import Entries, Operation, Piece, astype
+from minigrad.ops.shaping import ravel, reshape
+
+if TYPE_CHECKING:
+    from minigrad.operators import Operand
+
+__all__ = [
+    "GetItem", "getitem", "take", "take_along_axis", "compress", "extract", "select", "Scatter", "scattered",
+    "SameCount", "SetAt", "AddAt", "IsLast", "At", "Place",
+]  # fmt: skip
+
+
+class Slot(Enum):
+    """Stands in an index for an array that is a child."""
+
+    ARRAY = "array"
+
+    def __repr__(self) -> str:
+        return self.value
+
+
+ARRAY = Slot.ARRAY
+Index = tuple[Any, ...]  # of int, slice, None, Ellipsis and ARRAY
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+class GetItem(Operation):
+    """y = x[index];  x̄ = 0 but for x̄[index] += ȳ (sent as a Piece)."""
+
+    __slots__ = ()
+    index: Index
+
+    def fprop(self, x: Any, *arrays: Any, index: Index) -> Any:
+        return x[_filled(index, arrays)]
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return [Piece(adjoint, self, scattered), *[None] * (len(self.children) - 1)]
+
+
+class Scatter(Operation):
+    """y = 0 but for y[index_i] += x_i, i = 1..n;  x̄_i = ȳ[index_i].
+
+    The first children are the x_i, one per index in `places`; the index arrays follow in the order of their slots.
+    """
+
+    __slots__ = ()
+    shape_to: tuple[int, ...]
+    places: tuple[Index, ...]
+
+    def fprop(self, *arrays: Any, shape_to: tuple[int, ...], places: tuple[Index, ...]) -> Any:
+        pieces, rest = arrays[: len(places)], iter(arrays[len(places) :])
+        y = np.zeros(shape_to, reduce(np.promote_types, {piece.dtype for piece in pieces}))
+        for piece, index in zip(pieces, places, strict=True):
+            _accumulate(y, _filled(index, rest), piece)
+        return y
+
+    def bprop(self, adjoint: Node) -> Entries:
+        rest = iter(self.children[len(self.places) :])
+        parts = [partial(GetItem, adjoint, *_taken(index, rest), index=index) for index in self.places]
+        return [*parts, *[None] * (len(self.children) - len(parts))]
+
+
+def scattered(child: Node, pieces: Sequence[Piece]) -> Node:
+    """The adjoints of all parts read from one array, as one node of its shape."""
+    arrays = [array for piece in pieces for array in piece.place.children[1:]]
+    places = tuple([piece.place.attributes["index"] for piece in pieces])
+    return Scatter(*[piece.adjoint for piece in pieces], *arrays, shape_to=child.shape, places=places)
+
+
+def _filled(index: Index, arrays: Any) -> Index:
+    """The index with its slots filled, in order."""
+    if ARRAY not in index:
+        return index
+    rest = iter(arrays)
+    return tuple([next(rest) if entry is ARRAY else entry for entry in index])
+
+
+def _taken(index: Index, rest: Any) -> list[Node]:
+    """As many of the rest as the index has slots."""
+    return [next(rest) for entry in index if entry is ARRAY]
+
+
+def _accumulate(y: Array, index: Index, piece: Array) -> None:
+    """y[index] += piece, in place, counting an entry as often as the index names it."""
+    arrays = [entry for entry in index if isinstance(entry, np.ndarray)]
+    if all(array.dtype.kind == "b" for array in arrays):
+        y[index] += piece
+    elif len(index) == 1 and y.flags.c_contiguous and y.size:  # rows of a table: add.at is faster on a vector
+        width = y[0].size
+        flat = (arrays[0].reshape(-1, 1) % len(y)) * width + np.arange(width)
+        np.add.at(y.reshape(-1), flat.reshape(-1), np.broadcast_to(piece, arrays[0].shape + y.shape[1:]).reshape(-1))
+    else:
+        np.add.at(y, index, piece)
+
+
+class SameCount(PiecewiseConstant):
+    """y = x, a boolean mask; raises where it does not hold as often as when the graph was built."""
+
+    __slots__ = ()
+    count: int
+
+    def fprop(self, x: Any, *, count: int) -> Any:
+        if np.count_nonzero(x) != count:
+            raise ValueError(
+                f"the mask x[mask] was built with held {count} times and now holds {np.count_nonzero(x)} times, but "
+                "shapes are fixed in a graph: write np.where(mask, x, 0), or build the graph anew"
+            )
+        return x
+
+
+def _parsed(x: Node, index: Any) -> tuple[Index, list[Node]]:
+    """The index as a tuple with slots, and the arrays that go there."""
+    template: list[Any] = []
+    arrays: list[Node] = []
+    for entry in index if type(index) is tuple else (index,):
+        if entry is None or entry is Ellipsis or isinstance(entry, slice) or type(entry) is int:
+            template.append(entry)
+        elif isinstance(entry, np.integer):
+            template.append(int(entry))
+        else:
+            template.append(ARRAY)
+            arrays.append(_index_array(x, entry))
+    return tuple(template), arrays
+
+
+def _index_array(x: Node, entry: Any) -> Node:
+    """An entry of an index as a node of integers or booleans. An empty list names nothing, whatever its dtype."""
+    empty = isinstance(entry, list) and not np.size(entry)
+    node = entry if isinstance(entry, Node) else Constant(np.asarray(entry, dtype=np.intp if empty else None))
+    if node.dtype.kind == "f":
+        raise IndexError(
+            f"{x.label}[index]: an index holds integers or booleans, not {node.dtype}: write i.astype(int)"
+        )
+    if node.dtype.kind == "b" and node is entry:
+        return SameCount(node, count=int(np.count_nonzero(node.value)))
+    return node
+
+
+@answers("getitem")
+def getitem(x: Operand, index: Any) -> Node:
+    """x[index], as NumPy has it: integers, slices, None, Ellipsis, masks, arrays of integers, and tuples of these.
+
+    A node among the index arrays may hold other integers in a replay; a mask must keep its count (shapes are fixed).
+    """
+    node = as_node(x)
+    template, arrays = _parsed(node, index)
+    return GetItem(node, *arrays, index=template)
+
+
+@answers(np.take)
+def take(a: Operand, indices: Operand, axis: int | None = None, *, mode: str = "raise") -> Node:
+    """The entries of a at the indices along an axis; of a as a vector where no axis is given."""
+    if mode != "raise":
+        raise ValueError(f"take(mode={mode!r}): nodes take mode='raise' only: write indices % n, or np.clip them")
+    x, axis = _along(a, axis, "take")
+    chosen = indices if isinstance(indices, int) else as_node(indices)
+    if isinstance(chosen, Node) and chosen.dtype.kind == "b":
+        chosen = astype(chosen, np.intp)
+    return x[(*(slice(None),) * axis, chosen)]
+
+
+@answers(np.take_along_axis)
+def take_along_axis(arr: Operand, indices: Operand, axis: int | None = -1) -> Node:
+    """For every line along the axis the entries its own indices name: what argmax and argsort point at."""
+    x, axis = _along(arr, axis, "take_along_axis")
+    chosen = as_node(indices)
+    if chosen.ndim != x.ndim:
+        raise ValueError(
+            f"take_along_axis: the indices need as many axes as the array, and are {chosen.label} for {x.label}"
+        )
+    lines = [_laid(np.arange(n), i, x.ndim) for i, n in enumerate(x.shape)]
+    return x[tuple([chosen if i == axis else line for i, line in enumerate(lines)])]
+
+
+def _laid(line: Array, axis: int, ndim: int) -> Array:
+    """A vector laid along one of several axes."""
+    return line.reshape([-1 if i == axis else 1 for i in range(ndim)])
+
+
+def _along(a: Operand, axis: int | None, function: str) -> tuple[Node, int]:
+    """The array and the axis to work along; None means the array as a vector."""
+    x = as_node(a)
+    if axis is None:
+        return ravel(x), 0
+    return x, normalize_axis_index(as_int(axis), x.ndim, f"{function} of {x.label}")
+
+
+@answers(np.compress)
+def compress(condition: Operand, a: Operand, axis: int | None = None) -> Node:
+    """The slices of a along an axis where the condition, a vector, holds."""
+    x, axis = _along(a, axis, "compress")
+    if isinstance(condition, Node):
+        return x[(*(slice(None),) * axis, condition != 0)]
+    return take(x, np.flatnonzero(condition), axis)
+
+
+@answers(np.extract)
+def extract(condition: Operand, arr: Operand) -> Node:
+    """The entries of arr where the condition holds, as a vector."""
+    return compress(ravel(condition) if isinstance(condition, Node) else np.ravel(condition), arr)
+
+
+@answers(np.select)
+def select(condlist: Sequence[Operand], choicelist: Sequence[Operand], default: Operand = 0) -> Node:
+    """Entry by entry the first choice whose condition holds, else the default."""
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ValueError(
+            f"select: {len(condlist)} conditions and {len(choicelist)} choices: as many of each, at least 1"
+        )
+    chosen = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        chosen = where(condition, choice, chosen)
+    return as_node(chosen)
+
+
+# Writing -------------------------------------------------------------------------------------------------------------
+
+
+class SetAt(Operation):
+    """y = x but for y[index] = v;  x̄ = ȳ but for x̄[index] = 0, v̄ = ȳ[index].
+
+    Where the index names an entry several times, the last (row by row) wins, and only it has an adjoint.
+    """
+
+    __slots__ = ()
+    broadcasts = True
+    index: Index
+
+    def fprop(self, x: Any, v: Any, *arrays: Any, index: Index) -> Any:
+        y = np.array(x, dtype=np.result_type(x, v))
+        y[_filled(index, map(_by_rows, arrays))] = v
+        return y
+
+    def bprop(self, adjoint: Node) -> Entries:
+        x, _, *arrays = self.children
+        return [
+            lambda: SetAt(adjoint, as_node(0, adjoint.dtype), *arrays, index=self.index),
+            lambda: where(
+                IsLast(*arrays, index=self.index, shape_of=x.shape), GetItem(adjoint, *arrays, index=self.index), 0
+            ),
+            *[None] * len(arrays),
+        ]
+
+
+class IsLast(PiecewiseConstant):
+    """y has the shape of x[index], and is true where no later entry (row by row) names the same place in x."""
+
+    __slots__ = ()
+    index: Index
+    shape_of: tuple[int, ...]
+
+    def fprop(self, *arrays: Any, index: Index, shape_of: tuple[int, ...]) -> Any:
+        places = _filled(index, map(_by_rows, arrays))
+        writer = np.zeros(shape_of, dtype=np.intp)
+        part = writer[places]
+        order = np.arange(part.size).reshape(part.shape)
+        writer[places] = order
+        return writer[places] == order
+
+
+def _by_rows(array: Array) -> Array:
+    """The array in C order: NumPy walks through an index in the order of its memory, which decides which entry is last."""
+    return np.asarray(array, order="C")
+
+
+class AddAt(Operation):
+    """y = x but for y[index] += v, as often as the index names an entry;  x̄ = ȳ, v̄ = ȳ[index]."""
+
+    __slots__ = ()
+    broadcasts = True
+    index: Index
+
+    def fprop(self, x: Any, v: Any, *arrays: Any, index: Index) -> Any:
+        y = np.array(x, dtype=np.result_type(x, v))
+        _accumulate(y, _filled(index, arrays), v)
+        return y
+
+    def bprop(self, adjoint: Node) -> Entries:
+        arrays = self.children[2:]
+        return [adjoint, lambda: GetItem(adjoint, *arrays, index=self.index), *[None] * len(arrays)]
+
+
+@answers("at")
+class At:
+    """`x.at`: what `x.at[index].set(v)` and `x.at[index].add(v)` are written with; x itself stays as it is."""
+
+    __slots__ = ("_x",)
+
+    def __init__(self, x: Operand) -> None:
+        self._x = as_node(x)
+
+    def __getitem__(self, index: Any) -> Place:
+        return Place(self._x, index)
+
+
+class Place:
+    """Some entries of a node, to be changed in a new one. v is broadcast to them; the result has x's dtype."""
+
+    __slots__ = ("_index", "_x")
+
+    def __init__(self, x: Node, index: Any) -> None:
+        self._x = x
+        self._index = index
+
+    def set(self, v: Operand) -> Node:
+        """x with v at these entries; of several values for one entry the last, row by row, wins."""
+        value, mask = self._value(v, "set"), self._mask()
+        if mask is not None and value.ndim == 0:
+            return where(mask, value, self._x)
+        template, arrays = _parsed(self._x, self._index)
+        return SetAt(self._x, self._fitting(value, template, arrays, "set"), *arrays, index=template)
+
+    def add(self, v: Operand) -> Node:
+        """x with v added at these entries, as often as the index names them."""
+        value, mask = self._value(v, "add"), self._mask()
+        if mask is not None and value.ndim == 0:
+            return self._x + where(mask, value, 0)
+        template, arrays = _parsed(self._x, self._index)
+        return AddAt(self._x, self._fitting(value, template, arrays, "add"), *arrays, index=template)
+
+    def _value(self, v: Operand, method: str) -> Node:
+        """v in x's dtype, unless that would lose it."""
+        value = as_node(v, self._x.dtype)
+        if not np.can_cast(value.dtype, self._x.dtype, "same_kind"):
+            raise TypeError(
+                f"x.at[index].{method}(v): x is {self._x.label}, and v of dtype {value.dtype} does not go into it: "
+                f"write x.astype(np.{value.dtype})"
+            )
+        return astype(value, self._x.dtype)
+
+    def _mask(self) -> Node | None:
+        """The index where it is one boolean node, which then may hold more or less often in a replay."""
+        mask = self._index
+        if not isinstance(mask, Node) or mask.dtype.kind != "b" or mask.shape != self._x.shape[: mask.ndim]:
+            return None
+        return reshape(mask, mask.shape + (1,) * (self._x.ndim - mask.ndim)) if mask.ndim < self._x.ndim else mask
+
+    def _fitting(self, value: Node, template: Index, arrays: list[Node], method: str) -> Node:
+        """The value, if it broadcasts to the entries, or an error."""
+        index = _filled(template, [array.value for array in arrays])
+        try:
+            part = np.broadcast_to(np.False_, self._x.shape)[index].shape
+        except IndexError as error:
+            raise IndexError(f"{self._x.label}.at[index].{method}(v): {error}") from None
+        if not _broadcasts(value.shape, part):
+            raise ValueError(
+                f"{self._x.label}.at[index].{method}(v): v has shape {value.shape} and does not broadcast to the entries, "
+                f"which have shape {part}"
+            )
+        return value
+
+
+def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
+    """Whether an array of one shape broadcasts to the other."""
+    pairs = zip(reversed(small), reversed(large), strict=False)
+    return len(small) <= len(large) and all(m in (n, 1) for m, n in pairs)
+
+
+ADVICE.update(
+    {
+        np.put_along_axis: "nodes do not change: write x.at[index].set(values) with the index of np.take_along_axis",
+        np.put: "nodes do not change: write x.at[indices].set(values)",
+        np.place: "nodes do not change: write np.where(mask, values, x)",
+        np.putmask: "nodes do not change: write np.where(mask, values, x)",
+        np.copyto: "nodes do not change: write np.where(mask, source, x)",
+        np.fill_diagonal: "nodes do not change: write x.at[i, i].set(value) with i = np.arange(n)",
+        np.nonzero: "the shape of its result depends on values: write np.where(mask, x, 0), or call it on x.value",
+        np.argwhere: "the shape of its result depends on values: write np.where(mask, x, 0), or call it on x.value",
+        np.flatnonzero: "the shape of its result depends on values: write np.where(mask, x, 0), or call it on x.value",
+        np.choose: "write np.select([index == 0, index == 1], [a, b]), or np.take_along_axis",
+    }
+)

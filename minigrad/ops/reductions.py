@@ -1,0 +1,592 @@
+"""Sums, means, products, extremes, sorting and scans: operations that reduce, order or run along axes.
+
+`axis` is NumPy's: an integer, a tuple, or None for all. What depends on the order of values (the arg max, the
+permutation that sorts) is a node of its own, so that a replay finds it anew.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from minigrad.dispatch import ADVICE, answers
+from minigrad.node import Array, Constant, Node, as_node
+from minigrad.ops.arithmetic import PiecewiseConstant, isnan, where
+from minigrad.ops.base import Entries, Operation, broadcast_to
+from minigrad.ops.indexing import take_along_axis
+from minigrad.ops.shaping import concatenate, expand_dims, flip, ravel, reshape
+
+if TYPE_CHECKING:
+    from minigrad.operators import Axis, Operand
+
+__all__ = [
+    # sums and means
+    "Sum", "Mean", "Var", "Std", "sum", "mean", "var", "std", "average",
+    # extremes
+    "Max", "Min", "FirstMaximum", "ArgMax", "ArgMin", "max", "min", "argmax", "argmin",
+    # order
+    "Sort", "ArgSort", "sort", "argsort", "median",
+    # scans and products
+    "CumSum", "CumProd", "Recurrence", "Prod", "cumsum", "cumprod", "prod", "diff",
+    # truth
+    "AnyTrue", "AllTrue", "CountNonzero", "any", "all", "count_nonzero",
+]  # fmt: skip
+
+
+# Sums and means ----------------------------------------------------------------------------------------------------
+
+
+class Sum(Operation):
+    """y = Σ x over the axes;  x̄ = ȳ repeated along them."""
+
+    __slots__ = ()
+    axis: Axis
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        return x.sum(axis=axis, keepdims=keepdims)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        return broadcast_to(broadcastable(adjoint, x, self.axis), x.shape)
+
+
+class Mean(Operation):
+    """y = Σ x / n over the n entries along the axes;  x̄ = ȳ / n repeated along them."""
+
+    __slots__ = ()
+    axis: Axis
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        return x.mean(axis=axis, keepdims=keepdims)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        return broadcast_to(broadcastable(adjoint / (_count(x, self.axis) or 1), x, self.axis), x.shape)
+
+
+class Var(Operation):
+    """y = Σ (x − m)² / (n − c), m the mean of the n entries along the axes;  x̄ = 2 ȳ (x − m) / (n − c)."""
+
+    __slots__ = ()
+    analytic = False
+    axis: Axis
+    ddof: float
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+        return x.var(axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        scaled = adjoint / (_degrees_of_freedom(x, self.axis, self.ddof) / 2)
+        return broadcastable(scaled, x, self.axis) * (x - mean(x, self.axis, keepdims=True))
+
+
+class Std(Operation):
+    """y = √(Σ (x − m)² / (n − c)), as in `Var`;  x̄ = ȳ (x − m) / ((n − c) y), and 0 where y = 0.
+
+    That is where all x are equal, even if their mean was rounded and y is not quite 0.
+    """
+
+    __slots__ = ()
+    analytic = False
+    axis: Axis
+    ddof: float
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+        return x.std(axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        equal = max(x, self.axis, keepdims=self.keepdims) == min(x, self.axis, keepdims=self.keepdims)
+        spread = where(equal | (self == 0), np.inf, self)  # a finite adjoint over ∞ is 0, at every order
+        scaled = adjoint / (spread * _degrees_of_freedom(x, self.axis, self.ddof))
+        return broadcastable(scaled, x, self.axis) * (x - mean(x, self.axis, keepdims=True))
+
+
+@answers(np.sum)
+def sum(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+    """The sum over the axes."""
+    return Sum(a, axis=axis, keepdims=keepdims)
+
+
+@answers(np.mean)
+def mean(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+    """The mean over the axes."""
+    return Mean(a, axis=axis, keepdims=keepdims)
+
+
+@answers(np.var)
+def var(
+    a: Operand, axis: Axis = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False
+) -> Node:
+    """The variance over the axes: squares summed over n − ddof (`correction` is another name of ddof)."""
+    return Var(a, axis=axis, ddof=_correction("var", ddof, correction), keepdims=keepdims)
+
+
+@answers(np.std)
+def std(
+    a: Operand, axis: Axis = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False
+) -> Node:
+    """The standard deviation over the axes, the root of `var`; its adjoint is 0 where it is 0."""
+    return Std(a, axis=axis, ddof=_correction("std", ddof, correction), keepdims=keepdims)
+
+
+@answers(np.average)
+def average(a: Operand, axis: Axis = None, weights: Operand | None = None, *, keepdims: bool = False) -> Node:
+    """Σ w a / Σ w over the axes, the mean without weights; weights of a's shape, or of that of the axes.
+
+    Weights that sum to 0 give nan or inf.
+    """
+    x = as_node(a)
+    if weights is None:
+        return mean(x, axis, keepdims=keepdims)
+    w = as_node(weights)
+    if w.shape != x.shape:
+        w = _along(w, x, axis)
+    return sum(x * w, axis, keepdims=keepdims) / sum(broadcast_to(w, x.shape), axis, keepdims=keepdims)
+
+
+def _along(weights: Node, x: Node, axis: Axis) -> Node:
+    """Weights of the axes' shape, laid along them to broadcast with x."""
+    axes = normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)
+    if axis is None or weights.shape != tuple(x.shape[i] for i in axes):
+        raise ValueError(
+            f"average: weights of shape {weights.shape} are neither of a's shape {x.shape} nor of that of axis={axis}"
+        )
+    return reshape(
+        weights.transpose([int(i) for i in np.argsort(axes)]), [n if i in axes else 1 for i, n in enumerate(x.shape)]
+    )
+
+
+def _correction(function: str, ddof: float, correction: float | None) -> float:
+    if correction is None:
+        return ddof
+    if ddof != 0:
+        raise ValueError(f"{function}: ddof and correction are two names of one thing: give one of them")
+    return correction
+
+
+# Axes --------------------------------------------------------------------------------------------------------------
+
+
+def _axes(x: Node | Array, axis: Axis) -> tuple[int, ...]:
+    """The axes that are reduced, in order."""
+    return tuple(sorted(normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)))
+
+
+def _count(x: Node, axis: Axis) -> int:
+    """How many entries are reduced to one."""
+    return math.prod([x.shape[i] for i in _axes(x, axis)])
+
+
+def _degrees_of_freedom(x: Node, axis: Axis, ddof: float) -> float:
+    """n − ddof, not below 0."""
+    return float(np.maximum(_count(x, axis) - ddof, 0))
+
+
+def broadcastable(reduced: Node, x: Node, axis: Axis) -> Node:
+    """What x was reduced to, with the reduced axes of length 1 put back where it would not broadcast against x."""
+    axes = _axes(x, axis)
+    if reduced.ndim == x.ndim or axes == tuple(range(len(axes))):
+        return reduced
+    return reshape(reduced, [1 if i in axes else n for i, n in enumerate(x.shape)])
+
+
+Values = TypeVar("Values", Node, Array)
+
+
+def _lines(x: Values, axis: Axis) -> Values:
+    """x with its reduced axes joined into one, the last."""
+    axes = _axes(x, axis)
+    kept: tuple[int, ...] = tuple([i for i in range(x.ndim) if i not in axes])
+    length = math.prod([x.shape[i] for i in axes])
+    return x.transpose(kept + axes).reshape((*[x.shape[i] for i in kept], length))
+
+
+def _from_lines(lines: Values, shape: tuple[int, ...], axes: tuple[int, ...]) -> Values:
+    """The inverse of `_lines`."""
+    order = [*[i for i in range(len(shape)) if i not in axes], *axes]
+    return lines.reshape(tuple([shape[i] for i in order])).transpose([order.index(i) for i in range(len(shape))])
+
+
+# Extremes ----------------------------------------------------------------------------------------------------------
+
+
+class Max(Operation):
+    """y = max x over the axes, nan if one is nan;  x̄ = ȳ at the first maximum (row by row), 0 elsewhere."""
+
+    __slots__ = ()
+    smooth = False
+    analytic = False
+    axis: Axis
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        return x.max(axis=axis, keepdims=keepdims)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        return where(FirstMaximum(x, axis=self.axis), broadcastable(adjoint, x, self.axis), 0)
+
+
+class Min(Operation):
+    """y = min x over the axes, nan if one is nan;  x̄ = ȳ at the first minimum (row by row), 0 elsewhere."""
+
+    __slots__ = ()
+    smooth = False
+    analytic = False
+    axis: Axis
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        return x.min(axis=axis, keepdims=keepdims)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        return where(FirstMaximum(-x, axis=self.axis), broadcastable(adjoint, x, self.axis), 0)
+
+
+class FirstMaximum(PiecewiseConstant):
+    """y = whether an entry is the one that takes the adjoint of `max`: the first maximum over the axes, row by row."""
+
+    __slots__ = ()
+    axis: Axis
+
+    def fprop(self, x: Any, *, axis: Axis = None) -> Any:
+        lines = _lines(x, axis)
+        first = lines.argmax(-1)[..., None] == np.arange(lines.shape[-1])
+        return _from_lines(first, x.shape, _axes(x, axis))
+
+
+class ArgMax(PiecewiseConstant):
+    """y = the index of the first maximum along an axis, or in x row by row;  no adjoint."""
+
+    __slots__ = ()
+    axis: int | None
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: int | None = None, keepdims: bool = False) -> Any:
+        return np.argmax(x, axis=axis, keepdims=keepdims)
+
+
+class ArgMin(PiecewiseConstant):
+    """y = the index of the first minimum along an axis, or in x row by row;  no adjoint."""
+
+    __slots__ = ()
+    axis: int | None
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: int | None = None, keepdims: bool = False) -> Any:
+        return np.argmin(x, axis=axis, keepdims=keepdims)
+
+
+@answers(np.max, np.amax)
+def max(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+    """The largest entry along the axes; its adjoint goes to the first such entry."""
+    return Max(a, axis=axis, keepdims=keepdims)
+
+
+@answers(np.min, np.amin)
+def min(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+    """The smallest entry along the axes; its adjoint goes to the first such entry."""
+    return Min(a, axis=axis, keepdims=keepdims)
+
+
+@answers(np.argmax)
+def argmax(a: Operand, axis: int | None = None, *, keepdims: bool = False) -> Node:
+    """The index of the first largest entry along the axis, an integer node."""
+    return ArgMax(a, axis=axis, keepdims=keepdims)
+
+
+@answers(np.argmin)
+def argmin(a: Operand, axis: int | None = None, *, keepdims: bool = False) -> Node:
+    """The index of the first smallest entry along the axis, an integer node."""
+    return ArgMin(a, axis=axis, keepdims=keepdims)
+
+
+# Order -------------------------------------------------------------------------------------------------------------
+
+
+class Sort(Operation):
+    """y = x sorted along the axis;  x̄ = ȳ taken back to where the entries came from (in a tie, in their order)."""
+
+    __slots__ = ()
+    smooth = False
+    analytic = False
+    axis: int
+
+    def fprop(self, x: Any, *, axis: int = -1) -> Any:
+        return np.sort(x, axis=axis)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        rank = argsort(argsort(self.children[0], self.axis), self.axis)
+        return take_along_axis(adjoint, rank, self.axis)
+
+
+class ArgSort(PiecewiseConstant):
+    """y = the indices that sort x along the axis, stable: of equal entries the earlier first;  no adjoint."""
+
+    __slots__ = ()
+    axis: int
+
+    def fprop(self, x: Any, *, axis: int = -1) -> Any:
+        return np.argsort(x, axis=axis, kind="stable")
+
+
+@answers(np.sort)
+def sort(a: Operand, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Node:
+    """a sorted along the axis, nan last; axis=None sorts a as a vector. All kinds give the same."""
+    return Sort(ravel(a), axis=-1) if axis is None else Sort(a, axis=axis)
+
+
+@answers(np.argsort)
+def argsort(a: Operand, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Node:
+    """The indices that sort a along the axis, an integer node; always stable, whatever kind is asked for."""
+    return ArgSort(ravel(a), axis=-1) if axis is None else ArgSort(a, axis=axis)
+
+
+@answers(np.median)
+def median(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+    """The middle of the sorted entries along the axes, of an even number the mean of the two; nan if one is nan."""
+    x = as_node(a)
+    if not _count(x, axis):
+        return mean(x, axis, keepdims=keepdims)  # nan, as NumPy has it
+    lines = sort(_lines(x if x.dtype.kind == "f" else x.astype(np.float64), axis))
+    n = lines.shape[-1]
+    middle = lines[..., n // 2] if n % 2 else (lines[..., n // 2 - 1] + lines[..., n // 2]) / 2
+    last = lines[..., -1]  # nan is sorted last
+    found = where(isnan(last), last, middle)
+    return expand_dims(found, _axes(x, axis)) if keepdims else found
+
+
+# Scans and products ------------------------------------------------------------------------------------------------
+
+
+class CumSum(Operation):
+    """y_k = Σ x_j over j ≤ k along the axis;  x̄_j = Σ ȳ_k over k ≥ j."""
+
+    __slots__ = ()
+    axis: int
+
+    def fprop(self, x: Any, *, axis: int) -> Any:
+        return np.cumsum(x, axis=axis)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return flip(cumsum(flip(adjoint, self.axis), self.axis), self.axis)
+
+
+class CumProd(Operation):
+    """y_k = Π x_j over j ≤ k along the axis.
+
+    x̄_j = (Π x_i over i < j) λ_j with λ_k = ȳ_k + x_{k+1} λ_{k+1}: without division, so right where x is 0.
+    """
+
+    __slots__ = ()
+    axis: int
+
+    def fprop(self, x: Any, *, axis: int) -> Any:
+        return np.cumprod(x, axis=axis)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        return _before(self, 1, self.axis) * Recurrence(x, adjoint, axis=self.axis, reverse=True)
+
+
+class Recurrence(Operation):
+    """y_k = b_k + a_k y_{k−1} along the axis (a_0 has no use), or in reverse y_k = b_k + a_{k+1} y_{k+1}.
+
+    a_k joins k − 1 and k either way, so the adjoint is the other recurrence: b̄ = Recurrence(a, ȳ), and ā_k is the
+    product of what arrives at both ends, b̄_k y_{k−1}, or in reverse b̄_{k−1} y_k.
+    """
+
+    __slots__ = ()
+    axis: int
+    reverse: bool
+
+    def fprop(self, a: Any, b: Any, *, axis: int, reverse: bool = False) -> Any:
+        y = np.array(b, dtype=np.result_type(a, b))
+        state, weight = np.moveaxis(y, axis, 0), np.moveaxis(a, axis, 0)
+        steps = range(1, len(state))
+        for k in reversed(steps) if reverse else steps:
+            if reverse:
+                state[k - 1] += weight[k] * state[k]
+            else:
+                state[k] += weight[k] * state[k - 1]
+        return y
+
+    def bprop(self, adjoint: Node) -> Entries:
+        a, _ = self.children
+        back = Recurrence(a, adjoint, axis=self.axis, reverse=not self.reverse)
+        early, late = (back, self) if self.reverse else (self, back)
+        return lambda: _before(early, 0, self.axis) * late, back
+
+
+class Prod(Operation):
+    """y = Π x over the axes;  x̄_j = ȳ Π_{i≠j} x_i, by products of what is before and after: right where x is 0."""
+
+    __slots__ = ()
+    axis: Axis
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        return x.prod(axis=axis, keepdims=keepdims)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        lines = _lines(x, self.axis)
+        before = _before(cumprod(lines, -1), 1, -1)
+        after = flip(_before(cumprod(flip(lines, -1), -1), 1, -1), -1)
+        return broadcastable(adjoint, x, self.axis) * _from_lines(before * after, x.shape, _axes(x, self.axis))
+
+
+def _before(x: Node, first: float, axis: int) -> Node:
+    """At k what x is at k − 1, and at the beginning the number given."""
+    axis = normalize_axis_index(axis, x.ndim)
+    if not x.shape[axis]:
+        return x
+    start = Constant(np.full((*x.shape[:axis], 1, *x.shape[axis + 1 :]), first, x.dtype))
+    return concatenate([start, x[(slice(None),) * axis + (slice(-1),)]], axis)
+
+
+@answers(np.cumsum)
+def cumsum(a: Operand, axis: int | None = None) -> Node:
+    """The sums of the entries so far along the axis; axis=None takes a as a vector."""
+    return CumSum(ravel(a), axis=0) if axis is None else CumSum(a, axis=axis)
+
+
+@answers(np.cumprod)
+def cumprod(a: Operand, axis: int | None = None) -> Node:
+    """The products of the entries so far along the axis; axis=None takes a as a vector."""
+    return CumProd(ravel(a), axis=0) if axis is None else CumProd(a, axis=axis)
+
+
+@answers(np.prod)
+def prod(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+    """The product over the axes."""
+    return Prod(a, axis=axis, keepdims=keepdims)
+
+
+@answers(np.diff)
+def diff(a: Operand, n: int = 1, axis: int = -1, prepend: Operand | None = None, append: Operand | None = None) -> Node:
+    """The n-th differences x_{k+1} − x_k along the axis, after joining what is to come before and after a."""
+    x = as_node(a)
+    if n < 0:
+        raise ValueError(f"diff(n={n}): the number of differences is 0 or more")
+    if n == 0:
+        return x
+    axis = normalize_axis_index(axis, x.ndim, "diff")
+    ends = [None if end is None else _end(as_node(end), x, axis) for end in (prepend, append)]
+    parts = [part for part in (ends[0], x, ends[1]) if part is not None]
+    x = concatenate(parts, axis) if len(parts) > 1 else x
+    for _ in range(n):
+        late, early = (x[(slice(None),) * axis + (part,)] for part in (slice(1, None), slice(-1)))
+        x = late != early if x.dtype.kind == "b" else late - early
+    return x
+
+
+def _end(end: Node, x: Node, axis: int) -> Node:
+    """What is joined to x: a number stands for one entry along the axis."""
+    return end if end.ndim else broadcast_to(end, [1 if i == axis else n for i, n in enumerate(x.shape)])
+
+
+# Truth -------------------------------------------------------------------------------------------------------------
+
+
+class AnyTrue(PiecewiseConstant):
+    """y = whether an entry along the axes is nonzero;  no adjoint."""
+
+    __slots__ = ()
+    axis: Axis
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        return x.any(axis=axis, keepdims=keepdims)
+
+
+class AllTrue(PiecewiseConstant):
+    """y = whether all entries along the axes are nonzero;  no adjoint."""
+
+    __slots__ = ()
+    axis: Axis
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        return x.all(axis=axis, keepdims=keepdims)
+
+
+class CountNonzero(PiecewiseConstant):
+    """y = how many entries along the axes are nonzero, an integer;  no adjoint."""
+
+    __slots__ = ()
+    axis: Axis
+    keepdims: bool
+
+    def fprop(self, x: Any, *, axis: Axis = None, keepdims: bool = False) -> Any:
+        return np.count_nonzero(x, axis=axis, keepdims=keepdims)
+
+
+@answers(np.any)
+def any(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+    """Whether an entry along the axes is nonzero, a boolean node."""
+    return AnyTrue(a, axis=axis, keepdims=keepdims)
+
+
+@answers(np.all)
+def all(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+    """Whether all entries along the axes are nonzero, a boolean node."""
+    return AllTrue(a, axis=axis, keepdims=keepdims)
+
+
+@answers(np.count_nonzero)
+def count_nonzero(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+    """How many entries along the axes are nonzero, an integer node."""
+    return CountNonzero(a, axis=axis, keepdims=keepdims)
+
+
+_NAN_FREE = "replace the nan first, as in np.where(np.isnan(x), 0, x)"
+_QUANTILE = "write np.sort(x, axis)[k] for the k-th smallest entry, or np.median(x, axis)"
+_OUTSIDE = "its shape depends on values: compute it outside the graph, from x.value"
+
+ADVICE.update(
+    {
+        np.ptp: "write np.max(x) - np.min(x)",
+        np.percentile: _QUANTILE,
+        np.quantile: _QUANTILE,
+        np.nanpercentile: _QUANTILE,
+        np.nanquantile: _QUANTILE,
+        np.partition: "write np.sort(x)",
+        np.argpartition: "write np.argsort(x)",
+        np.lexsort: "write np.argsort(x), which is stable, once per key, the last key first",
+        np.searchsorted: "write np.sum(sorted < value)",
+        np.digitize: "write np.sum(bins <= x[..., None], axis=-1)",
+        np.ediff1d: "write np.diff(x)",
+        np.gradient: "write differences of slices, (x[2:] - x[:-2]) / 2",
+        np.trapezoid: "write np.sum((x[1:] + x[:-1]) / 2 * dx)",
+        np.cov: "write centered = x - np.mean(x, 0); centered.T @ centered / (len(x) - 1)",
+        np.corrcoef: "write z = (x - np.mean(x, 0)) / np.std(x, 0); z.T @ z / len(x)",
+        np.cumulative_sum: "write np.cumsum(x, axis)",
+        np.cumulative_prod: "write np.cumprod(x, axis)",
+        np.histogram: _OUTSIDE,
+        np.bincount: _OUTSIDE,
+        np.unique: _OUTSIDE,
+        np.nansum: _NAN_FREE,
+        np.nanprod: _NAN_FREE,
+        np.nancumsum: _NAN_FREE,
+        np.nancumprod: _NAN_FREE,
+        np.nanmean: "write np.sum(np.where(np.isnan(x), 0, x)) / np.sum(~np.isnan(x))",
+        np.nanvar: _NAN_FREE,
+        np.nanstd: _NAN_FREE,
+        np.nanmedian: _NAN_FREE,
+        np.nanmax: "write np.max(np.where(np.isnan(x), -np.inf, x))",
+        np.nanmin: "write np.min(np.where(np.isnan(x), np.inf, x))",
+        np.nanargmax: "write np.argmax(np.where(np.isnan(x), -np.inf, x))",
+        np.nanargmin: "write np.argmin(np.where(np.isnan(x), np.inf, x))",
+    }
+)

@@ -1,0 +1,318 @@
+"""`mg.draw`: the files it writes, the same in every run; what it does without `dot`, and with a `dot` that fails."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.drawing import Drawing, dot
+from tests.drawing.graphs import GRAPHS, expression, net_2_2_1, odd, penalized
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def small():
+    with mg.scope("scope"):
+        x = mg.Input([1.0, 2.0], name="x")
+        y = np.exp(x) - x
+    return y.sum()
+
+
+@pytest.fixture
+def program(tmp_path, monkeypatch):
+    """Make the only `dot` on the PATH a shell script with this body (None: no `dot` at all)."""
+
+    def make(body):
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        if body is not None:
+            (folder / "dot").write_text(f"#!/bin/sh\n{body}\n")
+            (folder / "dot").chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "graph"), [("net_2_2_1", lambda: net_2_2_1()[0]), ("expression", lambda: expression()[0])]
+)
+def test_golden_files(name, graph):
+    drawing = mg.draw(graph(), layout="layered")
+    assert drawing.svg() == (GOLDEN / f"{name}.svg").read_text(encoding="utf-8")
+    assert drawing.dot() == (GOLDEN / f"{name}.dot").read_text(encoding="utf-8")
+
+
+def test_two_processes_write_the_same_bytes():
+    code = (
+        "import sys; sys.stdout.reconfigure(encoding='utf-8'); import minigrad as mg; from tests.drawing import graphs\n"
+        "for _ in range(int(sys.argv[1])): mg.Input(0.0) * 2 + 1 / (mg.Input(2.0) + 3) - 0.3 + 2\n"
+        "nodes = graphs.penalized(); d = mg.draw(nodes, layout='layered'); print(d.svg(), d.dot(), d.html(), mg.listing(nodes))"
+    )
+    outputs = []
+    for seed, births in (("1", "0"), ("2", "7")):  # the second has made nodes, and interned numbers, before
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
+        run = subprocess.run(
+            [sys.executable, "-c", code, births], env=environment, cwd=ROOT, capture_output=True, check=True
+        )
+        outputs.append(run.stdout)
+    assert len(outputs[0]) > 100_000
+    assert outputs[0] == outputs[1]
+
+
+def test_svg_is_well_formed_and_complete():
+    for graph in GRAPHS.values():
+        drawing = mg.draw(graph(), layout="layered")
+        root = ET.fromstring(drawing.svg())
+        assert root.tag == f"{SVG}svg"
+        assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"
+        assert "max-width:100%" in root.get("style")
+        assert root.get("aria-label") == root.find(f"{SVG}title").text
+        assert root.find(f"{SVG}desc").text
+        tooltips = [group.find(f"{SVG}title").text for group in root.findall(f"{SVG}g")]
+        assert len(tooltips) == len(drawing.diagram.boxes) + len(drawing.layout.frames)
+        background = root.find(f"{SVG}rect")
+        assert (background.get("width"), background.get("fill")) == (root.get("width"), "#ffffff")
+
+
+def test_every_node_is_drawn_once_where_nothing_is_hidden():
+    loss, weights = net_2_2_1()
+    for node in (loss, expression()[0]):
+        drawing = mg.draw(node, stubs=False, numbers=False)
+        order = mg.Graph(node).nodes
+        assert len(drawing.flow.nodes) == len(drawing.diagram.boxes) == len(order)
+        assert len(drawing.flow.edges) == sum(len(one.children) for one in order)
+        assert [box.node for box in drawing.diagram.boxes] == list(range(len(order)))
+    found = dict(zip((w.name for w in weights), mg.gradients(loss, weights), strict=True))
+    texts = {box.lines[0][1]: [text for _, text in box.lines] for box in mg.draw(loss).diagram.boxes}
+    for name, adjoint in found.items():
+        assert f"∂ {float(adjoint):.4g}" in texts[name]
+
+
+def test_parameters_and_numbers_are_drawn_at_their_uses():
+    W, x = mg.Parameter([[1.0, 2.0]], name="W"), mg.Input(np.ones((1, 2)), name="x")
+    drawing = mg.draw((2 * (W * x) + (1 - W) ** 3).sum())
+    titles = [box.lines[0][1] for box in drawing.diagram.boxes]
+    assert titles.count("W") == 2
+    assert {"2 ×", "1 −", "x³", "Σ"} <= set(titles)
+    first, second = [box for box in drawing.diagram.boxes if box.lines[0][1] == "W"]
+    assert [face for face, _ in first.lines] == ["title", "small", "value", "adjoint"]
+    assert len(second.lines) == 1
+    assert first.tooltip == second.tooltip
+    assert [box.lines[0][1] for box in mg.draw(W + W, stubs=False).diagram.boxes] == ["W", "+"]
+
+
+def test_adjoints_are_drawn_as_such():
+    (gradient,) = mg.gradients(penalized()[0].sum(), penalized()[1:2])
+    roles = {box.role for box in mg.draw(penalized()).diagram.boxes}
+    assert {"parameter", "input", "operation", "adjoint", "second", "reference"} <= roles
+    assert mg.draw(gradient).flow.nodes[0].kind == "constant"
+    x = mg.Input(2.0, name="x")
+    y = np.tanh(x)
+    (slope,) = mg.gradients(y, [x])
+    drawing = mg.draw(slope)
+    texts = [text for box in drawing.diagram.boxes if box.role == "adjoint" for _, text in box.lines]
+    assert "bprop of #1" in texts
+    assert "#b93d0b" not in drawing.svg()  # no adjoint of an adjoint graph unasked
+    assert any("made by the bprop of #1 tanh" in box.tooltip for box in drawing.diagram.boxes)
+    assert any(node.adjoint for node in mg.draw(slope, adjoints=True).flow.nodes)
+
+
+def test_adjoints_are_never_shown_as_zero_before_they_are_known():
+    x = mg.Input([1.0, 2.0], name="x")
+    assert "∂" not in mg.draw(x * 2).svg()
+    assert "∂" not in mg.draw((x * 2).sum(), adjoints=False).svg()
+    assert "∂" not in mg.draw([x.sum(), x.mean()]).svg()
+    assert "∂" not in mg.draw((x > 1).any()).svg()
+    assert "∂ [2, 2]" in mg.draw((x * 2).sum()).svg()
+    for nodes, error in ((x * 2, ValueError), ([x.sum(), x.mean()], ValueError), (x > 1, TypeError)):
+        with pytest.raises(error):
+            mg.draw(nodes, adjoints=True)
+
+
+def test_a_probe_is_not_told_of_a_drawing():
+    told = []
+    node = mg.probe(mg.Input(2.0), told.append) * 3
+    assert "∂" not in "".join(
+        text for box in mg.draw(node).diagram.boxes for face, text in box.lines if face == "adjoint"
+    )
+    assert told == []
+    mg.draw(node, adjoints=True)
+    assert len(told) == 1
+
+
+def test_a_broken_rule_does_not_break_the_picture():
+    class Halved(mg.Operation):
+        def fprop(self, x):
+            return x / 2
+
+    node = Halved(mg.Input(2.0))
+    drawing = mg.draw(node)
+    assert drawing.diagram.boxes[1].lines[0] == ("title", "halved")
+    assert "adjoints not computed: TypeError: Halved defines no bprop" in drawing.svg()
+    with pytest.raises(TypeError, match="defines no bprop"):
+        mg.draw(node, adjoints=True)
+
+
+def test_hostile_names_are_escaped(program):
+    program(None)
+    drawing = mg.draw(odd())
+    for text in (drawing.svg(), drawing.html()):
+        assert "<script>" not in text
+        assert "&lt;script&gt;" in text
+        text.encode()
+        assert not set(text) & {"\x00", "\x1b", "\u202e"}
+    assert "<script>" not in drawing.dot()
+    assert max(len(line) for line in mg.listing(odd()).splitlines()) <= 110
+    assert len(mg.listing(odd()).splitlines()) == 1 + len(drawing.flow.nodes)
+
+
+def test_deep_chains():
+    x = mg.Input(1.0)
+    for _ in range(5000):
+        x = np.sin(x)
+    assert len(mg.listing(x).splitlines()) == 5002
+    with pytest.raises(ValueError, match=r"5001 boxes cannot be read \(limit=2000\).*mg.listing"):
+        mg.draw(x)
+    assert mg.draw(x, limit=6000, layout="layered").layout.height > 5000
+
+
+def test_reuse_does_not_multiply():
+    y = mg.Input(1.0, name="y")
+    for _ in range(16):
+        y = y + y
+    drawing = mg.draw(y, layout="layered")
+    assert (len(drawing.diagram.boxes), len(drawing.diagram.arrows)) == (17, 32)
+    assert "∂ 6.554e+04" in drawing.svg()
+
+
+def test_data():
+    flow = mg.draw(net_2_2_1()[0]).flow
+    data = json.loads(json.dumps(flow.as_dict()))
+    assert data["version"] == 1
+    assert data["nodes"][-1] == {
+        "index": 27, "kind": "operation", "operation": "Square", "attributes": {}, "name": "L",
+        "shape": [], "dtype": "float64", "value": ["0.8898"], "adjoint": ["1"], "scope": "", "adjoint_of": None, "order": 0,
+    }  # fmt: skip
+    assert data["outputs"] == [27]
+
+
+# Graphviz ------------------------------------------------------------------------------------------------------------
+
+
+def test_without_dot_there_is_a_picture(program, tmp_path):
+    program(None)
+    drawing = mg.draw(small())
+    assert drawing.svg() == mg.draw(small(), layout="layered").svg()
+    with pytest.raises(dot.DotError, match=r"cannot be run.*layered"):
+        mg.draw(small(), layout="dot").svg()
+    with pytest.raises(dot.DotError, match=r"a \.png needs Graphviz.*apt install graphviz"):
+        drawing.save(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("exec /bin/sleep 30", "took more than 0.3 s"),
+        ("echo nonsense", "cannot be read"),
+        ("echo '{}'", "cannot be read"),
+        ("echo oh >&2; exit 3", "dot failed: oh"),
+        ("exit 0", "it gave nothing"),
+    ],
+)
+def test_a_dot_that_fails_is_replaced(program, monkeypatch, body, complaint):
+    monkeypatch.setattr(dot, "LAYOUT_SECONDS", 0.3 if "sleep" in body else 30.0)
+    program(body)
+    assert mg.draw(small()).svg() == mg.draw(small(), layout="layered").svg()
+    with pytest.raises(dot.DotError, match=complaint):
+        mg.draw(small(), layout="dot").svg()
+
+
+def test_the_layout_of_dot_is_read(program):
+    """The answer of Graphviz 2.43, recorded."""
+    program(f"exec /bin/cat '{GOLDEN / 'dot_answer.json'}'")
+    drawing = mg.draw(small(), direction="TB")
+    assert drawing.svg() == (GOLDEN / "by_dot.svg").read_text(encoding="utf-8")
+    layout = drawing.layout
+    (frame,) = layout.frames
+    assert frame.scope == ("scope",)
+    for box, (x, y) in zip(drawing.diagram.boxes, layout.centers, strict=True):
+        inside = frame.x < x - box.width / 2 and x + box.width / 2 < frame.x + frame.width
+        assert inside == (box.scope == ("scope",)) or box.scope == ()
+        assert box.height / 2 < y < layout.height - box.height / 2
+    for arrow, route in zip(drawing.diagram.arrows, layout.routes, strict=True):
+        x, y = layout.centers[arrow.target]
+        box = drawing.diagram.boxes[arrow.target]
+        assert abs(route.tip[0] - x) <= box.width / 2 + 1
+        assert abs(route.tip[1] - y) <= box.height / 2 + 1
+    marks = [arrow.mark for arrow in drawing.diagram.arrows]
+    assert marks == ["", "1", "2", ""]
+
+
+def test_dot_takes_what_we_write():
+    """With Graphviz at hand its own layout is asked for; without, the fallback is the answer. A picture either way."""
+    for graph in GRAPHS.values():
+        drawing = mg.draw(graph(), layout="dot" if shutil.which("dot") else "auto")
+        ET.fromstring(drawing.svg())
+        assert len(drawing.layout.centers) == len(drawing.diagram.boxes)
+
+
+# Saving and showing --------------------------------------------------------------------------------------------------
+
+
+def test_save(tmp_path, program):
+    program("exec /bin/cat")  # what it is given is what it gives
+    drawing = mg.draw(small(), layout="layered", title="A <title>")
+    for suffix, text in ((".svg", drawing.svg()), (".html", drawing.html()), (".dot", drawing.dot()), (".gv", drawing.dot()),
+                         (".png", drawing.dot()), (".PDF", drawing.dot())):  # fmt: skip
+        drawing.save(tmp_path / f"picture{suffix}")
+        assert (tmp_path / f"picture{suffix}").read_text(encoding="utf-8") == text
+    assert "A &lt;title&gt;" in drawing.html()
+    with pytest.raises(ValueError, match=r"one of .svg, .html, .dot, .gv, .png, .pdf"):
+        drawing.save(str(tmp_path / "picture.jpeg"))
+
+
+def test_page_stands_alone():
+    page = mg.draw(small(), layout="layered").html()
+    assert page.startswith("<!DOCTYPE html>")
+    assert 'lang="en"' in page
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert "the adjoint, ∂output/∂node" in page
+    assert mg.listing(small()).replace("<", "&lt;") in page
+
+
+def test_notebook():
+    drawing = mg.draw(small(), layout="layered")
+    assert isinstance(drawing, Drawing)
+    assert drawing._repr_svg_() == drawing.svg()
+    assert drawing._repr_mimebundle_() == {"image/svg+xml": drawing.svg(), "text/plain": mg.listing(small())}
+    assert repr(drawing) == "<Drawing: 4 nodes in 4 boxes; .svg() .dot() .html() .save(path)>"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "error", "complaint"),
+    [
+        ((1.0,), {}, TypeError, "mg.draw takes a node or several, not float"),
+        (([],), {}, ValueError, "at least one node"),
+        ((None,), {}, TypeError, "mg.draw takes a node or several, not NoneType"),
+        (([mg.Input(1.0), 2],), {}, TypeError, "not int"),
+        ((mg.Input(1.0),), {"direction": "up"}, ValueError, "'LR', 'TB', 'BT'"),
+        ((mg.Input(1.0),), {"layout": "circo"}, ValueError, "'auto', 'dot', 'layered'"),
+    ],
+)
+def test_bad_arguments(arguments, keywords, error, complaint):
+    with pytest.raises(error, match=complaint):
+        mg.draw(*arguments, **keywords)
+
+
+def test_graphviz_is_imported_at_the_first_draw():
+    code = "import sys, minigrad as mg; assert 'graphviz' not in sys.modules; mg.draw(mg.Input(1.0)).dot(); assert 'graphviz' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -1,0 +1,453 @@
+"""What a node is: its value, its dtype, its name and place, and what it refuses to be."""
+
+import copy
+import warnings
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+A = np.array([0.5, -1.0, 2.0])
+KINDS = [mg.Input, mg.Constant, mg.Parameter]
+
+
+# Leaves ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_leaf_holds_its_array(kind):
+    node = kind(A, name="a")
+    assert type(node.value) is np.ndarray
+    np.testing.assert_array_equal(node.value, A)
+    assert (node.shape, node.ndim, node.size, node.dtype, node.name) == ((3,), 1, 3, np.float64, "a")
+    assert node.children == ()
+    assert kind(2.0).shape == ()
+    assert kind(2.0).name == ""
+
+
+def test_a_parameter_copies_and_an_input_does_not():
+    assert mg.Input(A).value is A
+    assert not np.shares_memory(mg.Parameter(A).value, A)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "value",
+    ["text", None, 1j, np.array([1j]), [object()], Fraction(1, 2), np.array("2020", "datetime64[D]"), {"a": 1}],
+    ids=repr,
+)
+def test_what_is_no_array_of_real_numbers(kind, value):
+    with pytest.raises(TypeError, match=f"{kind.__name__} takes real numbers or booleans, not {type(value).__name__}"):
+        kind(value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_node_is_no_array(kind):
+    with pytest.raises(TypeError, match=r"takes an array, not a node: write x\.value"):
+        kind(mg.Input(A))
+
+
+def test_a_ragged_list_is_numpys_error():
+    with pytest.raises(ValueError, match="inhomogeneous"):
+        mg.Input([[1.0], [1.0, 2.0]])
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_subclasses_of_ndarray_become_plain_arrays(kind):
+    node = kind(np.matrix([[1.0, 2.0]]))
+    assert type(node.value) is np.ndarray
+    assert (node * node).shape == (1, 2)
+
+
+def test_masked_arrays_are_refused():
+    """A mask would be lost without a word."""
+    masked = np.ma.masked_array(A, [True, False, False])
+    for kind in KINDS:
+        with pytest.raises(TypeError, match=r"masked.*np\.where"):
+            kind(masked)
+    with pytest.raises(TypeError, match="masked"):
+        mg.Input(A) * masked
+
+
+def test_parameters_are_floating():
+    with pytest.raises(TypeError, match=r"Parameter 'W' has dtype int64.*write 2\.0 for 2"):
+        mg.Parameter([1, 2], name="W")
+    assert mg.Parameter([1, 2], trainable=False).dtype == np.int64
+
+
+# Parameters --------------------------------------------------------------------------------------------------------
+
+
+def test_assigning_writes_in_place():
+    W = mg.Parameter(A)
+    array = W.value
+    W.value = 2 * A
+    assert W.value is array
+    np.testing.assert_array_equal(array, 2 * A)
+    W.value = [1.0, 2.0, 3.0]
+    np.testing.assert_array_equal(array, [1, 2, 3])
+
+
+def test_assigning_what_does_not_fit():
+    W = mg.Parameter(A, name="W")
+    with pytest.raises(
+        ValueError, match=r'Parameter "W" \(3,\) takes an array of its own shape, not one of shape \(1,\)'
+    ):
+        W.value = [1.0]
+    with pytest.raises(TypeError, match=r"has dtype float64, not float32: write a.astype\(np.float64\)"):
+        W.value = A.astype(np.float32)
+    with pytest.raises(TypeError, match="has dtype float64, not int64"):
+        W.value = [1, 2, 3]
+    with pytest.raises(TypeError, match=r"not a node: write x\.value"):
+        W.value = W * 2
+    np.testing.assert_array_equal(W.value, A)
+
+
+def test_only_parameters_are_assigned():
+    for node in (mg.Input(A), mg.Constant(A), mg.Input(A) * 2):
+        with pytest.raises(AttributeError):
+            node.value = A
+
+
+def test_nodes_take_no_new_attributes():
+    with pytest.raises(AttributeError):
+        mg.Input(A).color = "red"
+    with pytest.raises(AttributeError):
+        (mg.Input(A) * 2).grad = A
+
+
+def test_deep_copies_are_twins():
+    W = mg.Parameter(A, name="W", trainable=False)
+    W.grad = 2 * A
+    pair = copy.deepcopy([W, W, mg.Input(A, "x")])
+    assert pair[0] is pair[1]
+    assert pair[0] is not W
+    assert not pair[0].trainable
+    assert (pair[0].name, pair[2].name) == ("W", "x")
+    assert not np.shares_memory(pair[0].value, W.value)
+    assert not np.shares_memory(pair[0].grad, W.grad)
+    assert not np.shares_memory(pair[2].value, A)
+
+
+# Dtypes ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("number", [2, 2.5, -0.0, True])
+def test_a_python_number_takes_its_partners_dtype(dtype, number):
+    x = mg.Input(A.astype(dtype))
+    for y in (x * number, number * x, x + number, number - x, number / (x + 3)):
+        assert y.dtype == dtype
+    assert (x * number).value.dtype == (x.value * number).dtype
+
+
+def test_numpys_scalars_keep_their_dtype():
+    x = mg.Input(A.astype(np.float32))
+    for y in (x * np.float64(2), np.float64(2) * x, x * np.array(2.0)):
+        assert y.dtype == np.float64
+    assert (np.float32(2) * x).dtype == np.float32
+
+
+def test_integer_operands():
+    n = mg.Input([1, 2, 3])
+    assert (n * 2).dtype == np.int64
+    assert (n * 2.5).dtype == np.float64
+    assert (n / 2).dtype == np.float64
+    np.testing.assert_array_equal((n * 2.5).value, [2.5, 5, 7.5])
+
+
+def test_signed_zeros_are_told_apart():
+    x = mg.Input([1.0])
+    assert np.signbit((x * 0.0).value[0]) != np.signbit((x * -0.0).value[0])
+    assert not np.signbit((x * 0).value[0])
+
+
+def test_numbers_are_shared_and_belong_nowhere():
+    with mg.scope("here"):
+        x = mg.Input(A)
+        first, second = x * 17.25, x + 17.25
+    assert first.children[1] is second.children[1]
+    assert first.children[1].scope == ""
+    assert (x * True).children[1] is not (x * 1).children[1]
+
+
+def test_a_large_integer_beside_an_integer_array():
+    """As NumPy has it: what does not fit is an error."""
+    with pytest.raises(OverflowError):
+        mg.Input(np.array([1], np.int8)) * 1000
+
+
+def test_casts_have_adjoints_in_the_childs_dtype():
+    x = mg.Input(A.astype(np.float32))
+    y = x.astype(np.float64)
+    assert y.astype(np.float64) is y
+    (g,) = mg.gradients((y * y).sum(), [x])
+    assert g.dtype == np.float32
+    np.testing.assert_array_equal(g.value, 2 * A)
+    (gg,) = mg.gradients(g.sum(), [x])
+    assert gg.dtype == np.float32
+    np.testing.assert_array_equal(gg.value, [2, 2, 2])
+    with pytest.raises(TypeError, match="real numbers and booleans only"):
+        x.astype(complex)
+
+
+# Operands ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("operand", [[1.0, 2.0, 3.0], (1, 2, 3), A, np.float32(2), np.int64(3), True])
+def test_operands_that_are_arrays_to_numpy(operand):
+    x = mg.Input(A)
+    np.testing.assert_allclose((x * operand).value, A * np.asarray(operand))
+    np.testing.assert_allclose((operand * x).value, A * np.asarray(operand))
+    assert isinstance(operand * x, mg.Node)
+    assert isinstance(operand - x, mg.Node)
+
+
+@pytest.mark.parametrize("operand", [None, "a", 1j, Fraction(1, 2), object(), [1j], np.array(["a"])], ids=str)
+def test_operands_that_are_not(operand):
+    x = mg.Input(A)
+    for combine in (lambda: x * operand, lambda: operand * x, lambda: np.multiply(operand, x)):
+        with pytest.raises(TypeError, match="real numbers or booleans"):
+            combine()
+
+
+def test_a_list_of_nodes_as_operand():
+    x = mg.Input(1.0)
+    with pytest.raises(TypeError, match=r"np\.stack"):
+        mg.Input(A) * [x, x, x]
+
+
+def test_arrays_on_the_left_give_nodes():
+    x = mg.Input(A)
+    for y in (A * x, A + x, A @ x, np.float64(2) * x, np.greater(A, x), A - x, A / x):
+        assert isinstance(y, mg.Node)
+    array = A.copy()
+    with pytest.raises(TypeError, match="out="):
+        np.add(array, x, out=array)
+    with pytest.raises(TypeError):
+        array += x
+    np.testing.assert_array_equal(array, A)
+
+
+def test_augmented_assignment_makes_a_new_node():
+    x = mg.Input(A.copy())
+    y = x
+    y += 1
+    assert y is not x
+    np.testing.assert_array_equal(x.value, A)
+
+
+# One element, and the way out of the graph -------------------------------------------------------------------------
+
+
+def test_one_element_leaves_the_graph_when_asked():
+    x = mg.Input([[2.0]])
+    assert float(x) == 2.0
+    assert int(x) == 2
+    assert bool(x)
+    assert x.item() == 2.0
+    assert isinstance(float(x), float)
+    assert not mg.Input(False)
+
+
+def test_many_elements_do_not():
+    x = mg.Input(A, name="x")
+    for ask, instead in ((float, "x.mean"), (int, "x.value"), (bool, "np.where"), (lambda x: x.item(), "x.value")):
+        with pytest.raises(TypeError, match=rf'needs one element, and Input "x" \(3,\) has 3: write .*{instead}'):
+            ask(x)
+    with pytest.raises(TypeError, match="needs one element"):
+        bool(mg.Input(np.zeros(0)))
+    with pytest.raises(TypeError, match="needs one element"):
+        assert 0 < x < 1
+
+
+def test_a_node_is_not_made_an_array():
+    x = mg.Input(A)
+    for convert in (np.asarray, np.array, lambda x: np.array([x, x])):
+        with pytest.raises(TypeError, match=r"a node does not turn into an array by itself.*x\.value"):
+            convert(x)
+
+
+def test_a_node_indexes_no_array():
+    with pytest.raises((TypeError, IndexError)):
+        A[mg.Input(0.0)]
+
+
+def test_length_and_iteration():
+    x = mg.Input([[1.0, 2.0], [3.0, 4.0]])
+    assert len(x) == 2
+    rows = list(x)
+    assert [row.shape for row in rows] == [(2,), (2,)]
+    first, _ = x
+    np.testing.assert_array_equal(first.value, [1, 2])
+    with pytest.raises(TypeError, match="0-d"):
+        len(mg.Input(1.0))
+    with pytest.raises(TypeError, match="0-d"):
+        iter(mg.Input(1.0))
+
+
+def test_assignment_is_refused():
+    x = mg.Input(A)
+    with pytest.raises(TypeError, match=r"x = x\.at\[index\]\.set\(value\).*np\.where"):
+        x[0] = 1
+
+
+# Identity, comparison, membership ----------------------------------------------------------------------------------
+
+
+def test_equality_is_elementwise_and_the_hash_is_identity():
+    x, y = mg.Input(A), mg.Input(A.copy())
+    np.testing.assert_array_equal((x == y).value, [True, True, True])
+    np.testing.assert_array_equal((x != 0.5).value, [False, True, True])
+    assert (x == y).dtype == bool
+    assert len({x, y, x}) == 2
+    assert {x: 1}.get(y) is None
+
+
+def test_comparisons_decide_anew_in_replays():
+    x = mg.Input(A)
+    positive = x > 0
+    np.testing.assert_array_equal(mg.Graph(positive).fprop({x: -A}), [False, True, False])
+
+
+# Places ------------------------------------------------------------------------------------------------------------
+
+
+def test_numbers_count_births():
+    x = mg.Input(A)
+    y = x * 2
+    assert x.number < y.children[1].number or y.children[1].number < x.number  # the shared 2 may be older
+    assert y.number > x.number
+    assert mg.Input(A).number > y.number
+
+
+def test_scopes_nest_and_adjoints_remember_theirs():
+    with mg.scope("net"), mg.scope("t=1"):
+        x = mg.Input(A)
+        y = np.tanh(x)
+    assert y.scope == "net/t=1"
+    assert y.adjoint_of is None
+    total = y.sum()
+    assert total.scope == ""
+    with mg.scope("elsewhere"):
+        (g,) = mg.gradients(total, x)
+    assert g.scope == "net/t=1"
+    assert g.adjoint_of == y.number  # the rule of tanh made it
+    assert mg.Input(1.0).scope == ""
+
+
+def test_a_scope_is_left_by_errors_too():
+    with pytest.raises(RuntimeError), mg.scope("broken"):
+        raise RuntimeError
+    assert mg.Input(1.0).scope == ""
+    block = mg.scope("again")
+    with block, block:  # one object serves nested blocks
+        assert mg.Input(1.0).scope == "again/again"
+    with block:
+        assert mg.Input(1.0).scope == "again"
+
+
+@pytest.mark.parametrize("name", ["", None, 3])
+def test_scopes_have_names(name):
+    with pytest.raises(ValueError, match="non-empty string"):
+        mg.scope(name)
+
+
+def test_representations():
+    assert repr(mg.Parameter([1.0, 2.0], "W")) == '<Parameter "W" (2,) float64 = [1., 2.]>'
+    assert repr(mg.Input(np.zeros((3, 3), np.float32))) == "<Input (3, 3) float32>"
+    assert repr(mg.Input([1, 2]) > 1) == "<Greater (2,) bool = [False,  True]>"
+    assert repr(mg.Input(np.zeros(0))) == "<Input (0,) float64 = []>"
+    assert mg.Input(2).label == "Input () int64"
+
+
+# Own operations ----------------------------------------------------------------------------------------------------
+
+
+def test_an_operation_of_ones_own():
+    class Cube(mg.Elementwise):
+        def fprop(self, x):
+            return x**3
+
+        def bprop(self, adjoint):
+            return adjoint * 3 * self.children[0] ** 2
+
+    assert Cube in mg.operations()
+    assert Cube.roles == ("x",)
+    assert type(Cube(2.0).value) is np.ndarray
+    mg.check_gradients(Cube, A, order=3)
+
+
+def test_attributes_are_keywords():
+    class Shifted(mg.Operation):
+        """y = Σ weights_i x_i + offset."""
+
+        def fprop(self, *arrays, weights, offset=0.0):
+            return sum(w * x for w, x in zip(weights, arrays, strict=True)) + offset
+
+        def bprop(self, adjoint):
+            return [lambda w=w: adjoint * w for w in self.weights]
+
+    assert Shifted.defaults == {"offset": 0.0}
+    y = Shifted(A, A, weights=(2, 3))
+    assert (y.weights, y.offset) == ((2, 3), 0.0)
+    assert y.attributes == {"weights": (2, 3), "offset": 0.0}
+    mg.check_gradients(lambda a, b: Shifted(a, b, weights=(2, 3), offset=1), A, A, order=2)
+    with pytest.raises(TypeError, match=r"Shifted.*weights"):
+        Shifted(A)
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        mg.ops.Tanh(A, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "fprop"),
+    [
+        ("value", lambda self, x, *, value: x),
+        ("name", lambda self, x, *, name: x),
+        ("shape", lambda self, x, *, shape: x),
+        ("mean", lambda self, x, *, mean: x),
+        ("bprop", lambda self, x, *, bprop: x),
+    ],
+)
+def test_attributes_do_not_hide_what_a_node_has(name, fprop):
+    with pytest.raises(TypeError, match=f"Hiding: the attribute {name!r} would hide Node.{name}"):
+        type("Hiding", (mg.Operation,), {"fprop": fprop})
+
+
+def test_an_operation_without_its_methods():
+    class Nothing(mg.Operation):
+        pass
+
+    class Forward(mg.Elementwise):
+        def fprop(self, x):
+            return x
+
+    with pytest.raises(TypeError, match="Nothing defines no fprop"):
+        Nothing(A)
+    assert Nothing not in mg.operations()
+    x = mg.Input(A)
+    with pytest.raises(TypeError, match="Forward defines no bprop"):
+        mg.gradients(Forward(x).sum(), x)
+
+
+def test_a_value_of_no_array_is_made_one():
+    class Number(mg.Operation):
+        analytic = False
+
+        def fprop(self, x):
+            return float(x.sum())
+
+        def bprop(self, adjoint):
+            return adjoint * np.ones(3)
+
+    assert type(Number(A).value) is np.ndarray
+    mg.check_gradients(Number, A)
+
+
+def test_import_needs_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert mg.Input(A).sum().value == 1.5
