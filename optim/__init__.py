@@ -1,0 +1,25 @@
+"""Optimizers, clipping, the training loop, and the main job that compares ways to train."""
+
+from minigrad.optim.clipping import clip_by_norm as clip_by_norm
+from minigrad.optim.clipping import clip_by_value as clip_by_value
+from minigrad.optim.history import History as History
+from minigrad.optim.optimizers import SGD as SGD
+from minigrad.optim.optimizers import Adam as Adam
+from minigrad.optim.optimizers import Optimizer as Optimizer
+from minigrad.optim.training import Step as Step
+from minigrad.optim.training import evaluate as evaluate
+from minigrad.optim.training import fit as fit
+from minigrad.optim.training import predict as predict
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "Optimizer",
+    "clip_by_norm",
+    "clip_by_value",
+    "fit",
+    "History",
+    "Step",
+    "predict",
+    "evaluate",
+]

@@ -1,0 +1,71 @@
+"""Clipping: gradients that became too long are shortened before the optimizer's step. Both forms act on `.grad`.
+
+Where a penalty is trained with the loss, its gradient is part of `.grad`, so the clip comes after the penalty.
+Source: R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, ICML 2013.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from minigrad.node import Array, Parameter
+from minigrad.optim.optimizers import trainable
+
+
+def clip_by_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
+    """g ← g · min(1, c/‖g‖), with ‖g‖ over the gradients of all parameters together; returns ‖g‖ as it was before.
+
+    A gradient with a nan or an infinity has no direction to keep: FloatingPointError, and nothing is changed.
+    """
+    owners = _with_gradients(parameters, max_norm, "clip_by_norm(max_norm)")
+    gradients = [gradient for _, gradient in owners]
+    norm = _norm(gradients)
+    if not math.isfinite(norm):
+        _refuse_non_finite(owners)
+    if norm > max_norm:
+        for gradient in gradients:
+            gradient *= max_norm / norm
+    return norm
+
+
+def clip_by_value(parameters: Iterable[Parameter], limit: float) -> None:
+    """g ← max(−c, min(g, c)), entry by entry: the direction may change. An infinity becomes ±c; nan is refused."""
+    owners = _with_gradients(parameters, limit, "clip_by_value(limit)")
+    for parameter, gradient in owners:
+        if np.isnan(gradient).any():
+            _refuse_non_finite([(parameter, gradient)])
+    for _, gradient in owners:
+        np.clip(gradient, -limit, limit, out=gradient)
+
+
+def _with_gradients(parameters: Iterable[Parameter], limit: float, asker: str) -> list[tuple[Parameter, Array]]:
+    if not limit > 0:
+        raise ValueError(f"{asker}: the limit is a positive number, not {limit!r}")
+    found = trainable(parameters, asker)
+    return [(parameter, parameter.grad) for parameter in found if parameter.grad is not None]
+
+
+def _norm(gradients: Sequence[Array]) -> float:
+    """The Euclidean norm of all entries; in float64 and, where squares overflow, scaled by the largest entry."""
+    with np.errstate(over="ignore"):
+        squares = sum(float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients)
+    if math.isfinite(squares):
+        return math.sqrt(squares)
+    largest = float(np.max([abs(gradient).max(initial=0) for gradient in gradients]))
+    if not math.isfinite(largest):
+        return largest
+    return largest * math.sqrt(sum(float(np.square(gradient / largest).sum()) for gradient in gradients))
+
+
+def _refuse_non_finite(owners: Iterable[tuple[Parameter, Array]]) -> None:
+    for parameter, gradient in owners:
+        bad = ~np.isfinite(gradient)
+        if bad.any():
+            first = tuple(int(i) for i in np.argwhere(bad)[0])
+            raise FloatingPointError(
+                f"the gradient of {parameter.label} has {int(bad.sum())} entries that are nan or inf, the first at "
+                f"{first}: rebuild the loss inside `with mg.anomalies():` to see which node they come from"
+            )

@@ -1,0 +1,224 @@
+"""The main job: the recurrent net trained by backpropagation and by penalized backpropagation, on equal terms.
+
+Equal terms: for one seed every method starts from the same parameters and sees the same batches in the same order; all
+are measured on the same examples. The penalty G is measured for every method, whether it is trained with it or not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigrad.graph import Graph
+from minigrad.models import RNN, initializers, penalties
+from minigrad.node import Array, Input
+from minigrad.optim.configuration import METHODS, Configuration
+from minigrad.optim.history import History
+from minigrad.optim.optimizers import SGD, Adam, Optimizer
+from minigrad.optim.progress import Progress
+from minigrad.optim.tasks import Task
+from minigrad.optim.training import Step, evaluate
+
+N_WATCHED = 1000  # test examples scored while training; the final score takes all of them
+N_GAUGED = 100  # test examples on which the adjoints are measured
+PENALTY_CLASSES: dict[str, Callable[[float], penalties.Penalty]] = {
+    "omega": penalties.Omega,
+    "omega-norms": penalties.OmegaNorms,
+    "variance": penalties.AdjointVariance,
+    "relative-variance": penalties.RelativeVariance,
+    "log-ratio": penalties.LogRatio,
+    "squared-norm": penalties.HalfSquaredNorms,
+    "first-last": penalties.FirstAgainstLast,
+}
+
+
+@dataclass(eq=False)
+class Run:
+    """One method, one seed: what was reached, and the way there.
+
+    history:   a row per record: method, seed, step, train_loss (mean since the last row), test_loss, test_score, G,
+               log10_ratio = log10 ‖λ_1‖/‖λ_T‖
+    adjoints:  the steps of the records, and there ‖λ_t‖ for t = 1..T, each the mean over examples
+    stopped:   why it ended before its last step; empty if it did not
+    """
+
+    method: str
+    seed: int
+    history: History = field(default_factory=History)
+    adjoints: list[tuple[int, Array]] = field(default_factory=list)
+    parameters: dict[str, Array] = field(default_factory=dict)
+    test_loss: float = math.nan
+    test_score: float = math.nan
+    G: float = math.nan
+    log10_ratio: float = math.nan
+    steps: int = 0
+    seconds: float = 0.0
+    stopped: str = ""
+
+    @property
+    def name(self) -> str:
+        """How the method is called in tables and figures."""
+        return METHODS[self.method]
+
+
+@dataclass(eq=False)
+class Comparison:
+    """All runs of a configuration, seed by seed."""
+
+    configuration: Configuration
+    task: Task
+    runs: list[Run] = field(default_factory=list)
+    interrupted: bool = False
+
+    def of_method(self, method: str) -> list[Run]:
+        """The runs of one method, by seed."""
+        return [run for run in self.runs if run.method == method]
+
+
+def compare(
+    configuration: Configuration,
+    task: Task,
+    *,
+    quiet: bool = False,
+    after_run: Callable[[Comparison], None] | None = None,
+) -> Comparison:
+    """Train every method on every seed. `after_run` is called with what there is after each run, to save it.
+
+    Ctrl-C ends it: the comparison then holds what was reached, the unfinished run included.
+    """
+    comparison = Comparison(configuration, task)
+    seeds = range(configuration.first_seed, configuration.first_seed + configuration.seeds)
+    for seed in seeds:
+        for method in configuration.methods:
+            run = train(configuration, task, method, seed, quiet=quiet)
+            comparison.runs.append(run)
+            comparison.interrupted = run.history.interrupted
+            if after_run is not None:
+                after_run(comparison)
+            if comparison.interrupted:
+                return comparison
+    return comparison
+
+
+@np.errstate(all="ignore")  # a run that goes too far is ended by name; what is measured on the way there may overflow
+def train(configuration: Configuration, task: Task, method: str, seed: int, *, quiet: bool = False) -> Run:
+    """One run. A loss or gradient that is nan or inf ends it, and so does Ctrl-C; the run then says so in `stopped`."""
+    for_parameters, for_batches = (np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(2))
+    net = make_net(configuration, task, for_parameters)
+    step = Step(
+        net,
+        task.loss,
+        make_optimizer(configuration, net),
+        penalties=() if method == "backprop" else (make_penalty(configuration, method),),
+        clip=configuration.clip or None,
+    )
+    run = Run(method, seed)
+    gauge = Gauge(configuration, task, net)
+    label = f"{run.name:<21}" + (f" seed {seed}" if configuration.seeds > 1 else "")
+    progress = Progress(configuration.steps, label, quiet=quiet)
+    try:
+        _loop(configuration, task, step, gauge, run, task.batches(for_batches), progress)
+    except KeyboardInterrupt:
+        run.history.interrupted = True
+        run.stopped = f"interrupted after {run.steps} of {configuration.steps} steps"
+    except FloatingPointError as error:
+        run.stopped = f"stopped after {run.steps} of {configuration.steps} steps: {error}"
+    finally:
+        progress.close(run.stopped.partition(":")[0])
+    run.test_loss, outputs = evaluate(net, task.loss, *task.test)
+    run.test_score = task.score(outputs, task.test[1])
+    run.G, run.log10_ratio, _ = gauge.read()
+    run.parameters = net.state_dict()
+    return run
+
+
+def make_net(configuration: Configuration, task: Task, rng: np.random.Generator) -> RNN:
+    """The net as it starts."""
+    normal = initializers.normal(configuration.std)
+    orthogonal = initializers.orthogonal() if configuration.initialization == "orthogonal" else None
+    return RNN(
+        task.n_inputs,
+        configuration.states,
+        task.n_outputs,
+        initializer=normal,
+        recurrent_initializer=orthogonal,
+        rng=rng,
+    )
+
+
+def make_optimizer(configuration: Configuration, net: RNN) -> Optimizer:
+    """SGD or Adam with the configuration's learning rate."""
+    kinds: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam}
+    return kinds[configuration.optimizer](net.parameters(), configuration.learning_rate)
+
+
+def make_penalty(configuration: Configuration, method: str = "exact") -> penalties.Penalty:
+    """The configuration's penalty, in the form the method takes."""
+    if method == "immediate":
+        return penalties.Omega(configuration.weight, form="immediate")
+    return PENALTY_CLASSES[configuration.penalty](configuration.weight)
+
+
+class Gauge:
+    """Measures G and the adjoint norms on fixed test examples, with the parameters as they are when it is read."""
+
+    def __init__(self, configuration: Configuration, task: Task, net: RNN) -> None:
+        x, y = (array[:N_GAUGED] for array in task.test)
+        self.n = len(x)
+        states = net.states(Input(x, "inputs"))
+        loss = task.loss(net.readout(states[-1]), Input(y, "targets"))
+        self.graph = Graph(make_penalty(configuration).measure(loss, states), *penalties.adjoints(loss, states))
+
+    def read(self) -> tuple[float, float, Array]:
+        """G; log10 ‖λ_1‖/‖λ_T‖; ‖λ_t‖ for t = 1..T: norms of each example's own adjoint, averaged over the examples."""
+        G, *adjoints = self.graph.fprop()
+        norms = np.array([np.linalg.norm(np.asarray(a, np.float64) * self.n, axis=1).mean() for a in adjoints])
+        return float(G), log10_ratio(norms[0], norms[-1]), norms
+
+
+def log10_ratio(first: float, last: float) -> float:
+    """log10(first/last): -inf where nothing reaches the first state, nan where there is nothing to compare."""
+    if not last > 0 or math.isnan(first):
+        return math.nan
+    return math.log10(first) - math.log10(last) if first > 0 else -math.inf
+
+
+def _loop(
+    configuration: Configuration, task: Task, step: Step, gauge: Gauge, run: Run, stream: Any, progress: Progress
+) -> None:
+    """All steps, with a record before the first, at every `record_every`-th, and after the last."""
+    watched = tuple(array[:N_WATCHED] for array in task.test)
+    losses: list[float] = []
+
+    def record() -> float:
+        G, ratio, norms = gauge.read()
+        test_loss, outputs = evaluate(step.model, task.loss, *watched)
+        score = task.score(outputs, watched[1])
+        run.history.append(
+            method=run.method,
+            seed=run.seed,
+            step=run.steps,
+            train_loss=math.fsum(losses) / len(losses) if losses else math.nan,
+            test_loss=test_loss,
+            test_score=score,
+            G=G,
+            log10_ratio=ratio,
+        )
+        run.adjoints.append((run.steps, norms))
+        losses.clear()
+        return score
+
+    score = record()
+    for _ in range(configuration.steps):
+        started = time.perf_counter()
+        losses.append(step(*next(stream))["loss"])
+        run.seconds += time.perf_counter() - started
+        run.steps += 1
+        progress.update(run.steps, loss=losses[-1], test_score=score)
+        if run.steps % configuration.record_every == 0 or run.steps == configuration.steps:
+            score = record()

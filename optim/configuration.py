@@ -1,0 +1,185 @@
+"""The options of the main job: their meaning, their defaults, what is refused, and the file they are saved in."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+METHODS = {
+    "backprop": "backpropagation",
+    "exact": "penalized, exact",
+    "immediate": "penalized, immediate",
+}
+PENALTIES = {
+    "omega": "Omega: squared ratios of neighboring adjoint norms (Pascanu, Mikolov and Bengio 2013, eq. 10)",
+    "omega-norms": "the same with norms (their eq. 9)",
+    "variance": "variance over time of the adjoint norms",
+    "relative-variance": "the same divided by the squared mean norm",
+    "log-ratio": "squared logarithm of the ratios",
+    "squared-norm": "half the squared adjoint norms",
+    "first-last": "first adjoint norm against the last",
+}
+INITIALIZATIONS = {
+    "normal": "W, R, V normal with standard deviation --std; biases 0",
+    "orthogonal": "W orthogonal; R, V normal with standard deviation --std; biases 0",
+}
+LEARNING_RATES = {"sgd": 0.05, "adam": 0.001}
+GENERATED = ("temporal-order", "adding")
+SHORTEST = 10  # a generated sequence has tenths
+TASK_DEFAULTS: dict[str, dict[str, Any]] = {
+    "digits": {"length": 64, "steps": 2000, "batch_size": 32},
+    "mnist": {"length": 28, "steps": 2000, "batch_size": 32},
+    "temporal-order": {"length": 50, "steps": 4000, "batch_size": 20},
+    "adding": {"length": 50, "steps": 4000, "batch_size": 20},
+}
+
+
+def _option(default: Any, metavar: str, text: str) -> Any:
+    return field(default=default, metadata={"metavar": metavar, "help": text})
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All that decides the numbers of a run; the same configuration gives the same numbers, bit for bit, on one machine.
+
+    `Configuration.of(task="adding", steps=100)` fills the rest and refuses what cannot be.
+    """
+
+    task: str = _option("digits", "TASK", f"what is learned: {', '.join(TASK_DEFAULTS)} (default: digits)")
+    length: int = _option(0, "T", "time steps of a generated sequence (default: 50; digits has 64, mnist 28)")
+    data_folder: str = _option("", "FOLDER", "the four MNIST files, plain or .gz")
+    download: bool = _option(False, "", "download MNIST, into --data-folder if given")
+    methods: tuple[str, ...] = _option(
+        tuple(METHODS), "METHOD", f"what is compared: {', '.join(METHODS)} (default: all that the penalty has)"
+    )
+    penalty: str = _option(
+        "omega", "PENALTY", f"the penalty G on the adjoints: {', '.join(PENALTIES)} (default: omega)"
+    )
+    weight: float = _option(0.3, "C", "its weight (default: 0.3)")
+    initialization: str = _option(
+        "normal", "START", "normal, or orthogonal: W orthogonal and the others normal (default: normal)"
+    )
+    std: float = _option(0.1, "STD", "standard deviation of normal starts (default: 0.1)")
+    states: int = _option(50, "D", "units of the recurrent state (default: 50)")
+    optimizer: str = _option("sgd", "NAME", "sgd or adam (default: sgd)")
+    learning_rate: float = _option(0.0, "RATE", "(default: 0.05 for sgd, 0.001 for adam)")
+    clip: float = _option(
+        1.0, "NORM", "largest norm of the gradient of loss and penalty together, 0 for no clip (default: 1)"
+    )
+    batch_size: int = _option(0, "N", "sequences per training step (default: 32, of generated tasks 20)")
+    steps: int = _option(0, "N", "training steps (default: 2000, of generated tasks 4000)")
+    record_every: int = _option(0, "N", "training steps between two rows of the history (default: 40 rows)")
+    seeds: int = _option(1, "N", "how many seeds; several give medians and ranges (default: 1)")
+    first_seed: int = _option(0, "SEED", "the first seed, from which the others count up (default: 0)")
+
+    @classmethod
+    def of(cls, **given: Any) -> Configuration:
+        """The given options, and the defaults that suit them; ValueError where one cannot be."""
+        names = [f.name for f in fields(cls)]
+        for name in given:
+            if name not in names:
+                raise ValueError(f"there is no option {name!r}{_did_you_mean(name, names)}")
+        task = given.get("task", cls.task)
+        _one_of("task", task, TASK_DEFAULTS)
+        optimizer = given.get("optimizer", cls.optimizer)
+        _one_of("optimizer", optimizer, LEARNING_RATES)
+        options = {**TASK_DEFAULTS[task], "learning_rate": LEARNING_RATES[optimizer], **given}
+        if "methods" not in options and options.get("penalty", cls.penalty) != "omega":
+            options["methods"] = ("backprop", "exact")  # the immediate form is Omega's
+        steps = options["steps"]
+        if "record_every" not in options and isinstance(steps, int):
+            options["record_every"] = max(steps // 40, 1)
+        configuration = cls(**{name: _typed(cls, name, value) for name, value in options.items()})
+        configuration._check()
+        return configuration
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **given: Any) -> Configuration:
+        """Read a saved configuration; the given options override what it says."""
+        file = Path(path)
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no configuration file {file}: give the config.toml of a run folder")
+        try:
+            saved = tomllib.loads(file.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{file} is not a TOML file: {error}") from None
+        try:
+            return cls.of(**{**saved, **given})
+        except ValueError as error:
+            raise ValueError(f"{file}: {error}") from None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as TOML, for `load`."""
+        import tomli_w
+
+        table = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        Path(path).write_text(tomli_w.dumps(table), "utf-8")
+
+    def _check(self) -> None:
+        for name, table in (("penalty", PENALTIES), ("initialization", INITIALIZATIONS)):
+            _one_of(name, getattr(self, name), table)
+        if not self.methods:
+            raise ValueError(f"methods: name at least one of {', '.join(METHODS)}")
+        for method in self.methods:
+            _one_of("methods", method, METHODS)
+        if len(set(self.methods)) < len(self.methods):
+            raise ValueError(f"methods: {' '.join(self.methods)} names one twice")
+        if "immediate" in self.methods and self.penalty != "omega":
+            raise ValueError(f"methods: the immediate form is omega's; with {self.penalty} compare backprop and exact")
+        for name in ("states", "batch_size", "steps", "record_every", "seeds"):
+            _refuse_unless(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("weight", "clip", "std", "first_seed"):
+            _refuse_unless(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "0 or more, and finite")
+        _refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "positive and finite")
+        if self.task in GENERATED:
+            _refuse_unless(
+                self.length >= SHORTEST, "length", self.length, f"at least {SHORTEST}: {self.task} has tenths"
+            )
+        else:
+            fixed = TASK_DEFAULTS[self.task]["length"]
+            _refuse_unless(
+                self.length == fixed,
+                "length",
+                self.length,
+                f"{fixed} for {self.task}: only generated tasks have a choice",
+            )
+        if self.task != "mnist" and (self.data_folder or self.download):
+            raise ValueError(f"data_folder and download are for task mnist, and the task is {self.task}")
+        if self.task == "mnist" and not (self.data_folder or self.download):
+            raise ValueError("task mnist needs its files: --data-folder with the four IDX files, or --download")
+        if self.task == "mnist" and not self.download and not Path(self.data_folder).is_dir():
+            raise FileNotFoundError(f"data_folder: there is no folder {self.data_folder}")
+
+
+def _typed(cls: type[Configuration], name: str, value: Any) -> Any:
+    """The value in the type of its option; an int may stand for a float, a list for a tuple."""
+    wanted = type(getattr(cls, name))
+    if wanted is float and type(value) is int:
+        return float(value)
+    if wanted is tuple and isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value):
+        return tuple(value)
+    if type(value) is not wanted:
+        kind = {float: "a number", int: "an integer", str: "a text", bool: "true or false", tuple: "a list of texts"}
+        raise ValueError(f"{name}={value!r}: {kind[wanted]} is expected")
+    return value
+
+
+def _one_of(name: str, value: Any, known: Mapping[str, Any]) -> None:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name}={value!r} is unknown{_did_you_mean(value, list(known))}: one of {', '.join(known)}")
+
+
+def _did_you_mean(word: Any, words: list[str]) -> str:
+    close = difflib.get_close_matches(str(word), words, 1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _refuse_unless(condition: bool, name: str, value: Any, expected: str) -> None:
+    if not condition:
+        raise ValueError(f"{name}={value!r}: it must be {expected}")

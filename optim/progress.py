@@ -1,0 +1,145 @@
+"""One progress line: rewritten on a terminal and in a notebook; in a log, a new line at every fifth of the way."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+import time
+from typing import Any, Protocol, TextIO
+
+WIDTH = 20  # characters of the bar
+REDRAWS = 10  # per second, at most
+
+
+class Progress:
+    """Shows `label  [#####.....] 50/100  loss 0.31  12 s`; silent when `quiet`, and then it touches no stream.
+
+    total:  the number of steps, epochs, ... there will be
+    stream: where to (default: sys.stderr as it is at the time, so that results can be piped from stdout)
+    """
+
+    def __init__(self, total: int, label: str = "", *, quiet: bool = False, stream: TextIO | None = None) -> None:
+        self.total = total
+        self.label = label
+        self.started = time.monotonic()
+        self._writer: _Writer = _Silence() if quiet else _writer(stream if stream is not None else sys.stderr)
+        self._last = ""
+
+    def update(self, done: int, **numbers: float) -> None:
+        """Say that `done` of the total are done, and what the numbers are now; drawing is left out when too frequent."""
+        if self._writer.due(done, self.total):
+            self._last = self._line(done, numbers)
+            self._writer.write(self._last)
+
+    def close(self, message: str = "") -> None:
+        """End the line, with a message if something is to be said of the end."""
+        self._writer.close(f"{self._last or self.label}  {message}".strip() if message else "")
+
+    def _line(self, done: int, numbers: dict[str, float]) -> str:
+        filled = WIDTH * done // max(self.total, 1)
+        bar = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {done}/{self.total}"
+        values = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers.items()]
+        return "  ".join(
+            [*([self.label] if self.label else []), bar, *values, f"{time.monotonic() - self.started:.0f} s"]
+        )
+
+
+class _Writer(Protocol):
+    def due(self, done: int, total: int) -> bool: ...
+    def write(self, line: str) -> None: ...
+    def close(self, line: str) -> None: ...
+
+
+class _Silence:
+    def due(self, done: int, total: int) -> bool:
+        return False
+
+    def write(self, line: str) -> None:
+        pass
+
+    def close(self, line: str) -> None:
+        pass
+
+
+class _Rewriting:
+    """Due ten times a second, and at the end."""
+
+    drawn = 0.0
+
+    def due(self, done: int, total: int) -> bool:
+        now = time.monotonic()
+        if done < total and now - self.drawn < 1 / REDRAWS:
+            return False
+        self.drawn = now
+        return True
+
+
+class _Terminal(_Rewriting):
+    """One line, rewritten; it never wraps, since a wrapped line could not be taken back."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.length = 0
+
+    def write(self, line: str) -> None:
+        line = line[: shutil.get_terminal_size().columns - 1]
+        self.stream.write("\r" + line.ljust(self.length))
+        self.stream.flush()
+        self.length = len(line)
+
+    def close(self, line: str) -> None:
+        if line:
+            self.write(line)
+        if self.length:
+            self.stream.write("\n")
+            self.stream.flush()
+
+
+class _Log:
+    """A file or a pipe: a line at every fifth of the way, and no carriage return."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.fifths = 0
+
+    def due(self, done: int, total: int) -> bool:
+        fifths = 5 * done // max(total, 1)
+        if fifths == self.fifths:
+            return False
+        self.fifths = fifths
+        return True
+
+    def write(self, line: str) -> None:
+        self.stream.write(line + "\n")
+        self.stream.flush()
+
+    def close(self, line: str) -> None:
+        if line:
+            self.write(line)
+
+
+class _Notebook(_Rewriting):
+    """A display that is updated in place, so that the saved notebook holds the last line only."""
+
+    def __init__(self, display: Any) -> None:
+        self.display = display
+        self.handle: Any = None
+
+    def write(self, line: str) -> None:
+        content = {"text/plain": line}
+        if self.handle is None:
+            self.handle = self.display(content, raw=True, display_id=True)
+        else:
+            self.handle.update(content, raw=True)
+
+    def close(self, line: str) -> None:
+        if line:
+            self.write(line)
+
+
+def _writer(stream: TextIO) -> _Writer:
+    """The writer that suits where the stream leads."""
+    if type(stream).__module__.startswith("ipykernel"):
+        return _Notebook(importlib.import_module("IPython.display").display)
+    return _Terminal(stream) if stream.isatty() else _Log(stream)

@@ -1,0 +1,128 @@
+"""The folder a comparison leaves behind. It is written as the runs end, so that nothing is lost by what comes later.
+
+config.toml                          the configuration; `minigrad train --config config.toml` gives the same numbers
+history.csv, adjoints.csv            a row per record: losses, score, G; the adjoint norms of all time steps
+parameters/<method>-seed<k>.safetensors
+report.md                            the table, and what it says
+learning-curves.png, adjoint-norms.png, graph.svg
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from minigrad.node import Array
+from minigrad.optim.comparison import Comparison
+from minigrad.optim.configuration import Configuration
+from minigrad.optim.figures import adjoint_norms, learning_curves, net_graph
+from minigrad.optim.history import History
+from minigrad.optim.report import report
+
+EXTRAS = {"matplotlib": "figures", "safetensors": "parameters", "tomli_w": "the configuration"}
+FIGURES: dict[str, Callable[[Comparison, Path], None]] = {
+    "learning-curves.png": learning_curves,
+    "adjoint-norms.png": adjoint_norms,
+    "graph.svg": net_graph,
+}
+
+
+def check_extras() -> None:
+    """ModuleNotFoundError, before any work, where a package is missing that writes the folder."""
+    missing = [name for name in EXTRAS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f"{' and '.join(missing)} must be there to save {', '.join(EXTRAS[name] for name in missing)}: "
+            "pip install 'minigrad[train]'"
+        )
+
+
+class RunFolder:
+    """A new folder: `out`, or the first `runs/<task>-<n>` that is not there yet; none is ever written over."""
+
+    def __init__(self, configuration: Configuration, out: str = "") -> None:
+        self.path = _new_folder(configuration.task, out)
+        configuration.save(self.path / "config.toml")
+
+    def save_numbers(self, comparison: Comparison) -> None:
+        """All there is so far: history, adjoint norms, the last run's parameters, the report."""
+        _write_history(comparison, self.path / "history.csv")
+        _write_adjoints(comparison, self.path / "adjoints.csv")
+        run = comparison.runs[-1]
+        folder = self.path / "parameters"
+        folder.mkdir(exist_ok=True)
+        save_arrays(folder / f"{run.method}-seed{run.seed}.safetensors", run.parameters)
+        (self.path / "report.md").write_text(report(comparison), "utf-8")
+
+    def save_figures(self, comparison: Comparison) -> list[str]:
+        """Draw what can be drawn; what failed, in words: a picture that fails costs no numbers."""
+        failures = []
+        for name, draw in FIGURES.items():
+            try:
+                draw(comparison, self.path / name)
+            except Exception as error:
+                failures.append(
+                    f"{name} could not be drawn ({type(error).__name__}: {error}); the numbers are in the CSV files"
+                )
+        return failures
+
+
+def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Named arrays as safetensors. Made contiguous first: safetensors 0.8 scrambles arrays that are not."""
+    from safetensors.numpy import save
+
+    path.write_bytes(save({name: np.asarray(array, order="C") for name, array in arrays.items()}))
+
+
+def load_arrays(path: Path) -> dict[str, Array]:
+    """What `save_arrays` wrote; ValueError where the file is damaged or something else."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no parameter file {path}")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or no safetensors file ({error}): save or copy it again") from None
+
+
+def _new_folder(task: str, out: str) -> Path:
+    if out:
+        path = Path(out)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            raise FileExistsError(f"{path} is there already, and no run is written over: give another --out") from None
+        return path
+    n = 1
+    while True:
+        path = Path("runs") / f"{task}-{n}"
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            n += 1
+        else:
+            return path
+
+
+def _write_history(comparison: Comparison, path: Path) -> None:
+    together = History()
+    for run in comparison.runs:
+        for row in run.history.rows():
+            together.append(**row)
+    together.write(path)
+
+
+def _write_adjoints(comparison: Comparison, path: Path) -> None:
+    """Columns method, seed, step, then ‖λ_1‖ .. ‖λ_T‖."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["method", "seed", "step", *range(1, comparison.task.length + 1)])
+        for run in comparison.runs:
+            for step, norms in run.adjoints:
+                writer.writerow([run.method, run.seed, step, *norms.tolist()])

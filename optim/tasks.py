@@ -1,0 +1,134 @@
+"""The tasks of the main job: where batches come from, what is tested on, what counts as right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from minigrad.models import datasets, losses
+from minigrad.node import Array
+from minigrad.optim.configuration import Configuration
+from minigrad.optim.training import Loss, batches
+
+Batch = tuple[Array, Array]
+N_GENERATED = 10_000  # fresh sequences a generated task is tested on
+TEST_SEED = 1_000_003  # they are the same for every method and seed
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Sequences `(n, time, features)` to train and to test on.
+
+    batches: an endless stream of batches, all of one shape, drawn by the given generator
+    chance:  the test score of an answer that ignores the inputs
+    solved:  the test score from which the task counts as solved; None where nobody draws that line
+    """
+
+    name: str
+    description: str
+    batches: Callable[[np.random.Generator], Iterator[Batch]]
+    test: Batch
+    n_outputs: int
+    loss: Loss
+    chance: float
+    solved: float | None = None
+
+    @property
+    def n_inputs(self) -> int:
+        """Features at every time step."""
+        return int(self.test[0].shape[2])
+
+    @property
+    def length(self) -> int:
+        """Time steps."""
+        return int(self.test[0].shape[1])
+
+    def score(self, outputs: Array, targets: Array) -> float:
+        """The fraction answered rightly."""
+        return 1 - datasets.fraction_wrong(outputs, targets)
+
+
+def open_task(configuration: Configuration) -> Task:
+    """The task that the configuration names, its data read or its generator ready."""
+    if configuration.task == "temporal-order":
+        return _temporal_order(configuration)
+    if configuration.task == "adding":
+        return _adding(configuration)
+    if configuration.task == "mnist":
+        return _classification(
+            datasets.mnist(configuration.data_folder or None, download=configuration.download), configuration
+        )
+    return _classification(datasets.digits(), configuration)
+
+
+def _classification(dataset: datasets.Dataset, configuration: Configuration) -> Task:
+    """A fixed data set: epochs of shuffled examples, each without the few that fill no batch."""
+    x, y = dataset.train
+    size = configuration.batch_size
+    if size > len(x):
+        raise ValueError(f"batch_size={size}: {dataset.name} has {len(x)} training examples")
+
+    def stream(rng: np.random.Generator) -> Iterator[Batch]:
+        while True:
+            for index in batches(len(x), size, rng):
+                if len(index) == size:
+                    yield x[index], y[index]
+
+    commonest = np.bincount(dataset.test.targets).max() / len(dataset.test.targets)
+    return Task(
+        name=dataset.name,
+        description=f"{dataset.description}: {len(x)} to train, {len(dataset.test.targets)} to test",
+        batches=stream,
+        test=(dataset.test.inputs, dataset.test.targets),
+        n_outputs=dataset.n_classes,
+        loss=losses.cross_entropy,
+        chance=float(commonest),
+    )
+
+
+def _temporal_order(configuration: Configuration) -> Task:
+    def draw(n: int, rng: np.random.Generator) -> Batch:
+        return datasets.temporal_order(n, configuration.length, rng)
+
+    return Task(
+        name="temporal-order",
+        description=f"temporal order, T = {configuration.length}: the order of two symbols among distractors, 4 classes; "
+        f"fresh sequences at every step, {N_GENERATED} to test",
+        batches=_fresh(draw, configuration.batch_size),
+        test=draw(N_GENERATED, np.random.default_rng(TEST_SEED)),
+        n_outputs=4,
+        loss=losses.cross_entropy,
+        chance=0.25,
+        solved=1 - datasets.SOLVED,
+    )
+
+
+def _adding(configuration: Configuration) -> Task:
+    def draw(n: int, rng: np.random.Generator) -> Batch:
+        return datasets.adding(n, configuration.length, rng)
+
+    test = draw(N_GENERATED, np.random.default_rng(TEST_SEED))
+    always_half = datasets.fraction_wrong(np.full_like(test[1], 0.5), test[1])
+    return Task(
+        name="adding",
+        description=f"adding, T = {configuration.length}: the mean of two marked numbers, right within "
+        f"{datasets.ADDING_TOLERANCE}; fresh sequences at every step, {N_GENERATED} to test",
+        batches=_fresh(draw, configuration.batch_size),
+        test=test,
+        n_outputs=1,
+        loss=losses.mean_squared_error,
+        chance=1 - always_half,
+        solved=1 - datasets.SOLVED,
+    )
+
+
+def _fresh(
+    draw: Callable[[int, np.random.Generator], Batch], size: int
+) -> Callable[[np.random.Generator], Iterator[Batch]]:
+    def stream(rng: np.random.Generator) -> Iterator[Batch]:
+        while True:
+            yield draw(size, rng)
+
+    return stream

@@ -1,0 +1,312 @@
+"""The training loop: batches, one step on a batch, epochs.
+
+A step computes the loss, the penalties on its adjoints and the gradient of their sum, clips it, and lets the optimizer
+apply it. The nodes of all that are built on the first batch of a shape and then replayed on the next ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from minigrad.context import anomalies
+from minigrad.graph import Graph, gradients
+from minigrad.node import Array, Input, Node, Parameter
+from minigrad.optim.clipping import clip_by_norm
+from minigrad.optim.history import History
+from minigrad.optim.optimizers import Optimizer
+from minigrad.optim.progress import Progress
+
+Loss = Callable[[Node, Node], Node]
+Metric = Callable[[Array, Array], float]
+EVALUATION_BATCH = 1000  # examples whose nodes are held at once when nothing is trained
+
+
+class Model(Protocol):
+    """What is trained: a function of nodes that lists its parameters and knows training from inference."""
+
+    training: bool
+
+    def __call__(self, inputs: Node) -> Node: ...
+    def parameters(self) -> Sequence[Parameter]: ...
+    def train(self) -> Any: ...
+    def eval(self) -> Any: ...
+
+
+class RecurrentModel(Model, Protocol):
+    """A model whose states a penalty can reach; `model(u)` is `model.readout(model.states(u)[-1])`."""
+
+    def states(self, inputs: Node) -> Sequence[Node]: ...
+    def readout(self, state: Node) -> Node: ...
+
+
+class Penalty(Protocol):
+    """A weighted term to add to the loss, made of the adjoints of the states."""
+
+    def __call__(self, loss: Node, states: Sequence[Node]) -> Node: ...
+
+
+class Objective:
+    """Loss, penalties and the gradient of their sum on one batch, as nodes that can be replayed on the next batch."""
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Loss,
+        penalties: Sequence[Penalty],
+        parameters: Sequence[Parameter],
+        inputs: Array,
+        targets: Array,
+    ) -> None:
+        self.inputs = Input(inputs, "inputs")
+        self.targets = Input(targets, "targets")
+        if penalties:
+            states = model.states(self.inputs)
+            self.loss = loss(model.readout(states[-1]), self.targets)
+            self.penalties = tuple(penalty(self.loss, states) for penalty in penalties)
+        else:
+            self.loss = loss(model(self.inputs), self.targets)
+            self.penalties = ()
+        total = sum(self.penalties, self.loss)
+        self.gradients = gradients(total, parameters)
+        self.graph = Graph(self.loss, *self.penalties, *self.gradients)
+
+    def replay(self, inputs: Array, targets: Array) -> None:
+        """The same nodes on another batch of the same shapes and dtypes, and on the parameters as they are now."""
+        self.graph.fprop({self.inputs: inputs, self.targets: targets})
+
+
+class Step:
+    """One training step: `step(inputs, targets)` changes the parameters and gives the loss before the change.
+
+    loss:      a function of (outputs, targets) that gives a scalar node
+    optimizer: its parameters are the ones trained
+    penalties: terms made of the adjoints of the states; the model then has `states` and `readout`
+    clip:      the largest norm of the gradient of loss and penalties together; None for no clip
+    replay:    build the nodes once per shape of batch and replay them, which is faster. Say False for a model whose
+               Python code decides by values; the results are the same bit for bit otherwise.
+
+    A loss, penalty or gradient that is nan or inf raises FloatingPointError, naming the first node that was; the
+    parameters are left as they were.
+    """
+
+    MOST = 4  # shapes of batches whose nodes are kept
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Loss,
+        optimizer: Optimizer,
+        *,
+        penalties: Sequence[Penalty] = (),
+        clip: float | None = None,
+        replay: bool = True,
+    ) -> None:
+        if clip is not None and not clip > 0:
+            raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
+        if penalties and not (hasattr(model, "states") and hasattr(model, "readout")):
+            raise TypeError(f"penalties need the states of a recurrent net, and {type(model).__name__} has no .states")
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.penalties = tuple(penalties)
+        self.clip = clip
+        self.replay = replay
+        self._objectives: dict[Any, Objective] = {}
+
+    def __call__(self, inputs: Array, targets: Array) -> dict[str, float]:
+        """Train on one batch; returns loss, penalty (if there are any) and the gradient's norm before clipping (if clipped)."""
+        with np.errstate(all="ignore"):  # what is not finite is reported below, by name
+            objective = self._objective(inputs, targets)
+        numbers = {"loss": float(objective.loss.value)}
+        if self.penalties:
+            numbers["penalty"] = math.fsum(float(penalty.value) for penalty in objective.penalties)
+        if not all(map(math.isfinite, numbers.values())):
+            raise self._non_finite(f"the loss is {' + '.join(map(str, numbers.values()))}", inputs, targets)
+        for parameter, gradient in zip(self.optimizer.parameters, objective.gradients, strict=True):
+            if not np.isfinite(gradient.value).all():
+                raise self._non_finite(f"the gradient of {parameter.label} is not finite", inputs, targets)
+        for parameter, gradient in zip(self.optimizer.parameters, objective.gradients, strict=True):
+            parameter.grad = np.array(gradient.value)  # a copy: clips and optimizers write into it
+        if self.clip is not None:
+            numbers["gradient_norm"] = clip_by_norm(self.optimizer.parameters, self.clip)
+        self.optimizer.step()
+        return numbers
+
+    def _objective(self, inputs: Array, targets: Array) -> Objective:
+        key = (inputs.shape, inputs.dtype, targets.shape, targets.dtype, self.model.training)
+        known = self._objectives.get(key)
+        if known is not None:
+            known.replay(inputs, targets)
+            return known
+        built = self._build(inputs, targets)
+        if self.replay:
+            if len(self._objectives) == self.MOST:
+                self._objectives.pop(next(iter(self._objectives)))
+            self._objectives[key] = built
+        return built
+
+    def _build(self, inputs: Array, targets: Array) -> Objective:
+        return Objective(self.model, self.loss, self.penalties, self.optimizer.parameters, inputs, targets)
+
+    def _non_finite(self, what: str, inputs: Array, targets: Array) -> FloatingPointError:
+        """The error that names the first bad node, found by building the batch anew with every node checked."""
+        first = ""
+        try:
+            with anomalies(), np.errstate(all="ignore"):
+                self._build(inputs, targets)
+        except FloatingPointError as error:
+            first = f" The first node to be nan or inf: {error}."
+        return FloatingPointError(
+            f"{what}, so the training stops with the parameters as they were.{first} "
+            "Look at the data, lower the learning rate, or clip the gradient (clip=1.0)"
+        )
+
+
+def fit(
+    model: Any,
+    inputs: npt.ArrayLike,
+    targets: npt.ArrayLike,
+    *,
+    loss: Loss,
+    optimizer: Optimizer,
+    epochs: int = 10,
+    batch_size: int = 32,
+    validation: tuple[npt.ArrayLike, npt.ArrayLike] | float | None = None,
+    metrics: Sequence[Metric] | Mapping[str, Metric] = (),
+    penalties: Sequence[Penalty] = (),
+    callbacks: Sequence[Callable[[Any, History], bool | None]] = (),
+    rng: np.random.Generator | int = 0,
+    clip: float | None = None,
+    quiet: bool = False,
+    replay: bool = True,
+) -> History:
+    """Train the model on (inputs, targets), both with the examples along axis 0; returns the history, a row per epoch.
+
+    loss, optimizer, penalties, clip, replay: as `Step` takes them
+    batch_size: every epoch goes once through the shuffled examples; the last batch may be smaller
+    validation: (inputs, targets) of their own, or the fraction of the examples to set aside, chosen by rng
+    metrics:    functions of (outputs, targets), as arrays, that give a number; on the validation examples after every
+                epoch (`val_<name>`), without validation on all training examples
+    callbacks:  called as callback(model, history) after every epoch; one that returns True ends the training
+    rng:        draws the validation split and the order of the examples
+    quiet:      show no progress line
+
+    Columns: epoch, loss (its mean over the examples while they were trained on), penalty, val_loss, the metrics.
+    Ctrl-C ends the training: the model keeps what was reached, and `history.interrupted` is True.
+    """
+    rng = np.random.default_rng(rng)
+    measured = _named(metrics)
+    x, y = _examples(inputs, targets, "inputs and targets")
+    _at_least_one(epochs=epochs, batch_size=batch_size)
+    held: tuple[Array, Array] | None = None
+    if isinstance(validation, (int, float)):
+        (x, y), held = _set_aside(x, y, validation, rng)
+    elif validation is not None:
+        held = _examples(*validation, "the validation's inputs and targets")
+    step = Step(model, loss, optimizer, penalties=penalties, clip=clip, replay=replay)
+    history = History()
+    progress = Progress(epochs * -(-len(x) // batch_size), quiet=quiet)
+    model.train()
+    ending = ""
+    try:
+        for epoch in range(1, epochs + 1):
+            numbers = _epoch(step, x, y, batch_size, rng, progress, epoch)
+            if held is not None:
+                numbers["val_loss"], outputs = evaluate(model, loss, *held)
+                numbers |= {f"val_{name}": float(metric(outputs, held[1])) for name, metric in measured.items()}
+            elif measured:
+                outputs = predict(model, x)
+                numbers |= {name: float(metric(outputs, y)) for name, metric in measured.items()}
+            history.append(epoch=epoch, **numbers)
+            if True in [callback(model, history) for callback in callbacks]:
+                ending = f"stopped by a callback after epoch {epoch}"
+                break
+    except KeyboardInterrupt:
+        history.interrupted = True
+        ending = f"interrupted after {history.n_rows} of {epochs} epochs; the model keeps what was reached"
+    finally:
+        progress.close(ending)
+    return history
+
+
+def batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.intp]]:
+    """The indices of 0..n-1 in a new random order, in pieces of batch_size; the last may be smaller."""
+    order = rng.permutation(n)
+    for start in range(0, n, batch_size):
+        yield order[start : start + batch_size]
+
+
+def predict(model: Any, inputs: Array) -> Array:
+    """The outputs on all inputs, in inference mode, some examples at a time; the mode is restored."""
+    training = model.training
+    model.eval()
+    try:
+        parts = [
+            model(Input(inputs[start : start + EVALUATION_BATCH], "inputs")).value
+            for start in range(0, len(inputs), EVALUATION_BATCH)
+        ]
+    finally:
+        if training:
+            model.train()
+    return np.concatenate(parts)
+
+
+def evaluate(model: Any, loss: Loss, inputs: Array, targets: Array) -> tuple[float, Array]:
+    """The loss on all examples, and the outputs."""
+    outputs = predict(model, inputs)
+    return float(loss(Input(outputs, "outputs"), Input(targets, "targets")).value), outputs
+
+
+def _epoch(
+    step: Step, x: Array, y: Array, batch_size: int, rng: np.random.Generator, progress: Progress, epoch: int
+) -> dict[str, float]:
+    """Go once through the examples; the means over the examples of what the steps gave."""
+    sums: dict[str, float] = {}
+    n_batches = -(-len(x) // batch_size)
+    for i, index in enumerate(batches(len(x), batch_size, rng), 1):
+        for name, number in step(x[index], y[index]).items():
+            sums[name] = sums.get(name, 0.0) + number * len(index)
+        seen = min(i * batch_size, len(x))
+        progress.update((epoch - 1) * n_batches + i, epoch=epoch, loss=sums["loss"] / seen)
+    return {name: total / len(x) for name, total in sums.items()}
+
+
+def _examples(inputs: npt.ArrayLike, targets: npt.ArrayLike, what: str) -> tuple[Array, Array]:
+    x, y = np.asarray(inputs), np.asarray(targets)
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
+        raise ValueError(
+            f"{what} have shapes {x.shape} and {y.shape}: the same number of examples along axis 0, 1 or more"
+        )
+    return x, y
+
+
+def _set_aside(
+    x: Array, y: Array, fraction: float, rng: np.random.Generator
+) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+    """The examples without, and those of, a random fraction for validation."""
+    n_held = round(fraction * len(x)) if 0 < fraction < 1 else 0
+    if not 0 < n_held < len(x):
+        raise ValueError(
+            f"validation={fraction!r} sets {n_held} of {len(x)} examples aside: a fraction between 0 and 1 that leaves "
+            "at least one example on both sides, or (inputs, targets)"
+        )
+    order = rng.permutation(len(x))
+    held, kept = order[:n_held], order[n_held:]
+    return (x[kept], y[kept]), (x[held], y[held])
+
+
+def _named(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:
+    if isinstance(metrics, Mapping):
+        return dict(metrics)
+    return {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}
+
+
+def _at_least_one(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f"{name}={number!r}: at least 1")

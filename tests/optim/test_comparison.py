@@ -1,0 +1,315 @@
+"""The main job: equal terms, the same numbers again, what is left when it is stopped, and what it writes and says."""
+
+import csv
+import math
+import re
+
+import numpy as np
+import pytest
+
+from minigrad.optim import Step, figures, run_folder
+from minigrad.optim.comparison import PENALTY_CLASSES, Comparison, Run, compare, log10_ratio, make_net
+from minigrad.optim.configuration import PENALTIES, Configuration
+from minigrad.optim.job import Job
+from minigrad.optim.report import report, sentences, table
+from minigrad.optim.run_folder import RunFolder, check_extras, load_arrays, save_arrays
+from minigrad.optim.tasks import open_task
+
+SMALL = {"task": "temporal-order", "length": 10, "states": 5, "steps": 6, "batch_size": 4, "record_every": 3}
+
+
+def small(**changed):
+    configuration = Configuration.of(**(SMALL | changed))
+    return configuration, open_task(configuration)
+
+
+def run_small(**changed):
+    return compare(*small(**changed), quiet=True)
+
+
+def test_equal_terms():
+    """Before the first step all methods have the same loss, score, G and adjoints; after it they go their ways."""
+    runs = run_small(seeds=2).runs
+    assert [(run.seed, run.method) for run in runs] == [
+        (seed, method) for seed in (0, 1) for method in ("backprop", "exact", "immediate")
+    ]
+    for seed in (0, 1):
+        first = [run.history.rows()[0] for run in runs if run.seed == seed]
+        for row in first[1:]:
+            assert {**row, "method": "", "train_loss": 0} == {**first[0], "method": "", "train_loss": 0}
+        assert len({run.test_loss for run in runs if run.seed == seed}) == 3
+    assert runs[0].test_loss != runs[3].test_loss
+
+
+def test_methods_see_the_same_batches(monkeypatch):
+    seen = []
+    original = Step.__call__
+    monkeypatch.setattr(Step, "__call__", lambda step, x, y: (seen.append((x, y)), original(step, x, y))[1])
+    run_small()
+    for one, other in zip(seen[:6], seen[6:12], strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_the_history_is_what_was_measured():
+    configuration, task = small()
+    run = compare(configuration, task, quiet=True).runs[1]
+    assert run.history["step"] == [0, 3, 6]
+    assert math.isnan(run.history["train_loss"][0])
+    steps, norms = zip(*run.adjoints, strict=True)
+    assert steps == (0, 3, 6)
+    assert norms[-1].shape == (10,)
+    assert run.log10_ratio == pytest.approx(math.log10(norms[-1][0] / norms[-1][-1]))
+    assert run.history["log10_ratio"][-1] == run.log10_ratio
+    assert run.history["G"][-1] == run.G
+    net = make_net(configuration, task, np.random.default_rng(0))
+    net.load_state_dict(run.parameters)
+    assert task.score(net(task.test[0]).value, task.test[1]) == run.test_score
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_every_penalty_trains(penalty):
+    assert set(PENALTIES) == set(PENALTY_CLASSES)
+    runs = run_small(penalty=penalty, weight=1e-3, steps=2).runs
+    assert all(math.isfinite(run.G) and not run.stopped for run in runs)
+    assert not np.array_equal(runs[0].parameters["W"], runs[1].parameters["W"])
+
+
+@pytest.mark.parametrize(
+    "changed", [{"task": "adding"}, {"initialization": "orthogonal"}, {"optimizer": "adam", "clip": 0}]
+)
+def test_other_tasks_starts_and_optimizers(changed):
+    runs = run_small(**changed).runs
+    assert all(math.isfinite(run.test_loss) for run in runs)
+
+
+def test_orthogonal_means_W():
+    configuration, task = small(initialization="orthogonal", states=20)
+    net = make_net(configuration, task, np.random.default_rng(0))
+    np.testing.assert_allclose(net.W.value @ net.W.value.T, np.eye(20), atol=1e-5)
+    assert net.R.value.std() == pytest.approx(0.1, rel=0.3)
+
+
+def test_the_logarithm_of_a_ratio_at_its_edges():
+    assert log10_ratio(1e-300, 1e10) == pytest.approx(-310)
+    assert log10_ratio(0.0, 1.0) == -math.inf
+    assert math.isnan(log10_ratio(1.0, 0.0))
+    assert math.isnan(log10_ratio(math.nan, 1.0))
+
+
+# The job and its folder
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_run_folder_and_the_same_numbers_from_its_configuration(here, capsys):
+    assert Job(Configuration.of(**SMALL, seeds=2)).run() == 0
+    assert Job(Configuration.load("runs/temporal-order-1/config.toml"), quiet=True).run() == 0
+    one, other = here / "runs" / "temporal-order-1", here / "runs" / "temporal-order-2"
+    names = {str(path.relative_to(one)) for path in one.rglob("*") if path.is_file()}
+    parameters = {f"parameters/{m}-seed{s}.safetensors" for m in ("backprop", "exact", "immediate") for s in (0, 1)}
+    pictures = {"learning-curves.png", "adjoint-norms.png", "graph.svg"}
+    assert names == {"config.toml", "history.csv", "adjoints.csv", "report.md"} | pictures | parameters
+    for name in ("config.toml", "history.csv", "adjoints.csv", *parameters):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    with (one / "history.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 2 * 3 * 3
+    with (one / "adjoints.csv").open(newline="") as stream:
+        assert next(csv.reader(stream)) == ["method", "seed", "step", *map(str, range(1, 11))]
+    out = capsys.readouterr().out
+    assert "penalized, immediate" in out
+    assert "Saved in runs/temporal-order-1" in out
+    assert out.count("Saved") == 1  # the other was quiet
+
+
+def test_parameters_are_saved_as_they_are_contiguous_or_not(tmp_path):
+    a = np.arange(12.0).reshape(3, 4)
+    given = {
+        "transposed": a.T,
+        "sliced": a[:, ::2],
+        "fortran": np.asfortranarray(a),
+        "number": np.array(2.5),
+        "single": a.astype(np.float32),
+    }
+    save_arrays(tmp_path / "p.safetensors", given)
+    found = load_arrays(tmp_path / "p.safetensors")
+    for name, array in given.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert (found[name].shape, found[name].dtype) == (array.shape, array.dtype)
+
+
+def test_a_corrupted_parameter_file_says_so(tmp_path):
+    file = tmp_path / "p.safetensors"
+    save_arrays(file, {"W": np.ones((4, 4))})
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.raises(ValueError, match=r"p.safetensors is damaged or no safetensors file .*save or copy it again"):
+        load_arrays(file)
+    with pytest.raises(FileNotFoundError, match="no parameter file"):
+        load_arrays(tmp_path / "q.safetensors")
+
+
+def test_no_folder_is_written_over(here):
+    configuration, _ = small()
+    assert [str(RunFolder(configuration).path) for _ in range(2)] == ["runs/temporal-order-1", "runs/temporal-order-2"]
+    RunFolder(configuration, "mine/here")
+    with pytest.raises(FileExistsError, match="mine/here is there already"):
+        RunFolder(configuration, "mine/here")
+
+
+def test_a_missing_extra_is_said_before_any_work(monkeypatch, here):
+    monkeypatch.setattr(run_folder.importlib.util, "find_spec", lambda name: None if name == "tomli_w" else name)
+    with pytest.raises(ModuleNotFoundError, match=r"tomli_w must be there .* pip install 'minigrad\[train\]'"):
+        Job(Configuration.of(**SMALL))
+    assert not (here / "runs").exists()
+    monkeypatch.undo()
+    check_extras()
+
+
+def test_a_picture_that_fails_costs_no_numbers(monkeypatch, here, capsys):
+    def fail(comparison, path):
+        raise RuntimeError("no fonts")
+
+    monkeypatch.setitem(run_folder.FIGURES, "learning-curves.png", fail)
+    assert Job(Configuration.of(**SMALL)).run() == 0
+    captured = capsys.readouterr()
+    assert (
+        "learning-curves.png could not be drawn (RuntimeError: no fonts); the numbers are in the CSV files"
+        in captured.err
+    )
+    assert "| backpropagation" in captured.out
+    assert (here / "runs/temporal-order-1/graph.svg").is_file()
+
+
+def stop_at(monkeypatch, method_calls, error):
+    """Let training step number `method_calls`, counted over all runs, raise the error."""
+    calls = []
+    original = Step.__call__
+
+    def stopping(step, x, y):
+        calls.append(1)
+        if len(calls) == method_calls:
+            raise error
+        return original(step, x, y)
+
+    monkeypatch.setattr(Step, "__call__", stopping)
+
+
+def test_ctrl_c_leaves_what_was_reached(monkeypatch, here, capsys):
+    stop_at(monkeypatch, 11, KeyboardInterrupt())
+    assert Job(Configuration.of(**SMALL)).run() == 130
+    captured = capsys.readouterr()
+    folder = here / "runs/temporal-order-1"
+    assert "interrupted after 4 of 6 steps" in captured.err
+    assert "what was reached is in runs/temporal-order-1" in captured.err
+    assert "penalized, exact, seed 0: interrupted after 4 of 6 steps." in captured.out
+    assert "2 of 3 runs were begun." in captured.out
+    assert sorted(path.name for path in (folder / "parameters").iterdir()) == [
+        "backprop-seed0.safetensors",
+        "exact-seed0.safetensors",
+    ]
+    assert (folder / "learning-curves.png").is_file()
+    assert (folder / "history.csv").read_text().count("\n") == 1 + 3 + 2
+
+
+def test_a_run_that_diverges_is_said_and_the_others_go_on(monkeypatch, here, capsys):
+    stop_at(monkeypatch, 9, FloatingPointError("the loss is nan, so the training stops"))
+    assert Job(Configuration.of(**SMALL)).run() == 1
+    captured = capsys.readouterr()
+    assert "penalized, exact, seed 0: stopped after 2 of 6 steps: the loss is nan" in captured.err
+    assert len(list((here / "runs/temporal-order-1/parameters").iterdir())) == 3
+    assert "runs were begun" not in captured.out
+
+
+def test_a_learning_rate_that_explodes_is_caught_by_name(here):
+    run = run_small(learning_rate=1e38, clip=0, steps=50, methods=["backprop"]).runs[0]
+    assert run.stopped.startswith("stopped after")
+    assert "The first node to be nan or inf: " in run.stopped
+
+
+# What is said
+
+
+def invented(scores, ratios=(-7.0, -0.5, 0.2), **changed):
+    """A comparison with these test scores, {method: [one per seed]}, and ratios per method."""
+    configuration, task = small(seeds=len(scores["backprop"]), methods=list(scores), **changed)
+    made = Comparison(configuration, task)
+    for seed in range(configuration.seeds):
+        for (method, of_seeds), ratio in zip(scores.items(), ratios, strict=False):
+            run = Run(
+                method, seed, test_loss=1.0, test_score=of_seeds[seed], G=0.3, log10_ratio=ratio, seconds=1.0, steps=6
+            )
+            made.runs.append(run)
+    return made
+
+
+def test_one_seed_is_called_one_seed_and_its_error_is_named():
+    said = "\n".join(sentences(invented({"backprop": [0.25], "exact": [0.256], "immediate": [0.9]})))
+    assert (
+        "backpropagation: at the end λ_1 is 10^7.0 times shorter than λ_T; the test score does not differ from chance"
+        in said
+    )
+    assert (
+        "penalized, exact: at the end λ_1 is 3.2 times shorter than λ_T; the test score does not differ from chance"
+        in said
+    )
+    assert "penalized, immediate: at the end λ_1 is 1.6 times longer than λ_T; not solved (less than 1% wrong)." in said
+    assert re.search(
+        r"exact, against backpropagation: a test score 0.006 higher, which 10000 test examples do not tell from 0", said
+    )
+    assert re.search(
+        r"immediate, against backpropagation: a test score 0.650 higher, \d+.\d standard errors of 10000", said
+    )
+    assert "This is one seed: another may order the methods differently" in said
+
+
+def test_several_seeds_give_medians_ranges_and_every_seed():
+    made = invented({"backprop": [0.25, 0.5, 0.3], "exact": [0.995, 0.2, 0.999]})
+    assert "0.300 [0.250, 0.500]" in table(made)
+    assert "0.995 [0.200, 0.999]" in table(made)
+    said = "\n".join(sentences(made))
+    assert "a higher test score in 2 of 3 seeds, a lower one in 1; median difference +0.699" in said
+    assert (
+        "penalized, exact (median of 3 seeds): at the end λ_1 is 3.2 times shorter than λ_T; solved in 2 of 3 seeds"
+        in said
+    )
+    assert "one seed" not in said
+    text = report(made)
+    assert "## Every seed" in text
+    assert text.count("| backpropagation") == 4
+
+
+def test_what_is_known_of_temporal_order_is_said_next_to_it():
+    said = "\n".join(sentences(invented({"backprop": [0.25]})))
+    assert "With W orthogonal plain backpropagation solves the task without a penalty" in said
+    learned = invented({"backprop": [0.99]}, initialization="orthogonal")
+    assert "W started orthogonal, and plain backpropagation learned without a penalty." in "\n".join(sentences(learned))
+    failed = invented({"backprop": [0.25]}, initialization="orthogonal")
+    assert "learned without a penalty" not in "\n".join(sentences(failed))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "words"),
+    [(-math.inf, "nothing that floating-point numbers can hold arrives"), (math.nan, "the last state's adjoint is 0")],
+)
+def test_ratios_that_are_no_numbers(ratio, words):
+    assert words in sentences(invented({"backprop": [0.25]}, ratios=(ratio,)))[0]
+
+
+def test_pictures_of_what_vanished(tmp_path):
+    """Adjoints that are 0, and runs of unequal length, draw without a warning."""
+    made = run_small(seeds=2, methods=["backprop", "exact"])
+    for run in made.runs:
+        run.adjoints = [(step, norms * (np.arange(10) > 4)) for step, norms in run.adjoints]
+    made.runs[0].adjoints.pop()
+    figures.adjoint_norms(made, tmp_path / "a.png")
+    figures.learning_curves(made, tmp_path / "b.png")
+    made.runs = made.runs[:1]  # as after an early Ctrl-C
+    figures.adjoint_norms(made, tmp_path / "c.png")
+    figures.learning_curves(made, tmp_path / "d.png")
+    for path in tmp_path.iterdir():
+        assert path.read_bytes().startswith(b"\x89PNG")

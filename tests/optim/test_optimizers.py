@@ -1,0 +1,176 @@
+"""Optimizers against the numbers of the checklist, and their contract on `.grad`."""
+
+import numpy as np
+import pytest
+
+from minigrad.node import Parameter
+from minigrad.optim import SGD, Adam
+from minigrad.optim.optimizers import Optimizer
+
+
+def trajectory(optimizer, w, n=3):
+    """The values of w after each of n steps on J = w², whose gradient is 2 w."""
+    values = []
+    for _ in range(n):
+        w.grad = 2 * w.value
+        optimizer.step()
+        values.append(float(w))
+    return values
+
+
+@pytest.mark.row("OPT-01")
+def test_gradient_descent():
+    w = Parameter(1.0)
+    assert trajectory(SGD([w], 0.05), w) == pytest.approx([0.9, 0.81, 0.729], abs=1e-12)
+
+
+@pytest.mark.row("OPT-04")
+def test_momentum():
+    w = Parameter(1.0)
+    assert trajectory(SGD([w], 0.05, momentum=0.9), w) == pytest.approx([0.9, 0.72, 0.486], abs=1e-12)
+
+
+@pytest.mark.row("OPT-13")
+def test_adam():
+    w = Parameter(1.0)
+    assert trajectory(Adam([w]), w) == pytest.approx([0.999, 0.998, 0.997], abs=1e-6)
+    w = Parameter(1.0)
+    assert trajectory(Adam([w], 0.05, 0.85, 0.95, 1e-5), w) == pytest.approx([0.95, 0.900088, 0.850328], abs=1e-6)
+    w = Parameter(1.0)
+    optimizer = Adam([w], 0.01)
+    for k in range(1, 6):  # a constant gradient: every step is as long as the learning rate
+        w.grad = np.array(3.0)
+        optimizer.step()
+        assert float(w) == pytest.approx(1 - 0.01 * k, abs=1e-8)
+
+
+def formula_of_adam(w, gradients, alpha=0.001, b1=0.9, b2=0.999, epsilon=1e-7):
+    m = r = np.zeros_like(w)
+    for t, g in enumerate(gradients, 1):
+        m, r = b1 * m + (1 - b1) * g, b2 * r + (1 - b2) * g**2
+        w = w - alpha * (m / (1 - b1**t)) / (np.sqrt(r / (1 - b2**t)) + epsilon)
+    return w
+
+
+def test_adam_in_place_is_adam_as_written():
+    rng = np.random.default_rng(0)
+    start, gradients = rng.normal(size=(3, 4)), rng.normal(size=(20, 3, 4))
+    w = Parameter(start)
+    optimizer = Adam([w])
+    for g in gradients:
+        w.grad = g.copy()
+        optimizer.step()
+    np.testing.assert_allclose(w.value, formula_of_adam(start, gradients), rtol=1e-13)
+
+
+@pytest.mark.parametrize("make", [SGD, lambda p: SGD(p, 0.1, 0.9), Adam])
+def test_a_gradient_is_applied_once_in_place_and_in_the_parameters_dtype(make):
+    W, b = Parameter(np.ones((2, 3), np.float32)), Parameter(np.ones(2, np.float32))
+    optimizer = make([W, b])
+    before = W.value
+    W.grad = np.ones((2, 3), np.float32)
+    optimizer.step()
+    assert W.value is before
+    assert W.dtype == np.float32
+    assert (W.value < 1).all()
+    assert (b.value == 1).all()  # it had no gradient
+    assert W.grad is None
+    after = W.value.copy()
+    optimizer.step()
+    np.testing.assert_array_equal(W.value, after)
+
+
+def test_adam_counts_the_steps_in_which_a_parameter_had_a_gradient():
+    a, b = Parameter(1.0), Parameter(1.0)
+    optimizer = Adam([a, b])
+    for _ in range(5):
+        a.grad = np.array(2.0)
+        optimizer.step()
+    b.grad = np.array(2.0)
+    optimizer.step()
+    assert float(b) == pytest.approx(0.999, abs=1e-9)  # b's first step, fully bias corrected
+
+
+@pytest.mark.parametrize("make", [SGD, lambda p: SGD(p, 0.1, 0.9), Adam])
+def test_resuming_from_a_state_goes_on_bit_for_bit(make):
+    def run(w, optimizer, gradients):
+        for g in gradients:
+            w.grad = g.copy()
+            optimizer.step()
+
+    gradients = np.random.default_rng(1).normal(size=(6, 4))
+    straight = Parameter(np.zeros(4))
+    run(straight, make([straight]), gradients)
+    first = Parameter(np.zeros(4))
+    half = make([first])
+    half.learning_rate = half.learning_rate * 1.0
+    run(first, half, gradients[:3])
+    resumed = Parameter(first.value)
+    other = make([resumed])
+    other.learning_rate = 123.0
+    other.load_state_dict(half.state_dict())
+    run(resumed, other, gradients[3:])
+    np.testing.assert_array_equal(resumed.value, straight.value)
+
+
+def test_a_state_that_does_not_fit_is_refused_and_changes_nothing():
+    w = Parameter(np.zeros(4))
+    optimizer = Adam([w], 0.5)
+    with pytest.raises(ValueError, match=r"expected learning_rate \(\), 0.mean \(4,\).*found learning_rate \(\)"):
+        optimizer.load_state_dict(SGD([w]).state_dict())
+    with pytest.raises(ValueError, match=r"found .*0.mean \(3,\)"):
+        optimizer.load_state_dict(Adam([Parameter(np.zeros(3))]).state_dict())
+    assert optimizer.learning_rate == 0.5
+
+
+def test_state_is_a_copy():
+    w = Parameter(1.0)
+    optimizer = SGD([w], 0.1, momentum=0.9)
+    state = optimizer.state_dict()
+    trajectory(optimizer, w, 1)
+    assert state["0.velocity"] == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda w: SGD([]), ValueError, "no trainable parameter among the 0"),
+        (lambda w: SGD(Parameter(np.ones(3))), TypeError, "SGD takes Parameters.*of type"),  # type: ignore[arg-type]
+        (lambda w: SGD([w], -0.1), ValueError, r"learning_rate=-0.1: it lies in \[0, inf\)"),
+        (lambda w: SGD([w], float("nan")), ValueError, "learning_rate=nan"),
+        (lambda w: SGD([w], momentum=1), ValueError, r"momentum=1: it lies in \[0, 1\)"),
+        (lambda w: Adam([w], beta_2=1.5), ValueError, "beta_2=1.5"),
+    ],
+)
+def test_bad_settings_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call(Parameter(1.0))
+
+
+def test_a_gradient_of_another_shape_or_dtype_is_refused():
+    w = Parameter(np.ones(3), "w")
+    optimizer = SGD([w])
+    for gradient in (np.ones(4), np.ones(3, np.float32)):
+        w.grad = gradient
+        with pytest.raises(ValueError, match=r'Parameter "w" \(3,\).*\.grad of shape'):
+            optimizer.step()
+
+
+def test_frozen_and_repeated_parameters():
+    w, frozen = Parameter(1.0), Parameter(1.0, trainable=False)
+    optimizer = SGD([w, frozen, w], 0.5)
+    assert optimizer.parameters == (w,)
+
+
+def test_what_a_new_optimizer_must_define():
+    with pytest.raises(TypeError, match="defines no _start"):
+        Optimizer([Parameter(1.0)], 0.1)
+
+    class Idle(Optimizer):
+        def _start(self, value):
+            return {}
+
+    w = Parameter(1.0)
+    w.grad = np.array(1.0)
+    with pytest.raises(TypeError, match="Idle defines no _update"):
+        Idle([w], 0.1).step()

@@ -1,0 +1,61 @@
+"""The tasks of the main job: their batches, their test examples, their chance level."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from minigrad.models import datasets
+from minigrad.optim.configuration import Configuration
+from minigrad.optim.tasks import N_GENERATED, open_task
+
+
+def test_digits_go_epoch_by_epoch_without_the_rest():
+    task = open_task(Configuration.of(batch_size=100))
+    assert (task.n_inputs, task.length, task.n_outputs) == (1, 64, 10)
+    assert len(task.test[0]) == 355
+    x, y = datasets.digits().train
+    epoch = list(itertools.islice(task.batches(np.random.default_rng(0)), 14))  # 1,442 examples: 14 batches of 100
+    seen = np.concatenate([inputs for inputs, _ in epoch])
+    assert len(np.unique(seen.reshape(1400, -1), axis=0)) == len(np.unique(x.reshape(1442, -1), axis=0)) - 42
+    for inputs, targets in epoch[:2]:  # each target is that of its input
+        for sequence, target in zip(inputs, targets, strict=True):
+            assert target in y[(x == sequence).all(axis=(1, 2))]
+    assert 0.1 < task.chance < 0.11
+
+
+@pytest.mark.parametrize(("name", "n_inputs", "n_outputs"), [("temporal-order", 6, 4), ("adding", 2, 1)])
+def test_generated_tasks_draw_fresh_batches_and_test_on_the_same_sequences(name, n_inputs, n_outputs):
+    configuration = Configuration.of(task=name, length=12)
+    task, again = open_task(configuration), open_task(configuration)
+    assert (task.n_inputs, task.length, task.n_outputs) == (n_inputs, 12, n_outputs)
+    np.testing.assert_array_equal(task.test[0], again.test[0])
+    assert len(task.test[0]) == N_GENERATED
+    one, two = itertools.islice(task.batches(np.random.default_rng(0)), 2)
+    assert one[0].shape == (configuration.batch_size, 12, n_inputs)
+    assert not np.array_equal(one[0], two[0])
+    same = next(task.batches(np.random.default_rng(0)))
+    np.testing.assert_array_equal(one[0], same[0])
+
+
+def test_scores_and_chance():
+    task = open_task(Configuration.of(task="temporal-order", length=10))
+    targets = task.test[1]
+    assert task.score(np.eye(4)[targets], targets) == 1
+    assert task.score(np.eye(4)[targets * 0], targets) == pytest.approx(task.chance, abs=0.02)
+    adding = open_task(Configuration.of(task="adding", length=10))
+    half = np.full_like(adding.test[1], 0.5)
+    assert adding.score(half, adding.test[1]) == adding.chance
+
+
+def test_mnist_reads_its_folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 30), ("t10k", 10)):
+        images, labels = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), (np.arange(n) % 10).astype(np.uint8)
+        for array, name in ((images, f"{part}-images-idx3-ubyte"), (labels, f"{part}-labels-idx1-ubyte")):
+            header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (tmp_path / name).write_bytes(header + array.tobytes())
+    task = open_task(Configuration.of(task="mnist", data_folder=str(tmp_path), batch_size=10))
+    assert (task.n_inputs, task.length, len(task.test[0])) == (28, 28, 10)
+    with pytest.raises(ValueError, match="batch_size=31: mnist has 30 training examples"):
+        open_task(Configuration.of(task="mnist", data_folder=str(tmp_path), batch_size=31))

@@ -1,0 +1,292 @@
+"""One step and the loop: replayed as built anew, clipped after the penalty, stopped at nan, reproducible."""
+
+import math
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.models import RNN, losses, metrics, penalties
+from minigrad.optim import SGD, Adam, Step, clip_by_norm, evaluate, fit, predict
+from minigrad.optim.training import batches
+
+
+def make_net(seed=0, dtype=np.float64):
+    return RNN(2, 4, 3, rng=seed, dtype=dtype)
+
+
+def make_data(n=22, T=5, seed=1, dtype=np.float64):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(n, T, 2)).astype(dtype), rng.integers(0, 3, n)
+
+
+def arrays(model):
+    return {name: parameter.value for name, parameter in model.named_parameters()}
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+
+
+PENALTIES = {
+    "plain": (),
+    "exact": (penalties.Omega(0.3),),
+    "immediate": (penalties.Omega(0.3, form="immediate"),),
+    "two": (penalties.RelativeVariance(0.1), penalties.FirstAgainstLast(2.0)),
+}
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_replaying_is_building_anew_bit_for_bit(name, dtype):
+    """Over batches of two sizes, with fresh inputs and labels in each."""
+    x, y = make_data(dtype=dtype)
+    trained, columns = [], []
+    for replay in (True, False):
+        net = make_net(dtype=dtype)
+        step = Step(net, losses.cross_entropy, Adam(net.parameters(), 0.01), penalties=PENALTIES[name], clip=1.0,
+                    replay=replay)  # fmt: skip
+        rng = np.random.default_rng(3)
+        columns.append([step(x[index], y[index]) for _ in range(4) for index in batches(len(x), 8, rng)])
+        trained.append(arrays(net))
+    assert columns[0] == columns[1]
+    assert_same(*trained)
+
+
+def test_a_step_is_what_one_would_write_by_hand():
+    x, y = make_data()
+    by_step, by_hand = make_net(), make_net()
+    step = Step(
+        by_step, losses.cross_entropy, SGD(by_step.parameters(), 0.1), penalties=[penalties.Omega(0.3)], clip=0.5
+    )
+    optimizer = SGD(by_hand.parameters(), 0.1)
+    for _ in range(3):
+        numbers = step(x, y)
+        states = by_hand.states(x)
+        loss = losses.cross_entropy(by_hand.readout(states[-1]), y)
+        penalty = penalties.Omega(0.3)(loss, states)
+        (loss + penalty).backward()
+        norm = clip_by_norm(by_hand.parameters(), 0.5)
+        optimizer.step()
+        assert numbers == pytest.approx({"loss": float(loss), "penalty": float(penalty), "gradient_norm": norm})
+    for name, value in arrays(by_hand).items():
+        np.testing.assert_allclose(arrays(by_step)[name], value, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("form", ["exact", "immediate"])
+def test_weight_0_is_backpropagation_bit_for_bit(form):
+    x, y = make_data()
+    trained = []
+    for given in ((), (penalties.Omega(0.0, form=form),)):
+        net = make_net()
+        step = Step(net, losses.cross_entropy, SGD(net.parameters(), 0.1, 0.9), penalties=given, clip=1.0)
+        for _ in range(5):
+            step(x, y)
+        trained.append(arrays(net))
+    assert_same(*trained)
+
+
+def test_the_nodes_kept_are_few():
+    net = make_net()
+    step = Step(net, losses.cross_entropy, SGD(net.parameters()))
+    for n in range(1, 9):
+        step(*make_data(n))
+    assert len(step._objectives) == Step.MOST
+
+
+def test_only_the_optimizers_parameters_are_trained():
+    net = make_net()
+    before = net.state_dict()
+    Step(net, losses.cross_entropy, SGD([net.W, net.V]))(*make_data())
+    changed = [name for name, value in arrays(net).items() if not np.array_equal(value, before[name])]
+    assert changed == ["W", "V"]
+
+
+# What is not finite
+
+
+def test_nan_in_the_data_is_named_and_nothing_is_changed():
+    x, y = make_data()
+    net = make_net()
+    before = net.state_dict()
+    step = Step(net, losses.cross_entropy, SGD(net.parameters()))
+    step(x, y)
+    after = net.state_dict()
+    x[3, 2, 1] = np.nan
+    with pytest.raises(
+        FloatingPointError, match=r'the loss is nan.*first node.*Input "inputs".*\(3, 2, 1\).*Clean the data'
+    ):
+        step(x, y)
+    assert_same(arrays(net), after)
+    assert not np.array_equal(net.W.value, before["W"])
+
+
+class Root:
+    """sqrt(w x): at 0 its value is finite and its derivative is not."""
+
+    training = True
+
+    def __init__(self):
+        self.w = mg.Parameter(np.ones(1), "w")
+
+    def __call__(self, x):
+        return np.sqrt(self.w * x)
+
+    def parameters(self):
+        return [self.w]
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_parameters_change():
+    model = Root()
+    step = Step(model, losses.mean_squared_error, SGD(model.parameters()))
+    with pytest.raises(FloatingPointError, match=r'the gradient of Parameter "w" \(1,\) is not'):
+        step(np.zeros((2, 1)), np.ones((2, 1)))
+    assert model.w.value == 1
+
+
+# fit
+
+
+def test_fit_learns_and_writes_a_row_per_epoch():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 6, 2))
+    y = (x.sum(axis=(1, 2)) > 0).astype(np.int64)
+    net = RNN(2, 8, 2, rng=0, dtype=np.float64)
+    history = fit(net, x, y, loss=losses.cross_entropy, optimizer=Adam(net.parameters(), 0.02), epochs=12, batch_size=16,
+                  validation=0.25, metrics=[metrics.accuracy], clip=1.0, quiet=True)  # fmt: skip
+    assert list(history) == ["epoch", "loss", "gradient_norm", "val_loss", "val_accuracy"]
+    assert history["epoch"] == list(range(1, 13))
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
+    assert history["val_accuracy"][-1] > 0.8
+    assert not history.interrupted
+    assert net.training
+
+
+def train_once(seed, **changed):
+    x, y = make_data()
+    net = make_net()
+    given = {"epochs": 3, "batch_size": 8, "rng": seed, "quiet": True} | changed
+    history = fit(net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters(), 0.1), **given)
+    return arrays(net), dict(history)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not():
+    one, other, third = train_once(5), train_once(np.random.default_rng(5)), train_once(6)
+    assert_same(one[0], other[0])
+    assert one[1] == other[1]
+    assert not np.array_equal(one[0]["W"], third[0]["W"])
+
+
+def test_replay_or_not_makes_no_difference():
+    one, other = (train_once(5, replay=replay, penalties=[penalties.Omega()]) for replay in (True, False))
+    assert_same(one[0], other[0])
+    assert one[1] == other[1]
+
+
+def test_every_example_once_per_epoch_and_the_loss_is_their_mean():
+    """With learning rate 0 the mean over the batches, the smaller last one included, is the loss of all."""
+    x, y = make_data(22)
+    net = make_net()
+    history = fit(net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters(), 0.0), epochs=2, batch_size=8,
+                  metrics={"right": metrics.accuracy}, quiet=True)  # fmt: skip
+    loss, outputs = evaluate(net, losses.cross_entropy, x, y)
+    assert history["loss"] == pytest.approx([loss, loss], rel=1e-12)
+    assert history["right"] == [metrics.accuracy(outputs, y)] * 2
+    seen = np.concatenate(list(batches(22, 8, np.random.default_rng(0))))
+    assert sorted(seen.tolist()) == list(range(22))
+
+
+def test_validation_examples_are_not_trained_on():
+    x, y = make_data(20)
+    held = make_data(6, seed=9)
+    net = make_net()
+    history = fit(
+        net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), epochs=1, validation=held, quiet=True
+    )
+    assert history["val_loss"] == [evaluate(net, losses.cross_entropy, *held)[0]]
+    broken = x.copy()
+    order = np.random.default_rng(0).permutation(20)
+    broken[order[:5]] = np.nan  # the quarter that the split sets aside: training must not notice
+    net = make_net()
+    with np.errstate(invalid="ignore"):
+        history = fit(net, broken, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), epochs=1,
+                      validation=0.25, quiet=True)  # fmt: skip
+    assert math.isfinite(history["loss"][0])
+    assert math.isnan(history["val_loss"][0])
+
+
+def test_ctrl_c_leaves_what_was_reached(capsys):
+    def interrupt(model, history):
+        if history.n_rows == 2:
+            raise KeyboardInterrupt
+
+    x, y = make_data()
+    net = make_net()
+    history = fit(
+        net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), epochs=9, callbacks=[interrupt]
+    )
+    assert history.interrupted
+    assert history.n_rows == 2
+    assert "interrupted after 2 of 9 epochs; the model keeps what was reached" in capsys.readouterr().err
+
+
+def test_a_callback_may_end_the_training_and_all_are_called():
+    calls = []
+    stop = [lambda model, history: history.n_rows == 3, lambda model, history: calls.append(history.n_rows)]
+    assert len(train_once(0, epochs=9, callbacks=stop)[1]["epoch"]) == 3
+    assert calls == [1, 2, 3]
+
+
+def test_nan_stops_fit_with_the_first_bad_node():
+    x, y = make_data()
+    x[0, 0, 0] = np.inf
+    net = make_net()
+    with pytest.raises(FloatingPointError, match=r'first node to be nan or inf: .*"inputs"'):
+        fit(net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), quiet=True)
+
+
+def test_predict_restores_the_mode():
+    net = make_net()
+    x, _ = make_data(1003, T=1)
+    assert predict(net, x).shape == (1003, 3)
+    assert net.training
+    net.eval()
+    predict(net, x[:2])
+    assert not net.training
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, "epochs=0: at least 1"),
+        ({"batch_size": 0}, ValueError, "batch_size=0: at least 1"),
+        ({"validation": 1.5}, ValueError, "validation=1.5 sets 0 of 22 examples aside"),
+        ({"validation": 0.001}, ValueError, "sets 0 of 22"),
+        ({"validation": (np.ones((3, 5, 2)), np.ones(2, int))}, ValueError, r"validation's.*\(3, 5, 2\) and \(2,\)"),
+        ({"clip": 0}, ValueError, "clip=0: the largest norm"),
+    ],
+)
+def test_bad_settings_are_refused(changed, error, message):
+    with pytest.raises(error, match=message):
+        train_once(0, **changed)
+
+
+def test_data_that_does_not_fit_is_refused():
+    net = make_net()
+    for x, y in ((np.ones((3, 5, 2)), np.zeros(4, int)), (np.ones((0, 5, 2)), np.zeros(0, int)), (1.0, 2.0)):
+        with pytest.raises(ValueError, match="the same number of examples along axis 0, 1 or more"):
+            fit(net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), quiet=True)
+
+
+def test_penalties_need_states():
+    model = Root()
+    with pytest.raises(TypeError, match=r"penalties need the states of a recurrent net, and Root has no \.states"):
+        Step(model, losses.mean_squared_error, SGD(model.parameters()), penalties=[penalties.Omega()])
