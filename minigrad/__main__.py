@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -35,6 +36,9 @@ Exit codes: 0 done, 1 a run diverged, 2 bad values (nothing was started), 130 Ct
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no λ shows ?
     options = vars(_parser().parse_args(arguments))
     config, out, quiet = options.pop("config"), options.pop("out"), options.pop("quiet")
     try:
@@ -42,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, ModuleNotFoundError) as error:
         print(f"minigrad train: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nminigrad train: interrupted before the training began", file=sys.stderr)
+        return 130
     try:
         return job.run()
     except KeyboardInterrupt:

@@ -78,7 +78,7 @@ class Graph:
         random nodes draw anew.
         """
         checked: list[tuple[Node, Array]] = []
-        for leaf, value in (feeds or {}).items():
+        for leaf, value in dict(feeds or {}).items():
             if not isinstance(leaf, Node) or leaf not in self._members:
                 raise ValueError(
                     f"Graph.fprop: {getattr(leaf, 'label', leaf)} is not in the graph, so feed another node"

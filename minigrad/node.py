@@ -7,7 +7,7 @@ children (its inputs) only, and a child is always older than its parents: sortin
 from __future__ import annotations
 
 import itertools
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
@@ -96,6 +96,9 @@ class Node(Operators):
     def __int__(self) -> int:
         return int(self._one("int()", "x.value"))
 
+    def __format__(self, form: str) -> str:
+        return format(self.item(), form) if form else str(self)
+
     def item(self) -> Any:
         return self._one("item()", "x.value").item()
 
@@ -121,10 +124,9 @@ class Leaf(Node):
         if self.context.anomalies:
             check_finite(self)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Leaf:
-        twin = type(self)(self._value.copy(), self.name)
-        memo[id(self)] = twin
-        return twin
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copied or unpickled leaf is born anew, so that its number fits its surroundings."""
+        return type(self), (self._value, self.name)
 
 
 class Constant(Leaf):
@@ -166,11 +168,9 @@ class Parameter(Leaf):
     def value(self, array: npt.ArrayLike) -> None:
         self._value[...] = fitting(self, array)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
-        twin = type(self)(self._value, self.name, trainable=self.trainable)
-        twin.grad = None if self.grad is None else self.grad.copy()
-        memo[id(self)] = twin
-        return twin
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind = partial(type(self), trainable=self.trainable)
+        return kind, (self._value, self.name), (None, {"grad": self.grad})
 
 
 def as_node(operand: Operand, partner: np.dtype[Any] | None = None) -> Node:

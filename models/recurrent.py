@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
 import numpy as np
 
 from minigrad.context import scope
+from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, orthogonal, zeros
 from minigrad.models.module import Module
 from minigrad.node import Constant, Input, Node, Parameter, as_array
@@ -76,7 +77,7 @@ class RNN(Module):
         self.n_inputs = n_inputs = _size("n_inputs", n_inputs)
         self.n_states = n_states = _size("n_states", n_states)
         self.n_outputs = n_outputs = _size("n_outputs", n_outputs)
-        self.activation = activation
+        self.activation = TABLE.get(activation, activation)  # np.tanh's node at once, without NumPy's dispatch
         self.output = output
         self.dtype = np.dtype(dtype)
         if self.dtype.kind != "f":

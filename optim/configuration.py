@@ -33,10 +33,10 @@ LEARNING_RATES = {"sgd": 0.05, "adam": 0.001}
 GENERATED = ("temporal-order", "adding")
 SHORTEST = 10  # a generated sequence has tenths
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
-    "digits": {"length": 64, "steps": 2000, "batch_size": 32},
-    "mnist": {"length": 28, "steps": 2000, "batch_size": 32},
-    "temporal-order": {"length": 50, "steps": 4000, "batch_size": 20},
-    "adding": {"length": 50, "steps": 4000, "batch_size": 20},
+    "digits": {"length": 64, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
+    "mnist": {"length": 28, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
+    "temporal-order": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
+    "adding": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
 }
 
 
@@ -67,13 +67,13 @@ class Configuration:
     )
     std: float = _option(0.1, "STD", "standard deviation of normal starts (default: 0.1)")
     states: int = _option(50, "D", "units of the recurrent state (default: 50)")
-    optimizer: str = _option("sgd", "NAME", "sgd or adam (default: sgd)")
+    optimizer: str = _option("", "NAME", "sgd or adam (default: adam, for generated tasks sgd)")
     learning_rate: float = _option(0.0, "RATE", "(default: 0.05 for sgd, 0.001 for adam)")
     clip: float = _option(
         1.0, "NORM", "largest norm of the gradient of loss and penalty together, 0 for no clip (default: 1)"
     )
     batch_size: int = _option(0, "N", "sequences per training step (default: 32, of generated tasks 20)")
-    steps: int = _option(0, "N", "training steps (default: 2000, of generated tasks 4000)")
+    steps: int = _option(0, "N", "training steps (default: 4000, of generated tasks 6000)")
     record_every: int = _option(0, "N", "training steps between two rows of the history (default: 40 rows)")
     seeds: int = _option(1, "N", "how many seeds; several give medians and ranges (default: 1)")
     first_seed: int = _option(0, "SEED", "the first seed, from which the others count up (default: 0)")
@@ -87,7 +87,7 @@ class Configuration:
                 raise ValueError(f"there is no option {name!r}{_did_you_mean(name, names)}")
         task = given.get("task", cls.task)
         _one_of("task", task, TASK_DEFAULTS)
-        optimizer = given.get("optimizer", cls.optimizer)
+        optimizer = given.get("optimizer", TASK_DEFAULTS[task]["optimizer"])
         _one_of("optimizer", optimizer, LEARNING_RATES)
         options = {**TASK_DEFAULTS[task], "learning_rate": LEARNING_RATES[optimizer], **given}
         if "methods" not in options and options.get("penalty", cls.penalty) != "omega":

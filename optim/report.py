@@ -19,12 +19,22 @@ COLUMNS: dict[str, tuple[str, Callable[[Run], float]]] = {  # heading: format, a
     "seconds": (".1f", lambda run: run.seconds),
 }
 
-KNOWN_OF_TEMPORAL_ORDER = (
-    "Measured before minigrad was written, with another implementation, T = 50: what separates the methods is the start "
-    "and the optimizer as much as the penalty. With W orthogonal plain backpropagation solves the task without a penalty "
-    "(4 of 4 seeds in 2,500 steps of SGD 0.03). From normal(0, 0.1) with Adam 0.001, 4,000 steps: 9 of 20 plain runs "
-    "solve it, and 17 of 20 penalized ones (Omega 0.3 immediate, or relative variance 0.1 exact)."
-)
+# What stands next to the numbers of these tasks, so that nobody reads too much into them; all of it was measured.
+KNOWN = {
+    "digits": (
+        "What to expect, measured with minigrad at the defaults, seeds 0 to 7: medians of the test score 0.901 for "
+        "backpropagation, 0.927 exact, 0.923 immediate, each higher than backpropagation's in 6 of 8 seeds, with ranges "
+        "that overlap. It depends on the start and the optimizer: with W orthogonal and SGD 0.05 (3 seeds) plain "
+        "backpropagation reached 0.955 and no penalty did better; from normal starts of 0.02 and 0.05 (2,000 steps) 10 "
+        "of 12 penalized runs scored lower than plain ones."
+    ),
+    "temporal-order": (
+        "What separates the methods is the start and the optimizer as much as the penalty. With W orthogonal plain "
+        "backpropagation learns T = 50 without a penalty (SGD 0.03, 2,500 steps, measured with minigrad: 0.99 to 1.00 "
+        "right in 4 of 4 seeds). From normal(0, 0.1) with Adam 0.001 and 4,000 steps 9 of 20 plain runs solve it, and 17 of "
+        "20 penalized ones (Omega 0.3 immediate, or relative variance 0.1 exact; measured with another implementation)."
+    ),
+}
 
 
 def report(comparison: Comparison) -> str:
@@ -159,12 +169,12 @@ def _differences(pairs: list[tuple[float, float]], n: int) -> str:
 def _context(comparison: Comparison) -> list[str]:
     """What is known from elsewhere and must not be forgotten next to these numbers."""
     c = comparison.configuration
-    if c.task != "temporal-order":
-        return []
-    plain = [run.test_score > comparison.task.chance + 0.1 for run in comparison.of_method("backprop")]
-    if c.initialization == "orthogonal" and plain and all(plain):
-        return [f"W started orthogonal, and plain backpropagation learned without a penalty. {KNOWN_OF_TEMPORAL_ORDER}"]
-    return [KNOWN_OF_TEMPORAL_ORDER]
+    plain = comparison.of_method("backprop")
+    learned = bool(plain) and all(run.test_score > comparison.task.chance + 0.1 for run in plain)
+    said = []
+    if c.initialization == "orthogonal" and learned:
+        said.append("W started orthogonal, and plain backpropagation learned without a penalty.")
+    return said + ([KNOWN[c.task]] if c.task in KNOWN else [])
 
 
 def _by_method(comparison: Comparison) -> list[list[Run]]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from minigrad.context import anomalies
 from minigrad.graph import Graph, gradients
+from minigrad.models import Module
 from minigrad.node import Array, Input, Node, Parameter
 from minigrad.optim.clipping import clip_by_norm
 from minigrad.optim.history import History
@@ -22,32 +23,9 @@ from minigrad.optim.optimizers import Optimizer
 from minigrad.optim.progress import Progress
 
 Loss = Callable[[Node, Node], Node]
+Penalty = Callable[[Node, Sequence[Node]], Node]  # of the loss and the states; weighted, to be added to the loss
 Metric = Callable[[Array, Array], float]
 EVALUATION_BATCH = 1000  # examples whose nodes are held at once when nothing is trained
-
-
-class Model(Protocol):
-    """What is trained: a function of nodes that lists its parameters and knows training from inference."""
-
-    training: bool
-
-    def __call__(self, inputs: Node) -> Node: ...
-    def parameters(self) -> Sequence[Parameter]: ...
-    def train(self) -> Any: ...
-    def eval(self) -> Any: ...
-
-
-class RecurrentModel(Model, Protocol):
-    """A model whose states a penalty can reach; `model(u)` is `model.readout(model.states(u)[-1])`."""
-
-    def states(self, inputs: Node) -> Sequence[Node]: ...
-    def readout(self, state: Node) -> Node: ...
-
-
-class Penalty(Protocol):
-    """A weighted term to add to the loss, made of the adjoints of the states."""
-
-    def __call__(self, loss: Node, states: Sequence[Node]) -> Node: ...
 
 
 class Objective:
@@ -55,7 +33,7 @@ class Objective:
 
     def __init__(
         self,
-        model: Any,
+        model: Module,
         loss: Loss,
         penalties: Sequence[Penalty],
         parameters: Sequence[Parameter],
@@ -65,8 +43,9 @@ class Objective:
         self.inputs = Input(inputs, "inputs")
         self.targets = Input(targets, "targets")
         if penalties:
-            states = model.states(self.inputs)
-            self.loss = loss(model.readout(states[-1]), self.targets)
+            net: Any = model
+            states = net.states(self.inputs)
+            self.loss = loss(net.readout(states[-1]), self.targets)
             self.penalties = tuple(penalty(self.loss, states) for penalty in penalties)
         else:
             self.loss = loss(model(self.inputs), self.targets)
@@ -88,7 +67,8 @@ class Step:
     penalties: terms made of the adjoints of the states; the model then has `states` and `readout`
     clip:      the largest norm of the gradient of loss and penalties together; None for no clip
     replay:    build the nodes once per shape of batch and replay them, which is faster. Say False for a model whose
-               Python code decides by values; the results are the same bit for bit otherwise.
+               Python code decides by values; the results are the same bit for bit otherwise. A model that updates a
+               state (`mg.update`) is noticed, and not replayed
 
     A loss, penalty or gradient that is nan or inf raises FloatingPointError, naming the first node that was; the
     parameters are left as they were.
@@ -98,7 +78,7 @@ class Step:
 
     def __init__(
         self,
-        model: Any,
+        model: Module,
         loss: Loss,
         optimizer: Optimizer,
         *,
@@ -106,6 +86,8 @@ class Step:
         clip: float | None = None,
         replay: bool = True,
     ) -> None:
+        if not isinstance(model, Module):
+            raise TypeError(f"what is trained is a Module (minigrad.models), not {type(model).__name__}")
         if clip is not None and not clip > 0:
             raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
         if penalties and not (hasattr(model, "states") and hasattr(model, "readout")):
@@ -143,7 +125,11 @@ class Step:
         if known is not None:
             known.replay(inputs, targets)
             return known
+        states = [parameter for parameter in self.model.parameters() if not parameter.trainable]
+        before = [state.value.copy() for state in states]
         built = self._build(inputs, targets)
+        if not all(np.array_equal(state.value, old) for state, old in zip(states, before, strict=True)):
+            self.replay = False  # the model updates a state, which its code does and a replay would not
         if self.replay:
             if len(self._objectives) == self.MOST:
                 self._objectives.pop(next(iter(self._objectives)))
@@ -168,7 +154,7 @@ class Step:
 
 
 def fit(
-    model: Any,
+    model: Module,
     inputs: npt.ArrayLike,
     targets: npt.ArrayLike,
     *,
@@ -241,7 +227,7 @@ def batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[npt.N
         yield order[start : start + batch_size]
 
 
-def predict(model: Any, inputs: Array) -> Array:
+def predict(model: Module, inputs: Array) -> Array:
     """The outputs on all inputs, in inference mode, some examples at a time; the mode is restored."""
     training = model.training
     model.eval()
@@ -256,7 +242,7 @@ def predict(model: Any, inputs: Array) -> Array:
     return np.concatenate(parts)
 
 
-def evaluate(model: Any, loss: Loss, inputs: Array, targets: Array) -> tuple[float, Array]:
+def evaluate(model: Module, loss: Loss, inputs: Array, targets: Array) -> tuple[float, Array]:
     """The loss on all examples, and the outputs."""
     outputs = predict(model, inputs)
     return float(loss(Input(outputs, "outputs"), Input(targets, "targets")).value), outputs

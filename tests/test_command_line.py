@@ -106,6 +106,24 @@ def test_bad_values_are_refused_before_any_work(here, capsys, options, message):
     assert not (here / "runs").exists()
 
 
+def test_ctrl_c_before_the_training(monkeypatch, here, capsys):
+    def interrupt(configuration):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minigrad.optim.job.open_task", interrupt)
+    assert main(SMALL) == 130
+    assert "interrupted before the training began" in capsys.readouterr().err
+    assert not (here / "runs").exists()
+
+
+def test_a_terminal_without_greek(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "minigrad", "train", "--help"]
+    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "Its adjoints ?_t" in run.stdout
+
+
 @pytest.mark.parametrize(
     "options", [["train", "--steps", "many"], ["train", "--no-such"], ["train", "--step", "3"], ["fly"], []]
 )

@@ -316,6 +316,25 @@ def test_integers_carry_no_adjoint():
     assert not mg.gradients(through_integers, x)[0].value.any()
 
 
+def test_what_is_no_node_has_no_gradient():
+    x = mg.Input(A)
+    with pytest.raises(TypeError, match="inputs are nodes, and one is of type float64"):
+        mg.gradients(x.sum(), A)
+    with pytest.raises(TypeError, match="the output to differentiate is a node, not list"):
+        mg.gradients([x.sum()], x)
+
+
+def test_masks_join_where_paths_meet():
+    """Two masked paths: what counts is where one of them holds."""
+    x = mg.Input([0.0, 4.0, 9.0])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = 1 / x
+        small = np.where((x > 0) & (x < 5), y, 0.0)
+        large = np.where(x > 5, y, 0.0)
+        (g,) = mg.gradients((small + 2 * large).sum(), x)
+    np.testing.assert_allclose(g.value, [0, -1 / 16, -2 / 81])
+
+
 def test_sums_of_parents_are_one_node():
     x = mg.Input(A)
     y = x * 2 + x * 3 + x * 4 + x * 5
@@ -474,6 +493,7 @@ def test_replay_gives_one_array_or_a_tuple():
     np.testing.assert_array_equal(y.value, 2 * (A + 1))  # the nodes hold the values of the last run
     assert y.value.dtype == np.float64
     np.testing.assert_array_equal(mg.Graph(y).fprop(), 2 * (A + 1))
+    np.testing.assert_array_equal(mg.Graph(y).fprop([(x, A)]), 2 * A)  # whatever makes a dict
     assert mg.Graph().fprop() == ()
 
 

@@ -1,6 +1,7 @@
 """What a node is: its value, its dtype, its name and place, and what it refuses to be."""
 
 import copy
+import pickle
 import warnings
 from fractions import Fraction
 
@@ -132,6 +133,20 @@ def test_deep_copies_are_twins():
     assert not np.shares_memory(pair[2].value, A)
 
 
+@pytest.mark.parametrize("twin_of", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_every_kind_of_copy_is_born_anew(twin_of):
+    """With the number of its original it would count as older than it is, and the order of a graph would be wrong."""
+    for leaf in (mg.Parameter(A, "W"), mg.Parameter([1, 2], trainable=False), mg.Input(A), mg.Constant([True])):
+        last = mg.Input(A).number
+        twin = twin_of(leaf)
+        assert type(twin) is type(leaf)
+        assert twin.number > last
+        assert (twin.name, twin.dtype) == (leaf.name, leaf.dtype)
+        np.testing.assert_array_equal(twin.value, leaf.value)
+    with pytest.raises(TypeError, match=r"Multiply \(3,\): a graph is not copied or pickled; copy its leaves"):
+        twin_of(mg.Input(A) * 2)
+
+
 # Dtypes ------------------------------------------------------------------------------------------------------------
 
 
@@ -251,6 +266,8 @@ def test_one_element_leaves_the_graph_when_asked():
     assert x.item() == 2.0
     assert isinstance(float(x), float)
     assert not mg.Input(False)
+    assert f"{x:.3f} {mg.Input(7):03d}" == "2.000 007"
+    assert f"{x}" == repr(x)
 
 
 def test_many_elements_do_not():
@@ -260,8 +277,9 @@ def test_many_elements_do_not():
             ask(x)
     with pytest.raises(TypeError, match="needs one element"):
         bool(mg.Input(np.zeros(0)))
-    with pytest.raises(TypeError, match="needs one element"):
-        assert 0 < x < 1
+    for ask in (lambda: 0 < x < 1, lambda: f"{x:.2f}"):
+        with pytest.raises(TypeError, match="needs one element"):
+            ask()
 
 
 def test_a_node_is_not_made_an_array():

@@ -18,13 +18,15 @@ INCH = 72.0
 
 
 class DotError(RuntimeError):
-    """The program `dot` is missing, too slow, or gave no answer."""
+    """Graphviz is missing, too slow, or gave no answer."""
 
 
 def to_dot(diagram: Diagram, direction: str) -> str:
     """The picture in the language of Graphviz; every name is made of indices, so two runs give the same text."""
-    import graphviz
-
+    try:
+        import graphviz
+    except ImportError as error:
+        raise DotError("DOT is written by the package graphviz: pip install graphviz") from error
     scopes = prefixes([box.scope for box in diagram.boxes])
     number = {scope: i for i, scope in enumerate(scopes)}
     graphs: dict[tuple[str, ...], Any] = {(): _graph(graphviz.Digraph, diagram, direction)}

@@ -25,6 +25,8 @@ BETWEEN_BOXES = {"TB": 24.0, "BT": 24.0, "LR": 16.0}
 BETWEEN_WAYPOINTS = 10.0
 BETWEEN_PORTS = 16.0
 ORDER_SWEEPS = 24
+SWAP_SWEEPS = 8
+MANY = 2000  # items from which one attempt at an order has to do
 PLACE_SWEEPS = 12
 RELAX_SWEEPS = 8
 LONGEST_HEADING = 160.0
@@ -167,18 +169,53 @@ class _Sketch:
             self._sort(row, {i: float(i) for i in row}, {})
         self._fix_scopes()
         best, fewest = [row[:] for row in self.rows], self._crossings()
-        for sweep in range(ORDER_SWEEPS):
-            if fewest == 0:
-                break
-            down = sweep % 2 == 0
-            scope_keys = self._scope_keys()
-            for row in self.rows if down else reversed(self.rows):
-                self._sort(row, {i: self._mean(i, down) for i in row}, scope_keys)
-            crossings = self._crossings()
-            if crossings < fewest:
-                best, fewest = [row[:] for row in self.rows], crossings
+        start, places = best, self.x[:]
+        for turn in range(2 if len(self.items) < MANY else 1):  # begin downward, then once more upward
+            for row, kept in zip(self.rows, start, strict=True):
+                row[:] = kept
+            self.x = places[:]
+            for sweep in range(turn, ORDER_SWEEPS + turn):
+                if fewest == 0:
+                    break
+                self._sweep(down=sweep % 2 == 0)
+                crossings = self._crossings()
+                if crossings < fewest:
+                    best, fewest = [row[:] for row in self.rows], crossings
         for row, kept in zip(self.rows, best, strict=True):
             row[:] = kept
+            self._pack(row)
+        for _ in range(SWAP_SWEEPS):
+            swapped = [self._swap(row) for row in self.rows]
+            if not any(swapped):
+                break
+
+    def _swap(self, row: list[int]) -> bool:
+        """Exchange neighbors of one scope whose links cross less the other way round; gives whether there were any."""
+        swapped = False
+        for place in range(len(row) - 1):
+            left, right = row[place : place + 2]
+            if self.items[left].scope == self.items[right].scope and self._tangle(right, left) < self._tangle(
+                left, right
+            ):
+                row[place : place + 2] = right, left
+                swapped = True
+        if swapped:
+            self._pack(row)
+        return swapped
+
+    def _tangle(self, left: int, right: int) -> int:
+        """How many links of the two cross if they stand in this order."""
+        a, b = self.items[left], self.items[right]
+        crossings = 0
+        for mine, others in ((a.before, b.before), (a.after, b.after)):
+            ends = [self.x[other] + there for other, there, _, _ in others]
+            crossings += sum([self.x[one] + there > end for one, there, _, _ in mine for end in ends])
+        return crossings
+
+    def _sweep(self, down: bool) -> None:
+        scope_keys = self._scope_keys()
+        for row in self.rows if down else reversed(self.rows):
+            self._sort(row, {i: self._mean(i, down) for i in row}, scope_keys)
 
     def _fix_scopes(self) -> None:
         """One order of scopes for all layers, as the first sorting left them."""
@@ -204,7 +241,7 @@ class _Sketch:
         return {scope: total / count for scope, (total, count) in sums.items()}
 
     def _sort(self, row: list[int], keys: dict[int, float], scope_keys: dict[Scope, float]) -> None:
-        """Sort by key, scopes as blocks; then pack the layer around 0."""
+        """Sort by key, scopes as blocks."""
 
         def path(i: int) -> tuple[tuple[float, Scope, float], ...]:
             scope = self.items[i].scope
@@ -212,6 +249,10 @@ class _Sketch:
             return (*around, (keys[i], (), self.x[i]))
 
         row.sort(key=path)
+        self._pack(row)
+
+    def _pack(self, row: Sequence[int]) -> None:
+        """Put the items of a layer as close to each other as they may be, around 0."""
         x = 0.0
         for left, right in zip([None, *row], row, strict=False):
             x += 0.0 if left is None else self.distance(left, right)

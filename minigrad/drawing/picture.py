@@ -119,7 +119,7 @@ class Drawing:
             legend=legend,
             words=escape(words),
             listing=escape(as_text(self.flow)),
-            sans=escape(SANS),
+            sans=SANS,
             text=TEXT,
             faint=FAINT,
             background=BACKGROUND,

@@ -85,6 +85,9 @@ class Operation(Node):
             if constructor is not None:
                 cls.__init__ = constructor  # type: ignore[method-assign, assignment]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(f"{self.label}: a graph is not copied or pickled; copy its leaves, and build it again")
+
     def fprop(self, *arrays: Any, **attributes: Any) -> Any:
         """The value, an array, from the children's arrays and the attributes; pure, and NumPy only."""
         raise TypeError(f"{type(self).__name__} defines no fprop: write fprop(self, *arrays, **attributes) -> array")
@@ -154,6 +157,11 @@ def _two_children(self: Operation, a: Operand, b: Operand) -> None:
 
 def as_nodes(operands: Sequence[Operand]) -> tuple[Node, ...]:
     """Every operand as a node; Python numbers take the dtype of the others."""
+    for operand in operands:
+        if not isinstance(operand, Node):
+            break
+    else:
+        return tuple(operands)  # type: ignore[arg-type]
     arrays = [x if isinstance(x, Node) or is_number(x) else as_node(x) for x in operands]
     dtypes = [x.dtype for x in arrays if isinstance(x, Node)]
     partner = np.result_type(*dtypes) if 0 < len(dtypes) < len(arrays) else None  # slow, so only where a number asks

@@ -141,7 +141,8 @@ class Hypot(Elementwise):
 
     def bprop(self, adjoint: Node) -> Entries:
         a, b = self.children
-        scaled = adjoint / where(self == 0, np.inf, self)
+        zero = self == 0
+        scaled = where(zero, 0, adjoint) / where(zero, 1, self)
         return lambda: scaled * a, lambda: scaled * b
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.node import Node, as_node, is_number
-from minigrad.ops.base import Entries, Operation
+from minigrad.ops.base import Operation
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -29,9 +29,6 @@ class Random(Operation):
     rng: np.random.Generator
     shape_to: tuple[int, ...]
     dtype_to: np.dtype[Any]
-
-    def bprop(self, adjoint: Node) -> Entries:
-        return ()
 
 
 class RandomUniform(Random):

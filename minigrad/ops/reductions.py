@@ -105,8 +105,9 @@ class Std(Operation):
     def bprop(self, adjoint: Node) -> Entries:
         (x,) = self.children
         equal = max(x, self.axis, keepdims=self.keepdims) == min(x, self.axis, keepdims=self.keepdims)
-        spread = where(equal | (self == 0), np.inf, self)  # a finite adjoint over ∞ is 0, at every order
-        scaled = adjoint / (spread * _degrees_of_freedom(x, self.axis, self.ddof))
+        flat = equal | (self == 0)
+        spread = where(flat, 1, self) * _degrees_of_freedom(x, self.axis, self.ddof)
+        scaled = where(flat, 0, adjoint) / spread
         return broadcastable(scaled, x, self.axis) * (x - mean(x, self.axis, keepdims=True))
 
 

@@ -218,6 +218,13 @@ def test_without_dot_there_is_a_picture(program, tmp_path):
         drawing.save(tmp_path / "x.png")
 
 
+def test_without_the_package_graphviz_there_is_a_picture(monkeypatch):
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    assert mg.draw(small()).svg() == mg.draw(small(), layout="layered").svg()
+    with pytest.raises(dot.DotError, match="pip install graphviz"):
+        mg.draw(small()).dot()
+
+
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
@@ -284,6 +291,7 @@ def test_page_stands_alone():
     page = mg.draw(small(), layout="layered").html()
     assert page.startswith("<!DOCTYPE html>")
     assert 'lang="en"' in page
+    assert "font-family: Inter, 'Segoe UI'" in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "the adjoint, ∂output/∂node" in page
     assert mg.listing(small()).replace("<", "&lt;") in page

@@ -8,8 +8,10 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 import minigrad as mg
+from minigrad.drawing import metrics
 from minigrad.drawing.layers import layers
 from minigrad.drawing.style import FACES
+from minigrad.drawing.svg import fitting
 from tests.drawing.graphs import GRAPHS, recurrent
 
 DIRECTIONS = ("LR", "TB", "BT")
@@ -119,6 +121,19 @@ def test_text_fits_its_box():
                 family = "DejaVu Sans Mono" if look.monospaced else "DejaVu Sans"
                 font = FontProperties(family=family, weight=700 if look.weight > 400 else 400)
                 assert TextPath((0, 0), text, size=look.size, prop=font).get_extents().width < box.width - 4
+
+
+def test_widths():
+    assert metrics.width("漢字", FACES["value"]) == 2 * metrics.width("ab", FACES["value"])
+    assert metrics.width("e\u0301", FACES["title"]) == metrics.width("e", FACES["title"])
+    assert metrics.width("漢", FACES["small"]) > metrics.width("m", FACES["small"])
+    assert metrics.width("text", FACES["title"]) > metrics.width("text", FACES["title"]._replace(weight=400))
+
+
+def test_a_frames_name_is_cut_to_its_width():
+    assert fitting("hidden", 200) == "hidden"
+    assert fitting("a long name", 40) == "a lo…"
+    assert fitting("a long name", 1) == "…"
 
 
 def test_layers():

@@ -125,6 +125,13 @@ def test_attributes_are_words_that_do_not_change():
     }  # fmt: skip
 
 
+def test_labels_of_more_than_two_operands():
+    assert symbols.label("AddN", {}, [None, None, None], ["", "", ""]) == "+"
+    assert symbols.label("AddN", {}, [None, "1", None], ["", "", ""]) == "· + 1 + ·"
+    assert symbols.label("GetItem", {"index": "array, 0, array"}, [None, None, "2"], ["x", "i", ""]) == "x[·, 0, 2]"
+    assert symbols.label("Power", {}, [None, "2"], ["", ""]) == "x²"
+
+
 def test_shortened():
     assert symbols.shortened("abc", 3) == "abc"
     assert symbols.shortened("abcdefghij", 7) == "abcd…ij"

@@ -72,9 +72,10 @@ def tensordots(draw):
 
 @st.composite
 def einsums(draw):
-    """One to three arrays with indices that may be repeated, shared, summed away or of length 1."""
-    lengths = dict(zip("ijk", draw(st.permutations([1, 2, 3])), strict=True)) | {"l": draw(SIDES)}
+    """One to three arrays with indices that may be repeated, shared, summed away, of length 1 or (not of three) 0."""
     terms = draw(st.lists(st.text("ijkl", max_size=3), min_size=1, max_size=3))
+    lengths = dict(zip("ijk", draw(st.permutations([1, 2, 3])), strict=True))
+    lengths["l"] = 2 if len(terms) == 3 else draw(SIDES)
     output = "".join(
         label for label in draw(st.permutations("ijkl")) if label in "".join(terms) and draw(st.booleans())
     )

@@ -23,7 +23,7 @@ def axes_of(draw, x):
 
 
 @st.composite
-def reduced(draw, function, shapes=SHAPES, elements=None, **attributes):
+def reduced(draw, /, function, shapes=SHAPES, elements=None, **attributes):
     """A reduction of an array of one of the shapes; elements makes the array (from a shape)."""
     shape = draw(shapes)
     x = draw(elements(shape) if elements else numbers(-2, 2, shape))

@@ -23,10 +23,10 @@ def reals(draw, shape):
 
 @st.composite
 def distinct(draw, shape):
-    """An array of the shape whose entries differ in size."""
+    """An array of the shape whose entries differ in size, and so do their sums."""
     size = int(np.prod(shape))
     signs = draw(st.lists(st.sampled_from([1.0, -1.0]), min_size=size, max_size=size))
-    return np.multiply(signs, draw(st.permutations(np.linspace(0.5, 2, size).tolist()))).reshape(shape)
+    return np.multiply(signs, draw(st.permutations(np.sqrt(np.linspace(0.25, 4, size)).tolist()))).reshape(shape)
 
 
 def any_axis(ndim):
@@ -125,22 +125,24 @@ def turns(draw):
 def joins(draw):
     """Arrays of different lengths along one axis, or of any shape as vectors."""
     count = draw(st.integers(1, 3))
+    least = count // 3  # three arrays are never empty, so that each has an adjoint
     if draw(st.booleans()):
-        arrays = [draw(reals(shapes())) for _ in range(count)]
+        arrays = [draw(reals(shapes(min_side=least))) for _ in range(count)]
         return Trial(lambda *arrays: np.concatenate(arrays, axis=None), tuple(arrays))
-    shape = list(draw(shapes(min_dims=1)))
+    shape = list(draw(shapes(min_dims=1, min_side=least)))
     axis = draw(any_axis(len(shape)))
     arrays = []
     for _ in range(count):
-        shape[axis] = draw(st.integers(0, 3))
+        shape[axis] = draw(st.integers(least, 3))
         arrays.append(draw(reals(tuple(shape))))
     return Trial(lambda *arrays: np.concatenate(arrays, axis), tuple(arrays))
 
 
 @st.composite
 def named_joins(draw):
-    shape = draw(shapes())
-    arrays = tuple(draw(reals(shape)) for _ in range(draw(st.integers(1, 3))))
+    count = draw(st.integers(1, 3))
+    shape = draw(shapes(min_side=count // 3))
+    arrays = tuple(draw(reals(shape)) for _ in range(count))
     function = draw(st.sampled_from([np.vstack, np.hstack, np.dstack]))
     return Trial(lambda *arrays: function(arrays), arrays)
 
@@ -154,8 +156,9 @@ def columns(draw):
 
 @st.composite
 def stacks(draw):
-    shape = draw(shapes())
-    arrays = tuple(draw(reals(shape)) for _ in range(draw(st.integers(1, 3))))
+    count = draw(st.integers(1, 3))
+    shape = draw(shapes(min_side=count // 3))
+    arrays = tuple(draw(reals(shape)) for _ in range(count))
     axis = draw(st.integers(-len(shape) - 1, len(shape)))
     return Trial(lambda *arrays: np.stack(arrays, axis), arrays)
 

@@ -7,7 +7,7 @@ import minigrad as mg
 from minigrad import ops
 from tests.ops.test_arithmetic import grads
 
-HUGE = np.float32([-1000, -100, -88, 0, 88, 100, 1000])
+HUGE = np.array([-1000, -100, -88, 0, 88, 100, 1000], np.float32)
 
 
 def jacobian(f, x):

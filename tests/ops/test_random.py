@@ -89,7 +89,7 @@ def test_dropout_can_be_checked():
     mg.check_gradients(dropout, np.linspace(-1, 1, 6), order=2)
 
 
-@pytest.mark.parametrize("draw", [*KINDS, lambda *a, **k: mg.random_bernoulli(*a, 0.5, **k)])
+@pytest.mark.parametrize("draw", [*KINDS, lambda shape, rng: mg.random_bernoulli(shape, 0.5, rng=rng)])
 def test_a_generator_is_needed(draw):
     with pytest.raises(TypeError, match=r"rng=np\.random\.default_rng\(seed\)"):
         draw(3, rng=0)

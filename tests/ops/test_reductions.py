@@ -184,6 +184,18 @@ def test_std_has_adjoint_zero_at_zero(order):
     np.testing.assert_array_equal(grads(np.std, 5.0)[0], 0)
 
 
+@pytest.mark.parametrize(
+    "function", [np.std, lambda x: np.hypot(x, 0).sum(), np.prod, np.max], ids=["std", "hypot", "prod", "max"]
+)
+def test_what_is_guarded_passes_the_watch_for_infinities(function):
+    """Adjoints that are 0 by definition are made without an infinity or a nan on the way."""
+    x = mg.Input([0.0, 0.0, 0.0])
+    with mg.anomalies():
+        (slope,) = mg.gradients(function(x), x)
+        (curvature,) = mg.gradients((slope**2).sum(), x)
+    np.testing.assert_array_equal(curvature.value, 0)
+
+
 def test_sorting_with_ties():
     """Equal entries keep their order, so each gets the adjoint of its own place."""
     x = mg.Input([2.0, 1.0, 2.0, 1.0])

@@ -41,6 +41,21 @@ def test_equal_terms():
     assert runs[0].test_loss != runs[3].test_loss
 
 
+@pytest.mark.row("REC-10")
+def test_G_falls_when_it_is_weighted_and_weight_0_is_backpropagation():
+    plain, exact, immediate = run_small(steps=100, learning_rate=0.1).runs
+    for run in (exact, immediate):
+        assert run.history["G"][0] > 2 * run.G
+        assert 2 * run.G < plain.G
+        assert abs(run.log10_ratio) < abs(plain.log10_ratio)
+    plain, *others = run_small(steps=30, weight=0).runs
+    for run in others:
+        assert run.history["train_loss"][1:] == plain.history["train_loss"][1:]
+        assert run.G == plain.G
+        for name, array in plain.parameters.items():
+            np.testing.assert_array_equal(run.parameters[name], array)
+
+
 def test_methods_see_the_same_batches(monkeypatch):
     seen = []
     original = Step.__call__
@@ -285,7 +300,7 @@ def test_several_seeds_give_medians_ranges_and_every_seed():
 
 def test_what_is_known_of_temporal_order_is_said_next_to_it():
     said = "\n".join(sentences(invented({"backprop": [0.25]})))
-    assert "With W orthogonal plain backpropagation solves the task without a penalty" in said
+    assert "With W orthogonal plain backpropagation learns T = 50 without a penalty" in said
     learned = invented({"backprop": [0.99]}, initialization="orthogonal")
     assert "W started orthogonal, and plain backpropagation learned without a penalty." in "\n".join(sentences(learned))
     failed = invented({"backprop": [0.25]}, initialization="orthogonal")

@@ -9,7 +9,7 @@ from minigrad.optim.configuration import METHODS, TASK_DEFAULTS, Configuration
 
 def test_defaults_suit_the_task_and_the_optimizer():
     digits = Configuration.of()
-    assert (digits.task, digits.length, digits.methods, digits.learning_rate) == ("digits", 64, tuple(METHODS), 0.05)
+    assert (digits.task, digits.length, digits.methods, digits.learning_rate) == ("digits", 64, tuple(METHODS), 0.001)
     order = Configuration.of(task="temporal-order", optimizer="adam", steps=100)
     assert (order.length, order.batch_size, order.learning_rate, order.record_every) == (50, 20, 0.001, 2)
     assert Configuration.of(penalty="variance").methods == ("backprop", "exact")

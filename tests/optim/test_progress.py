@@ -99,7 +99,7 @@ def test_a_line_that_was_never_drawn_ends_in_nothing():
 
 
 def test_a_notebook_display_is_updated_in_place(clock, monkeypatch):
-    shown: list[str] = []
+    shown = []
 
     class Handle:
         def update(self, content, raw):

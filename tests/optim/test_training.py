@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import RNN, losses, metrics, penalties
+from minigrad.models import RNN, Module, losses, metrics, penalties
 from minigrad.optim import SGD, Adam, Step, clip_by_norm, evaluate, fit, predict
 from minigrad.optim.training import batches
 
@@ -96,6 +96,26 @@ def test_the_nodes_kept_are_few():
     assert len(step._objectives) == Step.MOST
 
 
+class Counting(Module):
+    """w x, and a state that counts the calls."""
+
+    def __init__(self):
+        self.w = mg.Parameter(np.ones(1))
+        self.calls = mg.Parameter(np.zeros(1), trainable=False)
+
+    def forward(self, x):
+        mg.update(self.calls, self.calls + 1.0)
+        return self.w * x
+
+
+def test_a_model_that_updates_a_state_is_not_replayed():
+    model = Counting()
+    step = Step(model, losses.mean_squared_error, SGD(model.parameters()))
+    for _ in range(3):
+        step(np.ones((2, 1)), np.zeros((2, 1)))
+    assert model.calls.value == 3
+
+
 def test_only_the_optimizers_parameters_are_trained():
     net = make_net()
     before = net.state_dict()
@@ -123,25 +143,14 @@ def test_nan_in_the_data_is_named_and_nothing_is_changed():
     assert not np.array_equal(net.W.value, before["W"])
 
 
-class Root:
+class Root(Module):
     """sqrt(w x): at 0 its value is finite and its derivative is not."""
-
-    training = True
 
     def __init__(self):
         self.w = mg.Parameter(np.ones(1), "w")
 
-    def __call__(self, x):
+    def forward(self, x):
         return np.sqrt(self.w * x)
-
-    def parameters(self):
-        return [self.w]
-
-    def train(self):
-        self.training = True
-
-    def eval(self):
-        self.training = False
 
 
 def test_a_gradient_that_is_not_finite_stops_before_the_parameters_change():
@@ -288,5 +297,7 @@ def test_data_that_does_not_fit_is_refused():
 
 def test_penalties_need_states():
     model = Root()
+    with pytest.raises(TypeError, match=r"what is trained is a Module .minigrad.models., not ufunc"):
+        Step(np.sqrt, losses.mean_squared_error, SGD(model.parameters()))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"penalties need the states of a recurrent net, and Root has no \.states"):
         Step(model, losses.mean_squared_error, SGD(model.parameters()), penalties=[penalties.Omega()])
