@@ -12,7 +12,9 @@ import benchmarks
 
 def main() -> int:
     """Run the benchmark named on the command line in this process, with one BLAS thread."""
-    names = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_"))
+    names = sorted(
+        module.name for module in pkgutil.iter_modules(benchmarks.__path__) if not module.name.startswith("_")
+    )
     if len(sys.argv) < 2 or sys.argv[1] not in names:
         print(f"usage: python -m benchmarks NAME [options]   (NAME: {', '.join(names)})")
         return 2

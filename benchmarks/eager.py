@@ -10,9 +10,9 @@ import subprocess
 import sys
 
 import numpy as np
-from benchmarks._timing import interleaved
 
 import minigrad as mg
+from benchmarks._timing import interleaved
 from minigrad.models import RNN, losses
 from minigrad.optim import SGD
 

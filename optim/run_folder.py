@@ -23,7 +23,12 @@ from minigrad.optim.figures import adjoint_norms, learning_curves, net_graph
 from minigrad.optim.history import History
 from minigrad.optim.report import report
 
-EXTRAS = {"matplotlib": "figures", "safetensors": "parameters", "tomli_w": "the configuration"}
+EXTRAS = {
+    "matplotlib": "to draw figures",
+    "safetensors": "to save parameters",
+    "threadpoolctl": "to give the same numbers again",
+    "tomli_w": "to save the configuration",
+}
 FIGURES: dict[str, Callable[[Comparison, Path], None]] = {
     "learning-curves.png": learning_curves,
     "adjoint-norms.png": adjoint_norms,
@@ -32,12 +37,11 @@ FIGURES: dict[str, Callable[[Comparison, Path], None]] = {
 
 
 def check_extras() -> None:
-    """ModuleNotFoundError, before any work, where a package is missing that writes the folder."""
+    """ModuleNotFoundError, before any work, where a package is missing that the job needs."""
     missing = [name for name in EXTRAS if importlib.util.find_spec(name) is None]
     if missing:
         raise ModuleNotFoundError(
-            f"{' and '.join(missing)} must be there to save {', '.join(EXTRAS[name] for name in missing)}: "
-            "pip install 'minigrad[train]'"
+            f"training needs {', '.join(f'{name} {EXTRAS[name]}' for name in missing)}: pip install 'minigrad[train]'"
         )
 
 

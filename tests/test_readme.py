@@ -17,7 +17,7 @@ def test_the_program_runs_and_its_penalized_gradient_is_right(tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     (program,) = re.findall(r"```python\n(import numpy.*?)```", README, flags=re.DOTALL)
     names = {}
-    exec(program, names)  # noqa: S102
+    exec(program, names)
     assert (tmp_path / "graph.svg").read_text().startswith("<svg")
     x, V = names["x"], names["V"]
 
@@ -34,7 +34,7 @@ def test_the_program_runs_and_its_penalized_gradient_is_right(tmp_path, monkeypa
 def test_the_picture_is_the_one_the_program_draws():
     (program,) = re.findall(r"```python\n(import numpy.*?)mg.draw", README, flags=re.DOTALL)
     names = {}
-    exec(program, names)  # noqa: S102
+    exec(program, names)
     drawn = mg.draw(names["loss"], direction="LR", layout="layered").svg()
     assert (ROOT / "pictures" / "graph.svg").read_text() == drawn
 

@@ -178,7 +178,9 @@ def test_no_folder_is_written_over(here):
 
 def test_a_missing_extra_is_said_before_any_work(monkeypatch, here):
     monkeypatch.setattr(run_folder.importlib.util, "find_spec", lambda name: None if name == "tomli_w" else name)
-    with pytest.raises(ModuleNotFoundError, match=r"tomli_w must be there .* pip install 'minigrad\[train\]'"):
+    with pytest.raises(
+        ModuleNotFoundError, match=r"training needs tomli_w to save the configuration: pip install 'minigrad\[train\]'"
+    ):
         Job(Configuration.of(**SMALL))
     assert not (here / "runs").exists()
     monkeypatch.undo()
