@@ -32,14 +32,14 @@ FAINTEST = -12.0  # log10 of the faintest relative adjoint norm that has a color
 
 
 def learning_curves(comparison: Comparison, path: Path) -> None:
-    """Training loss and test score over the steps; of several seeds the median, and a band from least to largest."""
+    """Training loss and test score over the steps; of several seeds the median, and every seed as a thin line."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     task = comparison.task
     panels = {"train_loss": "training loss", "test_score": "test score: fraction right"}
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(12, 4.8), layout="constrained")
+        figure = Figure(figsize=(12, 5), layout="constrained")
         for axes, (column, title) in zip(figure.subplots(1, 2), panels.items(), strict=True):
             for method in comparison.configuration.methods:
                 runs = comparison.of_method(method)
@@ -50,16 +50,9 @@ def learning_curves(comparison: Comparison, path: Path) -> None:
             if column == "test_score":
                 axes.set_ylim(top=1.02)
                 axes.axhline(task.chance, color="#999999", linewidth=1, linestyle=":")
-                axes.annotate(
-                    "chance",
-                    (1, task.chance),
-                    xycoords=("axes fraction", "data"),
-                    ha="right",
-                    va="bottom",
-                    color="#777777",
-                    fontsize=11,
-                )
-        figure.axes[0].legend()
+                axes.annotate("chance", (0.99, task.chance - 0.01), None, ("axes fraction", "data"),
+                              ha="right", va="top", color="#777777", fontsize=11)  # fmt: skip
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
         figure.suptitle(_headline(comparison), x=0.01, ha="left", fontsize=12, color="#555555")
         figure.savefig(path, dpi=150)
 
@@ -99,7 +92,7 @@ def net_graph(comparison: Comparison, path: Path) -> None:
 
 
 def _curve(axes: Any, runs: list[Run], column: str) -> None:
-    """The median of the runs over the records that all of them have, and the band between the extremes."""
+    """The median of the runs over the records that all of them have, and each of them."""
     n = min(run.history.n_rows for run in runs)
     steps = runs[0].history["step"][:n]
     values = np.array([run.history[column][:n] for run in runs], dtype=float)
@@ -107,7 +100,7 @@ def _curve(axes: Any, runs: list[Run], column: str) -> None:
     label = runs[0].name if len(runs) == 1 else f"{runs[0].name} (median of {len(runs)})"
     axes.plot(steps, np.median(values, axis=0), color=color, linestyle=style, linewidth=2.2, label=label)
     if len(runs) > 1:
-        axes.fill_between(steps, values.min(axis=0), values.max(axis=0), color=color, alpha=0.15, linewidth=0)
+        axes.plot(steps, values.T, color=color, linestyle=style, linewidth=0.8, alpha=0.4)
 
 
 def _relative_norms(runs: list[Run]) -> tuple[list[int], Array]:
