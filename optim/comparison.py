@@ -223,6 +223,7 @@ def _loop(
         losses.append(step(*next(stream))["loss"])
         run.seconds += time.perf_counter() - started
         run.steps += 1
-        progress.update(run.steps, loss=losses[-1], test_score=score)
+        loss = losses[-1]
         if run.steps % configuration.record_every == 0 or run.steps == configuration.steps:
             score = record()
+        progress.update(run.steps, loss=loss, test_score=score)

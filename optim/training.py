@@ -268,6 +268,13 @@ def _examples(inputs: npt.ArrayLike, targets: npt.ArrayLike, what: str) -> tuple
         raise ValueError(
             f"{what} have shapes {x.shape} and {y.shape}: the same number of examples along axis 0, 1 or more"
         )
+    for array in (x, y):
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = np.argwhere(~np.isfinite(array))
+            raise ValueError(
+                f"{what}: {len(bad)} of {array.size} entries of the array of shape {array.shape} are nan or inf, the first "
+                f"at {tuple(bad[0].tolist())}: drop these examples, or fill in what is missing"
+            )
     return x, y
 
 

@@ -88,7 +88,7 @@ MISTAKES = [
     (a_branch_on_an_array, TypeError, ["one element", "(20, 50)", "np.where", "np.all"]),
     (a_vector_as_a_float, TypeError, ["float()", "one element", "(50,)", "x.sum()", "x.value"]),
     (the_gradient_of_a_matrix, ValueError, ["Multiply (20, 50)", "not a scalar", "output.sum()", "adjoint="]),
-    (nan_in_the_data, FloatingPointError, ["loss is nan", "inputs", "1 nan", "2, 0)", "data"]),
+    (nan_in_the_data, ValueError, ["inputs", "1 of 24 entries", "nan", "(1, 2, 0)", "drop these examples"]),
     (an_unknown_task, SystemExit, ["digit", "digits", "mnist", "temporal-order", "adding"]),
     (a_truncated_idx_file, ValueError, ["t10k-labels-idx1-ubyte", "expected", "found", "again"]),
     (a_corrupted_parameter_file, ValueError, ["parameters.safetensors", "again"]),

@@ -1,6 +1,5 @@
 """One step and the loop: replayed as built anew, clipped after the penalty, stopped at nan, reproducible."""
 
-import math
 
 import numpy as np
 import pytest
@@ -221,15 +220,17 @@ def test_validation_examples_are_not_trained_on():
         net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), epochs=1, validation=held, quiet=True
     )
     assert history["val_loss"] == [evaluate(net, losses.cross_entropy, *held)[0]]
-    broken = x.copy()
-    order = np.random.default_rng(0).permutation(20)
-    broken[order[:5]] = np.nan  # the quarter that the split sets aside: training must not notice
-    net = make_net()
-    with np.errstate(invalid="ignore"):
-        history = fit(net, broken, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), epochs=1,
+    others = x.copy()
+    others[np.random.default_rng(0).permutation(20)[:5]] += 1.0  # the quarter that the split sets aside
+    nets, val_losses = [], []
+    for inputs in (x, others):
+        nets.append(make_net())
+        history = fit(nets[-1], inputs, y, loss=losses.cross_entropy, optimizer=SGD(nets[-1].parameters()), epochs=1,
                       validation=0.25, quiet=True)  # fmt: skip
-    assert math.isfinite(history["loss"][0])
-    assert math.isnan(history["val_loss"][0])
+        val_losses += history["val_loss"]
+    for one, other in zip(*(net.parameters() for net in nets), strict=True):
+        assert np.array_equal(one.value, other.value)
+    assert val_losses[0] != val_losses[1]
 
 
 def test_ctrl_c_leaves_what_was_reached(capsys):
@@ -256,10 +257,25 @@ def test_a_callback_may_end_the_training_and_all_are_called():
 
 def test_nan_stops_fit_with_the_first_bad_node():
     x, y = make_data()
-    x[0, 0, 0] = np.inf
     net = make_net()
-    with pytest.raises(FloatingPointError, match=r'first node to be nan or inf: .*"inputs"'):
+    net.V.value[0, 0] = np.inf
+    with np.errstate(invalid="ignore"), pytest.raises(FloatingPointError, match=r"first node to be nan or inf: .*rnn"):
         fit(net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), quiet=True)
+
+
+@pytest.mark.parametrize("where", ["inputs", "validation"])
+def test_nan_in_the_data_is_refused_before_any_work(where):
+    x, y = make_data()
+    bad = x.copy()
+    bad[3, 1, 0] = np.nan
+    net = make_net()
+    before = net.state_dict()
+    given = {"inputs": (bad, y, None), "validation": (x, y, (bad, y))}[where]
+    with pytest.raises(ValueError, match=rf"{where}.*1 of .* entries .*nan or inf, the first at \(3, 1, 0\)"):
+        fit(
+            net, *given[:2], loss=losses.cross_entropy, optimizer=SGD(net.parameters()), validation=given[2], quiet=True
+        )
+    assert all(np.array_equal(array, before[name]) for name, array in net.state_dict().items())
 
 
 def test_predict_restores_the_mode():
