@@ -12,11 +12,41 @@ from minigrad.derivatives import hessian, hessian_vector_product, jacobian, jaco
 from minigrad.errors import GradientError
 from minigrad.graph import Graph, gradients
 from minigrad.node import Constant, Input, Node, Parameter
-from minigrad.ops.activations import log_softmax, logsumexp, relu, sigmoid, softmax, softplus
+from minigrad.ops.activation_table import activations
+from minigrad.ops.activations import (
+    bent_identity,
+    binary_step,
+    cardinal_sine,
+    elu,
+    gaussian,
+    gelu,
+    gelu_tanh,
+    hard_tanh,
+    isrlu,
+    isru,
+    leaky_relu,
+    linear,
+    log_softmax,
+    logsumexp,
+    mish,
+    prelu,
+    relu,
+    rrelu,
+    sigmoid,
+    silu,
+    sine,
+    soft_clipping,
+    soft_exponential,
+    softmax,
+    softplus,
+    softsign,
+    sqnl,
+)
 from minigrad.ops.base import Elementwise, Operation, operations
 from minigrad.ops.control import clip_adjoint, probe, scale_adjoint, stop_gradient, update
-from minigrad.ops.elementwise import erf
+from minigrad.ops.elementwise import arctan, erf, tanh
 from minigrad.ops.random import random_bernoulli, random_normal, random_uniform
+from minigrad.ops.windows import average_pool2d, conv2d, max_pool2d
 
 if TYPE_CHECKING:
     from minigrad.drawing import Drawing, draw, listing
@@ -28,8 +58,11 @@ __all__ = [
     "Graph", "gradients", "jacobian", "hessian", "hessian_vector_product", "jacobian_vector_product",
     "check_gradients", "GradientError", "scope", "anomalies",
     "stop_gradient", "clip_adjoint", "scale_adjoint", "probe", "update",
-    "random_uniform", "random_normal", "random_bernoulli",
-    "sigmoid", "softplus", "relu", "softmax", "log_softmax", "logsumexp", "erf",
+    "random_uniform", "random_normal", "random_bernoulli", "conv2d", "max_pool2d", "average_pool2d",
+    "activations", "linear", "sigmoid", "tanh", "hard_tanh", "softsign", "relu", "leaky_relu", "prelu", "rrelu", "elu",
+    "gelu", "gelu_tanh", "sine", "binary_step", "arctan", "isru", "isrlu", "sqnl", "softplus", "bent_identity",
+    "soft_exponential", "soft_clipping", "cardinal_sine", "gaussian", "silu", "mish",
+    "softmax", "log_softmax", "logsumexp", "erf",
     "draw", "listing", "Drawing",
 ]  # fmt: skip
 

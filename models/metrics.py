@@ -1,4 +1,4 @@
-"""Metrics: numbers that say how good outputs are, computed outside the graph."""
+"""Metrics: numbers that say how good outputs are, computed outside the graph: nothing is trained by them."""
 
 from __future__ import annotations
 
@@ -13,20 +13,44 @@ if TYPE_CHECKING:
     from minigrad.operators import Operand
 
 
-def accuracy(outputs: Operand, class_indices: Operand) -> float:
+def accuracy(outputs: Operand, class_indices: Operand, *, mask: Operand | None = None) -> float:
     """The fraction of examples whose largest output is that of their class (a tie goes to the first).
 
-    outputs (batch, n_classes), logits or probabilities; class_indices (batch,). Arrays or nodes.
+    outputs (batch, n_classes), logits or probabilities; class_indices (batch,). Arrays or nodes, with any number of axes
+    between, as time. mask (batch,) holds booleans: only the examples, or time steps, where it is True count.
     """
+    return float(np.mean(_right("accuracy", outputs, class_indices, mask)))
+
+
+def classification_error(outputs: Operand, class_indices: Operand, *, mask: Operand | None = None) -> float:
+    """The mean of 1[argmax f ≠ y], which is 1 − accuracy; arguments as there.
+
+    It is piecewise constant and so cannot be trained: the loss is a surrogate. −log2 f_y, the cross-entropy divided by
+    ln 2, is never below it, since a wrong example has f_y ≤ 1/2; the natural logarithm can be (0.69 against 1).
+    """
+    return float(np.mean(~_right("classification_error", outputs, class_indices, mask)))
+
+
+def _right(metric: str, outputs: Operand, class_indices: Operand, mask: Operand | None) -> Array:
+    """Whether each example that counts is classified rightly."""
     given, indices = _array(outputs), _array(class_indices)
     if given.ndim < 2 or given.shape[:-1] != indices.shape or 0 in given.shape:
         raise ValueError(
-            "accuracy: expected outputs (batch, n_classes) and class indices (batch,), neither empty, found shapes "
+            f"{metric}: expected outputs (batch, n_classes) and class indices (batch,), neither empty, found shapes "
             f"{given.shape} and {indices.shape}"
         )
     if indices.dtype.kind not in "iu":
-        raise TypeError(f"accuracy: expected integer class indices, found {indices.dtype}")
-    return float(np.mean(given.argmax(axis=-1) == indices))
+        raise TypeError(f"{metric}: expected integer class indices, found {indices.dtype}")
+    right: Array = np.equal(given.argmax(axis=-1), indices)
+    if mask is None:
+        return right
+    counts = _array(mask)
+    if counts.dtype.kind != "b" or counts.shape != indices.shape or not counts.any():
+        raise ValueError(
+            f"{metric}: expected a mask of booleans of shape {indices.shape}, not all False, found {counts.dtype} of shape "
+            f"{counts.shape} with {np.count_nonzero(counts)} that count"
+        )
+    return np.asarray(right[counts])
 
 
 def _array(given: Operand) -> Array:

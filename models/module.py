@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from reprlib import recursive_repr
+from textwrap import indent
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
@@ -13,6 +16,8 @@ from minigrad.node import Array, Node, Parameter
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from minigrad.models.summary import Summary
+
 
 class Module:
     """A part of a model. A subclass assigns Parameters and modules (or lists, tuples, dicts of them) as attributes
@@ -20,6 +25,16 @@ class Module:
 
     The order of parameters is the order of assignment; one that is shared counts once, under the path it has first. A
     parameter without a name gets its attribute's.
+
+    What else a layer may rely on, or define:
+
+    self.training: True in training, False in evaluation; read it in `forward`, never set it there
+    state:         what is kept but not trained is an attribute too, Parameter(array, trainable=False). It is part of
+                   `parameters()`, `state_dict()` and `summary()`; `backward`, optimizers and `freeze` pass it over
+    description(): the arguments `repr` shows; none by default
+    input_dtype:   of the first input. It is that of the first floating-point parameter, unless the class says otherwise
+
+    There is no rule for output shapes to define: `summary` runs the module on zeros, in evaluation, and looks.
 
     >>> import numpy as np, minigrad as mg
     >>> from minigrad.models import Module
@@ -34,14 +49,27 @@ class Module:
     """
 
     training: bool = True
+    _frozen: frozenset[Parameter] = (
+        frozenset()
+    )  # what `freeze` froze, so that `unfreeze` leaves running statistics alone
 
     def __call__(self, *inputs: Any, **options: Any) -> Node:
-        with scope(type(self).__name__.lower()):
-            return self.forward(*inputs, **options)
+        return self.call_as(type(self).__name__.lower(), *inputs, **options)
+
+    def call_as(self, name: str, *inputs: Any, **options: Any) -> Node:
+        """What a call does, in a scope of the given name."""
+        with scope(name):
+            output = self.forward(*inputs, **options)
+        observe = OBSERVER.get()
+        if observe is not None:
+            observe(self, output)
+        return output
 
     def forward(self, *inputs: Any, **options: Any) -> Node:
         """The output as a node, from the inputs."""
         raise TypeError(f"{type(self).__name__} defines no forward: write forward(self, *inputs) -> node")
+
+    # Parameters and modules -------------------------------------------------------------------------------------------
 
     def parameters(self) -> list[Parameter]:
         """All parameters, those of nested modules included, each once; trainable or not."""
@@ -50,6 +78,47 @@ class Module:
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """The parameters with their paths: [("layers.0.W", ...), ...]."""
         return [(path, member) for path, member in _members(self) if isinstance(member, Parameter)]
+
+    def named_modules(self) -> list[tuple[str, Module]]:
+        """The module itself, under the path "", and all within it, each once: [("", ...), ("layers.0", ...), ...]."""
+        return [(path, member) for path, member in _members(self) if isinstance(member, Module)]
+
+    def weights_and_biases(self) -> tuple[list[Parameter], list[Parameter]]:
+        """The trainable parameters in two parts: those of two or more axes, which penalties shrink, and the vectors."""
+        trained = [p for p in self.parameters() if p.trainable]
+        return [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim < 2]
+
+    def n_parameters(self, *, trainable: bool | None = None) -> int:
+        """How many numbers the parameters hold; only the trainable ones, or only the others, where asked for."""
+        return sum(p.size for p in self.parameters() if trainable is None or p.trainable == trainable)
+
+    def own_members(self) -> list[tuple[str, Module | Parameter]]:
+        """The modules and parameters that are attributes here, or stand in a list, tuple or dict that is one."""
+        found: list[tuple[str, Module | Parameter]] = []
+        seen = {id(self)}
+        for name, value in vars(self).items():
+            found += _members(value, name, seen, enter=False)
+        return found
+
+    def freeze(self) -> Self:
+        """Keep all parameters as they are: backward and optimizers pass them over, until `unfreeze`."""
+        trained = {p for p in self.parameters() if p.trainable}
+        for _, module in self.named_modules():
+            module._frozen |= trained.intersection(module.parameters())
+        for parameter in trained:
+            parameter.trainable = False
+            parameter.grad = None
+        return self
+
+    def unfreeze(self) -> Self:
+        """Train again what `freeze` froze, here or in a module within. Running statistics stay untrained."""
+        for _, module in self.named_modules():
+            for parameter in module._frozen:
+                parameter.trainable = True
+            module._frozen = frozenset()
+        return self
+
+    # State ------------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of all parameters' arrays, by path."""
@@ -76,19 +145,71 @@ class Module:
         for path, parameter in own.items():
             parameter.value = found[path]
 
+    # Modes ------------------------------------------------------------------------------------------------------------
+
     def train(self) -> Self:
         """Switch to training (what a module is born in): dropout drops, statistics run."""
         return self._switch(True)
 
     def eval(self) -> Self:
-        """Switch to evaluation."""
+        """Switch to evaluation. A graph that was built before keeps the mode it was built in."""
         return self._switch(False)
 
     def _switch(self, training: bool) -> Self:
-        for _, member in _members(self):
-            if isinstance(member, Module):
-                member.training = training
+        for _, member in self.named_modules():
+            member.training = training
         return self
+
+    # Looking at it ----------------------------------------------------------------------------------------------------
+
+    @property
+    def input_dtype(self) -> np.dtype[Any]:
+        """The dtype of inputs that `summary` makes up."""
+        return next((p.dtype for p in self.parameters() if p.dtype.kind == "f"), np.dtype(np.float32))
+
+    def summary(
+        self, input_shape: Shape | None = None, *more_shapes: Shape, dtype: npt.DTypeLike | None = None
+    ) -> Summary:
+        """Print what the module is made of, and give the text back: a row per module with its output shape and its
+        number of parameters (those of modules within included), then their totals, in which shared parameters count once.
+        Modules within modules are indented below them, those that are called on their own.
+
+        input_shape: of one example, (784,), or of a batch, (None, 784). Without it there are no output shapes
+        more_shapes: of further inputs, where forward takes several
+        dtype:       of the inputs; by default the module's `input_dtype`
+
+        The module runs once on zeros, in evaluation; modes, parameters and generators stay as they are. A batch's
+        length is shown as None. A module that is called several times shows its last output.
+
+        >>> from minigrad.models import Dense, Sequential
+        >>> Sequential(Dense(4, 2), Dense(2, 1)).summary((4,))
+        Model: "sequential"
+        Layer (type)     Output Shape  Param #
+        ======================================
+        dense_1 (Dense)  (None, 2)          10
+        dense_2 (Dense)  (None, 1)           3
+        ======================================
+        Total params: 13
+        Trainable params: 13
+        Non-trainable params: 0
+        <Summary of Sequential: 13 parameters>
+        """
+        from minigrad.models.summary import summarize  # which needs to know what a module is
+
+        shapes = () if input_shape is None else (input_shape, *more_shapes)
+        text = summarize(self, shapes, self.input_dtype if dtype is None else np.dtype(dtype))
+        print(text)
+        return text
+
+    def description(self) -> str:
+        """The arguments that `repr` shows."""
+        return ""
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        head = f"{type(self).__name__}({self.description()})"
+        parts = [f"{path}: {member!r}" for path, member in self.own_members() if isinstance(member, Module)]
+        return "\n".join([head, *[indent(part, "  ") for part in parts]])
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -97,16 +218,28 @@ class Module:
                 member.name = path
 
 
-def _members(value: Any, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Module | Parameter]]:
-    """The modules and parameters in a value, itself included, with their paths: depth first, each once."""
+Shape: TypeAlias = tuple[int | None, ...]
+Observer: TypeAlias = Callable[[Module, Any], None]
+OBSERVER: ContextVar[Observer | None] = ContextVar("minigrad.models", default=None)  # who is told of every call
+
+
+def _members(
+    value: Any, path: str = "", seen: set[int] | None = None, *, enter: bool = True
+) -> Iterator[tuple[str, Module | Parameter]]:
+    """The modules and parameters in a value, itself included, with their paths: depth first, each once.
+
+    enter=False stops at modules, and does not look inside them.
+    """
     seen = set() if seen is None else seen
     if not isinstance(value, Module | Parameter | list | tuple | dict) or id(value) in seen:
         return
     seen.add(id(value))
     if isinstance(value, Module | Parameter):
         yield path, value
+        if not enter:
+            return
     for key, entry in _entries(value):
-        yield from _members(entry, f"{path}.{key}" if path else str(key), seen)
+        yield from _members(entry, f"{path}.{key}" if path else str(key), seen, enter=enter)
 
 
 def _entries(value: Module | Parameter | list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterator[tuple[Any, Any]]:

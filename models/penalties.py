@@ -1,10 +1,16 @@
-"""Penalties on the adjoints g_t = ∂loss/∂x_t of a recurrent net's states: what penalized backpropagation adds to the loss.
+"""Penalties: what is added to the loss, weight times a function of nodes. Two kinds, by what they are functions of.
 
-In this engine adjoints are nodes, so a penalty is a function of nodes like any other and its gradient is backpropagation
-through backpropagation: nothing else is needed. Where the notes write λ_t, that is −g_t; every penalty here is even in it.
+Penalties on weights, Ω(θ): `total = loss + penalty(model)`. They choose their parameters by role or by name. L2, L1,
+ElasticNet, MaxNorm, LogSumExp, and SumOf several; `soft_threshold` and `L1.proximal_step` give exact zeros.
 
-Of a loss that is a mean over the batch each row of g_t is 1/batch of its example's own adjoint. Penalties made of ratios
-do not see the factor; the others multiply by the batch size. n_t is the norm of one example's row.
+Penalties on the adjoints g_t = ∂loss/∂x_t of a recurrent net's states: `total = loss + penalty(loss, states)`, what
+penalized backpropagation adds to the loss. In this engine adjoints are nodes, so such a penalty is a function of nodes like
+any other and its gradient is backpropagation through backpropagation: nothing else is needed. Where the notes write λ_t,
+that is −g_t; every penalty here is even in it. Of a loss that is a mean over the batch each row of g_t is 1/batch of its
+example's own adjoint. Penalties made of ratios do not see the factor; the others multiply by the batch size. n_t is the norm
+of one example's row.
+
+`fit` and `Step` take both kinds together: `penalties=[L2(1e-4), Omega(0.3)]`.
 
 Sources: R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, ICML 2013 (Omega,
 eq. 9 and 10); L. Johnston and V. Patel, penalized backpropagation (the variance of the adjoint norms).
@@ -13,18 +19,222 @@ eq. 9 and 10); L. Johnston and V. Patel, penalized backpropagation (the variance
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from minigrad.context import scope
 from minigrad.graph import gradients
+from minigrad.models.module import Module
 from minigrad.models.recurrent import States
-from minigrad.node import Constant, Node
-from minigrad.ops import log, maximum, norm, square, stack, stop_gradient, where
+from minigrad.node import Constant, Node, Parameter, as_node
+from minigrad.ops import absolute, log, logsumexp, maximum, norm, relu, sign, square, stack, stop_gradient, where
+
+if TYPE_CHECKING:
+    from minigrad.operators import Operand
 
 BOUND = 1e-20  # a term counts where ‖∂loss/∂x_t‖², of the mean loss, is at least this (Pascanu, Mikolov and Bengio)
+
+
+Role = Literal["weights", "biases", "all"]
+
+
+# On weights --------------------------------------------------------------------------------------------------------
+
+
+class WeightPenalty(ABC):
+    """A function Ω of parameters, to be added to the loss: `total = loss + penalty(model)`.
+
+    The gradient of the sum is ∇loss + ∇Ω, so a step of gradient descent is θ ← θ − α (∇loss + λ ∇Ω). Where the loss is a
+    mean over the batch, every step sees the full λ ∇Ω, whatever the size of the batch.
+    """
+
+    @abstractmethod
+    def __call__(self, target: Module | Node | Sequence[Node]) -> Node:
+        """The penalty as a scalar node: of a model's parameters, or of nodes given themselves."""
+
+    def __add__(self, other: WeightPenalty) -> SumOf:
+        return SumOf(self, other)
+
+
+class ParameterPenalty(WeightPenalty):
+    """weight · Σ_k Ω(θ_k) over the chosen parameters θ_k of a model. A subclass defines `of`, its Ω of one parameter.
+
+    weight: λ, a finite number of at least 0, or a node where it changes during training
+    role:   "weights" (the default): trainable parameters of two axes or more. Biases, the gains of a normalization, initial
+            states have one: they are left out. "biases": the trainable ones with less than two axes. "all": every one
+    names:  patterns of paths (`model.named_parameters()`), such as "W", "layers.0.*" or ["W", "R"], instead of a role
+
+    Nodes given themselves, `penalty(W)` or `penalty([W, R])`, are all penalized.
+    """
+
+    def __init__(
+        self, weight: float | Node = 1.0, *, role: Role | None = None, names: str | Sequence[str] | None = None
+    ) -> None:
+        _check_weight(self, weight)
+        if role not in (None, "weights", "biases", "all"):
+            raise ValueError(f'{type(self).__name__}(role={role!r}): "weights", "biases" or "all"')
+        if role is not None and names is not None:
+            raise ValueError(f"{type(self).__name__}: role={role!r} or names={names!r}, not both")
+        self.weight = weight
+        self.role: Role = role or "weights"
+        self.names = (names,) if isinstance(names, str) else None if names is None else tuple(names)
+
+    def __call__(self, target: Module | Node | Sequence[Node]) -> Node:
+        chosen = self.chosen(target)
+        with scope("penalty"):
+            return _weighted(self.weight, lambda: _total([self.of(node) for node in chosen]), chosen[0].dtype)
+
+    def of(self, w: Node) -> Node:
+        """Ω of one parameter, a scalar node."""
+        raise TypeError(f"{type(self).__name__} defines no of: write of(self, w) -> scalar node")
+
+    def chosen(self, target: Module | Node | Sequence[Node]) -> list[Node]:
+        """The parameters that are penalized."""
+        if isinstance(target, Node):
+            return [target]
+        if not isinstance(target, Module):
+            nodes = list(target)
+            if not nodes or not all(isinstance(node, Node) for node in nodes):
+                raise TypeError(f"{type(self).__name__}: expected a Module, a node, or a sequence of nodes")
+            return nodes
+        found: list[Node] = [p for path, p in target.named_parameters() if self._chooses(path, p)]
+        if not found:
+            wanted = f"role={self.role!r}" if self.names is None else f"names={self.names!r}"
+            paths = ", ".join(f"{path} {p.shape}" for path, p in target.named_parameters())
+            raise ValueError(
+                f"{type(self).__name__}({wanted}) chooses none of the parameters of {type(target).__name__} ({paths}): "
+                'write names=, or role="all"'
+            )
+        return found
+
+    def _chooses(self, path: str, parameter: Parameter) -> bool:
+        if not parameter.trainable:
+            return False
+        if self.names is not None:
+            return any(fnmatchcase(path, pattern) for pattern in self.names)
+        return self.role == "all" or (self.role == "weights") == (parameter.ndim >= 2)
+
+
+class L2(ParameterPenalty):
+    """λ c Σ w²;  gradient 2 λ c w. The factor c is 1, or 1/2 in the half form (λ/2) ‖θ‖², gradient λ θ.
+
+    Half of it is what optimizers call weight decay λ (in gradient descent without momentum).
+
+    As a prior: −ln of the Gaussian N(0, s²) is w²/(2 s²) and a constant. So with a loss that is the sum of negative
+    log-likelihoods, L2(1 / (2 s²)) makes the minimum the maximum a posteriori; divide by m where the loss is their mean. For
+    linear regression with noise σ that is ridge regression, in the half form with λ = σ²/s².
+    """
+
+    def __init__(
+        self,
+        weight: float | Node = 1.0,
+        *,
+        factor: float = 1.0,
+        role: Role | None = None,
+        names: str | Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(weight, role=role, names=names)
+        if factor not in (1, 0.5):
+            raise ValueError(f"L2(factor={factor!r}): 1 for λ Σ w², or 0.5 for (λ/2) Σ w²")
+        self.factor = factor
+
+    def of(self, w: Node) -> Node:
+        squares = square(w).sum()
+        return squares if self.factor == 1 else squares * self.factor
+
+
+class L1(ParameterPenalty):
+    """λ Σ |w|;  gradient λ sgn(w), 0 at w = 0 (chosen from the sub-differential [−1, 1]).
+
+    The minimum has weights that are exactly 0. Steps along the sub-gradient do not reach them, they jump around 0 by about
+    α λ; `proximal_step` does.
+
+    As a prior: −ln of the Laplacian with scale b is |w|/b and a constant, so λ = 1/b with a sum of negative
+    log-likelihoods; divide by m where the loss is their mean.
+    """
+
+    def of(self, w: Node) -> Node:
+        return absolute(w).sum()
+
+    def proximal_step(self, target: Module | Parameter | Sequence[Parameter], learning_rate: float) -> None:
+        """w ← S(w, α λ) in place, for the chosen parameters: what to do after an optimizer's step instead of adding L1.
+
+        One step of gradient descent on the loss alone and then this is a step of proximal gradient descent on loss + L1
+        (A. Beck and M. Teboulle, A fast iterative shrinkage-thresholding algorithm, SIAM J. Imaging Sciences 2, 2009).
+        """
+        for node in self.chosen(target):
+            if not isinstance(node, Parameter):
+                raise TypeError(f"L1.proximal_step writes into Parameters, not {node.label}")
+            node.value = soft_threshold(Constant(node.value), learning_rate * float(self.weight)).value
+
+
+class ElasticNet(ParameterPenalty):
+    """λ Σ (r |w| + (1 − r)/2 w²);  gradient λ (r sgn(w) + (1 − r) w). r = ratio is the share of L1, from 0 to 1.
+
+    Source: H. Zou and T. Hastie, Regularization and variable selection via the elastic net, JRSS B 67, 2005.
+    """
+
+    def __init__(
+        self,
+        weight: float | Node = 1.0,
+        *,
+        ratio: float = 0.5,
+        role: Role | None = None,
+        names: str | Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(weight, role=role, names=names)
+        if not 0 <= ratio <= 1:
+            raise ValueError(f"ElasticNet(ratio={ratio!r}): the share of L1 is a number from 0 to 1")
+        self.ratio = ratio
+
+    def of(self, w: Node) -> Node:
+        return self.ratio * absolute(w).sum() + (0.5 * (1 - self.ratio)) * square(w).sum()
+
+
+class MaxNorm(ParameterPenalty):
+    """λ max |w_ij|, the largest entry and not the operator norm;  gradient λ sgn(w) at that entry, 0 elsewhere.
+
+    Of several largest entries the first takes all (any convex combination would be a sub-gradient). Of several parameters
+    each has its own maximum, and they are summed.
+    """
+
+    def of(self, w: Node) -> Node:
+        return absolute(w).max()
+
+
+class LogSumExp(ParameterPenalty):
+    """λ ln Σ e^w over the entries of each parameter;  gradient λ softmax(w). A smooth maximum, finite whatever w."""
+
+    def of(self, w: Node) -> Node:
+        return logsumexp(w)
+
+
+class SumOf(WeightPenalty):
+    """The sum of several penalties on weights, each with its own weight and parameters: L2(0.1) + L1(0.01, names="V")."""
+
+    def __init__(self, *penalties: WeightPenalty) -> None:
+        for penalty in penalties:
+            if not isinstance(penalty, WeightPenalty):
+                raise TypeError(f"SumOf takes penalties on weights, not {type(penalty).__name__}")
+        if not penalties:
+            raise ValueError("SumOf(*penalties): at least one")
+        self.penalties = penalties
+
+    def __call__(self, target: Module | Node | Sequence[Node]) -> Node:
+        return _total([penalty(target) for penalty in self.penalties])
+
+
+def soft_threshold(w: Operand, threshold: Operand) -> Node:
+    """S(w, t) = sgn(w) max(|w| − t, 0): the w' that minimizes (w' − w)²/2 + t |w'|;  w̄ = 1[|w| > t] · adjoint."""
+    node = as_node(w)
+    return sign(node) * relu(absolute(node) - threshold)
+
+
+# On adjoints -------------------------------------------------------------------------------------------------------
 
 
 def adjoints(loss: Node, states: Sequence[Node]) -> tuple[Node, ...]:
@@ -55,17 +265,12 @@ class Penalty:
     """
 
     def __init__(self, weight: float | Node = 1.0) -> None:
-        if not isinstance(weight, Node) and not 0 <= weight < math.inf:
-            raise ValueError(f"{type(self).__name__}(weight={weight!r}): expected a finite number of at least 0")
+        _check_weight(self, weight)
         self.weight = weight
 
     def __call__(self, loss: Node, states: Sequence[Node]) -> Node:
         """weight · G, a scalar node."""
-        if not isinstance(self.weight, Node) and self.weight == 0:
-            return Constant(np.zeros((), loss.dtype))
-        measured = self.measure(loss, states)
-        weight = self.weight.astype(measured.dtype) if isinstance(self.weight, Node) else self.weight
-        return weight * measured
+        return _weighted(self.weight, lambda: self.measure(loss, states), loss.dtype)
 
     def measure(self, loss: Node, states: Sequence[Node]) -> Node:
         """G itself, a scalar node."""
@@ -209,3 +414,23 @@ def _neighbors(values: Node) -> tuple[Node, Node]:
 def _mean(terms: Node, counts: Node) -> Node:
     """The mean over the terms that count; 0 where none does."""
     return where(counts, terms, 0.0).sum() / maximum(counts.astype(terms.dtype).sum(), 1.0)
+
+
+# Weights of penalties ----------------------------------------------------------------------------------------------
+
+
+def _check_weight(penalty: object, weight: float | Node) -> None:
+    if not isinstance(weight, Node) and not 0 <= weight < math.inf:
+        raise ValueError(f"{type(penalty).__name__}(weight={weight!r}): expected a finite number of at least 0")
+
+
+def _weighted(weight: float | Node, measure: Callable[[], Node], dtype: np.dtype[Any]) -> Node:
+    """weight · measure(); with weight 0 nothing is built."""
+    if not isinstance(weight, Node) and weight == 0:
+        return Constant(np.zeros((), dtype))
+    measured = measure()
+    return (weight.astype(measured.dtype) if isinstance(weight, Node) else weight) * measured
+
+
+def _total(terms: Sequence[Node]) -> Node:
+    return sum(terms[1:], terms[0])

@@ -1,181 +1,315 @@
-"""The recurrent net of penalized backpropagation: one layer of states, read out at the last time step."""
+"""Recurrent layers: cells run over the time steps of a sequence, stacked, and in both directions.
+
+Inputs are (batch, time, features), outputs (batch, units) or (batch, time, units). Every layer is made of nodes only, so
+that derivatives of every order exist, and every penalty on adjoints takes its `.states(u)`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from operator import index
-from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, Unpack
 
 import numpy as np
 
 from minigrad.context import scope
-from minigrad.dispatch import TABLE
-from minigrad.models.initializers import Initializer, orthogonal, zeros
-from minigrad.models.module import Module
-from minigrad.node import Constant, Input, Node, Parameter, as_array
-from minigrad.ops import broadcast_to
+from minigrad.models.cells import Cell, CellOptions, GRUCell, LSTMCell, SimpleRNNCell
+from minigrad.models.inputs import floats
+from minigrad.models.layers import Activation
+from minigrad.models.module import OBSERVER, Module
+from minigrad.models.rnn import RNN, States
+from minigrad.node import Input, Node, Parameter, as_array
+from minigrad.ops import concatenate, expand_dims, stack, where
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from minigrad.operators import Operand
 
-Activation: TypeAlias = Callable[[Node], Node]
+__all__ = [
+    "RNN", "States", "Recurrent", "Unrolled", "SimpleRNN", "LSTM", "GRU", "Stacked", "Bidirectional", "State", "Steps",
+]  # fmt: skip
+
+State: TypeAlias = "tuple[Node, ...] | tuple[State, ...]"  # of a cell, or of the layers in a layer
 
 
-class States(list[Node]):
-    """The states x_1..x_T, each (batch, n_states), and what the immediate form of Omega needs beyond them.
+class Steps(list[Node]):
+    """The outputs h_1..h_T of a run, each (batch, n_outputs), in the order of time.
 
-    pre_activations: W x_{t-1} + R u_t + b_1 for t = 1..T, so x_t = σ(pre_activations[t-1])
-    W:               the recurrent weights
+    last:  the output after the last step of the run: h_T, and h_1 for the direction that reads backward
+    final: the whole state there, which starts the next run: `layer.states(u_2, layer.states(u_1).final)`
+    whole: the whole state at every time step
+
+    A penalty on `Steps` is one on ∂loss/∂h_t, t = 1..T, for a stack of its top layer. What is not the output of a step that
+    leads to the next is found in `whole`: [c for h, c in steps.whole] for the cell of an LSTM, [below[0] for below, *_ in
+    steps.whole] for the lowest layer of a stack, [ahead[0] for ahead, _ in steps.whole] and (in its own order)
+    [back[0] for _, back in steps.whole][::-1] for the two directions of a bidirectional layer. Padded steps count too;
+    there the adjoint is that of the last step that counts.
     """
 
-    def __init__(self, states: Sequence[Node], pre_activations: Sequence[Node], W: Parameter) -> None:
-        super().__init__(states)
-        self.pre_activations = tuple(pre_activations)
-        self.W = W
+    def __init__(self, outputs: Iterable[Node], last: Node, final: State, whole: Sequence[State]) -> None:
+        super().__init__(outputs)
+        self.last = last
+        self.final = final
+        self.whole = tuple(whole)
 
 
-class RNN(Module):
-    """x_i = σ(W x_{i-1} + R u_i + b_1), i = 1..T;  ŷ = φ(V x_T + b_o).
+class Recurrent(Module):
+    """What all recurrent layers answer: `layer(u)` and `layer.states(u)`, with an initial state and a mask if wanted.
 
-    Shapes: u (batch, time, n_inputs), x_i (batch, n_states), ŷ (batch, n_outputs); W (n_states, n_states),
-    R (n_states, n_inputs), b_1 (n_states,), V (n_outputs, n_states), b_o (n_outputs,).
+    n_inputs, n_outputs: features per time step, before and after
+    sequences:           whether a call gives the outputs of all time steps, (batch, time, n_outputs), or (by default) the
+                         last one, (batch, n_outputs); `layer(u, sequences=True)` decides for one call
 
-    activation:  σ, any function of nodes that keeps the shape: np.tanh, mg.relu, mg.sigmoid, lambda x: x, ...
-    output:      φ, any function of nodes; None gives V x_T + b_o itself: logits for `losses.cross_entropy`
-    initializer: for W, R and V; biases start at 0. The default makes them orthogonal, so that states and adjoints
-                 begin with lengths that last
-    recurrent_initializer:   for W, where it is to differ from `initializer`
-    initial_state:           x_0, (n_states,), the same for every example; 0 by default. A call may give its own
-    trainable_initial_state: makes x_0 a sixth parameter, which learns
-    rng:         a numpy Generator or a seed; None starts differently in every run
+    A layer defines `unroll`.
+    """
+
+    def __init__(self, n_inputs: int, n_outputs: int, dtype: np.dtype[Any], sequences: bool) -> None:
+        self.n_inputs = n_inputs
+        self.n_outputs = n_outputs
+        self.dtype = dtype
+        self.sequences = sequences
+
+    def forward(
+        self, u: Operand, state: Any = None, mask: Operand | None = None, *, sequences: bool | None = None
+    ) -> Node:
+        """The last output, (batch, n_outputs), or all of them, (batch, time, n_outputs). Arguments as in `states`."""
+        steps = self._steps(u, state, mask)
+        return stack(steps, axis=1) if (self.sequences if sequences is None else sequences) else steps.last
+
+    def states(self, u: Operand, state: Any = None, mask: Operand | None = None) -> Steps:
+        """The outputs of all time steps as a list of nodes, and the state to go on from: see `Steps`.
+
+        u:     an array or a node, (batch, time, n_inputs), floating-point; cast to the layer's dtype
+        state: before the first step; None for zeros. For a cell see `Cell.given`; a stack takes one per layer, a
+               bidirectional layer a pair; None stands for zeros there too
+        mask:  booleans, (batch, time), an array or a node: False where a step is padding. Such a step keeps the state, so
+               what the inputs hold there, nan included, changes nothing, and `last` is the output after the last step
+               that counts. A row with no step that counts keeps its initial state, and sends no gradient to parameters
+        """
+        with scope(type(self).__name__.lower()):
+            return self._steps(u, state, mask)
+
+    def unroll(self, x: Node, state: Any, present: Node | None, *, backward: bool = False) -> Steps:
+        """The steps over x, (time, batch, n_inputs), where present, (time, batch, 1), holds; from the end if backward."""
+        raise TypeError(
+            f"{type(self).__name__} defines no unroll: write unroll(self, x, state, present, *, backward) -> Steps"
+        )
+
+    def _steps(self, u: Operand, state: Any, mask: Operand | None) -> Steps:
+        node = self._checked(floats(type(self).__name__, u, self.dtype))
+        if mask is None:
+            return self.unroll(node.swapaxes(0, 1), state, None)
+        present = expand_dims(self._mask(mask, node.shape[:2]), -1)
+        return self.unroll(where(present, node, 0).swapaxes(0, 1), state, present.swapaxes(0, 1))
+
+    def _checked(self, u: Node) -> Node:
+        name = type(self).__name__
+        if u.ndim != 3 or u.shape[2] != self.n_inputs:
+            raise ValueError(
+                f"{name}: expected inputs of shape (batch, time, {self.n_inputs}), found {u.label}: a single sequence is a "
+                "batch of one, u[np.newaxis]"
+            )
+        if u.shape[1] == 0:
+            raise ValueError(f"{name}: {u.label} has no time steps, and there is no state to show")
+        return u
+
+    def _mask(self, mask: Operand, shape: tuple[int, ...]) -> Node:
+        name = type(self).__name__
+        node = mask if isinstance(mask, Node) else Input(as_array(mask, f"{name}: mask"), "mask")
+        if node.dtype.kind != "b":
+            raise TypeError(
+                f"{name}: the mask holds {node.dtype}, expected booleans, True where a step counts: from the lengths of "
+                "the sequences, np.arange(time) < lengths[:, np.newaxis]"
+            )
+        if node.shape != shape:
+            raise ValueError(f"{name}: expected a mask of shape (batch, time) = {shape}, found {node.label}")
+        return node
+
+
+class Unrolled(Recurrent):
+    """A cell run over time: (state_t) = cell(u_t, state_{t-1}), with the inputs' part of all steps as one product.
+
+    cell: any `Cell`, one's own too
+    """
+
+    def __init__(self, cell: Cell, *, sequences: bool = False) -> None:
+        super().__init__(cell.n_inputs, cell.n_units, cell.dtype, sequences)
+        self.cell = cell
+
+    def own_members(self) -> list[tuple[str, Module | Parameter]]:
+        """The cell's: in a summary the two are one row."""
+        return self.cell.own_members()
+
+    def description(self) -> str:
+        """The cell's."""
+        return self.cell.description()
+
+    def unroll(self, x: Node, state: Any, present: Node | None, *, backward: bool = False) -> Steps:
+        cell, (n_steps, batch, _) = self.cell, x.shape
+        rows = cell.project(x.reshape(n_steps * batch, self.n_inputs))  # all steps at once
+        driven = rows.reshape(n_steps, batch, rows.shape[-1])
+        shared = cell.shared()
+        state = cell.start(batch) if state is None else cell.given(state, batch)
+        whole = []
+        for t in reversed(range(n_steps)) if backward else range(n_steps):
+            with scope(f"t={t + 1}"):
+                after = cell.step(driven[t], state, shared)
+                if present is not None:
+                    counts = present[t]
+                    after = tuple([where(counts, new, old) for new, old in zip(after, state, strict=True)])
+            state = after
+            whole.append(state)
+        if backward:
+            whole.reverse()
+        return Steps(map(cell.output, whole), cell.output(state), state, whole)
+
+
+class SimpleRNN(Unrolled):
+    """h_t = f(W_x u_t + W_h h_{t-1} + b), t = 1..T: a layer of recurrent neurons; see `SimpleRNNCell` and `CellOptions`.
 
     >>> import numpy as np
-    >>> from minigrad.models import RNN
-    >>> net = RNN(n_inputs=2, n_states=5, n_outputs=3, rng=0)
-    >>> u = np.ones((4, 7, 2), np.float32)  # 4 examples, 7 time steps
-    >>> net(u).shape, len(net.states(u)), [name for name, _ in net.named_parameters()]
-    ((4, 3), 7, ['W', 'R', 'b_1', 'V', 'b_o'])
+    >>> from minigrad.models import SimpleRNN
+    >>> layer = SimpleRNN(2, 3, rng=0)
+    >>> layer(np.zeros((5, 200, 2))).shape, sum(p.size for p in layer.parameters())
+    ((5, 3), 18)
     """
 
     def __init__(
         self,
         n_inputs: SupportsIndex,
-        n_states: SupportsIndex,
-        n_outputs: SupportsIndex,
+        n_units: SupportsIndex,
         activation: Activation = np.tanh,
-        output: Activation | None = None,
         *,
-        initializer: Initializer | None = None,
-        recurrent_initializer: Initializer | None = None,
-        initial_state: npt.ArrayLike | None = None,
-        trainable_initial_state: bool = False,
-        dtype: npt.DTypeLike = np.float32,
-        rng: np.random.Generator | int | None = None,
+        sequences: bool = False,
+        **options: Unpack[CellOptions],
     ) -> None:
-        self.n_inputs = n_inputs = _size("n_inputs", n_inputs)
-        self.n_states = n_states = _size("n_states", n_states)
-        self.n_outputs = n_outputs = _size("n_outputs", n_outputs)
-        self.activation = TABLE.get(activation, activation)  # np.tanh's node at once, without NumPy's dispatch
-        self.output = output
-        self.dtype = np.dtype(dtype)
-        if self.dtype.kind != "f":
-            raise TypeError(f"RNN(dtype={self.dtype}): parameters are floating-point numbers, np.float32 or np.float64")
-        rng = np.random.default_rng(rng)
-        weights = initializer or orthogonal()
+        super().__init__(SimpleRNNCell(n_inputs, n_units, activation, **options), sequences=sequences)
 
-        def parameter(name: str, shape: tuple[int, ...], start: Initializer) -> Parameter:
-            return Parameter(start(shape, rng, self.dtype), name)
 
-        self.W = parameter("W", (n_states, n_states), recurrent_initializer or weights)
-        self.R = parameter("R", (n_states, n_inputs), weights)
-        self.b_1 = parameter("b_1", (n_states,), zeros)
-        self.V = parameter("V", (n_outputs, n_states), weights)
-        self.b_o = parameter("b_o", (n_outputs,), zeros)
-        x_0 = np.array(np.zeros(n_states) if initial_state is None else initial_state, self.dtype)
-        if x_0.shape != (n_states,):
-            raise ValueError(f"RNN(initial_state): expected shape ({n_states},), found {x_0.shape}")
-        self.x_0: Parameter | Constant = (Parameter if trainable_initial_state else Constant)(x_0, "x_0")
+class LSTM(Unrolled):
+    """Long short-term memory over time; gates, their order and `forget_bias`: `LSTMCell`, the rest: `CellOptions`.
 
-    def forward(self, u: Operand, x_0: Operand | None = None) -> Node:
-        """ŷ, (batch, n_outputs), from inputs (batch, time, n_inputs)."""
-        return self.readout(self.states(u, x_0)[-1])
+    >>> import numpy as np
+    >>> from minigrad.models import LSTM
+    >>> layer = LSTM(2, 16, rng=0)
+    >>> layer(np.zeros((5, 200, 2)), sequences=True).shape, sum(p.size for p in layer.parameters())
+    ((5, 200, 16), 1216)
+    """
 
-    __call__ = forward  # without a scope of its own: states and readout open it, whoever calls them
+    def __init__(
+        self,
+        n_inputs: SupportsIndex,
+        n_units: SupportsIndex,
+        activation: Activation = np.tanh,
+        *,
+        forget_bias: float = 1.0,
+        sequences: bool = False,
+        **options: Unpack[CellOptions],
+    ) -> None:
+        cell = LSTMCell(n_inputs, n_units, activation, forget_bias=forget_bias, **options)
+        super().__init__(cell, sequences=sequences)
 
-    def states(self, u: Operand, x_0: Operand | None = None) -> States:
-        """The states x_1..x_T, nodes of shape (batch, n_states).
 
-        u:   an array or a node, (batch, time, n_inputs). Floating-point; another precision is cast to the net's.
-             Give an `Input` to replay the graph on other inputs: `Graph.fprop({u: array})`
-        x_0: an initial state for this call, (n_states,) or (batch, n_states): an array, or a node, to which an
-             adjoint then flows. With the last state of a call the next one goes on where that ended
-        """
-        u = self._floats(u, "u", "one-hot inputs are np.eye(n, dtype=np.float32)[indices]")
-        batch, n_steps = self._lengths(u)
-        states, pre_activations = [], []
-        with scope("rnn"):
-            x = self._start(x_0, batch)
-            W_T = self.W.T
-            # The inputs' part of all steps at once, time first: fewer and fatter nodes, the same sums.
-            driven = (u.swapaxes(0, 1).reshape(n_steps * batch, self.n_inputs) @ self.R.T + self.b_1).reshape(
-                n_steps, batch, self.n_states
-            )
-        for t in range(n_steps):
-            with scope(f"rnn/t={t + 1}"):
-                pre_activations.append(x @ W_T + driven[t])
-                x = self._activated(pre_activations[-1])
-                states.append(x)
-        return States(states, pre_activations, self.W)
+class GRU(Unrolled):
+    """Gated recurrent units over time; `convention`, `reset` and `biases`: `GRUCell`, the rest: `CellOptions`.
 
-    def readout(self, x_T: Node) -> Node:
-        """ŷ = φ(V x_T + b_o), (batch, n_outputs)."""
-        with scope("rnn"):
-            y = x_T @ self.V.T + self.b_o
-            return y if self.output is None else self.output(y)
+    >>> import numpy as np
+    >>> from minigrad.models import GRU
+    >>> layer = GRU(2, 16, rng=0)
+    >>> layer(np.zeros((5, 200, 2))).shape, sum(p.size for p in layer.parameters())
+    ((5, 16), 912)
+    """
 
-    def _floats(self, array: Operand, name: str, advice: str) -> Node:
-        """A node of the net's dtype; integers are refused, since they may be class indices."""
-        given = array if isinstance(array, Node) else as_array(array, f"RNN: {name}")
-        if given.dtype.kind != "f":
-            raise TypeError(
-                f"RNN: {name} holds {given.dtype}, expected floating-point numbers: write {name}.astype(np.float32); {advice}"
-            )
-        return (
-            given.astype(self.dtype) if isinstance(given, Node) else Input(given.astype(self.dtype, copy=False), name)
-        )
+    def __init__(
+        self,
+        n_inputs: SupportsIndex,
+        n_units: SupportsIndex,
+        activation: Activation = np.tanh,
+        *,
+        convention: Literal["update", "keep"] = "update",
+        reset: Literal["before", "after"] = "before",
+        biases: Literal[0, 1, 2] = 1,
+        sequences: bool = False,
+        **options: Unpack[CellOptions],
+    ) -> None:
+        cell = GRUCell(n_inputs, n_units, activation, convention=convention, reset=reset, biases=biases, **options)
+        super().__init__(cell, sequences=sequences)
 
-    def _lengths(self, u: Node) -> tuple[int, int]:
-        if u.ndim != 3 or u.shape[2] != self.n_inputs:
+
+class Stacked(Recurrent):
+    """Layers on top of each other: each reads the outputs of all time steps of the one below. The top one's are given.
+
+    A state is a tuple of the layers' states. How the layers themselves set `sequences` does not matter.
+    """
+
+    def __init__(self, layers: Sequence[Recurrent], *, sequences: bool = False) -> None:
+        if not layers:
+            raise ValueError("Stacked(layers): expected at least one layer")
+        for below, above in pairwise(layers):
+            if (above.n_inputs, above.dtype) != (below.n_outputs, below.dtype):
+                raise ValueError(
+                    f"Stacked: {type(below).__name__} gives {below.n_outputs} features of {below.dtype}, and "
+                    f"{type(above).__name__} above it takes {above.n_inputs} of {above.dtype}"
+                )
+        super().__init__(layers[0].n_inputs, layers[-1].n_outputs, layers[0].dtype, sequences)
+        self.layers = tuple(layers)
+
+    def unroll(self, x: Node, state: Any, present: Node | None, *, backward: bool = False) -> Steps:
+        parts = _parts("Stacked", state, len(self.layers))
+        runs: list[Steps] = []
+        for number, (layer, part) in enumerate(zip(self.layers, parts, strict=True), 1):
+            name = f"{type(layer).__name__.lower()}_{number}"
+            runs.append(_run(layer, name, stack(runs[-1]) if runs else x, part, present, backward))
+        return Steps(runs[-1], runs[-1].last, tuple([run.final for run in runs]), _together(runs))
+
+
+class Bidirectional(Recurrent):
+    """Two layers over the same inputs, one from the first time step on, one from the last back: their outputs side by side.
+
+    At time t that is what the one made of u_1..u_t and the other of u_T..u_t; the last output of the one is at T, of the
+    other at 1. A state is the pair of theirs.
+
+    M. Schuster and K. Paliwal, Bidirectional recurrent neural networks, IEEE Transactions on Signal Processing 45, 1997.
+    """
+
+    def __init__(self, ahead: Recurrent, back: Recurrent, *, sequences: bool = False) -> None:
+        if (ahead.n_inputs, ahead.dtype) != (back.n_inputs, back.dtype):
             raise ValueError(
-                f"RNN: expected inputs of shape (batch, time, {self.n_inputs}), found {u.label}: a single sequence is a "
-                "batch of one, u[np.newaxis]"
+                f"Bidirectional: both layers read the same inputs, but one takes {ahead.n_inputs} features of {ahead.dtype}, "
+                f"the other {back.n_inputs} of {back.dtype}"
             )
-        if u.shape[1] == 0:
-            raise ValueError(f"RNN: {u.label} has no time steps, and the net is read out at the last one")
-        return u.shape[0], u.shape[1]
+        super().__init__(ahead.n_inputs, ahead.n_outputs + back.n_outputs, ahead.dtype, sequences)
+        self.ahead = ahead
+        self.back = back
 
-    def _start(self, given: Operand | None, batch: int) -> Node:
-        x_0 = self.x_0 if given is None else self._floats(given, "x_0", "states are not indices")
-        if x_0.shape not in ((self.n_states,), (batch, self.n_states)):
-            raise ValueError(
-                f"RNN: expected x_0 of shape ({self.n_states},) or ({batch}, {self.n_states}), found {x_0.label}"
-            )
-        return broadcast_to(x_0, (batch, self.n_states))
-
-    def _activated(self, pre_activation: Node) -> Node:
-        x = self.activation(pre_activation)
-        if not isinstance(x, Node) or x.shape != pre_activation.shape:
-            found = getattr(x, "label", type(x).__name__)
-            raise TypeError(
-                f"RNN: the activation made {found} of {pre_activation.label}, expected a node of the same shape: np.tanh, "
-                "mg.relu, or any function written with np.* and operators"
-            )
-        return x
+    def unroll(self, x: Node, state: Any, present: Node | None, *, backward: bool = False) -> Steps:
+        first, second = _parts("Bidirectional", state, 2)
+        ahead = _run(self.ahead, "ahead", x, first, present, backward)
+        back = _run(self.back, "back", x, second, present, not backward)
+        outputs = [concatenate(pair, axis=-1) for pair in zip(ahead, back, strict=True)]
+        last = concatenate((ahead.last, back.last), axis=-1)
+        return Steps(outputs, last, (ahead.final, back.final), _together([ahead, back]))
 
 
-def _size(name: str, size: SupportsIndex) -> int:
-    if not hasattr(size, "__index__") or index(size) < 1:
-        raise ValueError(f"RNN({name}={size!r}): expected an integer of at least 1")
-    return index(size)
+def _run(layer: Recurrent, name: str, x: Node, state: Any, present: Node | None, backward: bool) -> Steps:
+    """The steps of a layer in a layer, in a scope of its own; a summary is told of them as of any call."""
+    with scope(name):
+        steps = layer.unroll(x, state, present, backward=backward)
+    observe = OBSERVER.get()
+    if observe is not None:
+        observe(layer, steps)
+    return steps
+
+
+def _parts(name: str, state: Any, n_layers: int) -> Sequence[Any]:
+    """The states of the layers in a layer."""
+    if state is None:
+        return [None] * n_layers
+    if not isinstance(state, tuple | list) or len(state) != n_layers:
+        found = len(state) if isinstance(state, tuple | list) else type(state).__name__
+        raise ValueError(f"{name}: expected a state for each of its {n_layers} layers (None for zeros), found {found}")
+    return state
+
+
+def _together(runs: Sequence[Steps]) -> list[State]:
+    """The whole states of several layers, time step by time step."""
+    return list(zip(*[run.whole for run in runs], strict=True))

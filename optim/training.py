@@ -16,6 +16,7 @@ import numpy.typing as npt
 from minigrad.context import anomalies
 from minigrad.graph import Graph, gradients
 from minigrad.models import Module
+from minigrad.models.penalties import WeightPenalty
 from minigrad.node import Array, Input, Node, Parameter
 from minigrad.optim.clipping import clip_by_norm
 from minigrad.optim.history import History
@@ -23,7 +24,8 @@ from minigrad.optim.optimizers import Optimizer
 from minigrad.optim.progress import Progress
 
 Loss = Callable[[Node, Node], Node]
-Penalty = Callable[[Node, Sequence[Node]], Node]  # of the loss and the states; weighted, to be added to the loss
+AdjointPenalty = Callable[[Node, Sequence[Node]], Node]  # of the loss and the states; weighted, to be added to the loss
+Penalty = AdjointPenalty | WeightPenalty  # the latter of the model
 Metric = Callable[[Array, Array], float]
 EVALUATION_BATCH = 1000  # examples whose nodes are held at once when nothing is trained
 
@@ -42,14 +44,17 @@ class Objective:
     ) -> None:
         self.inputs = Input(inputs, "inputs")
         self.targets = Input(targets, "targets")
-        if penalties:
+        states: Sequence[Node] = ()
+        if any(map(needs_states, penalties)):
             net: Any = model
             states = net.states(self.inputs)
             self.loss = loss(net.readout(states[-1]), self.targets)
-            self.penalties = tuple(penalty(self.loss, states) for penalty in penalties)
         else:
             self.loss = loss(model(self.inputs), self.targets)
-            self.penalties = ()
+        self.penalties = tuple(
+            penalty(model) if isinstance(penalty, WeightPenalty) else penalty(self.loss, states)
+            for penalty in penalties
+        )
         total = sum(self.penalties, self.loss)
         self.gradients = gradients(total, parameters)
         self.graph = Graph(self.loss, *self.penalties, *self.gradients)
@@ -64,7 +69,8 @@ class Step:
 
     loss:      a function of (outputs, targets) that gives a scalar node
     optimizer: its parameters are the ones trained
-    penalties: terms made of the adjoints of the states; the model then has `states` and `readout`
+    penalties: terms made of the parameters (`penalties.L2` and its kin), for any model; and terms made of the adjoints of
+               the states (`penalties.Omega` and its kin), for one that has `states` and `readout`
     clip:      the largest norm of the gradient of loss and penalties together; None for no clip
     replay:    build the nodes once per shape of batch and replay them, which is faster. Say False for a model whose
                Python code decides by values; the results are the same bit for bit otherwise. A model that updates a
@@ -90,7 +96,7 @@ class Step:
             raise TypeError(f"what is trained is a Module (minigrad.models), not {type(model).__name__}")
         if clip is not None and not clip > 0:
             raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
-        if penalties and not (hasattr(model, "states") and hasattr(model, "readout")):
+        if any(map(needs_states, penalties)) and not (hasattr(model, "states") and hasattr(model, "readout")):
             raise TypeError(f"penalties need the states of a recurrent net, and {type(model).__name__} has no .states")
         self.model = model
         self.loss = loss
@@ -218,6 +224,11 @@ def fit(
     finally:
         progress.close(ending)
     return history
+
+
+def needs_states(penalty: Penalty) -> bool:
+    """Whether it is a function of the loss and the states, and not of the parameters."""
+    return not isinstance(penalty, WeightPenalty)
 
 
 def batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.intp]]:

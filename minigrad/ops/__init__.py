@@ -16,3 +16,4 @@ from minigrad.ops.linear_algebra import *
 from minigrad.ops.random import *
 from minigrad.ops.reductions import *
 from minigrad.ops.shaping import *
+from minigrad.ops.windows import *

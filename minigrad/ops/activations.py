@@ -1,29 +1,43 @@
-"""Activation functions: what NumPy lacks and nets apply to their sums. All are finite at ±1000, in float32 too."""
+"""Activation functions: what NumPy lacks and nets apply to their sums. All are finite at ±1000, in float32 too.
+
+Each function of one entry has a row in the table `mg.activations()`: the decorator `activation` puts it there, with its
+formula and its derivative as text; properties, tests and the gallery follow from that. The functions along axes (softmax)
+have none, since they have no curve. Where a choice of parameters leaves no value (an exponential at 1000, a logarithm
+below 0) the docstring says so.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.node import Node, as_node
-from minigrad.ops.arithmetic import where
-from minigrad.ops.base import Elementwise, Entries, Operation
-from minigrad.ops.elementwise import exp
+from minigrad.node import Node, as_node, is_number
+from minigrad.ops.activation_table import activation
+from minigrad.ops.arithmetic import minimum, positive, where
+from minigrad.ops.base import Elementwise, Entries, Operation, broadcasts_to
+from minigrad.ops.elementwise import Sinc, arctan, erf, exp, expm1, sin, sqrt, square, tanh
+from minigrad.ops.random import random_uniform
 from minigrad.ops.reductions import broadcastable
 
 if TYPE_CHECKING:
     from minigrad.operators import Axis, Operand
 
 __all__ = [
-    # entry by entry
-    "Sigmoid", "Softplus", "ReLU", "sigmoid", "softplus", "relu",
+    # nodes, entry by entry
+    "Sigmoid", "HardTanh", "Softsign", "ReLU", "LeakyReLU", "ELU", "ISRU", "ISRLU", "SQNL", "Softplus",
+    "SoftLogarithm", "SoftClipping",
+    # functions, entry by entry
+    "linear", "sigmoid", "hard_tanh", "softsign", "relu", "leaky_relu", "prelu", "rrelu", "elu", "gelu", "gelu_tanh",
+    "sine", "binary_step", "isru", "isrlu", "sqnl", "softplus", "bent_identity", "soft_exponential", "soft_clipping",
+    "cardinal_sine", "gaussian", "silu", "mish",
     # along axes
     "Softmax", "LogSoftmax", "LogSumExp", "softmax", "log_softmax", "logsumexp",
 ]  # fmt: skip
 
 
-# Entry by entry ----------------------------------------------------------------------------------------------------
+# Nodes, entry by entry ---------------------------------------------------------------------------------------------
 
 
 class Sigmoid(Elementwise):
@@ -39,17 +53,31 @@ class Sigmoid(Elementwise):
         return adjoint * (self * (1 - self))
 
 
-class Softplus(Elementwise):
-    """y = ln(1 + eˣ);  x̄ = ȳ / (1 + e⁻ˣ)."""
+class HardTanh(Elementwise):
+    """y = min(max(x, −1), 1);  x̄ = ȳ where −1 ≤ x ≤ 1, else 0 (so ȳ at ±1)."""
+
+    __slots__ = ()
+    smooth = False
+    analytic = False
+
+    def fprop(self, x: Any) -> Any:
+        return np.clip(x, -1, 1)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return where(self == self.children[0], adjoint, 0)
+
+
+class Softsign(Elementwise):
+    """y = x / (1 + |x|);  x̄ = ȳ / (1 + |x|)²."""
 
     __slots__ = ()
     analytic = False
 
     def fprop(self, x: Any) -> Any:
-        return np.logaddexp(x, 0)
+        return x / (1 + np.abs(x))
 
     def bprop(self, adjoint: Node) -> Entries:
-        return adjoint * Sigmoid(self.children[0])
+        return adjoint * square(1 / (1 + abs(self.children[0])))
 
 
 class ReLU(Elementwise):
@@ -66,22 +94,411 @@ class ReLU(Elementwise):
         return where(self > 0, adjoint, 0)
 
 
+class LeakyReLU(Elementwise):
+    """y = x where x > 0, else s x for a slope s;  x̄ = ȳ where x > 0, else s ȳ (so at 0);  s̄ = 0 where x > 0, else ȳ x."""
+
+    __slots__ = ()
+    smooth = False
+    analytic = False
+
+    def fprop(self, x: Any, slope: Any) -> Any:
+        return np.maximum(x, 0) + slope * np.minimum(x, 0)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        x, slope = self.children
+        return lambda: where(x > 0, adjoint, adjoint * slope), lambda: where(x > 0, 0, adjoint * x)
+
+
+class ELU(Elementwise):
+    """y = x where x > 0, else α (eˣ − 1);  x̄ = ȳ where x > 0, else ȳ α eˣ (so at 0)."""
+
+    __slots__ = ()
+    analytic = False
+    alpha: float
+
+    def fprop(self, x: Any, *, alpha: float) -> Any:
+        return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        return where(x > 0, adjoint, adjoint * (self.alpha * exp(minimum(x, 0))))
+
+
+class ISRU(Elementwise):
+    """y = x / √(1 + α x²);  x̄ = ȳ (1 + α x²)^(−3/2)."""
+
+    __slots__ = ()
+    alpha: float
+
+    def fprop(self, x: Any, *, alpha: float) -> Any:
+        return x / np.sqrt(1 + alpha * np.square(x))
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return adjoint * (1 + self.alpha * square(self.children[0])) ** -1.5
+
+
+class ISRLU(Elementwise):
+    """y = x / √(1 + α m²) with m = min(x, 0);  x̄ = ȳ (1 + α m²)^(−3/2)."""
+
+    __slots__ = ()
+    analytic = False
+    alpha: float
+
+    def fprop(self, x: Any, *, alpha: float) -> Any:
+        return x / np.sqrt(1 + alpha * np.square(np.minimum(x, 0)))
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return adjoint * (1 + self.alpha * square(minimum(self.children[0], 0))) ** -1.5
+
+
+class SQNL(Elementwise):
+    """y = c − c |c| / 4 with c = min(max(x, −2), 2);  x̄ = ȳ max(1 − |x| / 2, 0)."""
+
+    __slots__ = ()
+    smooth = False
+    analytic = False
+
+    def fprop(self, x: Any) -> Any:
+        c = np.clip(x, -2, 2)
+        return c * (1 - np.abs(c) / 4)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return adjoint * ReLU(1 - abs(self.children[0]) / 2)
+
+
+class Softplus(Elementwise):
+    """y = ln(1 + eˣ);  x̄ = ȳ / (1 + e⁻ˣ)."""
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, x: Any) -> Any:
+        return np.logaddexp(x, 0)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return adjoint * Sigmoid(self.children[0])
+
+
+class SoftLogarithm(Elementwise):
+    """y = −ln(1 − α (x + α)) / α for α < 0;  x̄ = ȳ / (1 − α (x + α)). ValueError where there is no logarithm."""
+
+    __slots__ = ()
+    alpha: float
+
+    def fprop(self, x: Any, *, alpha: float) -> Any:
+        inside = -alpha * (x + alpha)
+        if (inside <= -1).any():
+            raise ValueError(
+                f"for alpha = {alpha:g} it needs x > 1/alpha - alpha = {1 / alpha - alpha:g}, and one is {x.min():g}"
+            )
+        return -np.log1p(inside) / alpha
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return adjoint / (1 - self.alpha * (self.children[0] + self.alpha))
+
+
+class SoftClipping(Elementwise):
+    """y = ln((1 + e^(αx)) / (1 + e^(α(x−1)))) / α;  x̄ = ȳ (1 − e⁻ᵅ) σ(αx) σ(α(1−x)), which is ȳ (σ(αx) − σ(α(x−1)))."""
+
+    __slots__ = ()
+    analytic = False
+    alpha: float
+
+    def fprop(self, x: Any, *, alpha: float) -> Any:
+        # ln(1 + eᶻ) = max(z, 0) + ln(1 + e^−|z|): the large parts are subtracted by hand, and nothing cancels
+        rest = np.log1p(np.exp(-alpha * np.abs(x))) - np.log1p(np.exp(-alpha * np.abs(x - 1)))
+        return np.clip(x, 0, 1) + rest / alpha
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,), alpha = self.children, self.alpha
+        return adjoint * (-math.expm1(-alpha) * Sigmoid(alpha * x) * Sigmoid(alpha * (1 - x)))
+
+
+# Functions, entry by entry -----------------------------------------------------------------------------------------
+
+
+@activation(formula="x", derivative="1", aliases=("identity",))
+def linear(x: Operand) -> Node:
+    """x itself, as a node: what an output layer for regression applies."""
+    return positive(x)
+
+
+@activation(
+    formula="1/(1 + exp(-x))",
+    derivative="f*(1 - f)",
+    aliases=("logistic", "soft_step"),
+    source="P.-F. Verhulst, Recherches mathématiques sur la loi d'accroissement de la population, 1845",
+)
 def sigmoid(x: Operand) -> Node:
     """1 / (1 + e⁻ˣ), the logistic function."""
     return Sigmoid(_floating(x))
 
 
-def softplus(x: Operand, beta: float = 1) -> Node:
-    """ln(1 + e^(βx)) / β for a number β > 0: the smooth relu; the larger β, the sharper its bend."""
-    if not beta > 0:
-        raise ValueError(f"softplus(x, beta={beta!r}): beta is a number above 0")
-    x = _floating(x)
-    return Softplus(x) if beta == 1 else Softplus(x * beta) / beta
+activation(
+    formula="tanh(x)",
+    derivative="1 - f**2",
+    source="Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, Efficient backprop, 1998",
+)(tanh)
 
 
+@activation(
+    formula="min(max(x, -1), 1)",
+    derivative="1 if -1 <= x <= 1 else 0",
+    source="R. Collobert, Large scale machine learning, thesis, Paris VI, 2004",
+)
+def hard_tanh(x: Operand) -> Node:
+    """min(max(x, −1), 1), the cheap tanh; its slope is 1 at ±1 (where any number from 0 to 1 would do)."""
+    return HardTanh(_floating(x))
+
+
+@activation(
+    formula="x/(1 + abs(x))",
+    derivative="1/(1 + abs(x))**2",
+    aliases=("elliot_sig",),
+    source="D. Elliott, A better activation function for artificial neural networks, 1993",
+)
+def softsign(x: Operand) -> Node:
+    """x / (1 + |x|): a tanh whose tails fade like 1/x² and not exponentially."""
+    return Softsign(_floating(x))
+
+
+@activation(
+    formula="max(x, 0)",
+    derivative="1 if x > 0 else 0",
+    aliases=("rect",),
+    source="V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines, ICML 2010",
+)
 def relu(x: Operand) -> Node:
     """max(x, 0), the rectifier."""
     return ReLU(x)
+
+
+@activation(
+    formula="max(x, slope*x)",
+    derivative="1 if x > 0 else slope",
+    source="A. Maas, A. Hannun and A. Ng, Rectifier nonlinearities improve neural network acoustic models, ICML 2013",
+)
+def leaky_relu(x: Operand, slope: float = 0.01) -> Node:
+    """max(x, slope · x) for a slope between 0 and 1 (beyond 1 the maximum has the slopes on the wrong sides)."""
+    if not 0 < slope < 1:
+        raise ValueError(f"leaky_relu(x, slope={slope!r}): the slope is a number between 0 and 1")
+    return LeakyReLU(_floating(x), float(slope))
+
+
+@activation(
+    formula="x if x > 0 else alpha*x",
+    derivative="1 if x > 0 else alpha",
+    source="K. He, X. Zhang, S. Ren and J. Sun, Delving deep into rectifiers, ICCV 2015",
+)
+def prelu(x: Operand, alpha: Operand = 0.25) -> Node:
+    """x where x > 0, else α x. Learnable: α is a Parameter of shape (), or one per channel, (channels,).
+
+    ∂y/∂α is 0 where x > 0, else x, summed over all that share an α.
+    """
+    x = _floating(x)
+    alpha = as_node(alpha, x.dtype)
+    if not broadcasts_to(alpha.shape, x.shape):
+        raise ValueError(f"prelu: alpha of shape {alpha.shape} does not broadcast to {x.label}")
+    return LeakyReLU(x, alpha)
+
+
+@activation(
+    formula="x if x > 0 else (lower + upper)/2*x",
+    derivative="1 if x > 0 else (lower + upper)/2",
+    source="B. Xu, N. Wang, T. Chen and M. Li, Empirical evaluation of rectified activations in convolutional network, 2015",
+)
+def rrelu(x: Operand, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | None = None) -> Node:
+    """x where x > 0, else s x: in training, with rng, s ~ U[lower, upper) anew for every entry and every evaluation.
+
+    Without rng, in evaluation, s is the mean slope (lower + upper) / 2.
+    """
+    if not 0 <= lower <= upper < math.inf:
+        raise ValueError(f"rrelu(x, lower={lower!r}, upper={upper!r}): slopes lie between 0 <= lower <= upper")
+    x = _floating(x)
+    if rng is None:
+        return LeakyReLU(x, float(lower + upper) / 2)
+    return LeakyReLU(x, random_uniform(x.shape, float(lower), float(upper), rng=rng, dtype=x.dtype))
+
+
+@activation(
+    formula="x if x > 0 else alpha*(exp(x) - 1)",
+    derivative="1 if x > 0 else alpha*exp(x)",
+    source="D.-A. Clevert, T. Unterthiner and S. Hochreiter, Fast and accurate deep network learning by ELUs, ICLR 2016",
+)
+def elu(x: Operand, alpha: float = 1.0) -> Node:
+    """x where x > 0, else α (eˣ − 1), for a number α > 0."""
+    return ELU(_floating(x), alpha=_above_zero("elu", alpha=alpha))
+
+
+@activation(
+    formula="x*Phi(x)",
+    derivative="Phi(x) + x*phi(x)",
+    source="D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016",
+)
+def gelu(x: Operand, approximate: bool | str = False) -> Node:
+    """x Φ(x), Φ the normal distribution; approximate=True (or "tanh") is `gelu_tanh`, False (or "none") exact."""
+    if approximate not in (False, True, "none", "tanh"):
+        raise ValueError(f'gelu(x, approximate={approximate!r}): one of False, True, "none", "tanh"')
+    if approximate in (True, "tanh"):
+        return gelu_tanh(x)
+    x = _floating(x)
+    return x * ((1 + erf(x * math.sqrt(0.5))) * 0.5)
+
+
+@activation(
+    formula="x/2*(1 + tanh(u))",
+    derivative="(1 + tanh(u))/2 + x/2*(1 - tanh(u)**2)*sqrt(2/pi)*(1 + 0.134145*x**2)",
+    given="u = sqrt(2/pi)*(x + 0.044715*x**3)",
+    source="D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016",
+)
+def gelu_tanh(x: Operand) -> Node:
+    """x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, within 4.8e-4 of `gelu`."""
+    x = _floating(x)
+    # (1 + tanh u) / 2 is σ(2u), which keeps its digits where tanh u is near −1
+    return x * Sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x**3))
+
+
+@activation(
+    formula="sin(omega*x)",
+    derivative="omega*cos(omega*x)",
+    aliases=("sinusoid",),
+    source="V. Sitzmann et al., Implicit neural representations with periodic activation functions, NeurIPS 2020",
+)
+def sine(x: Operand, omega: float = 1.0) -> Node:
+    """sin(ω x), of period 2π/ω; ω may be a Parameter too."""
+    x = _floating(x)
+    return sin(x if is_number(omega) and omega == 1 else x * omega)
+
+
+@activation(
+    formula="1 if x >= 0 else 0",
+    derivative="0",
+    source="W. McCulloch and W. Pitts, A logical calculus of the ideas immanent in nervous activity, 1943",
+)
+def binary_step(x: Operand) -> Node:
+    """1 where x ≥ 0, else 0. No gradient comes back: the slope is 0 wherever there is one."""
+    x = _floating(x)
+    return (x >= 0).astype(x.dtype)
+
+
+activation(formula="arctan(x)", derivative="1/(1 + x**2)")(arctan)
+
+
+@activation(
+    formula="x/sqrt(1 + alpha*x**2)",
+    derivative="(1 + alpha*x**2)**(-3/2)",
+    source="B. Carlile et al., Improving deep learning by inverse square root linear units (ISRLUs), 2017",
+)
+def isru(x: Operand, alpha: float = 1.0) -> Node:
+    """x / √(1 + α x²) for a number α > 0: between ±1/√α."""
+    return ISRU(_floating(x), alpha=_above_zero("isru", alpha=alpha))
+
+
+@activation(
+    formula="x if x >= 0 else x/sqrt(1 + alpha*x**2)",
+    derivative="1 if x >= 0 else (1 + alpha*x**2)**(-3/2)",
+    source="B. Carlile et al., Improving deep learning by inverse square root linear units (ISRLUs), 2017",
+)
+def isrlu(x: Operand, alpha: float = 1.0) -> Node:
+    """x where x ≥ 0, else x / √(1 + α x²), for a number α > 0; f′ and f″ are continuous."""
+    return ISRLU(_floating(x), alpha=_above_zero("isrlu", alpha=alpha))
+
+
+@activation(
+    formula="x - x*abs(x)/4 if -2 <= x <= 2 else x/abs(x)",
+    derivative="1 - abs(x)/2 if -2 <= x <= 2 else 0",
+    source="A. Wuraola and N. Patel, SQNL: a new computationally efficient activation function, IJCNN 2018",
+)
+def sqnl(x: Operand) -> Node:
+    """x − x |x| / 4 between ±2 and ±1 beyond: a tanh of two parabolas."""
+    return SQNL(_floating(x))
+
+
+@activation(
+    formula="log(1 + exp(beta*x))/beta",
+    derivative="sigma(beta*x)",
+    source="C. Dugas et al., Incorporating second-order functional knowledge for better option pricing, NIPS 2000",
+)
+def softplus(x: Operand, beta: float = 1) -> Node:
+    """ln(1 + e^(βx)) / β for a number β > 0: the smooth relu; the larger β, the sharper its bend."""
+    x, beta = _floating(x), _above_zero("softplus", beta=beta)
+    return Softplus(x) if beta == 1 else Softplus(x * beta) / beta
+
+
+@activation(formula="(sqrt(x**2 + 1) - 1)/2 + x", derivative="x/(2*sqrt(x**2 + 1)) + 1")
+def bent_identity(x: Operand) -> Node:
+    """(√(x² + 1) − 1) / 2 + x: of slope 1/2 far to the left, 3/2 far to the right."""
+    x = _floating(x)
+    return (sqrt(square(x) + 1) - 1) / 2 + x
+
+
+@activation(
+    formula="-log(1 - alpha*(x + alpha))/alpha if alpha < 0 else x if alpha == 0 else (exp(alpha*x) - 1)/alpha + alpha",
+    derivative="1/(1 - alpha*(x + alpha)) if alpha < 0 else exp(alpha*x)",
+    source="L. Godfrey and M. Gashler, A continuum among logarithmic, linear, and exponential functions, 2015",
+)
+def soft_exponential(x: Operand, alpha: float = 0.5) -> Node:
+    """A logarithm for α < 0, x for α = 0, an exponential for α > 0; the functions of α and −α are inverse.
+
+    α < 0: −ln(1 − α (x + α)) / α, and a ValueError where x ≤ 1/α − α;  α > 0: (e^(αx) − 1) / α + α, which overflows
+    where e^(αx) does.
+    """
+    x, alpha = _floating(x), float(alpha)
+    if not math.isfinite(alpha):
+        raise ValueError(f"soft_exponential(x, alpha={alpha!r}): alpha is a finite number")
+    if alpha < 0:
+        return SoftLogarithm(x, alpha=alpha)
+    return positive(x) if alpha == 0 else expm1(alpha * x) / alpha + alpha
+
+
+@activation(
+    formula="log((1 + exp(alpha*x))/(1 + exp(alpha*(x - 1))))/alpha",
+    derivative="sigma(alpha*x) - sigma(alpha*(x - 1))",
+    source="M. Klimek and M. Perelstein, Neural network-based approach to phase space integration, 2018",
+)
+def soft_clipping(x: Operand, alpha: float = 1.0) -> Node:
+    """ln((1 + e^(αx)) / (1 + e^(α(x−1)))) / α for a number α > 0: x clipped to (0, 1), sharper the larger α."""
+    return SoftClipping(_floating(x), alpha=_above_zero("soft_clipping", alpha=alpha))
+
+
+@activation(
+    formula="sin(x)/x if x != 0 else 1",
+    derivative="cos(x)/x - sin(x)/x**2 if x != 0 else 0",
+    aliases=("sinc",),
+)
+def cardinal_sine(x: Operand) -> Node:
+    """sin(x) / x, 1 at 0. The tables of activations call it sinc; np.sinc is the other one, sin(πx) / πx."""
+    return Sinc(_floating(x) * (1 / math.pi))
+
+
+@activation(formula="exp(-x**2)", derivative="-2*x*exp(-x**2)")
+def gaussian(x: Operand) -> Node:
+    """exp(−x²)."""
+    return exp(-square(_floating(x)))
+
+
+@activation(
+    formula="x*sigma(x)",
+    derivative="sigma(x) + x*sigma(x)*(1 - sigma(x))",
+    aliases=("swish",),
+    source="S. Elfwing, E. Uchibe and K. Doya, Sigmoid-weighted linear units, Neural Networks 107, 2018",
+)
+def silu(x: Operand) -> Node:
+    """x σ(x), σ the logistic function; also called swish."""
+    x = _floating(x)
+    return x * Sigmoid(x)
+
+
+@activation(
+    formula="x*tanh(u)",
+    derivative="tanh(u) + x*sigma(x)*(1 - tanh(u)**2)",
+    given="u = log(1 + exp(x))",
+    source="D. Misra, Mish: a self regularized non-monotonic activation function, BMVC 2020",
+)
+def mish(x: Operand) -> Node:
+    """x tanh(ln(1 + eˣ))."""
+    x = _floating(x)
+    return x * tanh(Softplus(x))
 
 
 # Along axes --------------------------------------------------------------------------------------------------------
@@ -156,3 +573,11 @@ def _floating(x: Operand) -> Node:
     """x as a floating-point node: integers become float64, as in np.exp."""
     node = as_node(x)
     return node if node.dtype.kind == "f" else node.astype(np.float64)
+
+
+def _above_zero(function: str, **given: float) -> float:
+    """The one keyword as a Python number (a NumPy scalar would bring its dtype along), or an error."""
+    ((name, value),) = given.items()
+    if not 0 < value < math.inf:
+        raise ValueError(f"{function}(x, {name}={value!r}): {name} is a number above 0")
+    return float(value)

@@ -506,7 +506,7 @@ def test_generated_tasks_refuse_what_cannot_work(task):
     for length in (-1, 0, 9):
         with pytest.raises(ValueError, match=f"length {length} are too short.*at least 10"):
             task(3, length, rng)
-    with pytest.raises(ValueError, match="n, the number of sequences, must be at least 1, not 0"):
+    with pytest.raises(ValueError, match="n, the number of examples, must be at least 1, not 0"):
         task(0, 50, rng)
     with pytest.raises(TypeError, match=rf"{task.__name__}: rng must be a numpy\.random\.Generator.*not 0"):
         task(3, 50, 0)

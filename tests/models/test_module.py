@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import Module
+from minigrad.models import BatchNorm, Dense, Dropout, Module, Sequential, losses
+from minigrad.optim import SGD
 
 
 class Layer(Module):
@@ -123,3 +124,125 @@ def test_a_copy_has_parameters_of_its_own():
     twin.first.W.value[...] = 7
     assert not (net.first.W.value == 7).any()
     assert [p.name for p in twin.parameters()] == [p.name for p in net.parameters()]
+
+
+def test_a_copy_computes_the_same():
+    net = Net()
+    x = np.ones((2, 3))
+    twin = copy.deepcopy(net.eval())
+    np.testing.assert_array_equal(twin(x).value, net(x).value)
+    assert not twin.training
+    other = Net()
+    other.load_state_dict(twin.state_dict())
+    np.testing.assert_array_equal(other(x).value, net(x).value)
+
+
+# The parameter set ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("ENG-23")
+def test_the_parameter_set_of_a_4_2_1_net():
+    """θ = {W(1), b(1), W(2), b(2)}: 4·2 + 2 + 2 + 1 numbers, without the last bias 12."""
+    net = Sequential(Dense(4, 2, np.tanh), Dense(2, 1))
+    assert [path for path, _ in net.named_parameters()] == ["dense_1.W", "dense_1.b", "dense_2.W", "dense_2.b"]
+    assert net.n_parameters() == 4 * 2 + 2 + 2 + 1 == 13
+    assert Sequential(Dense(4, 2, np.tanh), Dense(2, 1, bias=False)).n_parameters() == 12
+    weights, biases = net.weights_and_biases()
+    assert [w.shape for w in weights] == [(2, 4), (1, 2)]
+    assert [b.shape for b in biases] == [(2,), (1,)]
+
+
+def test_modules_are_found_with_their_paths():
+    net = Net()
+    assert net.named_modules() == [
+        ("", net), ("first", net.first), ("layers.0", net.layers[0]), ("layers.1.0", net.layers[1][0]),
+    ]  # fmt: skip
+    assert [path for path, _ in net.own_members()] == [
+        "first", "scales.a", "scales.b.0", "layers.0", "layers.1.0", "count",
+    ]  # fmt: skip
+    net.count.trainable = False
+    assert (net.n_parameters(trainable=True), net.n_parameters(trainable=False)) == (8 + 2 + 6 + 3, 1)
+
+
+def test_tied_parameters_count_once_and_get_the_sum_of_their_adjoints():
+    net = Sequential(Layer(2, 2), Layer(2, 2))
+    net[1].W = net[0].W
+    assert [path for path, _ in net.named_parameters()] == ["layer_1.W", "layer_1.b", "layer_2.b"]
+
+    def f(W):
+        twin = copy.deepcopy(net)
+        object.__setattr__(twin[0], "W", W)
+        object.__setattr__(twin[1], "W", W)
+        return twin(np.ones((3, 2)))
+
+    mg.check_gradients(f, net[0].W.value, order=2)
+    np.testing.assert_array_equal(f(net[0].W).value, net(np.ones((3, 2))).value)
+    assert copy.deepcopy(net)[1].W is not net[1].W
+    twin = copy.deepcopy(net)
+    assert twin[0].W is twin[1].W
+
+
+# Freezing ------------------------------------------------------------------------------------------------------------
+
+
+def test_frozen_parameters_stay_until_they_are_thawed():
+    net = Sequential(Dense(3, 4, np.tanh, rng=0), BatchNorm(4), Dense(4, 2, rng=1))
+    x, y = np.random.default_rng(0).normal(size=(6, 3)), np.arange(6) % 2
+    optimizer = SGD(net.parameters(), 0.1)
+    losses.cross_entropy(net(x), y).backward()
+    assert net[:2].freeze().n_parameters(trainable=True) == 0
+    assert all(p.grad is None for p in net[:2].parameters())  # what backward had set is not applied any more
+    before = net.state_dict()
+    optimizer.step()
+    changed = [name for name, array in net.state_dict().items() if (array != before[name]).any()]
+    assert changed == ["dense_2.W", "dense_2.b"]
+    twin = copy.deepcopy(net)
+    for each in (net, twin):
+        each.unfreeze()
+        assert [name for name, p in each.named_parameters() if not p.trainable] == [
+            "batchnorm_1.running_mean", "batchnorm_1.running_variance",
+        ]  # fmt: skip
+
+
+def test_a_part_can_be_thawed_by_itself():
+    net = Sequential(Layer(2, 2), Layer(2, 2)).freeze()
+    net[0].unfreeze()
+    assert [p.trainable for p in net.parameters()] == [True, True, False, False]
+    net[0].freeze()
+    net.unfreeze().unfreeze()
+    assert all(p.trainable for p in net.parameters())
+
+
+# Modes and listings --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.row("ENG-25")
+def test_evaluation_is_deterministic_and_training_is_not():
+    net = Sequential(Dense(4, 8, np.tanh, rng=0), BatchNorm(8), Dropout(0.5, rng=0), Dense(8, 2, rng=1))
+    rng = np.random.default_rng(0)
+    x, other = (rng.normal(size=(5, 4)).astype(np.float32) for _ in range(2))
+    assert (net(x).value != net(x).value).any()
+    net.eval()
+    before = net.state_dict()
+    y = net(x).value
+    np.testing.assert_array_equal(net(x).value, y)
+    np.testing.assert_allclose(net(np.vstack([x, other])).value[:5], y, rtol=1e-5)  # whatever else is in the batch
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    net.train()
+    assert (net(x).value != y).any()
+
+
+def test_repr_shows_the_tree():
+    net = Sequential(Dense(4, 2, np.tanh), Sequential(Dropout(0.2), mg.relu), head=Dense(2, 1, bias=False))
+    assert repr(net).splitlines() == [
+        "Sequential()",
+        "  dense_1: Dense(4, 2, tanh)",
+        "  sequential_1: Sequential()",
+        "    dropout_1: Dropout(0.2)",
+        "    relu_1: Function(relu)",
+        "  head: Dense(2, 1, bias=False)",
+    ]
+    looped = Net()
+    looped.first.owner = looped
+    assert "..." in repr(looped)

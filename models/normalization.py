@@ -1,0 +1,131 @@
+"""Layers that bring their inputs to mean 0 and variance 1, over the batch or over the features, then scale and shift."""
+
+from __future__ import annotations
+
+from math import inf, prod
+from typing import TYPE_CHECKING, SupportsIndex
+
+import numpy as np
+
+from minigrad.models.inputs import count, float_dtype, floats
+from minigrad.models.module import Module
+from minigrad.node import Node, Parameter
+from minigrad.ops import mean, sqrt, square, update
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from minigrad.operators import Operand
+
+
+class BatchNorm(Module):
+    """y = γ (x − μ) / √(σ² + ε) + β, each feature on its own; μ and σ² are the batch's in training, else running ones.
+
+    Training, over the m values a feature has (all axes but the last): μ = Σ x / m, σ² = Σ (x − μ)² / m. With
+    x̂ = (x − μ) / √(σ² + ε): γ̄ = Σ ȳ x̂, β̄ = Σ ȳ, and x̄ = γ (ȳ − mean(ȳ) − x̂ mean(ȳ x̂)) / √(σ² + ε). A bias added just before is
+    removed with μ, so its gradient is 0: leave it out, β does its work.
+
+    Every call in training moves the running statistics: running ← (1 − momentum) running + momentum (the batch's). So
+    momentum is the weight of the new value, as in PyTorch; Keras gives that of the old one (its 0.99 is 0.01 here). The
+    running variance takes the unbiased estimate, Σ (x − μ)² / (m − 1). `eval()` makes the layer use them instead.
+
+    Shapes: (batch, n_features), (batch, time, n_features), (batch, height, width, channels), the last axis is kept apart.
+    Parameters: gamma (1) and beta (0); running_mean (0) and running_variance (1) are state, not trained.
+    Errors: in training a ValueError where a feature has one value only, a batch of one: σ² is 0 and the output β,
+    whatever the input.
+
+    S. Ioffe and C. Szegedy, Batch normalization: Accelerating deep network training by reducing internal covariate
+    shift, ICML 2015.
+
+    >>> import numpy as np
+    >>> from minigrad.models import BatchNorm
+    >>> layer = BatchNorm(1)
+    >>> layer(np.array([[1.0], [3.0]])).value.round(3).tolist(), layer.running_mean.value, layer.running_variance.value
+    ([[-1.0], [1.0]], array([0.2], dtype=float32), array([1.1], dtype=float32))
+    """
+
+    def __init__(
+        self,
+        n_features: SupportsIndex,
+        momentum: float = 0.1,
+        eps: float = 1e-5,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        self.n_features = n = count("BatchNorm", "n_features", n_features)
+        if not 0 < momentum <= 1:
+            raise ValueError(f"BatchNorm(momentum={momentum!r}): the weight of a new batch, above 0 and up to 1")
+        self.momentum = float(momentum)
+        self.eps = _positive("BatchNorm", eps)
+        self.dtype = float_dtype("BatchNorm", dtype)
+        self.gamma = Parameter(np.ones(n, self.dtype))
+        self.beta = Parameter(np.zeros(n, self.dtype))
+        self.running_mean = Parameter(np.zeros(n, self.dtype), trainable=False)
+        self.running_variance = Parameter(np.ones(n, self.dtype), trainable=False)
+
+    def forward(self, x: Operand) -> Node:
+        """y, of x's shape."""
+        node = floats("BatchNorm", x, self.dtype)
+        _check_features("BatchNorm", node, self.n_features)
+        if not self.training:
+            scale = self.gamma / sqrt(self.running_variance + self.eps)
+            return (node - self.running_mean) * scale + self.beta
+        n_values = prod(node.shape[:-1])
+        if n_values < 2:
+            raise ValueError(
+                f"BatchNorm: {node.label} has {n_values} value per feature, whose variance would be 0 and the output beta "
+                "whatever the input: train on batches of 2 or more (also the last one of an epoch), call eval(), or "
+                "take LayerNorm"
+            )
+        axes = tuple(range(node.ndim - 1))
+        batch_mean = mean(node, axes)
+        centered = node - batch_mean
+        variance = mean(square(centered), axes)
+        self._run(self.running_mean, batch_mean)
+        self._run(self.running_variance, variance * (n_values / (n_values - 1)))
+        return centered * (self.gamma / sqrt(variance + self.eps)) + self.beta
+
+    def _run(self, running: Parameter, new: Node) -> None:
+        update(running, running * (1 - self.momentum) + new * self.momentum)
+
+
+class LayerNorm(Module):
+    """y = γ (x − μ) / √(σ² + ε) + β, each example on its own: μ and σ² over its features, the same in training or not.
+
+    μ = Σ x / n, σ² = Σ (x − μ)² / n over the last axis. With x̂ = (x − μ) / √(σ² + ε): γ̄ = Σ ȳ x̂ and β̄ = Σ ȳ over all other axes, and
+    x̄ = (d − mean(d) − x̂ mean(d x̂)) / √(σ² + ε) with d = γ ȳ, means over the features. Any size of batch will do.
+
+    Shapes: (..., n_features), such as (batch, n_features) or (batch, time, n_features).
+    Parameters: gamma (1) and beta (0), of length n_features.
+
+    J. L. Ba, J. R. Kiros and G. E. Hinton, Layer normalization, arXiv:1607.06450, 2016.
+    """
+
+    def __init__(self, n_features: SupportsIndex, eps: float = 1e-5, *, dtype: npt.DTypeLike = np.float32) -> None:
+        self.n_features = n = count("LayerNorm", "n_features", n_features)
+        self.eps = _positive("LayerNorm", eps)
+        self.dtype = float_dtype("LayerNorm", dtype)
+        self.gamma = Parameter(np.ones(n, self.dtype))
+        self.beta = Parameter(np.zeros(n, self.dtype))
+
+    def forward(self, x: Operand) -> Node:
+        """y, of x's shape."""
+        node = floats("LayerNorm", x, self.dtype)
+        _check_features("LayerNorm", node, self.n_features)
+        centered = node - mean(node, -1, keepdims=True)
+        return centered / sqrt(mean(square(centered), -1, keepdims=True) + self.eps) * self.gamma + self.beta
+
+
+def _positive(layer: str, eps: float) -> float:
+    """ε as a number above 0: it is what keeps a feature that never varies from 0 / 0."""
+    if not 0 < eps < inf:
+        raise ValueError(f"{layer}(eps={eps!r}): expected a number above 0, which keeps 0 / 0 out")
+    return float(eps)
+
+
+def _check_features(layer: str, x: Node, n_features: int) -> None:
+    if x.ndim < 2 or x.shape[-1] != n_features:
+        raise ValueError(
+            f"{layer}: expected inputs of shape (batch, ..., {n_features}), found {x.label}: features come last, and one "
+            "example is a batch of one, x[np.newaxis]"
+        )

@@ -1,0 +1,162 @@
+"""The recurrent net of penalized backpropagation: one layer of states, read out at the last time step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, SupportsIndex
+
+import numpy as np
+
+from minigrad.context import scope
+from minigrad.dispatch import TABLE
+from minigrad.models.initializers import Initializer, orthogonal, zeros
+from minigrad.models.inputs import count, float_dtype
+from minigrad.models.layers import Activation, activated
+from minigrad.models.module import Module
+from minigrad.node import Constant, Input, Node, Parameter, as_array
+from minigrad.ops import broadcast_to
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from minigrad.operators import Operand
+
+
+class States(list[Node]):
+    """The states x_1..x_T, each (batch, n_states), and what the immediate form of Omega needs beyond them.
+
+    pre_activations: W x_{t-1} + R u_t + b_1 for t = 1..T, so x_t = σ(pre_activations[t-1])
+    W:               the recurrent weights
+    """
+
+    def __init__(self, states: Sequence[Node], pre_activations: Sequence[Node], W: Parameter) -> None:
+        super().__init__(states)
+        self.pre_activations = tuple(pre_activations)
+        self.W = W
+
+
+class RNN(Module):
+    """x_i = σ(W x_{i-1} + R u_i + b_1), i = 1..T;  ŷ = φ(V x_T + b_o).
+
+    Shapes: u (batch, time, n_inputs), x_i (batch, n_states), ŷ (batch, n_outputs); W (n_states, n_states),
+    R (n_states, n_inputs), b_1 (n_states,), V (n_outputs, n_states), b_o (n_outputs,).
+
+    activation:  σ, any function of nodes that keeps the shape: np.tanh, mg.relu, mg.sigmoid, lambda x: x, ...
+    output:      φ, any function of nodes; None gives V x_T + b_o itself: logits for `losses.cross_entropy`
+    initializer: for W, R and V; biases start at 0. The default makes them orthogonal, so that states and adjoints
+                 begin with lengths that last
+    recurrent_initializer:   for W, where it is to differ from `initializer`
+    initial_state:           x_0, (n_states,), the same for every example; 0 by default. A call may give its own
+    trainable_initial_state: makes x_0 a sixth parameter, which learns
+    rng:         a numpy Generator or a seed; None starts differently in every run
+
+    >>> import numpy as np
+    >>> from minigrad.models import RNN
+    >>> net = RNN(n_inputs=2, n_states=5, n_outputs=3, rng=0)
+    >>> u = np.ones((4, 7, 2), np.float32)  # 4 examples, 7 time steps
+    >>> net(u).shape, len(net.states(u)), [name for name, _ in net.named_parameters()]
+    ((4, 3), 7, ['W', 'R', 'b_1', 'V', 'b_o'])
+    """
+
+    def __init__(
+        self,
+        n_inputs: SupportsIndex,
+        n_states: SupportsIndex,
+        n_outputs: SupportsIndex,
+        activation: Activation = np.tanh,
+        output: Activation | None = None,
+        *,
+        initializer: Initializer | None = None,
+        recurrent_initializer: Initializer | None = None,
+        initial_state: npt.ArrayLike | None = None,
+        trainable_initial_state: bool = False,
+        dtype: npt.DTypeLike = np.float32,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.n_inputs = n_inputs = count("RNN", "n_inputs", n_inputs)
+        self.n_states = n_states = count("RNN", "n_states", n_states)
+        self.n_outputs = n_outputs = count("RNN", "n_outputs", n_outputs)
+        self.activation = TABLE.get(activation, activation)  # np.tanh's node at once, without NumPy's dispatch
+        self.output = output
+        self.dtype = float_dtype("RNN", dtype)
+        rng = np.random.default_rng(rng)
+        weights = initializer or orthogonal()
+
+        def parameter(name: str, shape: tuple[int, ...], start: Initializer) -> Parameter:
+            return Parameter(start(shape, rng, self.dtype), name)
+
+        self.W = parameter("W", (n_states, n_states), recurrent_initializer or weights)
+        self.R = parameter("R", (n_states, n_inputs), weights)
+        self.b_1 = parameter("b_1", (n_states,), zeros)
+        self.V = parameter("V", (n_outputs, n_states), weights)
+        self.b_o = parameter("b_o", (n_outputs,), zeros)
+        x_0 = np.array(np.zeros(n_states) if initial_state is None else initial_state, self.dtype)
+        if x_0.shape != (n_states,):
+            raise ValueError(f"RNN(initial_state): expected shape ({n_states},), found {x_0.shape}")
+        self.x_0: Parameter | Constant = (Parameter if trainable_initial_state else Constant)(x_0, "x_0")
+
+    def forward(self, u: Operand, x_0: Operand | None = None) -> Node:
+        """ŷ, (batch, n_outputs), from inputs (batch, time, n_inputs)."""
+        return self.readout(self.states(u, x_0)[-1])
+
+    __call__ = forward  # without a scope of its own: states and readout open it, whoever calls them
+
+    def states(self, u: Operand, x_0: Operand | None = None) -> States:
+        """The states x_1..x_T, nodes of shape (batch, n_states).
+
+        u:   an array or a node, (batch, time, n_inputs). Floating-point; another precision is cast to the net's.
+             Give an `Input` to replay the graph on other inputs: `Graph.fprop({u: array})`
+        x_0: an initial state for this call, (n_states,) or (batch, n_states): an array, or a node, to which an
+             adjoint then flows. With the last state of a call the next one goes on where that ended
+        """
+        u = self._floats(u, "u", "one-hot inputs are np.eye(n, dtype=np.float32)[indices]")
+        batch, n_steps = self._lengths(u)
+        states, pre_activations = [], []
+        with scope("rnn"):
+            x = self._start(x_0, batch)
+            W_T = self.W.T
+            # The inputs' part of all steps at once, time first: fewer and fatter nodes, the same sums.
+            driven = (u.swapaxes(0, 1).reshape(n_steps * batch, self.n_inputs) @ self.R.T + self.b_1).reshape(
+                n_steps, batch, self.n_states
+            )
+        for t in range(n_steps):
+            with scope(f"rnn/t={t + 1}"):
+                pre_activations.append(x @ W_T + driven[t])
+                x = activated("RNN", self.activation, pre_activations[-1])
+                states.append(x)
+        return States(states, pre_activations, self.W)
+
+    def readout(self, x_T: Node) -> Node:
+        """ŷ = φ(V x_T + b_o), (batch, n_outputs)."""
+        with scope("rnn"):
+            y = x_T @ self.V.T + self.b_o
+            return y if self.output is None else self.output(y)
+
+    def _floats(self, array: Operand, name: str, advice: str) -> Node:
+        """A node of the net's dtype; integers are refused, since they may be class indices."""
+        given = array if isinstance(array, Node) else as_array(array, f"RNN: {name}")
+        if given.dtype.kind != "f":
+            raise TypeError(
+                f"RNN: {name} holds {given.dtype}, expected floating-point numbers: write {name}.astype(np.float32); {advice}"
+            )
+        return (
+            given.astype(self.dtype) if isinstance(given, Node) else Input(given.astype(self.dtype, copy=False), name)
+        )
+
+    def _lengths(self, u: Node) -> tuple[int, int]:
+        if u.ndim != 3 or u.shape[2] != self.n_inputs:
+            raise ValueError(
+                f"RNN: expected inputs of shape (batch, time, {self.n_inputs}), found {u.label}: a single sequence is a "
+                "batch of one, u[np.newaxis]"
+            )
+        if u.shape[1] == 0:
+            raise ValueError(f"RNN: {u.label} has no time steps, and the net is read out at the last one")
+        return u.shape[0], u.shape[1]
+
+    def _start(self, given: Operand | None, batch: int) -> Node:
+        x_0 = self.x_0 if given is None else self._floats(given, "x_0", "states are not indices")
+        if x_0.shape not in ((self.n_states,), (batch, self.n_states)):
+            raise ValueError(
+                f"RNN: expected x_0 of shape ({self.n_states},) or ({batch}, {self.n_states}), found {x_0.label}"
+            )
+        return broadcast_to(x_0, (batch, self.n_states))
