@@ -41,3 +41,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(drawing, name)
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
