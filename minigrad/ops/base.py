@@ -66,7 +66,9 @@ class Operation(Node):
 
     def __init__(self, *children: Operand, **attributes: Any) -> None:
         nodes = as_nodes(children)
-        _give_birth(self, nodes, [node._value for node in nodes], {**self.defaults, **attributes})
+        if self.defaults:
+            attributes = {**self.defaults, **attributes}
+        _give_birth(self, nodes, [node._value for node in nodes], attributes)
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Read the children and the attributes off fprop's signature, and choose the constructor that fits them."""

@@ -104,7 +104,7 @@ def _summed_product(a: Node, adjoint: Node, ndim: int) -> Node:
 
 
 class SumOfProducts(Operation):
-    """Y = Σ_i A_i' B_i of matrices A_1..A_n, B_1..B_n;  Ā_i = B_i Ȳ', B̄_i = A_i Ȳ.
+    """Y = Σ_i A_i' B_i of matrices A_1..A_n, B_1..B_n, as one large product;  Ā_i = B_i Ȳ', B̄_i = A_i Ȳ.
 
     It is the adjoint of a weight matrix that many products share, as the time steps of a recurrent net do.
     """
@@ -113,10 +113,7 @@ class SumOfProducts(Operation):
 
     def fprop(self, *arrays: Any) -> Any:
         n = len(arrays) // 2
-        total = arrays[0].T @ arrays[n]
-        for a, b in zip(arrays[1:n], arrays[n + 1 :], strict=True):
-            total = total + a.T @ b  # not joined into one large product: copying the parts costs more
-        return total
+        return np.concatenate(arrays[:n]).T @ np.concatenate(arrays[n:])
 
     def bprop(self, adjoint: Node) -> Entries:
         n = len(self.children) // 2
