@@ -17,7 +17,7 @@ DESCRIPTION = """\
 Train a recurrent net by backpropagation, by penalized backpropagation (exact: full double backpropagation) and by its
 immediate form, from the same parameters and on the same batches, and compare them.
 
-The net is x_i = tanh(W x_{i-1} + R u_i + b_1), its answer V x_T + b_o. Its adjoints λ_t = -∂loss/∂x_t tend to vanish or
+The net is x_i = tanh(W x_{i-1} + R u_i + b_1), its answer V x_T + b_o. Its adjoints λ_t = ∂loss/∂x_t tend to vanish or
 to explode on their way from the last time step to the first; the penalty G on them works against that.
 """
 

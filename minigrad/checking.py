@@ -6,11 +6,13 @@ cut out of the graph (right at order 1, but constant) is found even where f is l
 
 Differences come from replaying the graph's fprops on arrays in a table of their own. Where every operation on the way
 takes complex arrays it is a complex step, exact to rounding; otherwise, and where that disagrees, central differences
-judge. At last f itself is called anew, which finds what left the graph.
+judge. At last f itself is called anew at points nearby: where its values are not those of the replay, something left the
+graph. That comparison has no step size, so it holds at the edge of a domain too.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
@@ -25,11 +27,21 @@ from minigrad.ops.base import Operation
 
 Function = Callable[[Sequence[Node]], Sequence[Node]]  # from all inputs to all outputs
 Curve = Callable[[complex], Sequence[Array]]  # the outputs along a line through the inputs, at 0 where they are now
+Place = tuple[int, tuple[int, ...]]  # an input or output, and an entry of it
 Probe = tuple[tuple[int, ...] | None, Array]  # a direction and the entry it is the unit array of, if any
 
 TINY = 1e-30  # the complex step: its square vanishes beside 1, so there is no error but rounding
 FEW = 100  # up to so many entries in all, every entry is checked at orders above 1 too;
 SAMPLES = 4  # beyond them so many random directions per input
+NEAR, FAR = (1e-6, 1e-3), (3.0,)  # how far points lie where f is called anew, relative to entries above 1
+SAME = 1e-9  # how far values that the same NumPy calls give may be apart, relative to the largest
+
+JUDGES = {"the complex step": "Im f(x + ih) / h", "central differences": "(f(x + h) − f(x − h)) / 2h"}
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+ASTRAY = (
+    "f called anew gives other values than its graph replayed: something leaves the graph (x.value, float(x), a branch on "
+    "a value, a rule that makes its adjoint constant)"
+)
 
 
 def check_gradients(
@@ -64,10 +76,12 @@ def check_gradients(
     if not any(point.dtype.kind == "f" for point in points):
         raise TypeError("check_gradients(f, *arrays): there is no floating-point array to differentiate by")
     options = _Options(directions, step, rtol, atol)
-    miss = _first_miss(_checked(f), points, order, options, rng or np.random.default_rng(0))
+    rng = rng or np.random.default_rng(0)
+    miss = _first_miss(_checked(f), points, order, options, rng)
     if miss is not None:
-        names = [f"argument {i}" for i in range(len(arrays))]
-        raise GradientError(f"{miss.text('f', names)}\n{_culprit(miss, options)}")
+        names = _argument_names(f, len(arrays))
+        text = miss.text(_function_name(f), names)
+        raise GradientError(f"{text}\n{_culprit(miss, options, text)}")
 
 
 class _Options(NamedTuple):
@@ -101,12 +115,15 @@ class _Miss(NamedTuple):
     """A derivative that is not what it should be."""
 
     order: int
-    slot: int | None  # which input; None: along a line through all of them, f called anew
+    slot: int | None  # which input; None: its derivatives here are right, but f called anew elsewhere goes other ways
     entry: tuple[int, ...] | None  # None: along a random direction
     found: float
     verdict: _Verdict
-    remark: str
+    wrong: str  # how many entries
     outputs: Sequence[Node]  # of f, and of the function that was checked when it failed
+    astray: bool = False  # the judge called f anew
+    of: str = ""  # the entry of the output, if it is of one; else of Σ u·y, u random
+    by: tuple[Place, ...] = ()  # the entries of inputs it was differentiated by at lower orders
 
     @property
     def size(self) -> float:
@@ -114,16 +131,28 @@ class _Miss(NamedTuple):
         return float(np.nan_to_num(abs(self.found - self.verdict.expected), nan=np.inf))
 
     def text(self, function: str, names: Sequence[str]) -> str:
-        """Order, input, entry, numbers, judge."""
-        named = self.slot is not None and self.slot < len(names)
-        by = "" if self.slot is None else f" by {names[self.slot] if named else 'the adjoint of its output'}"
+        """Which derivative, how many entries, and the worst: by bprop, and by the judge."""
+        if self.slot is None:
+            return f"{function} (order {self.order}): {ASTRAY}"
+        name = names[self.slot] if self.slot < len(names) else "the adjoint of its output"
         place = "along a random direction" if self.entry is None else f"at entry {self.entry}"
         if self.verdict.kink:
-            return f"{function} is not differentiable{by} {place} (order {self.order}): {self.verdict.judge}"
-        return (
-            f"the derivative of {function} of order {self.order}{by} is wrong {place}: bprop gives {self.found:.10g}, "
-            f"{self.verdict.judge} {self.verdict.expected:.10g}{self.remark}"
-        )
+            text = f"{function} is not differentiable by {name} {place} (order {self.order}): {self.verdict.judge}"
+        else:
+            text = (
+                f"{function}: the derivative of order {self.order} by {name} is wrong ({self.wrong}), as {place}\n"
+                f"{self._symbol(names)} is {self.found:.6g} by bprop, but {self.verdict.expected:.6g} by "
+                f"{self.verdict.judge}, {JUDGES[self.verdict.judge]}"
+            )
+        return f"{text}\n{ASTRAY}" if self.astray else text
+
+    def _symbol(self, names: Sequence[str]) -> str:
+        """∂y[0]/∂x[2], or words where it is no such single entry."""
+        if self.slot is None or self.entry is None or not self.of:
+            return "With the outputs weighted at random, it"
+        power = str(self.order).translate(_SUPERSCRIPTS) if self.order > 1 else ""
+        by = [f"∂{names[slot]}{_index(entry)}" for slot, entry in (*self.by, (self.slot, self.entry))]
+        return f"∂{power}{self.of}/{''.join(by)}"
 
 
 # From f to the function one order up -------------------------------------------------------------------------------
@@ -173,6 +202,30 @@ def _floating(nodes: Iterable[Node]) -> list[Node]:
     return [node for node in nodes if node.dtype.kind == "f"]
 
 
+# Names -------------------------------------------------------------------------------------------------------------
+
+
+def _function_name(f: Callable[..., Any]) -> str:
+    name = getattr(f, "__name__", "f")
+    return name if name.isidentifier() else "f"
+
+
+def _argument_names(f: Callable[..., Any], count: int) -> list[str]:
+    """The names f gives its arguments, or x0, x1, ..."""
+    try:
+        roles = f.roles if isinstance(f, type) and issubclass(f, Operation) else list(inspect.signature(f).parameters)
+        kinds = {p.kind for p in list(inspect.signature(f).parameters.values())[:count]}
+    except (TypeError, ValueError):
+        roles, kinds = (), set()
+    if len(roles) < count or (not isinstance(f, type) and inspect.Parameter.VAR_POSITIONAL in kinds):
+        return [f"x{i}" for i in range(count)]
+    return list(roles[:count])
+
+
+def _index(entry: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, entry))}]" if entry else ""
+
+
 # The search for a wrong derivative ---------------------------------------------------------------------------------
 
 
@@ -180,30 +233,67 @@ def _first_miss(
     function: Function, points: Sequence[Array], order: int, options: _Options, rng: np.random.Generator
 ) -> _Miss | None:
     """The worst derivative of the lowest order that has a wrong one."""
-    lowest: Sequence[Node] = ()
+    stages: list[_Stage] = []
     for level in range(1, order + 1):
         stage = _Stage(function, points, level, options, rng)
-        misses = stage.misses(complex_step=True)
-        if not misses and (astray := stage.astray()):  # perhaps an operation is not as analytic as it says
-            misses = stage.misses(complex_step=False) or astray
+        misses = stage.misses(complex_step=True) or stage.astray(stages[-1] if stages else None)
+        if not misses and not stage.complex_step_holds():  # perhaps an operation is not as analytic as it says
+            misses = stage.misses(complex_step=False)
+        stages.append(stage)
         if misses:
-            worst = max(misses, key=lambda miss: (miss.verdict.kink, miss.size))
-            return worst._replace(outputs=(*lowest, *stage.outputs))
-        lowest = lowest or stage.outputs
+            arguments = len(stages[0].points)  # rather than adjoints, which a reader does not see
+            worst = max(misses, key=lambda miss: (miss.verdict.kink, (miss.slot or 0) < arguments, miss.size))
+            return _single(worst, stages)._replace(outputs=(*stages[0].outputs, *stage.outputs))
         function, points = _raised(function, len(points)), [*points, *stage.weights]
     return None
+
+
+def _single(miss: _Miss, stages: Sequence[_Stage]) -> _Miss:
+    """The same as the derivative of one entry of the output, the worst of them, where there are not too many."""
+    first, last = stages[0], stages[-1]
+    if miss.slot is None or miss.entry is None or miss.slot >= len(first.points):
+        return miss
+    weights = [list(stage.weights) for stage in stages]
+    floating = [slot for slot, leaf in enumerate(first.inputs) if leaf in first.found]
+    worst, places = miss, list[Place]()
+    for level in reversed(range(len(stages))):
+        slots = list(range(len(first.outputs))) if level == 0 else floating  # what the outputs are derivatives by
+        tried: list[tuple[_Miss, Place, list[list[Array]]]] = []
+        if sum(weights[level][i].size for i in range(len(slots))) > FEW:
+            return miss
+        for i, slot in enumerate(slots):
+            for place, unit in _places(slot, weights[level][i]):
+                one = [np.zeros_like(weight) for weight in weights[level]]
+                one[i] = unit
+                trial = [*weights[:level], one, *weights[level + 1 :]]
+                points = [*first.points, *(weight for below in trial[:-1] for weight in below)]
+                stage = _Stage(last.function, points, last.level, last.options, last.rng, trial[-1])
+                tried += [(wrong, place, trial) for wrong in stage.again(miss)]
+        if not tried:
+            return miss
+        worst, place, weights = max(tried, key=lambda each: (each[0].verdict.kink, each[0].size))
+        places = [place, *places]
+    (output, entry), *by = places
+    of = f"y{output if len(first.outputs) > 1 else ''}{_index(entry)}"
+    return worst._replace(of=of, by=tuple(by), wrong=miss.wrong)
 
 
 class _Stage:
     """One order of the check: a function at a point, and its gradient there."""
 
     def __init__(
-        self, function: Function, points: Sequence[Array], level: int, options: _Options, rng: np.random.Generator
+        self,
+        function: Function,
+        points: Sequence[Array],
+        level: int,
+        options: _Options,
+        rng: np.random.Generator,
+        weights: Sequence[Array] | None = None,
     ) -> None:
         self.function, self.points, self.level, self.options, self.rng = function, points, level, options, rng
         self.inputs = [Input(point) for point in points]
         self.outputs = function(self.inputs)
-        self.weights = [rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape) for y in self.outputs]
+        self.weights = [_weight(y, rng) for y in self.outputs] if weights is None else weights
         floating = _floating(self.inputs)
         adjoints = _pulled(self.outputs, [Constant(weight) for weight in self.weights], floating)
         self.found = {node: adjoint._value for node, adjoint in zip(floating, adjoints, strict=True)}
@@ -216,7 +306,7 @@ class _Stage:
         for slot, leaf in enumerate(self.inputs):
             if leaf not in self.found:
                 continue
-            replay = _Replay(self.outputs, leaf)
+            replay = _Replay(self.outputs, [leaf])
             exact = complex_step and replay.analytic
             wrong: list[_Miss] = []
             if directions:
@@ -226,22 +316,69 @@ class _Stage:
             misses += wrong
         return misses
 
-    def astray(self) -> list[_Miss]:
-        """What is wrong with f called anew, which replays do not see: first along a line through all inputs."""
+    def again(self, miss: _Miss) -> list[_Miss]:
+        """The same entry of the same input, by the same judge."""
+        slot, entry = cast(Place, (miss.slot, miss.entry))
+        replay = _Replay(self.outputs, [self.inputs[slot]])
+        exact = replay.analytic and miss.verdict.judge == "the complex step"
+        probes = [probe for probe in _units(self.inputs[slot]) if probe[0] == entry]
+        wrong = self._wrong(slot, self._anew if miss.astray else replay.along, probes, exact)
+        return [each._replace(astray=miss.astray) for each in wrong]
+
+    def complex_step_holds(self) -> bool:
+        """Whether differences by some step agree with it, along a line through all inputs in proportion to their sizes.
+
+        By some step only: at the edge of a domain or beside a pole, none but the smallest have a meaning.
+        """
+        replay = _Replay(self.outputs, list(self.found))
+        line = {leaf: next(self._directions(leaf, 1))[1] * np.where(leaf._value, np.abs(leaf._value), 1)
+                for leaf in self.found}  # fmt: skip
+        exact = self._complex_step(replay.along(line)) if replay.analytic else np.nan
+        if np.isnan(exact):
+            return True  # it did not judge
+        looks = [look for look in self._looks(replay.along(line), self.options.step) if np.isfinite(look.slope)]
+        return not looks or any(self.options.agree(exact, y.slope, y.noise + 1e-3 * abs(y.slope)) for y in looks)
+
+    def astray(self, lower: _Stage | None) -> list[_Miss]:
+        """What is wrong with f called anew, which replays do not see.
+
+        Far away only what bprops do is compared: f itself may take another branch there and be right in both.
+        """
         if any(not node.pure and not node.children for node in ancestry(self.outputs) if isinstance(node, Operation)):
             return []  # random nodes would draw anew
-        line = {leaf: next(self._directions(leaf, 1))[1] for leaf in self.found}
-        found = sum(float((self.found[leaf] * direction).sum()) for leaf, direction in line.items())
-        verdict = self._verdict(self._anew(line), found, 1.0, complex_step=False)
-        if verdict.right:
-            return []
-        advice = " with f called anew: something leaves its graph (x.value, float(x), a branch on a value, a rule that makes its adjoint constant)"
-        misses = []
-        for slot, leaf in enumerate(self.inputs):
-            if leaf in line:
-                wrong = self._wrong(slot, lambda unit, leaf=leaf: self._anew({leaf: unit}), _units(leaf), False)  # type: ignore[misc]
-                misses += [miss._replace(remark=f"{advice}{miss.remark}") for miss in wrong]
-        return misses or [_Miss(self.level, None, None, found, verdict, advice, self.outputs)]
+        moves = [(distance, self._moved(sign * distance)) for distance in (*NEAR, *FAR) for sign in (1, -1)]
+        for distance, points in moves:
+            if distance in FAR and (lower is None or lower._differs(points[: len(lower.points)])):
+                continue
+            if self._differs(points):
+                misses = []
+                for slot, leaf in enumerate(self.inputs):
+                    if leaf in self.found:
+                        misses += self._wrong(slot, self._anew, _units(leaf), False)
+                nowhere = _Miss(self.level, None, None, np.nan, _Verdict(False, np.nan, ""), "", self.outputs)
+                return [miss._replace(astray=True) for miss in misses] or [nowhere]
+        return []
+
+    def _moved(self, distance: float) -> list[Array]:
+        """A point so far away, the same in every call."""
+        rng = np.random.default_rng(1)
+        return [
+            point + distance * np.maximum(1, np.abs(point)) * rng.uniform(0.1, 1, point.shape)
+            if point.dtype.kind == "f"
+            else point
+            for point in self.points
+        ]
+
+    def _differs(self, points: Sequence[Array]) -> bool:
+        """Whether f called anew there and its graph replayed there give different values, where both give any."""
+        line: dict[Node, Array] = {
+            leaf: point - leaf._value for leaf, point in zip(self.inputs, points, strict=True) if leaf in self.found
+        }
+        try:
+            pairs = zip(self._anew(line)(1), _Replay(self.outputs, list(line)).along(line)(1), strict=True)
+        except Exception:  # outside the domain of an operation
+            return False
+        return any(_apart(anew, replayed) for anew, replayed in pairs)
 
     def _anew(self, line: dict[Node, Array]) -> Curve:
         """The outputs of f called on new inputs."""
@@ -258,7 +395,7 @@ class _Stage:
             yield None, self.rng.uniform(-1, 1, leaf.shape)
 
     def _wrong(
-        self, slot: int, along: Callable[[Array], Curve], probes: Iterable[Probe], complex_step: bool
+        self, slot: int, along: Callable[[dict[Node, Array]], Curve], probes: Iterable[Probe], complex_step: bool
     ) -> list[_Miss]:
         """The probes along which differences contradict the adjoint."""
         leaf, seen, wrong = self.inputs[slot], 0, []
@@ -266,11 +403,11 @@ class _Stage:
             seen += 1
             found = float((self.found[leaf] * direction).sum()) if entry is None else float(self.found[leaf][entry])
             size = 1.0 if entry is None else max(1.0, abs(float(leaf._value[entry])))
-            verdict = self._verdict(along(direction), found, size, complex_step)
+            verdict = self._verdict(along({leaf: direction}), found, size, complex_step)
             if not verdict.right:
                 wrong.append((entry, found, verdict))
-        remark = f" ({len(wrong)} of {seen} entries are wrong)"
-        return [_Miss(self.level, slot, *miss, remark, self.outputs) for miss in wrong]
+        count = f"{len(wrong)} of {seen} entries"
+        return [_Miss(self.level, slot, *miss, count, self.outputs) for miss in wrong]
 
     def _verdict(self, curve: Curve, found: float, size: float, complex_step: bool) -> _Verdict:
         """Whether the slope of the curve is the one found, by the complex step, or else by central differences."""
@@ -282,8 +419,9 @@ class _Stage:
         look = self._central(curve, step)
         if options.agree(found, look.slope, look.noise) and look.gap <= 1e-3 * abs(look.slope) + 10 * look.noise:
             return _Verdict(True, look.slope, "central differences")
-        looks = [self._central(curve, step * factor) for factor in (100, 10, 1, 0.1, 0.01, 0.001)]
-        wide, narrow = looks[2], looks[4]
+        looks = self._looks(curve, step)
+        inside = [each for each in looks[2:] if np.isfinite(each.gap)]  # both sides in the domain
+        wide, narrow = (inside[0], inside[:3][-1]) if len(inside) > 1 else (looks[2], looks[4])
         if not narrow.gap < 0.5 * wide.gap and not narrow.gap <= options.atol + 1e3 * narrow.noise:
             apart = f"the differences to its two sides stay {narrow.gap:.4g} apart, however small the step"
             if np.isnan(narrow.gap):
@@ -304,6 +442,10 @@ class _Stage:
             return np.nan
         return float(sum((weight * end.imag).sum() for weight, end in zip(self.weights, ends, strict=True)) / TINY)
 
+    def _looks(self, curve: Curve, step: float) -> list[_Difference]:
+        """Differences by ever smaller steps."""
+        return [self._central(curve, step * factor) for factor in (100, 10, 1, 0.1, 0.01, 0.001)]
+
     def _central(self, curve: Curve, step: float) -> _Difference:
         forward = backward = noise = 0.0
         with np.errstate(all="ignore"):
@@ -317,21 +459,21 @@ class _Stage:
 
 
 class _Replay:
-    """The outputs as a function of one input: the fprops on the way, on arrays in a table, the nodes left alone."""
+    """The outputs as a function of some inputs: the fprops on the way, on arrays in a table, the nodes left alone."""
 
-    def __init__(self, outputs: Sequence[Node], leaf: Node) -> None:
-        self.outputs, self.leaf = outputs, leaf
-        reached = {leaf}
+    def __init__(self, outputs: Sequence[Node], leaves: Sequence[Node]) -> None:
+        self.outputs = outputs
+        reached = set(leaves)
         self.operations: list[Operation] = []
-        for node in ancestry(outputs, oldest=leaf.number):
+        for node in ancestry(outputs, oldest=min([leaf.number for leaf in leaves])):
             if not reached.isdisjoint(node.children):
                 reached.add(node)
                 self.operations.append(cast(Operation, node))
         self.analytic = all(node.analytic for node in self.operations)
 
-    def along(self, direction: Array) -> Curve:
+    def along(self, line: dict[Node, Array]) -> Curve:
         def curve(t: complex) -> Sequence[Array]:
-            table = {self.leaf: self.leaf._value + (t if t.imag else t.real) * direction}
+            table = {leaf: leaf._value + (t if t.imag else t.real) * direction for leaf, direction in line.items()}
             with np.errstate(all="ignore"):
                 for node in self.operations:
                     arrays = [table.get(child, child._value) for child in node.children]
@@ -341,11 +483,28 @@ class _Replay:
         return curve
 
 
-def _units(leaf: Node) -> Iterator[Probe]:
+def _apart(a: Array, b: Array) -> bool:
+    """Whether entries that are finite in both differ by more than rounding."""
+    with np.errstate(all="ignore"):
+        scale = max([float(np.abs(each[np.isfinite(each)]).max(initial=0)) for each in (a, b)])
+        return bool((np.abs(a - b) > SAME * scale).any())
+
+
+def _weight(y: Node, rng: np.random.Generator) -> Array:
+    """A random adjoint, no entry of which is small."""
+    return np.asarray(rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape))
+
+
+def _places(slot: int, array: Array) -> Iterator[tuple[Place, Array]]:
     """Every entry, with the array that has a 1 there."""
-    for entry in np.ndindex(leaf.shape):
-        unit = np.zeros(leaf.shape)
+    for entry in np.ndindex(array.shape):
+        unit = np.zeros(array.shape)
         unit[entry] = 1
+        yield (slot, entry), unit
+
+
+def _units(leaf: Node) -> Iterator[Probe]:
+    for (_, entry), unit in _places(0, leaf._value):
         yield entry, unit
 
 
@@ -359,10 +518,11 @@ def _steadiest(looks: Sequence[_Difference]) -> tuple[_Difference, float]:
 # The node at fault -------------------------------------------------------------------------------------------------
 
 
-def _culprit(miss: _Miss, options: _Options) -> str:
+def _culprit(miss: _Miss, options: _Options, text: str) -> str:
     """The first operation that fails alone: its own bprop against its own fprop, at the arrays it has in the graph.
 
     An operation may be right at order 1 and cut its adjoint from the graph, so it is tried at higher orders as well.
+    Its own numbers are told where they are not in the text already.
     """
     nodes = [node for node in ancestry(miss.outputs) if isinstance(node, Operation) and _floating(node.children)]
     for order in range(1, miss.order + 2):
@@ -371,9 +531,12 @@ def _culprit(miss: _Miss, options: _Options) -> str:
                 alone = _alone(node, order, options)
                 if alone is not None:
                     roles = [*node.roles, *(f"input {i}" for i in range(len(node.roles), len(node.children)))]
-                    names = [f"{role}: {child.label}" for role, child in zip(roles, node.children, strict=False)]
-                    name = f"{where(node)}{f' {node.name!r}' if node.name else ''}"
-                    return f"The node at fault is number {node.number}: {alone.text(name, names)}"
+                    own = alone.text(f"{type(node).__name__} alone", roles)
+                    line = f"The node at fault: {where(node)}{f' {node.name!r}' if node.name else ''}"
+                    if alone.slot is not None and alone.slot < len(roles):
+                        line += f", for its child {roles[alone.slot]}: {node.children[alone.slot].label}"
+                    itself = {type(other) for other in nodes if other.adjoint_of is None} == {type(node)}
+                    return line if itself or own.partition("\n")[2] in text else f"{line}\n{own}"
     return "Every operation of the graph passes alone"
 
 

@@ -6,19 +6,23 @@ context it was born in.
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from types import TracebackType
 
 
 class Context:
-    """The scope path, the number of the node an adjoint belongs to (None in a forward pass), and whether to check."""
+    """The scope path, the number of the node an adjoint belongs to (None in a forward pass), and whether to check.
 
-    __slots__ = ("anomalies", "origin", "scope")
+    outer: the context to go back to when a block ends
+    """
 
-    def __init__(self, scope: str, origin: int | None, anomalies: bool) -> None:
+    __slots__ = ("anomalies", "origin", "outer", "scope")
+
+    def __init__(self, scope: str, origin: int | None, anomalies: bool, outer: Context | None = None) -> None:
         self.scope = scope
         self.origin = origin
         self.anomalies = anomalies
+        self.outer = outer
 
 
 NOWHERE = Context("", None, False)
@@ -29,19 +33,16 @@ leave = _context.reset
 
 
 class _Block:
-    """A `with` block in which another context is current; one object serves nested blocks too."""
-
-    def __init__(self) -> None:
-        self._tokens: list[Token[Context]] = []
+    """A `with` block in which another context is current; one object serves nested blocks, and several threads."""
 
     def inside(self, outer: Context) -> Context:
         raise TypeError(f"{type(self).__name__} does not say which context it opens")
 
     def __enter__(self) -> None:
-        self._tokens.append(enter(self.inside(current())))
+        enter(self.inside(current()))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        leave(self._tokens.pop())
+        enter(current().outer or NOWHERE)
 
 
 class scope(_Block):  # noqa: N801 -- a context manager reads as a word
@@ -57,12 +58,11 @@ class scope(_Block):  # noqa: N801 -- a context manager reads as a word
     def __init__(self, name: str) -> None:
         if not isinstance(name, str) or not name:
             raise ValueError(f"scope(name): the name is a non-empty string, not {name!r}")
-        super().__init__()
         self.name = name
 
     def inside(self, outer: Context) -> Context:
         path = f"{outer.scope}/{self.name}" if outer.scope else self.name
-        return Context(path, outer.origin, outer.anomalies)
+        return Context(path, outer.origin, outer.anomalies, outer)
 
 
 class anomalies(_Block):  # noqa: N801
@@ -77,4 +77,4 @@ class anomalies(_Block):  # noqa: N801
     """
 
     def inside(self, outer: Context) -> Context:
-        return Context(outer.scope, outer.origin, True)
+        return Context(outer.scope, outer.origin, True, outer)

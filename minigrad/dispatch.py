@@ -19,6 +19,14 @@ Answer = TypeVar("Answer", bound=Callable[..., Any])
 
 TABLE: dict[Any, Callable[..., Node]] = {}  # a NumPy function, or the name of a method NumPy has no function for
 ADVICE: dict[Any, str] = {}  # what to write instead of a function that is not answered
+WAYS_OUT = {  # what to write instead of keywords NumPy has and nodes do not
+    "out": "Nodes do not change, so there is no out=: use the result.",
+    "where": "There is no where=: choose with np.where(condition, result, otherwise).",
+    "dtype": "There is no dtype= here: write x.astype(dtype).",
+    "initial": "There is no initial=: combine the result with it.",
+    "casting": "There is no casting=: write x.astype(dtype).",
+    "order": "There is no order=: nodes have no layout in memory to choose.",
+}
 
 
 def answers(*functions: Any) -> Callable[[Answer], Answer]:
@@ -50,7 +58,7 @@ def call_function(function: Any, arguments: tuple[Any, ...], keywords: Mapping[s
     if answer is None:
         advice = ADVICE.get(function, "compose it from functions that are (minigrad.operations() lists the operations)")
         raise TypeError(f"{spelling(function)} is not supported on nodes: {advice}")
-    given = {keyword: value for keyword, value in keywords.items() if not (keyword == "out" and value is None)}
+    given = {keyword: value for keyword, value in keywords.items() if value is not None or keyword not in WAYS_OUT}
     try:
         return answer(*arguments, **given)
     except TypeError:
@@ -74,12 +82,4 @@ def spelling(function: Any) -> str:
 
 def _way_out(keywords: Mapping[str, Any]) -> str:
     """What to write instead of the keywords NumPy has and nodes do not."""
-    ways = {
-        "out": "Nodes do not change, so there is no out=: use the result.",
-        "where": "There is no where=: choose with np.where(condition, result, otherwise).",
-        "dtype": "There is no dtype= here: write x.astype(dtype).",
-        "initial": "There is no initial=: combine the result with it.",
-        "casting": "There is no casting=: write x.astype(dtype).",
-        "order": "There is no order=: nodes have no layout in memory to choose.",
-    }
-    return " ".join(ways[keyword] for keyword in keywords if keyword in ways)
+    return " ".join(WAYS_OUT[keyword] for keyword in keywords if keyword in WAYS_OUT)

@@ -44,7 +44,7 @@ def non_finite(node: Node) -> FloatingPointError:
     bad = ~np.isfinite(node._value)
     first = tuple(int(i) for i in np.argwhere(bad)[0])
     nans = int(np.isnan(node._value).sum())
-    what = "its value" if node.context.origin is None else f"an adjoint (of node {node.context.origin})"
+    what = "its value" if node.context.origin is None else "this adjoint"
     name = f' "{node.name}"' if node.name else ""
     ranges = "   ".join(f"{child.label} in {_range(child._value)}" for child in node.children)
     return FloatingPointError(

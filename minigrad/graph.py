@@ -7,6 +7,7 @@ nodes; so a gradient can be drawn, replayed and differentiated like anything els
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,7 +16,7 @@ import numpy as np
 from minigrad.context import Context, current, enter, leave
 from minigrad.dispatch import answers
 from minigrad.errors import explain, where
-from minigrad.node import Array, Constant, Node, Parameter, as_node, check_finite, fitting
+from minigrad.node import Array, Constant, Node, Number, Parameter, as_node, check_finite, fitting, latest_change
 from minigrad.ops.base import AddN, Entry, Masked, Operation, Piece, broadcasts_to, sum_to, where_mask
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Graph:
         """Compute all values anew, children first; returns the outputs' arrays (one array, or a tuple of several).
 
         feeds: new arrays for leaves of the graph, of their shape and dtype. Parameters are read as they are now, and
-        random nodes draw anew.
+        random nodes draw anew. An output that is a view (W.T, x[0]) shows its Parameter's array, later writes included.
         """
         checked: list[tuple[Node, Array]] = []
         for leaf, value in dict(feeds or {}).items():
@@ -83,18 +84,30 @@ class Graph:
                 raise ValueError(
                     f"Graph.fprop: {getattr(leaf, 'label', leaf)} is not in the graph, so feed another node"
                 )
+            if isinstance(leaf, Number):
+                raise TypeError(
+                    f"Graph.fprop: the number {leaf.item()!r} serves other graphs too: write mg.Input(...) for it"
+                )
             if isinstance(leaf, Operation | Parameter):
                 raise TypeError(
                     f"Graph.fprop feeds inputs and constants, not {leaf.label}: a Parameter has .value = array"
                 )
             checked.append((leaf, fitting(leaf, value)))
-        for leaf, array in checked:
-            leaf._value = array
-        self._replay()
+        before = [(leaf, leaf._value) for leaf, _ in checked]
+        try:
+            self._feed(checked)
+        except Exception:
+            with suppress(Exception):  # leave the graph as it was found
+                self._feed(before)
+            raise
         values = tuple(output._value for output in self.outputs)
         return values[0] if len(values) == 1 else values
 
-    def _replay(self) -> None:
+    def _feed(self, leaves: Iterable[tuple[Node, Array]]) -> None:
+        for leaf, array in leaves:
+            leaf._value = array
+        for parameter in self.parameters:
+            parameter.changed = 0
         watch = current().anomalies
         for node in self._operations:
             try:
@@ -193,6 +206,7 @@ def _zeros(node: Node) -> Node:
 
 def _sweep(output: Node, seed: Node, path: Sequence[Node], wanted: set[Node], *, keep_graph: bool) -> dict[Node, Node]:
     """Visit the path from the output down; give the adjoints of the wanted nodes that were reached."""
+    _refuse_stale(path)
     members = set(path)
     arrived: dict[Node, Entry | list[Entry]] = {output: seed}
     found: dict[Node, Node] = {}
@@ -205,16 +219,31 @@ def _sweep(output: Node, seed: Node, path: Sequence[Node], wanted: set[Node], *,
                 continue
             enter(Context(node.context.scope, node.number, outside.anomalies))
             adjoint, mask = (parts, None) if isinstance(parts, Node) else _merged(node, parts)
-            if not keep_graph:
+            if not keep_graph and adjoint.children:
                 adjoint = Constant(adjoint._value)
             if node in wanted:
                 found[node] = adjoint
                 if members.isdisjoint(node.children):  # as with leaves
                     continue
             _send(cast(Operation, node), adjoint, mask, members, arrived)
+    except FloatingPointError as error:
+        raise FloatingPointError(f"{error}   It belongs to the rule of {node.label}") from None
     finally:
         leave(token)
     return found
+
+
+def _refuse_stale(path: Sequence[Node]) -> None:
+    """Raise where a Parameter was written to after a node was made of it: its rule would mix old and new values."""
+    if not path or latest_change[0] < path[0].number:
+        return
+    for node in path:
+        for child in node.children:
+            if isinstance(child, Parameter) and child.changed > node.number:
+                raise ValueError(
+                    f"{child.label} was changed after {where(node)} was computed from it: build the graph again, or replay "
+                    "it (Graph(output).fprop()), before you ask for gradients"
+                )
 
 
 def _send(
@@ -222,6 +251,8 @@ def _send(
 ) -> None:
     """Apply the node's rule, and pass the adjoints of the children that are on the path on to them."""
     given: Any = node.bprop(adjoint)
+    if given is None:
+        raise TypeError(f"{where(node)}: bprop gave nothing: return the adjoints, or [None] where there is none")
     entries = given if type(given) is tuple or type(given) is list else (given,)
     if len(entries) != len(node.children):
         raise ValueError(f"{where(node)}: bprop gave {len(entries)} adjoints for {len(node.children)} children")
@@ -280,8 +311,8 @@ def _merged(node: Node, parts: Entry | list[Entry]) -> tuple[Node, Node | None]:
     masked = [part for part in several if isinstance(part, Masked)]
     dense = [part for part in several if isinstance(part, Node)]
     terms = dense + [part.adjoint for part in masked]
-    if pieces:
-        terms.append(pieces[0].merge(node, pieces))
+    for merge in dict.fromkeys(piece.merge for piece in pieces):
+        terms.append(merge(node, [piece for piece in pieces if piece.merge is merge]))
     mask = None
     if len(masked) == len(several):
         mask = masked[0].mask

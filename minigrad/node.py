@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Array = ndarray[tuple[Any, ...], np.dtype[Any]]
 NO_ATTRIBUTES: dict[str, Any] = {}
 next_number = itertools.count().__next__
+latest_change = [0]  # when any Parameter was last written to: graphs born later need no closer look
 
 
 class Node(Operators):
@@ -49,6 +50,12 @@ class Node(Operators):
     def value(self) -> Array:
         """The array this node holds: the way out of the graph."""
         return self._value
+
+    @value.setter
+    def value(self, array: npt.ArrayLike) -> None:
+        raise AttributeError(
+            f"{self.label}: only a Parameter's value can be set; for other values of an Input, Graph(y).fprop({{x: array}})"
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -135,6 +142,12 @@ class Constant(Leaf):
     __slots__ = ()
 
 
+class Number(Constant):
+    """A Python number in the dtype of its partner. One node serves all uses of a number, so it does not change."""
+
+    __slots__ = ()
+
+
 class Input(Leaf):
     """A value that `Graph.fprop({x: array})` may replace. The array is not copied, and may hold integers or booleans."""
 
@@ -144,10 +157,14 @@ class Input(Leaf):
 class Parameter(Leaf):
     """A trainable array (a copy of what it is given). `W.value = array` writes in place; `W.grad` is set by backward.
 
+    Nodes computed before the write keep their old values: build the graph again, or replay it (`Graph.fprop`), before
+    its gradients are asked for; the engine refuses to mix old and new. What writes into the array itself, as
+    `W.value[0] = 1` does, says so by `W.mark_changed()`.
+
     trainable=False makes it state: frozen weights and running statistics, skipped by backward and by optimizers.
     """
 
-    __slots__ = ("grad", "trainable")
+    __slots__ = ("changed", "grad", "trainable")
 
     def __init__(self, value: Operand, name: str = "", *, trainable: bool = True) -> None:
         super().__init__(value, name)
@@ -159,14 +176,21 @@ class Parameter(Leaf):
         self._value = np.array(self._value)
         self.trainable = trainable
         self.grad: Array | None = None
+        self.changed = 0  # older nodes do not know the array as it is now
 
     @property
     def value(self) -> Array:
+        """The array; may be written into."""
         return self._value
 
     @value.setter
     def value(self, array: npt.ArrayLike) -> None:
         self._value[...] = fitting(self, array)
+        self.mark_changed()
+
+    def mark_changed(self) -> None:
+        """Say that the array was written into: nodes made of it before are stale from now on."""
+        self.changed = latest_change[0] = next_number()
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = partial(type(self), trainable=self.trainable)
@@ -191,11 +215,16 @@ def is_number(operand: Any) -> TypeGuard[float]:
 
 
 @lru_cache(maxsize=256, typed=True)
-def _number(number: float, partner: np.dtype[Any]) -> Constant:
-    """One Constant serves all uses of a number: rules are full of them, and a node costs time."""
-    constant = Constant(np.asarray(number, dtype=np.result_type(partner, number)))
-    constant.context = NOWHERE
-    return constant
+def _number(number: float, partner: np.dtype[Any]) -> Number:
+    """One node serves all uses of a number: rules are full of them, and a node costs time."""
+    try:
+        array = np.asarray(number, dtype=np.result_type(partner, number))
+    except OverflowError:  # too large for a small integer type: comparisons and quotients still have an answer
+        array = np.asarray(number)
+    array.flags.writeable = False
+    node = Number(array)
+    node.context = NOWHERE
+    return node
 
 
 def as_array(value: Any, wanted_by: str) -> Array:

@@ -213,37 +213,37 @@ class Operators:
 
     # reductions and sorting -------------------------------------------------------------------------------------------
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Node:
+    def sum(self, axis: Axis = None, *, keepdims: bool = False) -> Node:
         return TABLE[np.sum](self, axis=axis, keepdims=keepdims)
 
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> Node:
+    def prod(self, axis: Axis = None, *, keepdims: bool = False) -> Node:
         return TABLE[np.prod](self, axis, keepdims=keepdims)
 
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Node:
+    def mean(self, axis: Axis = None, *, keepdims: bool = False) -> Node:
         return TABLE[np.mean](self, axis, keepdims=keepdims)
 
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Node:
+    def max(self, axis: Axis = None, *, keepdims: bool = False) -> Node:
         return TABLE[np.max](self, axis, keepdims=keepdims)
 
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Node:
+    def min(self, axis: Axis = None, *, keepdims: bool = False) -> Node:
         return TABLE[np.min](self, axis, keepdims=keepdims)
 
-    def any(self, axis: Axis = None, keepdims: bool = False) -> Node:
+    def any(self, axis: Axis = None, *, keepdims: bool = False) -> Node:
         return TABLE[np.any](self, axis, keepdims=keepdims)
 
-    def all(self, axis: Axis = None, keepdims: bool = False) -> Node:
+    def all(self, axis: Axis = None, *, keepdims: bool = False) -> Node:
         return TABLE[np.all](self, axis, keepdims=keepdims)
 
-    def var(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Node:
+    def var(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Node:
         return TABLE[np.var](self, axis, ddof=ddof, keepdims=keepdims)
 
-    def std(self, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Node:
+    def std(self, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Node:
         return TABLE[np.std](self, axis, ddof=ddof, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Node:
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Node:
         return TABLE[np.argmax](self, axis, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Node:
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Node:
         return TABLE[np.argmin](self, axis, keepdims=keepdims)
 
     def cumsum(self, axis: int | None = None) -> Node:
@@ -253,8 +253,7 @@ class Operators:
         return TABLE[np.cumprod](self, axis)
 
     def sort(self, axis: int = -1) -> Node:
-        """A sorted copy, as np.sort gives it (ndarray.sort works in place, and nodes do not change)."""
-        return TABLE[np.sort](self, axis)
+        raise TypeError("x.sort() sorts an array in place, and nodes do not change: write x = np.sort(x)")
 
     def argsort(self, axis: int = -1) -> Node:
         return TABLE[np.argsort](self, axis)

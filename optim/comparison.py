@@ -27,6 +27,7 @@ from minigrad.optim.training import Step, evaluate
 
 N_WATCHED = 1000  # test examples scored while training; the final score takes all of them
 N_GAUGED = 100  # test examples on which the adjoints are measured
+DIVERGED = 10  # a training loss that ends at so many times the loss at the start has diverged
 PENALTY_CLASSES: dict[str, Callable[[float], penalties.Penalty]] = {
     "omega": penalties.Omega,
     "omega-norms": penalties.OmegaNorms,
@@ -45,7 +46,8 @@ class Run:
     history:   a row per record: method, seed, step, train_loss (mean since the last row), test_loss, test_score, G,
                log10_ratio = log10 ‖λ_1‖/‖λ_T‖
     adjoints:  the steps of the records, and there ‖λ_t‖ for t = 1..T, each the mean over examples
-    stopped:   why it ended before its last step; empty if it did not
+    right:     which test examples it answers rightly, at the end
+    stopped:   why it ended before its last step, or that it diverged; empty if all went well
     """
 
     method: str
@@ -53,6 +55,7 @@ class Run:
     history: History = field(default_factory=History)
     adjoints: list[tuple[int, Array]] = field(default_factory=list)
     parameters: dict[str, Array] = field(default_factory=dict)
+    right: Array = field(default_factory=lambda: np.zeros(0, bool))
     test_loss: float = math.nan
     test_score: float = math.nan
     G: float = math.nan
@@ -79,6 +82,11 @@ class Comparison:
     def of_method(self, method: str) -> list[Run]:
         """The runs of one method, by seed."""
         return [run for run in self.runs if run.method == method]
+
+    def by_method(self) -> list[list[Run]]:
+        """The runs to compare, method by method; an interrupted one stays out where the method has other seeds."""
+        grouped = [self.of_method(method) for method in self.configuration.methods]
+        return [[run for run in runs if not run.history.interrupted] or runs for runs in grouped if runs]
 
 
 def compare(
@@ -136,6 +144,8 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
         progress.close(run.stopped.partition(":")[0])
     run.test_loss, outputs = evaluate(net, task.loss, *task.test)
     run.test_score = task.score(outputs, task.test[1])
+    run.right = task.right(outputs, task.test[1])
+    run.stopped = run.stopped or _divergence(run)
     run.G, run.log10_ratio, _ = gauge.read()
     run.parameters = net.state_dict()
     return run
@@ -190,6 +200,14 @@ def log10_ratio(first: float, last: float) -> float:
     if not last > 0 or math.isnan(first):
         return math.nan
     return math.log10(first) - math.log10(last) if first > 0 else -math.inf
+
+
+def _divergence(run: Run) -> str:
+    """In words, if the loss ended far above where it started; else empty."""
+    start, end = run.history["test_loss"][0], run.history["train_loss"][-1]
+    if end <= DIVERGED * start and math.isfinite(run.test_loss):
+        return ""
+    return f"diverged after {run.steps} steps: the loss was {start:.3g} at the start, at the end {end:.3g} in training and {run.test_loss:.3g} in the test"
 
 
 def _loop(

@@ -13,8 +13,8 @@ from typing import Any
 
 METHODS = {
     "backprop": "backpropagation",
-    "exact": "penalized, exact",
-    "immediate": "penalized, immediate",
+    "exact": "penalized (exact)",
+    "immediate": "penalized (immediate)",
 }
 PENALTIES = {
     "omega": "Omega: squared ratios of neighboring adjoint norms (Pascanu, Mikolov and Bengio 2013, eq. 10)",

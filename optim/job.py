@@ -6,7 +6,7 @@ import sys
 
 from minigrad.optim.comparison import Comparison, compare
 from minigrad.optim.configuration import METHODS, Configuration
-from minigrad.optim.report import sentences, table
+from minigrad.optim.report import again, sentences, table
 from minigrad.optim.run_folder import RunFolder, check_extras
 from minigrad.optim.tasks import open_task
 
@@ -36,6 +36,8 @@ class Job:
         for sentence in sentences(comparison):
             self._say(f"- {sentence}")
         self._say(f"\nSaved in {self.folder.path}: report.md, figures, history, parameters, configuration")
+        if not comparison.interrupted:
+            self._say(again(self.folder.path))
         return self._code(comparison)
 
     def _code(self, comparison: Comparison) -> int:

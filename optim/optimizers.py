@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.models import Module
 from minigrad.node import Array, Parameter
 
 State = dict[str, Array]  # what an optimizer remembers of one parameter, by name
@@ -40,6 +41,7 @@ class Optimizer:
                     f"{gradient.dtype}: set it by loss.backward(), or to an array like the parameter's"
                 )
             self._update(parameter.value, gradient, state)
+            parameter.mark_changed()
             parameter.grad = None
 
     def state_dict(self) -> State:
@@ -135,6 +137,8 @@ class Adam(Optimizer):
 
 def trainable(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:
     """The trainable ones, each once, in their order; an error where something else stands among them."""
+    if isinstance(parameters, Module):
+        raise TypeError(f"{asker} takes Parameters, not the {type(parameters).__name__} itself: pass its .parameters()")
     given = list(parameters)
     for parameter in given:
         if not isinstance(parameter, Parameter):

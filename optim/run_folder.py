@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def check_extras() -> None:
     missing = [name for name in EXTRAS if importlib.util.find_spec(name) is None]
     if missing:
         raise ModuleNotFoundError(
-            f"training needs {', '.join(f'{name} {EXTRAS[name]}' for name in missing)}: pip install 'minigrad[train]'"
+            f"training needs {', '.join(f'{name} {EXTRAS[name]}' for name in missing)}: pip install 'minigrad[train]', or "
+            "pip install '.[train]' in minigrad's own folder"
         )
 
 
@@ -60,7 +62,7 @@ class RunFolder:
         folder = self.path / "parameters"
         folder.mkdir(exist_ok=True)
         save_arrays(folder / f"{run.method}-seed{run.seed}.safetensors", run.parameters)
-        (self.path / "report.md").write_text(report(comparison), "utf-8")
+        (self.path / "report.md").write_text(report(comparison, self.path), "utf-8")
 
     def save_figures(self, comparison: Comparison) -> list[str]:
         """Draw what can be drawn; what failed, in words: a picture that fails costs no numbers."""
@@ -96,22 +98,20 @@ def load_arrays(path: Path) -> dict[str, Array]:
 
 
 def _new_folder(task: str, out: str) -> Path:
-    if out:
-        path = Path(out)
+    names = [Path(out)] if out else (Path("runs") / f"{task}-{n}" for n in itertools.count(1))
+    for path in names:
         try:
             path.mkdir(parents=True)
         except FileExistsError:
-            raise FileExistsError(f"{path} is there already, and no run is written over: give another --out") from None
-        return path
-    n = 1
-    while True:
-        path = Path("runs") / f"{task}-{n}"
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            n += 1
+            if not path.is_dir() and not out:
+                raise
+        except OSError as error:
+            raise OSError(
+                f"the folder {path} cannot be made ({error.strerror}): give --out a new folder where you may write"
+            ) from None
         else:
             return path
+    raise FileExistsError(f"{out} is there already, and no run is written over: give another --out")
 
 
 def _write_history(comparison: Comparison, path: Path) -> None:

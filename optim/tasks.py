@@ -49,6 +49,11 @@ class Task:
         """The fraction answered rightly."""
         return 1 - datasets.fraction_wrong(outputs, targets)
 
+    def right(self, outputs: Array, targets: Array) -> Array:
+        """Which examples are answered rightly: `score` is the mean of it."""
+        answers = zip(outputs, targets, strict=True)
+        return np.array([self.score(output[None], target[None]) == 1 for output, target in answers])
+
 
 def open_task(configuration: Configuration) -> Task:
     """The task that the configuration names, its data read or its generator ready."""

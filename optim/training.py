@@ -1,12 +1,14 @@
 """The training loop: batches, one step on a batch, epochs.
 
 A step computes the loss, the penalties on its adjoints and the gradient of their sum, clips it, and lets the optimizer
-apply it. The nodes of all that are built on the first batch of a shape and then replayed on the next ones.
+apply it. The nodes of all that are built on the first batch of a shape and then replayed on the next ones, as long as a
+batch built anew now and then gives the same bits.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +20,7 @@ from minigrad.graph import Graph, gradients
 from minigrad.models import Module
 from minigrad.models.penalties import WeightPenalty
 from minigrad.node import Array, Input, Node, Parameter
+from minigrad.ops.base import Operation
 from minigrad.optim.clipping import clip_by_norm
 from minigrad.optim.history import History
 from minigrad.optim.optimizers import Optimizer
@@ -58,10 +61,29 @@ class Objective:
         total = sum(self.penalties, self.loss)
         self.gradients = gradients(total, parameters)
         self.graph = Graph(self.loss, *self.penalties, *self.gradients)
+        self.batches = 1  # how many were computed with these nodes
+        impure = [node for node in self.graph.nodes if isinstance(node, Operation) and not node.pure]
+        self.generators = {id(rng): rng for node in impure if (rng := node.attributes.get("rng")) is not None}
+        # Draws can be taken back. Other side effects (mg.probe's callback) cannot, and a check would have them twice.
+        self.checkable = all("rng" in node.attributes for node in impure)
 
     def replay(self, inputs: Array, targets: Array) -> None:
         """The same nodes on another batch of the same shapes and dtypes, and on the parameters as they are now."""
         self.graph.fprop({self.inputs: inputs, self.targets: targets})
+
+    def rehearse(self, inputs: Array, targets: Array) -> None:
+        """Replay, and give the random nodes' generators back as they were: what is built next draws the same."""
+        states = [(rng, rng.bit_generator.state) for rng in self.generators.values()]
+        try:
+            self.replay(inputs, targets)
+        finally:
+            for rng, state in states:
+                rng.bit_generator.state = state
+
+    def agrees_with(self, other: Objective) -> bool:
+        """Whether loss, penalties and gradients are the same, bit for bit."""
+        pairs = zip(self.graph.outputs, other.graph.outputs, strict=True)
+        return all(np.array_equal(one.value, another.value, equal_nan=True) for one, another in pairs)
 
 
 class Step:
@@ -72,15 +94,22 @@ class Step:
     penalties: terms made of the parameters (`penalties.L2` and its kin), for any model; and terms made of the adjoints of
                the states (`penalties.Omega` and its kin), for one that has `states` and `readout`
     clip:      the largest norm of the gradient of loss and penalties together; None for no clip
-    replay:    build the nodes once per shape of batch and replay them, which is faster. Say False for a model whose
-               Python code decides by values; the results are the same bit for bit otherwise. A model that updates a
-               state (`mg.update`) is noticed, and not replayed
+    replay:    build the nodes once per shape of batch and replay them, which is faster: the operations are computed
+               anew, the Python code of the model and the loss does not run again. What it does besides making nodes
+               (np.random noise, `if float(y.sum()) > 0`, a count) would stay as it was in the first batch. So of every
+               shape the batches 2, 3, 4, 8, 16, 32, ... are also built anew, and that result is used; if its bits are
+               not the replay's, all is built anew from there on, with a RuntimeWarning if batches were replayed
+               unchecked before. Say False if your code decides by values that seldom change, or has effects of its own;
+               otherwise the results are the same, bit for bit. Random nodes are replayed and draw as they would in
+               nodes built anew. A model that updates a state (`mg.update`), or whose graph has effects that a check
+               would repeat (`mg.probe`), is not replayed
 
     A loss, penalty or gradient that is nan or inf raises FloatingPointError, naming the first node that was; the
     parameters are left as they were.
     """
 
     MOST = 4  # shapes of batches whose nodes are kept
+    CHECKED = 4  # batches of a shape that are all built anew; then one at every doubling
 
     def __init__(
         self,
@@ -94,6 +123,14 @@ class Step:
     ) -> None:
         if not isinstance(model, Module):
             raise TypeError(f"what is trained is a Module (minigrad.models), not {type(model).__name__}")
+        if not callable(loss):
+            raise TypeError(
+                f"loss={loss!r}: pass a function of (outputs, targets), such as minigrad.models.losses.cross_entropy"
+            )
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(
+                f"optimizer={optimizer!r}: pass an optimizer of the model's parameters, such as SGD(model.parameters(), 0.01)"
+            )
         if clip is not None and not clip > 0:
             raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
         if any(map(needs_states, penalties)) and not (hasattr(model, "states") and hasattr(model, "readout")):
@@ -129,18 +166,47 @@ class Step:
         key = (inputs.shape, inputs.dtype, targets.shape, targets.dtype, self.model.training)
         known = self._objectives.get(key)
         if known is not None:
-            known.replay(inputs, targets)
-            return known
-        states = [parameter for parameter in self.model.parameters() if not parameter.trainable]
-        before = [state.value.copy() for state in states]
-        built = self._build(inputs, targets)
-        if not all(np.array_equal(state.value, old) for state, old in zip(states, before, strict=True)):
-            self.replay = False  # the model updates a state, which its code does and a replay would not
+            return self._replayed(known, inputs, targets)
+        built = self._build_and_watch(inputs, targets)
         if self.replay:
             if len(self._objectives) == self.MOST:
                 self._objectives.pop(next(iter(self._objectives)))
             self._objectives[key] = built
         return built
+
+    def _replayed(self, known: Objective, inputs: Array, targets: Array) -> Objective:
+        """The known nodes on another batch or, where a check is due, nodes built anew and compared with them."""
+        known.batches += 1
+        if known.batches > self.CHECKED and known.batches & (known.batches - 1):  # beyond, only powers of 2 are checked
+            known.replay(inputs, targets)
+            return known
+        known.rehearse(inputs, targets)
+        built = self._build_and_watch(inputs, targets)
+        if not known.agrees_with(built):
+            self._stop_replaying()
+            if known.batches > self.CHECKED:
+                warnings.warn(
+                    f"batch {known.batches} replayed is not what the model's code makes of it, so every batch is built anew "
+                    f"from here on. Up to {known.batches // 2 - 1} batches before it may have been computed as the first one was: "
+                    "train again with replay=False if the code decides by values",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+        return built
+
+    def _build_and_watch(self, inputs: Array, targets: Array) -> Objective:
+        """Built anew; a model that did more than to make nodes, as far as that can be seen, is never replayed."""
+        states = [parameter for parameter in self.model.parameters() if not parameter.trainable]
+        before = [state.value.copy() for state in states]
+        built = self._build(inputs, targets)
+        updated = not all(np.array_equal(state.value, old) for state, old in zip(states, before, strict=True))
+        if updated or not built.checkable:
+            self._stop_replaying()
+        return built
+
+    def _stop_replaying(self) -> None:
+        self.replay = False
+        self._objectives.clear()
 
     def _build(self, inputs: Array, targets: Array) -> Objective:
         return Objective(self.model, self.loss, self.penalties, self.optimizer.parameters, inputs, targets)
@@ -179,7 +245,10 @@ def fit(
 ) -> History:
     """Train the model on (inputs, targets), both with the examples along axis 0; returns the history, a row per epoch.
 
-    loss, optimizer, penalties, clip, replay: as `Step` takes them
+    loss, optimizer, penalties, clip: as `Step` takes them
+    replay:     True computes the nodes of the first batch on the next ones, without running the model's Python code
+                again, and checks some batches against nodes built anew; False builds every batch anew. Say False if
+                that code decides by values that seldom change (see `Step`)
     batch_size: every epoch goes once through the shuffled examples; the last batch may be smaller
     validation: (inputs, targets) of their own, or the fraction of the examples to set aside, chosen by rng
     metrics:    functions of (outputs, targets), as arrays, that give a number; on the validation examples after every

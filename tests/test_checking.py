@@ -80,7 +80,7 @@ class Size(mg.Elementwise):
         return np.abs(x)
 
     def bprop(self, adjoint):
-        return None
+        return [None]
 
 
 class RealOnly(mg.Elementwise):
@@ -187,7 +187,7 @@ def test_scales(scale):
 
 def test_no_state_is_touched():
     """Neither NumPy's generator nor the nodes' values; two failures are the same."""
-    assert failure(WrongSign, X).partition("number")[0] == failure(WrongSign, X).partition("number")[0]
+    assert failure(WrongSign, X) == failure(WrongSign, X)
     given = X.copy()
     mg.check_gradients(Cube, given, order=2)
     np.testing.assert_array_equal(given, X)
@@ -213,24 +213,16 @@ def test_a_planted_wrong_sign():
             return WrongSign(np.tanh(x) * w)
 
     text = failure(f, X, X + 2)
-    assert "the derivative of f of order 1 by argument" in text
+    assert "f: the derivative of order 1 by w is wrong (3 of 3 entries), as at entry (2,)" in text
     assert "the complex step" in text
-    assert "3 of 3 entries are wrong" in text
-    assert "The node at fault is number" in text
-    assert 'WrongSign in scope "layer" of order 1 by x: Multiply (3,) is wrong' in text
+    assert "∂y[2]/∂w[2] is -27.2531 by bprop, but 27.2531 by the complex step" in text
+    assert 'The node at fault: WrongSign in scope "layer", for its child x: Multiply (3,)' in text
 
 
 def test_the_worst_entry():
     text = failure(OneEntryWrong, X)
-    found, expected = 2 * 3 * 1.5**2, 3 * 1.5**2
-    assert "at entry (2,)" in text
-    assert "(1 of 3 entries are wrong)" in text
-    numbers = [float(part.split()[-1]) for part in text.partition(" (1 of")[0].replace(",", "").split("the complex")][
-        :1
-    ]
-    weight = abs(numbers[0]) / found
-    assert 0.5 <= weight <= 1.5
-    assert f"{weight * expected:.6g}"[:6] in text
+    assert "(1 of 3 entries), as at entry (2,)" in text
+    assert "∂y[2]/∂x[2] is 13.5 by bprop, but 6.75 by the complex step" in text
 
 
 def test_the_role_of_the_child(monkeypatch):
@@ -240,8 +232,8 @@ def test_the_role_of_the_child(monkeypatch):
 
     monkeypatch.setattr(Multiply, "bprop", second_child_wrong)
     text = failure(lambda x, w: np.tanh(x) * w, X, X)
-    assert "by argument 1" in text
-    assert "Multiply of order 1 by b: Input (3,)" in text
+    assert "by w is wrong" in text
+    assert "Multiply, for its child b: Input (3,)" in text
 
 
 @pytest.mark.parametrize("cut", [Cut, CutTwice])
@@ -249,7 +241,7 @@ def test_an_adjoint_cut_out_of_the_graph(cut):
     mg.check_gradients(cut, X)
     text = failure(cut, X, order=2)
     assert "of order 2" in text
-    assert f"{cut.__name__} of order 2" in text
+    assert f"The node at fault: {cut.__name__}" in text
 
 
 def test_a_value_that_leaves_the_graph():
@@ -265,7 +257,8 @@ def test_a_mistaken_registration_hides_nothing():
     """|z| of a complex number is real, so the complex step sees no slope, as the rule does; differences do."""
     text = failure(Size, X)
     assert "central differences" in text
-    assert "Size of order 1 by x" in text
+    assert "∂y[0]/∂x[0] is 0 by bprop, but 1 by central differences" in text
+    assert "Size, for its child x" in text
 
 
 @pytest.mark.parametrize(
@@ -273,13 +266,13 @@ def test_a_mistaken_registration_hides_nothing():
 )
 def test_a_point_without_derivative(f, at):
     text = failure(f, at)
-    assert "f is not differentiable by argument 0 at entry (1,)" in text
+    assert "is not differentiable by x at entry (1,)" in text
     assert "The node at fault" in text
 
 
 def test_beyond_the_domain():
     text = failure(Outside, [1.0, 0.0])
-    assert "not differentiable by argument 0 at entry (1,)" in text
+    assert "not differentiable by x at entry (1,)" in text
     assert "not all finite" in text
 
 
@@ -290,7 +283,7 @@ def test_an_adjoint_that_is_nan():
         def bprop(self, adjoint):
             return adjoint * np.array([1.0, np.nan, 1.0])
 
-    assert "bprop gives nan" in failure(Poisoned, X)
+    assert "is nan by bprop" in failure(Poisoned, X)
 
 
 def test_rules_that_end_do_not_hide_the_fault():
@@ -313,6 +306,47 @@ def test_rules_that_end_do_not_hide_the_fault():
 
     text = failure(lambda x: NoSecondOrder(x) * x.value, X)
     assert "Every operation of the graph passes alone" in text
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_edge_of_a_domain(order):
+    """Where the step of central differences leaves the domain, or meets a pole, the right rule passes, a wrong one not."""
+    for f, at in ((np.log, 1e-6), (np.sqrt, 1e-6), (np.arctanh, 0.999999), (lambda x: 1 / x, 1e-6)):
+        mg.check_gradients(f, [at], order=order)
+    mg.check_gradients(lambda x: np.log(np.maximum(x, 1e-9)), [1e-6])  # no complex step here
+    assert "by the complex step" in failure(lambda x: WrongSign(np.log(x)), [1e-6])
+
+
+@pytest.mark.parametrize("at", [[1.0, -1.5, 2.0], [0.3]])
+def test_a_stale_mask(at):
+    """The derivatives are right where it is checked; but replayed elsewhere the graph keeps the mask of here."""
+
+    class Stale(Rectifier):
+        __slots__ = ()
+
+        def bprop(self, adjoint):
+            return adjoint * (self.value > 0).astype(np.float64)
+
+    mg.check_gradients(Stale, at)
+    text = failure(lambda x: np.tanh(Stale(x)), at, order=2)
+    assert "f called anew gives other values than its graph replayed" in text
+    assert "The node at fault: Stale" in text
+
+
+def test_a_branch_of_the_function_itself_is_no_mistake_but_where_it_jumps():
+    def f(x):
+        return x * x if float(x) > 1 else 2 * x
+
+    mg.check_gradients(f, 1.5, order=3)
+    assert "f called anew" in failure(f, 1.0)
+
+
+def test_names():
+    assert failure(lambda *xs: WrongSign(xs[0]), X).startswith("f: the derivative of order 1 by x0 is")
+    assert "∂²y[0]/∂x[0]∂x[0] is 0 by bprop, but 9 by" in failure(Cut, [1.5], order=2)
+    assert "∂y1[0]/∂b[0]" in failure(lambda a, b: (a * 1.0, WrongSign(b)), [1.0], [2.0])
+    assert "∂y/∂x is -12 by bprop, but 12 by" in failure(WrongSign, 2.0)
+    assert "With the outputs weighted at random, it is" in failure(WrongSign, np.ones(101))
 
 
 # Bad input ---------------------------------------------------------------------------------------------------------

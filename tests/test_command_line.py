@@ -63,7 +63,7 @@ def test_version(capsys):
 
 def test_a_run_and_its_configuration_again(here, capsys):
     assert main([*SMALL, "--out", "one", "--methods", "exact", "backprop"]) == 0
-    assert "| penalized, exact" in capsys.readouterr().out
+    assert "| penalized (exact)" in capsys.readouterr().out
     assert main(["train", "--config", "one/config.toml", "--out", "two", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
     for name in ("history.csv", "parameters/exact-seed0.safetensors"):
@@ -92,6 +92,7 @@ def test_a_run_and_its_configuration_again(here, capsys):
         ("--config nowhere.toml", "there is no configuration file nowhere.toml"),
         ("--config odd.toml", r"odd.toml: there is no option 'stepz' \(did you mean steps\?\)"),
         ("--out taken", "taken is there already"),
+        ("--out odd.toml/run", r"the folder odd.toml/run cannot be made \(Not a directory\): give --out a new folder"),
     ],
 )
 def test_bad_values_are_refused_before_any_work(here, capsys, options, message):

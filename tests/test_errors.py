@@ -152,7 +152,7 @@ def test_the_first_bad_adjoint_is_named():
     with np.errstate(all="ignore"):
         with mg.scope("root"):
             y = np.sqrt(x)
-        named = rf'in scope "root": an adjoint \(of node {y.number}\) has .* inf'
+        named = r'in scope "root": this adjoint has .* inf .* belongs to the rule of Sqrt \(2,\)'
         with pytest.raises(FloatingPointError, match=named), mg.anomalies():
             mg.gradients(y.sum(), x)
         mg.gradients(y.sum(), x)  # outside the block nothing is raised
@@ -178,7 +178,10 @@ def test_anomalies_in_backward():
     W = mg.Parameter([0.0, 1.0])
     with np.errstate(all="ignore"):
         loss = np.sqrt(W).sum()
-        with pytest.raises(FloatingPointError, match="an adjoint"), mg.anomalies():
+        with (
+            pytest.raises(FloatingPointError, match=r"this adjoint has .* belongs to the rule of Sqrt"),
+            mg.anomalies(),
+        ):
             loss.backward()
     assert W.grad is None
 

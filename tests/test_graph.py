@@ -10,7 +10,9 @@ import pytest
 
 import minigrad as mg
 from minigrad.graph import ancestry
+from minigrad.models import losses
 from minigrad.ops.base import AddN
+from minigrad.optim import SGD
 
 A = np.array([0.5, -1.0, 2.0])
 
@@ -596,3 +598,52 @@ def test_reentrance():
             return mg.gradients(x * x, x, adjoint=adjoint)
 
     mg.check_gradients(SquareByGradient, A, order=3)
+
+
+def test_gradients_of_a_graph_older_than_its_parameters_are_refused():
+    W = mg.Parameter([2.0], "W")
+    hidden = np.tanh(W * 1.0)
+    loss = (hidden * W * W).sum()
+    W.value = np.array([5.0])
+    with pytest.raises(ValueError, match=r'Parameter "W" .* was changed after Multiply .*replay'):
+        loss.backward()
+    mg.Graph(loss).fprop()
+    loss.backward()
+    fresh = (np.tanh(W * 1.0) * W * W).sum()
+    (expected,) = mg.gradients(fresh, [W])
+    np.testing.assert_allclose(W.grad, expected.value, rtol=1e-15)
+
+
+def test_an_optimizer_step_makes_graphs_stale():
+    W = mg.Parameter([2.0], "W")
+    loss = (W * W).sum()
+    loss.backward()
+    SGD([W]).step()
+    with pytest.raises(ValueError, match="build the graph again"):
+        loss.backward()
+    other = mg.Parameter([1.0])  # a graph that does not hold W is none of its business
+    square = (other * other).sum()
+    (slope,) = mg.gradients(square, [other])
+    assert float(slope) == 2.0
+
+
+def test_a_failed_replay_leaves_the_graph_as_it_was():
+    logits, labels = mg.Input(np.zeros((2, 3))), mg.Input(np.array([0, 1]))
+    loss = losses.cross_entropy(logits, labels)
+    before = [node.value.copy() for node in mg.Graph(loss).nodes]
+    with pytest.raises(IndexError, match="class indices"):
+        mg.Graph(loss).fprop({logits: np.ones((2, 3)), labels: np.array([0, 5])})
+    assert all(np.array_equal(node.value, old) for node, old in zip(mg.Graph(loss).nodes, before, strict=True))
+
+
+def test_a_rule_that_forgets_to_return_is_named():
+    class Forgetful(mg.Elementwise):
+        def fprop(self, x):
+            return 2 * x
+
+        def bprop(self, adjoint):
+            2 * adjoint
+
+    x = mg.Input([1.0])
+    with pytest.raises(TypeError, match="Forgetful: bprop gave nothing"):
+        mg.gradients(Forgetful(x).sum(), [x])

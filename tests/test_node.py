@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 import warnings
 from fractions import Fraction
 
@@ -189,10 +190,69 @@ def test_numbers_are_shared_and_belong_nowhere():
     assert (x * True).children[1] is not (x * 1).children[1]
 
 
-def test_a_large_integer_beside_an_integer_array():
-    """As NumPy has it: what does not fit is an error."""
-    with pytest.raises(OverflowError):
-        mg.Input(np.array([1], np.int8)) * 1000
+def test_a_number_a_small_integer_type_cannot_hold():
+    x = mg.Input(np.array([1, 255], np.uint8))
+    assert (x == -1).value.tolist() == [False, False]
+    assert (x < 300).value.tolist() == [True, True]
+    np.testing.assert_allclose((x / 510).value, [1 / 510, 0.5])
+
+
+def test_the_node_of_a_number_does_not_change():
+    y = mg.Input(3.0) * 2
+    number = y.children[1]
+    with pytest.raises(TypeError, match=r"number 2\.0 serves other graphs"):
+        mg.Graph(y).fprop({number: 5.0})
+    with pytest.raises(ValueError, match="read-only"):
+        number.value[...] = 7.0
+    assert float(mg.Input(3.0) * 2) == 6.0
+
+
+def test_only_parameters_can_be_set():
+    with pytest.raises(AttributeError, match=r'Input "x" .*Graph\(y\).fprop'):
+        mg.Input(1.0, "x").value = 2.0
+
+
+@pytest.mark.parametrize("made", [None, np.array([1j]), "text"], ids=["None", "complex", "text"])
+def test_what_an_fprop_must_not_give(made):
+    class Odd(mg.Operation):
+        def fprop(self, x):
+            return made
+
+    with pytest.raises(TypeError, match=r"Odd.*real numbers or booleans"):
+        Odd(1.0)
+
+
+def test_an_attribute_that_is_not_keyword_only_is_refused_at_the_class():
+    with pytest.raises(TypeError, match=r"Late.fprop: attributes are keyword-only, so write \*, before axis="):
+
+        class Late(mg.Operation):
+            def fprop(self, x, axis=1):
+                return x
+
+
+def test_a_wrong_call_of_an_operation_names_it():
+    with pytest.raises(TypeError, match=r"^Tanh\(\) takes 2 positional arguments but 3 were given"):
+        mg.ops.Tanh(1.0, 2.0)
+
+
+def test_one_scope_object_serves_several_threads():
+    shared = mg.scope("shared")
+    seen, together = [], threading.Barrier(4)
+
+    def work():
+        for _ in range(20):
+            with shared:
+                together.wait()
+                seen.append(mg.Input(1.0).scope)
+            together.wait()
+            seen.append(mg.Input(1.0).scope)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen.count("shared") == seen.count("") == 80
 
 
 def test_casts_have_adjoints_in_the_childs_dtype():

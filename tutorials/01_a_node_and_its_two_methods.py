@@ -117,8 +117,8 @@ picture
 # used twice, so its adjoint is 2x from the square and 1 from the plain term.
 
 # %%
-x = mg.Input(3.0, name="x")
-(slope,) = mg.gradients(x * x + x, [x])
+used_twice = mg.Input(3.0, name="x")
+(slope,) = mg.gradients(used_twice * used_twice + used_twice, [used_twice])
 print(slope)
 
 # %% [markdown]
@@ -138,6 +138,18 @@ loss_after = graph.fprop()  # the same boxes, computed anew with the new weights
 print(f"loss before {loss_by_hand:.6f}, after {float(loss_after):.6f}")
 
 # %% [markdown]
+# Note the order. A node holds the value it was computed with: after the weights have changed, `loss` keeps the old
+# value until the graph is built again (as a training loop does at every step) or replayed, as `graph.fprop()` just did.
+# Do one of the two before you ask for gradients again. And stay in the graph: `np.sin(x)` of a node is a node, while
+# `math.sin(x)` and `float(x)` give a plain number, whose derivative nobody knows.
+
+# %%
+import math
+
+x = mg.Input(0.5, name="x")
+print(np.sin(x), "is a node;", math.sin(x), "is a number")
+
+# %% [markdown]
 # ## What we claimed
 #
 # By hand and by engine agree to rounding; the step lowered the loss; every adjoint is again a node, so it can be
@@ -152,5 +164,7 @@ assert np.allclose([g.value for g in gradient_2], by_hand_2, rtol=1e-12)
 assert np.allclose(by_hand_out, [-1.880622, -1.347085, 1.136587], atol=1e-6)
 assert float(slope) == 7.0
 assert float(loss_after) < loss_by_hand
-(curvature,) = mg.gradients(slope, [x])
+(curvature,) = mg.gradients(slope, [used_twice])
+assert isinstance(np.sin(x), mg.Node)
+assert type(math.sin(x)) is float
 assert float(curvature) == 2.0

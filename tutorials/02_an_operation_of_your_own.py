@@ -46,8 +46,11 @@ print(second, third, sep="\n")
 # %% [markdown]
 # ## Trust, but measure
 #
-# The derivative of a function can be measured without any rule: move one entry a little up and down, and divide. That
-# is what `mg.check_gradients` does, for every entry of every array, at any order. It is silent when all is well.
+# The derivative of a function can be measured without any rule. Move one entry a little up and down, and divide: these
+# are *central differences*. Or move it by a tiny imaginary number ih: f(x + ih) ≈ f(x) + ih f'(x), so the imaginary part
+# divided by h is the slope, exact to rounding: this is the *complex step*. `mg.check_gradients` takes the complex step
+# where `fprop` can do complex numbers and central differences elsewhere, for every entry, at any order. It is silent
+# when all is well.
 
 # %%
 points = np.array([-1.5, 0.3, 2.0])
@@ -57,7 +60,8 @@ mg.check_gradients(Cube, points, order=2)
 # %% [markdown]
 # ## Mistake one: a wrong rule
 #
-# The factor 3 is forgotten. The message names the operation, the child and the worst entry.
+# The factor 3 is forgotten. The message says how many entries are wrong, gives both numbers for one of them (at −1.5 the
+# slope is 3 · 2.25 = 6.75, and without the factor 2.25), and names the operation at fault and its child.
 
 
 # %%
@@ -80,7 +84,9 @@ print(first_message)
 # ## Mistake two: a rule that is right only once
 #
 # Here the rule takes x's *array* instead of the node. The value is right, so the first derivative passes. But an array
-# is a constant: at the second order the engine cannot see that it came from x. Only a check at order 2 finds out.
+# is a constant: at the second order the engine cannot see that it came from x. Only a check at order 2 finds out: the
+# second derivative is 6x, and by bprop it is 0. The message adds that calling f anew at another x gives something else
+# than replaying the graph, which holds the old array: the sign that something left the graph.
 
 
 # %%
@@ -143,3 +149,6 @@ assert second.value.tolist() == [6.0, 12.0, 18.0]
 assert third.value.tolist() == [6.0, 6.0, 6.0]
 assert "CubeWithoutThree" in first_message
 assert "CubeFrozen" in second_message
+assert "∂y[0]/∂x[0] is 2.25 by bprop, but 6.75 by the complex step" in first_message
+assert "by central differences" in second_message
+assert "x.value" in second_message

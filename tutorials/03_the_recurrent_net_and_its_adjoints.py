@@ -89,23 +89,43 @@ print(f"∂G/∂W[1,2]: engine {by_engine.value[1, 2]:.9f}, measured {measured:.
 # %% [markdown]
 # ## The graph of the penalized gradient
 #
-# Two time steps, two states, one example: small enough to see. Ordinary boxes are the forward pass; the other color is
-# the backward pass, which is itself a graph, and G is computed from it. The gradient of G with respect to W is a
-# backward pass through all of them.
+# To see it whole we take the smallest net that has all of it: one state, two steps, no tanh, and a G of one line, the
+# difference of the squared adjoints. White boxes with a solid rim are what we write: the net at the left, G at the
+# right. Orange boxes with a dashed rim are the backward pass, which is itself a graph: it gives λ_2 and λ_1, and G is
+# computed from them.
 
 # %%
-tiny = RNN(n_inputs=1, n_states=2, n_outputs=1, dtype=np.float64, rng=3)
-tiny_states = tiny.states(np.array([[[0.5], [-1.0]]]))
-tiny_loss = losses.mean_squared_error(tiny.readout(tiny_states[-1]), np.array([[1.0]]))
-tiny_G = penalties.Omega(weight=1.0)(tiny_loss, tiny_states)
-mg.draw(tiny_G)
+W, x0 = mg.Parameter(0.8, name="W"), mg.Input(0.5, name="x0")
+x1 = W * x0
+x2 = W * x1
+tiny_loss = x2**2
+lambda1, lambda2 = mg.gradients(tiny_loss, [x1, x2])
+tiny_G = lambda1**2 - lambda2**2
+for node, name in ((x1, "x1"), (x2, "x2"), (lambda1, "λ1"), (lambda2, "λ2"), (tiny_G, "G")):
+    node.name = name
+mg.draw(tiny_G, direction="LR")
+
+# %% [markdown]
+# The gradient of G with respect to W is a second backward pass, through the first one and through the forward pass:
+# purple boxes with a dotted rim. Yellow is the parameter W, drawn anew at each use, blue the input. Small gray pills and
+# gray dashed arrows bring values that a backward pass reads again. Three arrows end in ∂G/∂W, since W is used twice going
+# forward (#2, #3) and once on the way back to λ_1 (#8). G has no box here: its gradient needs what G is made of, not G.
 
 # %%
-(tiny_slope,) = mg.gradients(tiny_loss + tiny_G, [tiny.W])
-picture = mg.draw(tiny_slope)
-print(f"{len(mg.Graph(tiny_loss).nodes)} nodes in the loss, {len(mg.Graph(tiny_G).nodes)} with the adjoints and G,")
-print(f"{len(mg.Graph(tiny_slope).nodes)} in the penalized gradient")
+(tiny_slope,) = mg.gradients(tiny_G, [W])
+tiny_slope.name = "∂G/∂W"
+picture = mg.draw(tiny_slope, direction="LR")
+print(f"{len(mg.Graph(tiny_loss).nodes)} nodes in the loss, {len(mg.Graph(tiny_G).nodes)} in G with its adjoints,")
+print(f"{len(mg.Graph(tiny_slope).nodes)} in the gradient of G")
 picture
+
+# %% [markdown]
+# On paper: x_2 = W² x_0, so λ_2 = 2 W² x_0 and λ_1 = 2 W³ x_0, and G = 4 x_0² (W⁶ − W⁴). Its derivative is
+# 4 x_0² (6 W⁵ − 4 W³).
+
+# %%
+on_paper = 4 * 0.5**2 * (6 * 0.8**5 - 4 * 0.8**3)
+print(f"∂G/∂W: engine {float(tiny_slope):.6f}, on paper {on_paper:.6f}")
 
 # %% [markdown]
 # ## Training with it
@@ -146,4 +166,13 @@ print(f"log10 ‖λ_1‖/‖λ_T‖ after 150 steps: {plain:.2f} by the loss alo
 assert norms_before[0] < norms_before[-1] - 5
 assert abs(by_engine.value[1, 2] - measured) < 1e-6 * np.abs(by_engine.value).max()
 assert len(mg.Graph(tiny_slope).nodes) > len(mg.Graph(tiny_G).nodes) > len(mg.Graph(tiny_loss).nodes)
+assert abs(float(tiny_slope) - on_paper) < 1e-12
+assert {box.role for box in picture.diagram.boxes} == {
+    "parameter",
+    "input",
+    "operation",
+    "adjoint",
+    "second",
+    "reference",
+}
 assert penalized > plain + 3

@@ -20,16 +20,28 @@ def rows(array: np.ndarray[Any, Any]) -> tuple[str, ...]:
         return (f"[{', '.join([number(entry) for entry in array])}]",)
     if array.ndim == 2 and max(array.shape) <= LONGEST_SIDE:
         entries = [[number(entry) for entry in row] for row in array]
-        width = max(len(entry) for row in entries for entry in row)
+        width = max(len(entry) for row in entries for entry in row) if len(entries) > 1 else 0  # columns align
         return tuple([f"[{', '.join([entry.rjust(width) for entry in row])}]" for row in entries])
     return (_statistics(array),)
 
 
 def line(rows: tuple[str, ...]) -> str:
-    """The rows of a summary in one line."""
+    """The rows of a summary in one line, without the spaces that align columns."""
     if len(rows) < 2:
         return "".join(rows)
-    return f"[{', '.join([' '.join(row.split()).replace('[ ', '[') for row in rows])}]"
+    return f"[{', '.join(['[' + ', '.join([entry.strip() for entry in row[1:-1].split(',')]) + ']' for row in rows])}]"
+
+
+def cut(text: str, width: int) -> str:
+    """A summary in one line, no longer than that, and no number cut: whole entries, or whole statistics, are left out."""
+    if len(text) <= width:
+        return text
+    mark = "  " if text[0] != "[" else ", "
+    parts = text.split(mark)
+    while len(parts) > 1 and len(mark.join(parts)) + len(mark) + 1 > width:
+        parts.pop()
+    shorter = mark.join(parts) + mark + "…"
+    return shorter if len(shorter) <= width else "…"
 
 
 def number(entry: Any) -> str:

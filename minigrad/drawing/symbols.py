@@ -58,6 +58,7 @@ WORDS = {
     "ScaleAdjoint": "scale ∂",
     "Probe": "probe ∂",
     "LogSumExp": "logsumexp",
+    "Number": "constant",
 }
 _TRANSPOSED = ("Transpose", "MatrixTranspose")
 _SLOT = "array"  # stands for an array in an index

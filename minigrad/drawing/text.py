@@ -38,7 +38,7 @@ def as_text(flow: Flow) -> str:
     widths = [max([len(cell) for cell in column]) for column in zip(*table, strict=True)]
     while sum(widths) + 2 * (len(widths) - 1) > WIDTH:  # the widest give way
         widths[widths.index(max(widths))] -= 1
-    lines = ["  ".join([_aligned(cell, width, i == 0) for i, (cell, width) in enumerate(zip(row, widths, strict=True))])
+    lines = ["  ".join([_aligned(cell, width, title) for cell, width, title in zip(row, widths, TITLES, strict=False)])
              for row in table]  # fmt: skip
     return "\n".join([*[line.rstrip() for line in lines], *[flow.note] * bool(flow.note)])
 
@@ -59,6 +59,8 @@ def _operation(node: FlowNode, children: Sequence[int]) -> str:
     return symbols.expression(node.operation, node.attributes, operands)
 
 
-def _aligned(cell: str, width: int, right: bool) -> str:
+def _aligned(cell: str, width: int, title: str) -> str:
+    if title in ("value", "adjoint") and cell:
+        return summary.cut(cell, width).ljust(width)
     cell = symbols.shortened(cell, width)
-    return cell.rjust(width) if right else cell.ljust(width)
+    return cell.rjust(width) if title == "#" else cell.ljust(width)

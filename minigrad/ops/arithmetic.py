@@ -231,7 +231,7 @@ def fmod(a: Operand, b: Operand) -> Node:
 
 
 class _Choice(Elementwise):
-    """y = a where `_first` holds, else b;  ā = ȳ there and 0 elsewhere, b̄ the other way round."""
+    """y = a where `_first` holds, else b;  ā = ȳ there and 0 elsewhere, b̄ the other way round; masked as in `Where`."""
 
     __slots__ = ()
     smooth = False
@@ -242,7 +242,7 @@ class _Choice(Elementwise):
 
     def bprop(self, adjoint: Node) -> Entries:
         first = self._first(*self.children)
-        return lambda: where(first, adjoint, 0), lambda: where(first, 0, adjoint)
+        return lambda: Masked(where(first, adjoint, 0), first), lambda: Masked(where(first, 0, adjoint), ~first)
 
 
 @answers(np.maximum)

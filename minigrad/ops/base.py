@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy import asarray, ndarray
 
 from minigrad.context import current
 from minigrad.dispatch import TABLE, answers
-from minigrad.errors import explain
+from minigrad.errors import explain, where
 from minigrad.node import NO_ATTRIBUTES, Array, Node, as_node, check_finite, is_number, next_number
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Masked(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """The adjoint of a slice, and where it belongs: `merge(child, pieces)` puts all pieces of a child into one node."""
+    """A part of an adjoint, and the node it comes from: `merge(child, pieces)` makes one node of all parts of a child."""
 
     adjoint: Node
     place: Node
@@ -65,7 +66,9 @@ class Operation(Node):
 
     def __init__(self, *children: Operand, **attributes: Any) -> None:
         nodes = as_nodes(children)
-        _give_birth(self, nodes, [node._value for node in nodes], {**self.defaults, **attributes})
+        if self.defaults:
+            attributes = {**self.defaults, **attributes}
+        _give_birth(self, nodes, [node._value for node in nodes], attributes)
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Read the children and the attributes off fprop's signature, and choose the constructor that fits them."""
@@ -76,6 +79,11 @@ class Operation(Node):
         named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         cls.roles = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
         cls.defaults = {p.name: p.default for p in named if p.default is not p.empty}
+        for parameter in parameters:
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is not parameter.empty:
+                raise TypeError(
+                    f"{cls.__name__}.fprop: attributes are keyword-only, so write *, before {parameter.name}="
+                )
         for parameter in named:
             if hasattr(Operation, parameter.name):
                 raise TypeError(f"{cls.__name__}: the attribute {parameter.name!r} would hide Node.{parameter.name}")
@@ -83,7 +91,9 @@ class Operation(Node):
         if "__init__" not in cls.__dict__ and len(cls.roles) == len(parameters):
             constructor = {1: _one_child, 2: _two_children}.get(len(cls.roles))
             if constructor is not None:
-                cls.__init__ = constructor  # type: ignore[method-assign, assignment]
+                named_after = FunctionType(constructor.__code__, constructor.__globals__)
+                named_after.__qualname__ = cls.__name__  # which errors of a wrong call mention
+                cls.__init__ = named_after  # type: ignore[method-assign]
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError(f"{self.label}: a graph is not copied or pickled; copy its leaves, and build it again")
@@ -136,7 +146,9 @@ def _give_birth(
         value = node.fprop(*arrays, **attributes)
     except Exception as error:
         raise explain(error, node, node.roles, node.advice()) from error
-    node._value = value if type(value) is ndarray else asarray(value)
+    node._value = value = value if type(value) is ndarray else asarray(value)
+    if value.dtype.kind not in "fiub":
+        raise TypeError(f"{where(node)}: fprop gave {value.dtype}, and a node holds real numbers or booleans")
     if context.anomalies:
         check_finite(node)
 
@@ -244,7 +256,7 @@ def _broadcast_axes(large: tuple[int, ...], small: tuple[int, ...]) -> tuple[int
 @answers(np.broadcast_to)
 def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Node:
     """x as a node of the given shape, by NumPy's rules of broadcasting."""
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = (int(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
     node = as_node(x)
     return node if node.shape == shape else BroadcastTo(node, shape_to=shape)
 

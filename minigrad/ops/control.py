@@ -37,7 +37,7 @@ class StopGradient(Control):
         return x
 
     def bprop(self, adjoint: Node) -> Entries:
-        return None
+        return [None]
 
 
 class ClipAdjoint(Control):

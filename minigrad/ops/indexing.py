@@ -110,7 +110,8 @@ def _accumulate(y: Array, index: Index, piece: Array) -> None:
         y[index] += piece
     elif len(index) == 1 and y.flags.c_contiguous and y.size:  # rows of a table: add.at is faster on a vector
         width = y[0].size
-        flat = (arrays[0].reshape(-1, 1) % len(y)) * width + np.arange(width)
+        rows = arrays[0].astype(np.intp).reshape(-1, 1) % len(y)  # in small integers the products would wrap around
+        flat = rows * width + np.arange(width)
         np.add.at(y.reshape(-1), flat.reshape(-1), np.broadcast_to(piece, arrays[0].shape + y.shape[1:]).reshape(-1))
     else:
         np.add.at(y, index, piece)
@@ -166,6 +167,8 @@ def getitem(x: Operand, index: Any) -> Node:
     A node among the index arrays may hold other integers in a replay; a mask must keep its count (shapes are fixed).
     """
     node = as_node(x)
+    if type(index) is int:  # a time step: the commonest by far
+        return GetItem(node, index=(index,))
     template, arrays = _parsed(node, index)
     return GetItem(node, *arrays, index=template)
 

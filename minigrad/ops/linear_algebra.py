@@ -20,7 +20,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from minigrad.dispatch import ADVICE, answers
 from minigrad.node import Constant, Node, as_node
 from minigrad.ops.arithmetic import PiecewiseConstant, absolute, sign, where
-from minigrad.ops.base import Entries, Operation, as_nodes, broadcast_to
+from minigrad.ops.base import Entries, Operation, Piece, as_nodes, broadcast_to
 from minigrad.ops.indexing import ARRAY, AddAt
 from minigrad.ops.shaping import (
     MatrixTranspose,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from minigrad.operators import Axis, Operand
 
 __all__ = [
-    "MatMul", "Outer", "Einsum", "Cross", "Solve", "Inv", "Det", "LogAbsDet", "DetSign", "Cholesky", "VectorNorm",
+    "MatMul", "SumOfProducts", "Outer", "Einsum", "Cross", "Solve", "Inv", "Det", "LogAbsDet", "DetSign", "Cholesky", "VectorNorm",
     "matmul", "dot", "vdot", "inner", "outer", "tensordot", "einsum", "kron", "cross", "vecdot", "trace", "diag",
     "diagflat", "solve", "inv", "det", "slogdet", "SlogdetResult", "cholesky", "matrix_power", "multi_dot", "norm",
     "vector_norm", "matrix_norm",
@@ -61,6 +61,8 @@ class MatMul(Operation):
 
     def bprop(self, adjoint: Node) -> Entries:
         a, b = self.children
+        if a.ndim == b.ndim == 2 and b.dtype == self.dtype:
+            return lambda: adjoint @ _mirrored(b), Piece(adjoint, self, products_in_one)
         if a.ndim > 1 and b.ndim > 1:
             return lambda: adjoint @ _mirrored(b), lambda: _summed_product(a, adjoint, b.ndim)
         if b.ndim == 1 and a.ndim == 2:
@@ -99,6 +101,35 @@ def _summed_product(a: Node, adjoint: Node, ndim: int) -> Node:
     if ndim == 2 and a.ndim > 2:
         a, adjoint = (reshape(x, (prod(x.shape[:-1]), x.shape[-1])) for x in (a, adjoint))
     return _mirrored(a) @ adjoint
+
+
+class SumOfProducts(Operation):
+    """Y = Σ_i A_i' B_i of matrices A_1..A_n, B_1..B_n, as one large product;  Ā_i = B_i Ȳ', B̄_i = A_i Ȳ.
+
+    It is the adjoint of a weight matrix that many products share, as the time steps of a recurrent net do.
+    """
+
+    __slots__ = ()
+
+    def fprop(self, *arrays: Any) -> Any:
+        n = len(arrays) // 2
+        return np.concatenate(arrays[:n]).T @ np.concatenate(arrays[n:])
+
+    def bprop(self, adjoint: Node) -> Entries:
+        n = len(self.children) // 2
+        turned = matrix_transpose(adjoint)
+        return [
+            *[partial(matmul, b, turned) for b in self.children[n:]],
+            *[partial(matmul, a, adjoint) for a in self.children[:n]],
+        ]
+
+
+def products_in_one(child: Node, pieces: Sequence[Piece]) -> Node:
+    """The adjoint Σ A_i' Ȳ_i of a matrix that was the right operand of the products A_i B."""
+    left = [piece.place.children[0] for piece in pieces]
+    if len(pieces) == 1:
+        return _summed_product(left[0], pieces[0].adjoint, 2)
+    return SumOfProducts(*left, *[piece.adjoint for piece in pieces])
 
 
 def matmul(x1: Operand, x2: Operand, /) -> Node:
@@ -347,6 +378,8 @@ def _einsum_terms(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Node]
         term.replace("...", dots[widest - x.ndim + len(term) - 3 :]) for term, x in zip(terms, arrays, strict=False)
     ] + terms[len(arrays) :]
     if arrow:
+        if dots and "..." not in output:
+            raise ValueError(f"einsum({text!r}): the arrays have an ellipsis, and the output needs it too")
         output = output.replace("...", dots)
     else:
         letters = left.replace("...", "").replace(",", "")
@@ -360,9 +393,16 @@ def _from_sublists(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
     """The form einsum(a, [0, 1], b, [1, 2], [0, 2]) as letters and arrays."""
     sublists = [*operands[1::2], *(operands[-1:] if len(operands) % 2 else [])]
     arrays = list(operands[: len(operands) - len(operands) % 2 : 2])
-    terms = ["".join("..." if i is Ellipsis else string.ascii_letters[as_int(i)] for i in part) for part in sublists]
+    terms = ["".join("..." if i is Ellipsis else _letter(as_int(i)) for i in part) for part in sublists]
     text = ",".join(terms[: len(arrays)])
     return (f"{text}->{terms[-1]}" if len(operands) % 2 else text), arrays
+
+
+def _letter(i: int) -> str:
+    """The letter of an integer index, in an order that sorting keeps: implicit outputs are sorted."""
+    if not 0 <= i < 52:
+        raise ValueError(f"einsum: the index {i} in a list of indices lies outside 0..51")
+    return (string.ascii_uppercase + string.ascii_lowercase)[i]
 
 
 # Diagonals -----------------------------------------------------------------------------------------------------------

@@ -94,7 +94,7 @@ def _draw(kind: type[Random], shape: int | Sequence[int], rng: np.random.Generat
         )
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise TypeError(f"{kind.__name__}: draws are float32 or float64, not {np.dtype(dtype)}: write .astype(dtype)")
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = (int(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
     return kind(rng=rng, shape_to=shape, dtype_to=np.dtype(dtype))
 
 

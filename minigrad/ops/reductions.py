@@ -104,6 +104,8 @@ class Std(Operation):
 
     def bprop(self, adjoint: Node) -> Entries:
         (x,) = self.children
+        if x.size == 0:
+            return 0 * x
         equal = max(x, self.axis, keepdims=self.keepdims) == min(x, self.axis, keepdims=self.keepdims)
         flat = equal | (self == 0)
         spread = where(flat, 1, self) * _degrees_of_freedom(x, self.axis, self.ddof)
@@ -178,7 +180,10 @@ def _correction(function: str, ddof: float, correction: float | None) -> float:
 
 
 def _axes(x: Node | Array, axis: Axis) -> tuple[int, ...]:
-    """The axes that are reduced, in order."""
+    """The axes that are reduced, in order. NumPy lets a 0-d array have the axes 0 and −1; there is nothing to reduce."""
+    if x.ndim == 0 and axis is not None:
+        normalize_axis_tuple(axis, 1)
+        return ()
     return tuple(sorted(normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)))
 
 

@@ -334,7 +334,11 @@ def split(ary: Operand, indices_or_sections: int | Sequence[int], axis: int = 0)
     """As `array_split`, but a number of sections must divide the axis evenly."""
     x = as_node(ary)
     axis = normalize_axis_index(as_int(axis), x.ndim, _of("split", x))
-    if isinstance(indices_or_sections, int) and indices_or_sections > 0 and x.shape[axis] % indices_or_sections:
+    if (
+        isinstance(indices_or_sections, int | np.integer)
+        and indices_or_sections > 0
+        and x.shape[axis] % indices_or_sections
+    ):
         raise ValueError(
             f"{_of('split', x)}: axis {axis} does not divide into {indices_or_sections} equal parts: write np.array_split"
         )
@@ -516,13 +520,19 @@ class Triu(Operation):
 @answers(np.tril)
 def tril(m: Operand, k: int = 0) -> Node:
     """The lower triangle of each matrix, up to the k-th diagonal, 0 above it."""
-    return Tril(m, k=k)
+    return Tril(_matrices(m), k=k)
 
 
 @answers(np.triu)
 def triu(m: Operand, k: int = 0) -> Node:
     """The upper triangle of each matrix, from the k-th diagonal on, 0 below it."""
-    return Triu(m, k=k)
+    return Triu(_matrices(m), k=k)
+
+
+def _matrices(m: Operand) -> Node:
+    """A vector as as many equal rows, which is what NumPy takes the triangle of."""
+    x = as_node(m)
+    return broadcast_to(x, (x.size, x.size)) if x.ndim == 1 else x
 
 
 @answers(np.diagonal)

@@ -76,8 +76,23 @@ def test_summaries(array, rows):
 
 
 def test_summary_in_one_line():
+    assert summary.line(summary.rows(np.array([[-1.0, 20.0]]))) == "[-1, 20]"
     assert summary.line(summary.rows(np.array([[1.0, -20.0], [3.25, 4.0]]))) == "[[1, -20], [3.25, 4]]"
     assert summary.line(()) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("[-1.458, -0.809836]", 19, "[-1.458, -0.809836]"),
+        ("[-1.458, -0.809836]", 18, "[-1.458, …"),
+        ("[[1, 2], [3, 4]]", 13, "[[1, 2], …"),
+        ("-0.399 … 0.559  μ -0.135", 20, "-0.399 … 0.559  …"),
+        ("-0.399 … 0.559  μ -0.135", 6, "…"),
+    ],
+)
+def test_no_number_is_cut(text, width, shown):
+    assert summary.cut(text, width) == shown
 
 
 @pytest.mark.parametrize(
@@ -136,3 +151,7 @@ def test_shortened():
     assert symbols.shortened("abc", 3) == "abc"
     assert symbols.shortened("abcdefghij", 7) == "abcd…ij"
     assert symbols.clean("a\tb\x00é\ud800") == "a b�é�"
+
+
+def test_the_lazy_names_are_in_dir():
+    assert {"draw", "listing", "Drawing", "Node"} <= set(dir(mg))

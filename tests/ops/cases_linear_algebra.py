@@ -186,7 +186,21 @@ def norms(draw):
     return Trial(draw(st.sampled_from(calls)), (x,))
 
 
+@st.composite
+def sums_of_products(draw):
+    """Two or three products of matrices with different numbers of rows, which are summed away."""
+    k, n = draw(SIDES), draw(SIDES)
+    rows = draw(st.lists(SIDES, min_size=2, max_size=3))
+    arrays = tuple(draw(reals((m, side))) for side in (k, n) for m in rows)
+    return Trial(
+        linear_algebra.SumOfProducts,
+        arrays,
+        lambda *arrays: sum(a.T @ b for a, b in zip(arrays[: len(rows)], arrays[len(rows) :], strict=True)),
+    )
+
+
 CASES = {
+    linear_algebra.SumOfProducts: sums_of_products(),
     linear_algebra.MatMul: products() | transposed_products() | dots() | inners() | tensordots(),
     linear_algebra.Outer: st.tuples(reals(shapes(max_dims=2)), reals(shapes(max_dims=2))).map(
         lambda arrays: Trial(np.outer, arrays)

@@ -311,3 +311,16 @@ def test_the_functions_of_ops_are_numpys():
         mine, numpys = function(*operands), getattr(np, name)(*operands)
         assert type(mine) is type(numpys)
         np.testing.assert_array_equal(mine.value, numpys.value)
+
+
+@pytest.mark.parametrize(
+    "guarded",
+    [lambda x: np.maximum(np.log(x), -10.0), lambda x: np.clip(1 / x, 0.0, 5.0), lambda x: np.minimum(1 / x, 9.0)],
+)
+def test_a_guard_keeps_the_nan_of_what_it_guards_away(guarded):
+    x = mg.Input([0.0, 1.0])
+    with np.errstate(all="ignore"):
+        (slope,) = mg.gradients(guarded(x).sum(), [x])
+        (curvature,) = mg.gradients(slope.sum(), [x])
+    assert (slope.value[0], curvature.value[0]) == (0, 0)
+    assert np.isfinite([slope.value, curvature.value]).all()

@@ -276,7 +276,7 @@ def test_a_planted_mistake_is_caught(kind, mutation, monkeypatch):
     def check(trial: Trial):
         y, _ = build(trial)
         children = [node.children[:4] for node in ancestry([y]) if type(node) is kind] or [(y,)]
-        places = {i for each in children for i, child in enumerate(each) if child.dtype.kind == "f"}
+        places = {i for each in children for i, child in enumerate(each) if child.dtype.kind == "f" and child.size}
         for place in places - planted:
             mutant = Mutant(original, place, mutate)
             with monkeypatch.context() as patch:
@@ -285,8 +285,7 @@ def test_a_planted_mistake_is_caught(kind, mutation, monkeypatch):
                 if mutant.planted:
                     text = failure(framed(trial), trial.arrays, order)
                     assert text, f"{mutation} in the adjoint of child {place} was not caught"
-                    assert "The node at fault is number" in text
-                    assert f": the derivative of {kind.__name__}" in text
+                    assert f"The node at fault: {kind.__name__}" in text
                     planted.add(place)
             if mutant.possible:
                 possible.add(place)

@@ -298,3 +298,15 @@ def test_an_index_out_of_range_in_a_replay():
 
 def test_names():
     assert set(indexing.__all__) <= set(vars(mg.ops))
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64, np.uint32])
+def test_the_adjoint_finds_its_row_whatever_integers_name_it(kind):
+    rows = np.array([90, 3, 90], kind)
+    x = mg.Input(np.zeros((120, 300)))
+    weights = np.arange(3.0)[:, None] + np.arange(300)
+    (found,) = mg.gradients((x[rows] * weights).sum(), [x])
+    expected = np.zeros((120, 300))
+    np.add.at(expected, rows.astype(np.intp), weights)
+    np.testing.assert_array_equal(found.value, expected)
+    np.testing.assert_array_equal(x.at[rows].add(weights).value, expected)

@@ -395,3 +395,44 @@ def test_errors_say_what_to_do(call, error, text):
 def test_an_operator_on_arrays_gives_a_node():
     np.testing.assert_allclose(matmul(A3, B3).value, A3 @ B3)
     assert set(linear_algebra.__all__) <= set(vars(mg.ops))
+
+
+def test_the_adjoint_of_a_shared_weight_is_one_product():
+    rng = np.random.default_rng(0)
+    W, start = mg.Parameter(rng.normal(size=(3, 3))), rng.normal(size=(4, 3))
+
+    def loss(W):
+        x = mg.Input(start)
+        for _ in range(5):
+            x = np.tanh(x @ W.T)
+        return (x * x).sum() + W[0, 1] ** 2  # a slice sends a piece of another kind
+
+    (slope,) = mg.gradients(loss(W), [W])
+    kinds = [type(node).__name__ for node in mg.Graph(slope).nodes]
+    assert kinds.count("SumOfProducts") == 0  # W.T is made anew at each use here
+    mg.check_gradients(loss, W.value, order=2)
+
+    def shared(W):
+        x, turned = mg.Input(start), W.T
+        for _ in range(5):
+            x = np.tanh(x @ turned)
+        return (x * x).sum() + turned[0, 1] ** 2
+
+    (slope,) = mg.gradients(shared(W), [W])
+    kinds = [type(node).__name__ for node in mg.Graph(slope).nodes]
+    assert kinds.count("SumOfProducts") == 1
+    assert kinds.count("MatMul") == 5 + 4  # forward, and the adjoints of the states in between
+    mg.check_gradients(shared, W.value, order=3)
+
+
+def test_sublists_above_25_keep_their_order():
+    a = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(np.einsum(mg.Input(a), [25, 26]).value, np.einsum(a, [25, 26]))
+    with pytest.raises(ValueError, match=r"0\.\.51"):
+        np.einsum(mg.Input(a), [-1, 0])
+
+
+@pytest.mark.parametrize("subscripts", ["...i->i", "...->"])
+def test_an_ellipsis_the_output_forgets_is_an_error(subscripts):
+    with pytest.raises(ValueError, match="the output needs it too"):
+        np.einsum(subscripts, mg.Input(np.ones((2, 3))))

@@ -264,3 +264,22 @@ def test_a_replay_finds_the_arg_max_and_the_order_anew():
 def test_errors_say_what_to_do(kind, text, call):
     with pytest.raises(kind, match=text):
         call(mg.Input([1.0, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize("f", [np.sum, np.prod, np.max, np.min, mg.softmax, mg.logsumexp])
+@pytest.mark.parametrize("axis", [0, -1])
+def test_a_single_number_has_gradients_along_its_axis(f, axis):
+    mg.check_gradients(lambda x: f(x, axis=axis) * x, np.array(0.7), order=2)
+
+
+def test_std_of_nothing_has_an_adjoint_of_nothing():
+    x = mg.Input(np.zeros((0, 3)))
+    with pytest.warns(RuntimeWarning):
+        y = np.std(x, axis=0)
+    (slope,) = mg.gradients(y.sum(), [x])
+    assert slope.shape == (0, 3)
+
+
+def test_sorting_in_place_is_refused():
+    with pytest.raises(TypeError, match=r"x = np\.sort\(x\)"):
+        mg.Input([2.0, 1.0]).sort()

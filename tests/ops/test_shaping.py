@@ -249,3 +249,10 @@ def test_errors_say_what_to_do(call, error, text):
 
 def test_names():
     assert set(shaping.__all__) <= set(vars(mg.ops))
+
+
+@pytest.mark.parametrize("f", [np.triu, np.tril])
+def test_triangles_of_a_vector(f):
+    v = np.array([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(f(mg.Input(v)).value, f(v))
+    mg.check_gradients(lambda x: f(x) ** 2, v, order=2)

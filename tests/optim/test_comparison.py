@@ -3,6 +3,7 @@
 import csv
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from minigrad.optim import Step, figures, run_folder
 from minigrad.optim.comparison import PENALTY_CLASSES, Comparison, Run, compare, log10_ratio, make_net
 from minigrad.optim.configuration import PENALTIES, Configuration
 from minigrad.optim.job import Job
-from minigrad.optim.report import report, sentences, table
+from minigrad.optim.report import KNOWN, matches, report, sentences, table
 from minigrad.optim.run_folder import RunFolder, check_extras, load_arrays, save_arrays
 from minigrad.optim.tasks import open_task
 
@@ -137,7 +138,9 @@ def test_a_run_folder_and_the_same_numbers_from_its_configuration(here, capsys):
     with (one / "adjoints.csv").open(newline="") as stream:
         assert next(csv.reader(stream)) == ["method", "seed", "step", *map(str, range(1, 11))]
     out = capsys.readouterr().out
-    assert "penalized, immediate" in out
+    assert "penalized (immediate)" in out
+    assert "`minigrad train --config runs/temporal-order-1/config.toml`" in out
+    assert '`make train ARGS="--config runs/temporal-order-1/config.toml"`' in (one / "report.md").read_text("utf-8")
     assert "Saved in runs/temporal-order-1" in out
     assert out.count("Saved") == 1  # the other was quiet
 
@@ -179,7 +182,8 @@ def test_no_folder_is_written_over(here):
 def test_a_missing_extra_is_said_before_any_work(monkeypatch, here):
     monkeypatch.setattr(run_folder.importlib.util, "find_spec", lambda name: None if name == "tomli_w" else name)
     with pytest.raises(
-        ModuleNotFoundError, match=r"training needs tomli_w to save the configuration: pip install 'minigrad\[train\]'"
+        ModuleNotFoundError,
+        match=r"needs tomli_w to save the configuration: pip install 'minigrad\[train\]', or pip install '.\[train\]'",
     ):
         Job(Configuration.of(**SMALL))
     assert not (here / "runs").exists()
@@ -223,7 +227,14 @@ def test_ctrl_c_leaves_what_was_reached(monkeypatch, here, capsys):
     folder = here / "runs/temporal-order-1"
     assert "interrupted after 4 of 6 steps" in captured.err
     assert "what was reached is in runs/temporal-order-1" in captured.err
-    assert "penalized, exact, seed 0: interrupted after 4 of 6 steps." in captured.out
+    assert "penalized (exact), seed 0: interrupted after 4 of 6 steps." in captured.out
+    text = (folder / "report.md").read_text("utf-8")
+    for said in (captured.out, text):
+        assert "| penalized (exact): 4 of 6 steps |" in said
+        assert "against backpropagation" not in said
+        assert "The same numbers again" not in said
+    assert "after the last step" not in text
+    assert "where each run ended" in text
     assert "2 of 3 runs were begun." in captured.out
     assert sorted(path.name for path in (folder / "parameters").iterdir()) == [
         "backprop-seed0.safetensors",
@@ -237,7 +248,7 @@ def test_a_run_that_diverges_is_said_and_the_others_go_on(monkeypatch, here, cap
     stop_at(monkeypatch, 9, FloatingPointError("the loss is nan, so the training stops"))
     assert Job(Configuration.of(**SMALL)).run() == 1
     captured = capsys.readouterr()
-    assert "penalized, exact, seed 0: stopped after 2 of 6 steps: the loss is nan" in captured.err
+    assert "penalized (exact), seed 0: stopped after 2 of 6 steps: the loss is nan" in captured.err
     assert len(list((here / "runs/temporal-order-1/parameters").iterdir())) == 3
     assert "runs were begun" not in captured.out
 
@@ -251,15 +262,20 @@ def test_a_learning_rate_that_explodes_is_caught_by_name(here):
 # What is said
 
 
-def invented(scores, ratios=(-7.0, -0.5, 0.2), **changed):
-    """A comparison with these test scores, {method: [one per seed]}, and ratios per method."""
+def invented(scores, ratios=(-7.0, -0.5, 0.2), n=1000, nested=False, **changed):
+    """A comparison with these test scores, {method: [one per seed]}, and ratios per method or per method and seed.
+
+    nested: what a method of lower score answers rightly, one of higher score does too; else they are independent
+    """
+    rng = np.random.default_rng(0)
     configuration, task = small(seeds=len(scores["backprop"]), methods=list(scores), **changed)
     made = Comparison(configuration, task)
     for seed in range(configuration.seeds):
         for (method, of_seeds), ratio in zip(scores.items(), ratios, strict=False):
-            run = Run(
-                method, seed, test_loss=1.0, test_score=of_seeds[seed], G=0.3, log10_ratio=ratio, seconds=1.0, steps=6
-            )
+            right = np.arange(n) < round(of_seeds[seed] * n)
+            run = Run(method, seed, test_loss=1.0, test_score=of_seeds[seed], G=0.3, seconds=1.0, steps=changed.get("steps", 6),
+                      log10_ratio=np.broadcast_to(ratio, configuration.seeds)[seed],
+                      right=right if nested else rng.permutation(right))  # fmt: skip
             made.runs.append(run)
     return made
 
@@ -267,19 +283,18 @@ def invented(scores, ratios=(-7.0, -0.5, 0.2), **changed):
 def test_one_seed_is_called_one_seed_and_its_error_is_named():
     said = "\n".join(sentences(invented({"backprop": [0.25], "exact": [0.256], "immediate": [0.9]})))
     assert (
-        "backpropagation: at the end λ_1 is 10^7.0 times shorter than λ_T; the test score does not differ from chance"
-        in said
+        "backpropagation: at the end λ_1 is 10^7.0 times shorter than λ_T; the test score is not above chance" in said
     )
+    assert "penalized (exact): at the end λ_1 is 3.2 times shorter than λ_T; the test score is not above chance" in said
     assert (
-        "penalized, exact: at the end λ_1 is 3.2 times shorter than λ_T; the test score does not differ from chance"
-        in said
-    )
-    assert "penalized, immediate: at the end λ_1 is 1.6 times longer than λ_T; not solved (less than 1% wrong)." in said
-    assert re.search(
-        r"exact, against backpropagation: a test score 0.006 higher, which 10000 test examples do not tell from 0", said
+        "penalized (immediate): at the end λ_1 is 1.6 times longer than λ_T; not solved (less than 1% wrong)." in said
     )
     assert re.search(
-        r"immediate, against backpropagation: a test score 0.650 higher, \d+.\d standard errors of 10000", said
+        r"\(exact\), against backpropagation: a test score 0.006 higher, within the noise of 1000 test examples \(paired standard error 0.0\d\d\)",
+        said,
+    )
+    assert re.search(
+        r"\(immediate\), against backpropagation: a test score 0.650 higher, \d+.\d paired standard errors", said
     )
     assert "This is one seed: another may order the methods differently" in said
 
@@ -291,22 +306,82 @@ def test_several_seeds_give_medians_ranges_and_every_seed():
     said = "\n".join(sentences(made))
     assert "a higher test score in 2 of 3 seeds, a lower one in 1; median difference +0.699" in said
     assert (
-        "penalized, exact (median of 3 seeds): at the end λ_1 is 3.2 times shorter than λ_T; solved in 2 of 3 seeds"
+        "penalized (exact) (median of 3 seeds): at the end λ_1 is 3.2 times shorter than λ_T; solved in 2 of 3 seeds"
         in said
     )
     assert "one seed" not in said
-    text = report(made)
+    text = report(made, Path("runs/my runs"))
+    assert "minigrad train --config 'runs/my runs/config.toml'" in text
     assert "## Every seed" in text
     assert text.count("| backpropagation") == 4
 
 
-def test_what_is_known_of_temporal_order_is_said_next_to_it():
-    said = "\n".join(sentences(invented({"backprop": [0.25]})))
-    assert "With W orthogonal plain backpropagation learns T = 50 without a penalty" in said
+def test_the_standard_error_is_of_the_paired_differences():
+    """Of 1000 examples 6 more are right and none is lost: sd of the differences √(.006 · .994 · 1000/999), /√1000."""
+    said = "\n".join(sentences(invented({"backprop": [0.25], "exact": [0.256]}, nested=True)))
+    assert "a test score 0.006 higher, 2.5 paired standard errors of 1000 test examples" in said
+    said = "\n".join(sentences(invented({"backprop": [0.25], "exact": [0.25]})))
+    assert "the same test score on 1000 test examples" in said
+
+
+def test_ratios_that_straddle_1_are_given_as_a_range():
+    scores = {"backprop": [0.3] * 3}
+    said = sentences(invented(scores, ratios=((-3.0, 0.3, 0.1),)))[0]
+    assert "λ_1 is between 10^3.0 times shorter and 2.0 times longer than λ_T, 1.3 times longer in the median" in said
+    assert "between" not in sentences(invented(scores, ratios=((-3.0, -0.3, -0.1),)))[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "medians of the test score 0.901"),
+        ({"steps": 5000, "seeds": 4}, "medians of the test score 0.901"),
+        ({"steps": 3999}, ""),
+        ({"std": 0.05}, ""),
+        ({"penalty": "variance"}, ""),
+        ({"initialization": "orthogonal", "optimizer": "sgd"}, "plain backpropagation reached 0.955"),
+        ({"task": "temporal-order"}, ""),
+        ({"task": "temporal-order", "optimizer": "adam", "steps": 4000}, "another implementation"),
+        ({"task": "temporal-order", "initialization": "orthogonal", "learning_rate": 0.03}, "4 of 4 seeds"),
+        ({"task": "temporal-order", "initialization": "orthogonal", "optimizer": "adam"}, ""),
+    ],
+)
+def test_what_is_known_is_said_where_it_was_measured(options, words):
+    c = Configuration.of(**options)
+    found = [text for known, text in KNOWN if matches(c, known)]
+    assert len(found) == bool(words)
+    assert words in "".join(found)
+
+
+def test_a_start_that_needs_no_penalty_is_said():
     learned = invented({"backprop": [0.99]}, initialization="orthogonal")
     assert "W started orthogonal, and plain backpropagation learned without a penalty." in "\n".join(sentences(learned))
     failed = invented({"backprop": [0.25]}, initialization="orthogonal")
     assert "learned without a penalty" not in "\n".join(sentences(failed))
+
+
+def test_an_interrupted_run_is_compared_with_nothing():
+    made = invented({"backprop": [0.3, 0.4], "exact": [0.5, 0.9]}, ratios=(-3.0, -1.0))
+    made.runs[-1].steps, made.runs[-1].history.interrupted, made.interrupted = 2, True, True
+    made.runs[-1].stopped = "interrupted after 2 of 6 steps"
+    assert "| penalized (exact) | 0.500 " in table(made)
+    assert "| 1    | penalized (exact): 2 of 6 steps | 0.900 " in report(made, Path("runs/x"))
+    assert "(exact), against backpropagation: a test score 0.200 higher" in "\n".join(sentences(made))
+    assert "The same numbers" not in report(made, Path("runs/x"))
+
+
+def test_a_run_that_diverged_without_nan_is_flagged_and_exits_with_1(here, capsys):
+    assert (
+        Job(Configuration.of(**SMALL | {"methods": ["backprop"], "learning_rate": 1e4, "clip": 0, "steps": 30})).run()
+        == 1
+    )
+    captured = capsys.readouterr()
+    assert "backpropagation, seed 0: diverged after 30 steps: the loss was 1.3" in captured.err
+    assert "| backpropagation: diverged |" in captured.out
+    assert not re.search(r"\d{8}", captured.out + captured.err)
+    made = invented({"backprop": [0.3, 0.4]})
+    made.runs[1].stopped = "diverged after 6 steps: ..."
+    assert "| backpropagation: 1 of 2 diverged |" in table(made)
 
 
 @pytest.mark.parametrize(
@@ -330,3 +405,44 @@ def test_pictures_of_what_vanished(tmp_path):
     figures.learning_curves(made, tmp_path / "d.png")
     for path in tmp_path.iterdir():
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_map_of_adjoints_takes_its_scale_from_training_and_not_from_the_start():
+    start, trained = np.full((1, 50), -8.0), np.linspace(-1.5, 0.5, 2000).reshape(40, 50)
+    low, high = figures._color_limits([np.concatenate([start, trained])])
+    assert low == pytest.approx(-1.48)
+    assert high == 1.0
+    middle = figures._colors(low, high)((0 - low) / (high - low))
+    np.testing.assert_allclose(middle[:3], (0.97, 0.97, 0.97), atol=0.02)  # white is where λ_t is as long as λ_T
+    assert figures._color_limits([start])[0] == -8
+
+
+def test_losses_that_explode_are_drawn_on_a_logarithmic_axis():
+    from matplotlib.figure import Figure
+
+    made = run_small(methods=["backprop"])
+    for loss, scale in ((1.0, "linear"), (1e30, "log"), (math.inf, "linear")):
+        made.runs[0].history["train_loss"][-1] = loss
+        axes = Figure().subplots()
+        figures._scale_losses(axes, made)
+        assert axes.get_yscale() == scale
+
+
+def test_the_graph_of_the_net_is_small(tmp_path):
+    made = run_small(methods=["backprop"], states=50)
+    figures.net_graph(made, tmp_path / "g.svg")
+    text = (tmp_path / "g.svg").read_text("utf-8")
+    width, height = (float(re.search(rf'{name}="([\d.]+)"', text)[1]) for name in ("width", "height"))
+    assert width < 1300
+    assert height < 1700
+    assert "(3, 3)" in text
+    assert "50" not in re.findall(r">\((\d+), \d+\)<", text)
+
+
+def test_right_is_what_the_score_is_the_mean_of():
+    for name in ("temporal-order", "adding"):
+        _, task = small(task=name)
+        outputs = np.random.default_rng(0).normal(size=(len(task.test[1]), task.n_outputs))
+        right = task.right(outputs, task.test[1])
+        assert right.mean() == pytest.approx(task.score(outputs, task.test[1]), abs=1e-12)
+        assert 0 < right.mean() < 1

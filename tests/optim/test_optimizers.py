@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minigrad.models import RNN
 from minigrad.node import Parameter
 from minigrad.optim import SGD, Adam
 from minigrad.optim.optimizers import Optimizer
@@ -136,6 +137,12 @@ def test_state_is_a_copy():
     [
         (lambda w: SGD([]), ValueError, "no trainable parameter among the 0"),
         (lambda w: SGD(Parameter(np.ones(3))), TypeError, "SGD takes Parameters.*of type"),  # type: ignore[arg-type]
+        (
+            lambda w: SGD(RNN(1, 2, 1)),  # type: ignore[arg-type]
+            TypeError,
+            r"SGD takes Parameters, not the RNN itself: pass its \.parameters\(\)",
+        ),
+        (lambda w: SGD([w], lr=0.1), TypeError, "unexpected keyword argument 'lr'"),  # type: ignore[call-arg]
         (lambda w: SGD([w], -0.1), ValueError, r"learning_rate=-0.1: it lies in \[0, inf\)"),
         (lambda w: SGD([w], float("nan")), ValueError, "learning_rate=nan"),
         (lambda w: SGD([w], momentum=1), ValueError, r"momentum=1: it lies in \[0, 1\)"),

@@ -1,6 +1,5 @@
 """One step and the loop: replayed as built anew, clipped after the penalty, stopped at nan, reproducible."""
 
-
 import numpy as np
 import pytest
 
@@ -115,6 +114,83 @@ def test_a_model_that_updates_a_state_is_not_replayed():
     assert model.calls.value == 3
 
 
+class Noisy(Module):
+    """w x + noise, drawn by Python code or by a node; optionally a decision by value, or another one after some calls."""
+
+    def __init__(self, how):
+        self.w = mg.Parameter(np.ones(1))
+        self.rng = np.random.default_rng(0)
+        self.how = how
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        y = self.w * x
+        match self.how:
+            case "code draws":
+                return y + self.rng.normal(size=x.shape)
+            case "node draws":
+                return y * mg.ops.random_normal(x.shape, rng=self.rng)
+            case "both draw":
+                return y * mg.ops.random_normal(x.shape, rng=self.rng) + self.rng.normal()
+            case "decides by value":
+                return y * 2.0 if float(y.sum()) > 0 else y * y
+            case "decides late":
+                return y * 2.0 if float(y.sum()) < 6 else y * y
+        raise AssertionError(self.how)
+
+
+def train_noisy(how, replay, n=40):
+    model = Noisy(how)
+    step = Step(model, losses.mean_squared_error, SGD(model.parameters(), 0.001), replay=replay)
+    signs = np.where(np.arange(n) % 3, 1.0, -1.0)
+    given = [step(np.full((2, 1), sign * (1 + i / n)), np.zeros((2, 1)))["loss"] for i, sign in enumerate(signs)]
+    return given, model.w.value.copy(), model.calls, model.rng.bit_generator.state, step
+
+
+@pytest.mark.parametrize("how", ["code draws", "node draws", "both draw", "decides by value"])
+def test_what_a_replay_would_freeze_is_built_anew_with_the_same_bits_and_draws(how):
+    one, other = train_noisy(how, True), train_noisy(how, False)
+    assert one[0] == other[0]
+    assert np.array_equal(one[1], other[1])
+    assert one[3] == other[3]
+    assert other[2] == 40
+    if how == "node draws":
+        assert one[4].replay
+        assert one[2] == 1 + 3 + 3  # the first, the batches 2, 3, 4, and 8, 16, 32
+    else:
+        assert not one[4].replay
+        assert one[2] == 40
+
+
+def test_a_replay_found_wrong_late_warns():
+    model = Noisy("decides late")
+    step = Step(model, losses.mean_squared_error, SGD(model.parameters(), 0.0))
+    given = [(np.full((1, 1), float(i)), np.zeros((1, 1))) for i in range(9)]
+    for i in range(7):
+        step(*given[i])
+    with pytest.warns(RuntimeWarning, match="batch 8 replayed is not what .* Up to 3 batches before .* replay=False"):
+        step(*given[7])
+    assert step(*given[8])["loss"] == 64**2
+    assert not step.replay
+    assert not step._objectives
+
+
+class Watched(Noisy):
+    def forward(self, x):
+        return mg.probe(self.w * x, self.rng.append)
+
+
+def test_effects_that_a_check_would_repeat_happen_once_per_batch():
+    model = Watched("")
+    model.rng = []
+    step = Step(model, losses.mean_squared_error, SGD(model.parameters()))
+    for _ in range(6):
+        step(np.ones((2, 1)), np.zeros((2, 1)))
+    assert len(model.rng) == 6
+    assert not step.replay
+
+
 def test_only_the_optimizers_parameters_are_trained():
     net = make_net()
     before = net.state_dict()
@@ -181,8 +257,9 @@ def test_fit_learns_and_writes_a_row_per_epoch():
 def train_once(seed, **changed):
     x, y = make_data()
     net = make_net()
-    given = {"epochs": 3, "batch_size": 8, "rng": seed, "quiet": True} | changed
-    history = fit(net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters(), 0.1), **given)
+    given = {"epochs": 3, "batch_size": 8, "rng": seed, "quiet": True, "loss": losses.cross_entropy,
+             "optimizer": SGD(net.parameters(), 0.1)} | changed  # fmt: skip
+    history = fit(net, x, y, **given)
     return arrays(net), dict(history)
 
 
@@ -297,6 +374,8 @@ def test_predict_restores_the_mode():
         ({"validation": 0.001}, ValueError, "sets 0 of 22"),
         ({"validation": (np.ones((3, 5, 2)), np.ones(2, int))}, ValueError, r"validation's.*\(3, 5, 2\) and \(2,\)"),
         ({"clip": 0}, ValueError, "clip=0: the largest norm"),
+        ({"loss": "mse"}, TypeError, r"loss='mse': pass a function of \(outputs, targets\), such as .*cross_entropy"),
+        ({"optimizer": "sgd"}, TypeError, r"optimizer='sgd': pass .* such as SGD\(model.parameters\(\), 0.01\)"),
     ],
 )
 def test_bad_settings_are_refused(changed, error, message):
