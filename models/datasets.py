@@ -291,11 +291,10 @@ def names() -> Dataset:
 
     Source: US Social Security Administration, given names of 2018, public domain; the file of A. Karpathy's makemore.
     """
-    file = _shipped("names.txt.gz")
-    words = read_text(file).split()
+    words = read_text(_shipped("names.txt.gz")).split()
     alphabet = ".abcdefghijklmnopqrstuvwxyz"
     width = max(map(len, words)) + 1
-    letters = _indices("".join(word.ljust(width, ".") for word in words), alphabet, file).reshape(-1, width)
+    letters = _indices("".join(word.ljust(width, ".") for word in words), alphabet).reshape(-1, width)
     rank: dict[str, int] = {}
     for word in words:
         rank.setdefault(word, len(rank))
@@ -329,7 +328,7 @@ def tiny_shakespeare(folder: Folder = None, *, length: int = 50, download: bool 
     if length < 1 or len(text) < 10 * (length + 1):
         raise refusal(file, f"a text of at least 10 pieces of length {length} and 1", f"{len(text)} characters")
     alphabet = sorted(set(text))
-    indices = _indices(text, alphabet, file)
+    indices = _indices(text, alphabet)
     cut = len(text) * 9 // 10
 
     def pieces(part: Labels) -> Split:
@@ -430,13 +429,10 @@ def _series(name: str, column: str, length: int, horizon: int, description: str,
     )
 
 
-def _indices(text: str, alphabet: Iterable[str], file: Path) -> Labels:
+def _indices(text: str, alphabet: Iterable[str]) -> Labels:
     """The position of each character in the alphabet."""
     position = {character: i for i, character in enumerate(alphabet)}
-    try:
-        return np.array([position[character] for character in text])
-    except KeyError as error:
-        raise refusal(file, f"the characters {''.join(position)}", f"{error}", RIGHT_FILE) from error
+    return np.array([position[character] for character in text])
 
 
 def _images_and_labels(images_file: Path, labels_file: Path, side: int) -> tuple[NDArray[np.uint8], Labels]:

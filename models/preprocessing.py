@@ -354,7 +354,9 @@ def augment(
     _check_generator("augment", rng)
     _check_pair("augment", inputs, targets)
     if copies < 0 or not augmentations:
-        raise ValueError(f"augment: expected copies of at least 0 and an augmentation, found {copies} and none")
+        raise ValueError(
+            f"augment: expected copies of at least 0 and an augmentation, found copies={copies} and {len(augmentations)}"
+        )
     parts = [inputs]
     for _ in range(copies):
         changed = inputs

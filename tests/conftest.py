@@ -51,8 +51,8 @@ def global_state():
         "gc": gc.isenabled(),
         "the recursion limit": sys.getrecursionlimit(),
     }
-    if "minigrad.context" in sys.modules:
-        state["the context nodes are born in"] = sys.modules["minigrad.context"].current()
+    context = sys.modules.get("minigrad.context")
+    state["the context nodes are born in"] = context is not None and context.current() is not context.NOWHERE
     pyplot = sys.modules.get("matplotlib.pyplot")
     state["the open figures"] = pyplot.get_fignums() if pyplot else []
     return state

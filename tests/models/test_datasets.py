@@ -1,4 +1,4 @@
-"""Data sets: what the files hold, what the generators draw, and that a damaged file never passes for data."""
+"""Data sets: what the files hold, and that a damaged file never passes for data."""
 
 import gzip
 import hashlib
@@ -405,147 +405,225 @@ def test_pooch_refuses_a_file_with_another_checksum(tmp_path, monkeypatch):
     assert len(datasets.mnist(place, download=True).train.targets) == 5
 
 
-def test_temporal_order_against_a_plain_reading():
-    inputs, targets = datasets.temporal_order(500, 57, np.random.default_rng(0))
-    assert inputs.shape == (500, 57, 6)
-    assert inputs.dtype == np.float32
-    assert targets.shape == (500,)
-    assert targets.dtype == np.int64
-    assert set(np.unique(inputs)) == {0, 1}
-    assert (inputs.sum(axis=2) == 1).all()
-    for sequence, target in zip(inputs.argmax(axis=2), targets, strict=True):
-        p0, p1 = np.flatnonzero(sequence < 2)
-        assert 5 <= p0 < 10
-        assert 28 <= p1 < 33
-        assert target == sequence[p0] + 2 * sequence[p1]
-
-
-def test_temporal_order_is_uniform():
-    n, length = 20000, 50
-    inputs, targets = datasets.temporal_order(n, length, np.random.default_rng(1))
-    symbols = inputs.argmax(axis=2)
-    p0, p1 = (np.flatnonzero(row < 2) for row in (symbols[:, :25].T.min(axis=1), symbols[:, 25:].T.min(axis=1)))
-    assert p0.tolist() == [5, 6, 7, 8, 9]
-    assert p1.tolist() == [0, 1, 2, 3, 4]
-    for positions in (range(5, 10), range(25, 30)):  # each a fifth of the time: 5 standard deviations are 0.014
-        np.testing.assert_allclose((symbols[:, positions] < 2).mean(axis=0), 0.2, atol=0.015)
-    np.testing.assert_allclose(np.bincount(targets) / n, 0.25, atol=0.016)
-    counts = np.bincount(symbols.ravel(), minlength=6) / (n * length)
-    np.testing.assert_allclose(counts, [0.02, 0.02, 0.24, 0.24, 0.24, 0.24], atol=0.003)
-    first = (symbols < 2).argmax(axis=1)  # position and class are independent
-    for p in range(5, 10):
-        np.testing.assert_allclose(np.bincount(targets[first == p]) / (first == p).sum(), 0.25, atol=0.036)
-
-
-def test_adding_against_a_plain_reading():
-    inputs, targets = datasets.adding(500, 57, np.random.default_rng(0), dtype=np.float64)
-    assert inputs.shape == (500, 57, 2)
-    assert targets.shape == (500, 1)
-    for sequence, target in zip(inputs, targets, strict=True):
-        p0, p1 = np.flatnonzero(sequence[:, 1])
-        assert 0 <= p0 < 5 <= p1 < 25
-        assert sequence[:, 1].sum() == 2
-        assert target == pytest.approx((sequence[p0, 0] + sequence[p1, 0]) / 2, rel=1e-15)
-
-
-def test_adding_is_uniform():
-    n = 20000
-    inputs, targets = datasets.adding(n, 50, np.random.default_rng(1))
-    values, markers = inputs[..., 0], inputs[..., 1]
-    assert values.min() >= 0
-    assert values.max() <= 1
-    np.testing.assert_allclose(np.histogram(values, 10, (0, 1))[0] / values.size, 0.1, atol=0.002)
-    frequencies = markers.mean(axis=0)
-    np.testing.assert_allclose(frequencies[:5], 0.2, atol=0.015)
-    np.testing.assert_allclose(frequencies[5:25], 0.05, atol=0.008)
-    assert not frequencies[25:].any()
-    assert ((targets - 0.5) ** 2).mean() == pytest.approx(1 / 24, rel=0.05)
-
-
-@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding])
-def test_generated_tasks_repeat_by_seed(task):
-    rng = np.random.default_rng(5)
-    first, second = task(7, 30, rng), task(7, 30, rng)
-    again = task(7, 30, np.random.default_rng(5))
-    for a, b, c in zip(first, again, second, strict=True):
-        np.testing.assert_array_equal(a, b)
-        assert not np.array_equal(a, c)
-
-
-@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding])
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_generated_tasks_in_each_dtype(task, dtype):
-    inputs, targets = task(7, 30, np.random.default_rng(5), dtype=dtype)
-    reference, reference_targets = task(7, 30, np.random.default_rng(5), dtype=np.float64)
-    assert inputs.dtype == dtype
-    assert targets.dtype == (np.int64 if task is datasets.temporal_order else dtype)
-    np.testing.assert_allclose(inputs, reference, atol=1e-3)  # the same sequences, rounded
-    np.testing.assert_allclose(targets, reference_targets, atol=1e-3)
-
-
-@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding])
-@given(n=st.integers(1, 5), length=st.integers(10, 130), seed=st.integers(0, 1000))
-def test_generated_tasks_at_every_length(task, n, length, seed):
-    inputs, targets = task(n, length, np.random.default_rng(seed))
-    assert inputs.shape[:2] == (n, length)
-    assert len(targets) == n
-    marked = inputs[..., :2].any(axis=2) if task is datasets.temporal_order else inputs[..., 1] == 1
-    tenth = length // 10
-    windows = (tenth, 2 * tenth, length // 2, length // 2 + tenth)
-    if task is datasets.adding:
-        windows = (0, tenth, tenth, 5 * tenth)
-    for row in marked:
-        p0, p1 = np.flatnonzero(row)
-        assert windows[0] <= p0 < windows[1]
-        assert windows[2] <= p1 < windows[3]
-
-
-@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding])
-def test_generated_tasks_refuse_what_cannot_work(task):
-    rng = np.random.default_rng(0)
-    for length in (-1, 0, 9):
-        with pytest.raises(ValueError, match=f"length {length} are too short.*at least 10"):
-            task(3, length, rng)
-    with pytest.raises(ValueError, match="n, the number of examples, must be at least 1, not 0"):
-        task(0, 50, rng)
-    with pytest.raises(TypeError, match=rf"{task.__name__}: rng must be a numpy\.random\.Generator.*not 0"):
-        task(3, 50, 0)
-    with pytest.raises(TypeError, match="dtype must be float32, float64 or float16, not int64"):
-        task(3, 50, rng, dtype=np.int64)
-
-
 def test_integer_inputs_are_refused(tmp_path):
     for load in (datasets.digits, lambda dtype: datasets.mnist(tmp_path, dtype=dtype)):
         with pytest.raises(TypeError, match="not uint8"):
             load(dtype=np.uint8)
 
 
-def test_fraction_wrong_of_classes():
-    outputs = np.array([[1.0, 2.0, 0.0], [5.0, 4.0, 3.0], [0.0, 0.0, 1.0], [0.0, 1.0, np.nan]])
-    assert datasets.fraction_wrong(outputs, np.array([1, 0, 2, 2])) == 0.25  # nan is wrong, though argmax finds it
-    assert datasets.fraction_wrong(outputs, np.array([0, 1, 0, 0])) == 1
+DATA = Path(datasets.__file__).with_name("data")
 
 
-def test_fraction_wrong_of_numbers():
-    targets = np.array([[0.5], [0.5], [0.5], [0.5]])
-    outputs = np.array([[0.539], [0.461], [0.541], [np.nan]])
-    assert datasets.fraction_wrong(outputs, targets) == 0.5
-    assert datasets.fraction_wrong(targets, targets) == 0
+@pytest.mark.parametrize(
+    ("name", "sha256"),
+    [
+        ("sunspots.csv.gz", "b3017cdc7608f999f7a77f1f51c3ab20d171118b458dbfabf7160381babcddd6"),
+        ("co2.csv.gz", "c1a4a970864145940a28225cae288618b156cb32f9a2a1b6606ba7124134febb"),
+        ("penguins.csv.gz", "f204db2c753b0937caac3cb35258562c14f073e4bbc76be24b4c51ce22767a93"),
+        ("wine.csv.gz", "9ff162e58e34cd69d455e76417710a590a099a50bb3b0ef635e58715ad58406d"),
+        ("names.txt.gz", "816d2a728695db28a20e17eae61c9c423091a511b3df09a06a489dccbf0876c7"),
+    ],
+)
+def test_what_is_shipped_is_what_the_readme_says(name, sha256):
+    readme = (DATA / "README.md").read_text(encoding="utf-8")
+    assert hashlib.sha256(gzip.decompress((DATA / name).read_bytes())).hexdigest() == sha256
+    assert f"| `{name}` | {(DATA / name).stat().st_size:,} | `{sha256}` |" in readme
+    section = readme.split(f"## {name.split('.')[0]}\n")[1].split("\n## ")[0]
+    for word in ("**Source.**", "**License.**", "**Changes.**"):
+        assert word in section
 
 
-def test_fraction_wrong_of_shapes_that_do_not_fit():
-    number, label = np.zeros((4, 1)), np.zeros(4, int)
-    for outputs, targets in ((number[:, 0], number), (number[:3], number), (number[:0], number[:0])):
-        with pytest.raises(ValueError, match=r"expected outputs \(n, 1\) as the targets"):
-            datasets.fraction_wrong(outputs, targets)
-    for outputs, targets in ((np.zeros(4), label), (np.zeros((3, 2)), label), (np.zeros((0, 2)), label[:0])):
-        with pytest.raises(ValueError, match=r"expected outputs \(n, classes\) for integer targets"):
-            datasets.fraction_wrong(outputs, targets)
+def test_everything_shipped_is_in_the_readme():
+    readme = (DATA / "README.md").read_text(encoding="utf-8")
+    assert [file.name for file in DATA.iterdir() if file.name != "README.md" and f"`{file.name}`" not in readme] == []
 
 
-def test_chance_on_the_generated_tasks():
-    rng = np.random.default_rng(3)
-    _, targets = datasets.temporal_order(20000, 20, rng)
-    assert datasets.fraction_wrong(rng.random((20000, 4)), targets) == pytest.approx(0.75, abs=0.015)
-    _, sums = datasets.adding(20000, 20, rng)
-    assert datasets.fraction_wrong(np.full_like(sums, 0.5), sums) == pytest.approx(1 - 0.1536, abs=0.015)
+def test_penguins():
+    data = datasets.penguins(dtype=np.float64)
+    assert repr(data) == "Dataset('penguins': 275 train, 67 test, 4 features, 3 classes)"
+    assert data.classes == ("Adelie", "Chinstrap", "Gentoo")
+    assert data.features == ("bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g")
+    assert np.bincount(data.train.targets).tolist() == [121, 55, 99]
+    assert np.bincount(data.test.targets).tolist() == [30, 13, 24]
+    both = np.concatenate([data.train.inputs, data.test.inputs])
+    assert both.shape == (342, 4)
+    # The means that the R package prints for all birds measured.
+    np.testing.assert_allclose(both.mean(axis=0), [43.92193, 17.15117, 200.9152, 4201.754], rtol=1e-6)
+    assert data.train.inputs[0].tolist() == [39.1, 18.7, 181, 3750]
+    assert data.test.inputs[0].tolist() == [39.3, 20.6, 190, 3650]  # the fifth Adelie measured
+    with pytest.raises(ValueError, match="penguins has no time axis"):
+        _ = data.length
+
+
+def test_wine():
+    data = datasets.wine(dtype=np.float64)
+    assert repr(data) == "Dataset('wine': 144 train, 34 test, 13 features, 3 classes)"
+    assert (data.n_features, len(data.features), data.features[-1]) == (13, 13, "proline")
+    labels = np.concatenate([data.train.targets, data.test.targets])
+    assert np.bincount(labels).tolist() == [59, 71, 48]
+    both = np.concatenate([data.train.inputs, data.test.inputs])
+    # The means that UCI's statistics and scikit-learn's description give: alcohol 13.0, magnesium 99.7, proline 746.
+    np.testing.assert_allclose(both.mean(axis=0)[[0, 4, 12]], [13.0, 99.7, 746], rtol=2e-3)
+    assert data.train.inputs[0].tolist() == [
+        14.23, 1.71, 2.43, 15.6, 127, 2.8, 3.06, 0.28, 2.29, 5.64, 1.04, 3.92, 1065,
+    ]  # fmt: skip
+    assert data.train.targets[0] == 0
+
+
+def test_sunspots():
+    data = datasets.sunspots(dtype=np.float64)
+    assert repr(data) == "Dataset('sunspots': 2476 train, 602 test, 24 steps of 1, numbers to forecast)"
+    assert data.n_classes == 0
+    values = np.concatenate([data.train.inputs[0, :, 0], data.train.targets[:, 0]])
+    assert len(values) == 2500
+    assert values[:6].tolist() == [58.0, 62.6, 70.0, 55.7, 85.0, 83.5]
+    rest = np.concatenate([data.test.inputs[0, :, 0], data.test.targets[:, 0]])
+    assert len(rest) == 626
+    assert values[-1] == 175.2  # 1957-04
+    assert rest[-2:].tolist() == [2.9, 2.6]
+    assert max(rest) == 253.8  # the maximum of all, 1957-10
+    np.testing.assert_array_equal(data.train.inputs[7, :, 0], values[7:31])
+    ahead = datasets.sunspots(12, horizon=6, dtype=np.float64)
+    np.testing.assert_array_equal(ahead.train.targets[:, 0], values[17:])
+    np.testing.assert_array_equal(ahead.train.inputs[3, :, 0], values[3:15])
+    with pytest.raises(ValueError, match="holds no window of 626"):
+        datasets.sunspots(626)
+
+
+def test_co2():
+    data = datasets.co2(dtype=np.float64)
+    assert repr(data) == "Dataset('co2': 568 train, 125 test, 24 steps of 1, numbers to forecast)"
+    assert data.train.inputs[0, :3, 0].tolist() == [315.7, 317.46, 317.51]
+    assert data.test.targets[-1].tolist() == [416.18]
+    assert data.train.inputs.max() < data.test.targets.mean()  # it rises
+    assert len(data.train.targets) + len(data.test.targets) + 2 * 24 == 741
+
+
+def test_names():
+    data = datasets.names()
+    assert repr(data) == "Dataset('names': 28840 train, 3193 test, 16 steps of 27, 27 classes)"
+    spell = lambda indices: "".join(data.vocabulary[i] for i in indices)  # noqa: E731
+    assert spell(data.train.inputs[0]) == ".emma" + "." * 11
+    assert spell(data.train.targets[0]) == "emma" + "." * 12
+    for split in (data.train, data.test):
+        assert split.inputs.dtype == split.targets.dtype == np.int64
+        np.testing.assert_array_equal(split.inputs[:, 1:], split.targets[:, :-1])
+        assert not split.inputs[:, 0].any()
+        assert not split.targets[:, -1].any()
+    both = np.concatenate([data.train.targets, data.test.targets])
+    assert (both > 0).sum() == 228145 - 32032  # the bytes of the file without its line ends
+    assert len(np.unique(both, axis=0)) == 29494
+    train = {row.tobytes() for row in data.train.targets}
+    assert not train & {row.tobytes() for row in data.test.targets}
+    mask = data.train.inputs != 0
+    mask[:, 0] = True
+    np.testing.assert_array_equal(mask.sum(axis=1), (data.train.targets > 0).sum(axis=1) + 1)
+
+
+def test_tiny_shakespeare(tmp_path):
+    text = "First Citizen:\nBefore we proceed any further, hear me speak.\n" * 20
+    (tmp_path / "input.txt").write_text(text, encoding="utf-8")
+    data = datasets.tiny_shakespeare(tmp_path, length=7)
+    spell = lambda indices: "".join(data.vocabulary[i] for i in np.ravel(indices))  # noqa: E731
+    cut = len(text) * 9 // 10
+    assert data.vocabulary == data.classes == tuple(sorted(set(text)))
+    assert data.length == 7
+    assert data.n_features == data.n_classes == len(set(text))
+    for split, part in ((data.train, text[:cut]), (data.test, text[cut:])):
+        n = (len(part) - 1) // 7
+        assert split.inputs.shape == split.targets.shape == (n, 7)
+        assert spell(split.inputs) == part[: 7 * n]
+        assert spell(split.targets) == part[1 : 7 * n + 1]
+    with pytest.raises(ValueError, match=r"input\.txt: expected a text of at least 10 pieces of length 500"):
+        datasets.tiny_shakespeare(tmp_path, length=500)
+
+
+def test_tiny_shakespeare_itself(tmp_path):
+    """With MINIGRAD_TINY_SHAKESPEARE, the folder of the real file, its known counts; else a short text."""
+    folder = os.environ.get("MINIGRAD_TINY_SHAKESPEARE")
+    (tmp_path / "input.txt").write_text("to be, or not to be " * 30, encoding="utf-8")
+    counts = (20077, 2230, 65) if folder else (10, 1, 8)
+    data = datasets.tiny_shakespeare(folder or tmp_path)
+    assert (len(data.train.inputs), len(data.test.inputs), data.n_classes) == counts
+
+
+def write_wikigold(folder, n_documents=10):
+    """Articles of two sentences, of which the fifth and the tenth hold words of their own."""
+    article = "Museums O\nin O\nParis I-LOC\nare O\namazing O\n\nBob I-PER\nin O\nParis I-LOC\n\n-DOCSTART- O\n\n"
+    other = article.replace("Bob", "Alice")
+    text = "".join(other if i % 5 == 4 else article for i in range(n_documents))
+    (folder / "wikigold.conll.txt").write_text(text, encoding="utf-8")
+
+
+def test_wikigold(tmp_path):
+    write_wikigold(tmp_path)
+    data = datasets.wikigold(tmp_path)
+    assert repr(data) == "Dataset('wikigold': 64 train, 16 test, 5 steps of 8, 5 classes)"
+    assert data.vocabulary == ("<padding>", "<unknown>", "in", "Paris", "Museums", "are", "amazing", "Bob")
+    words = [[data.vocabulary[i] for i in row] for row in data.test.inputs[:8]]
+    pad = "<padding>"
+    assert words[0] == [pad, pad, "Museums", "in", "Paris"]
+    assert words[2] == ["Museums", "in", "Paris", "are", "amazing"]
+    assert words[5] == [pad, pad, "<unknown>", "in", "Paris"]  # Alice occurs in test alone
+    assert words[7] == ["<unknown>", "in", "Paris", pad, pad]
+    assert [data.classes[i] for i in data.test.targets[:8]] == ["O", "O", "I-LOC", "O", "O", "I-PER", "O", "I-LOC"]
+    assert data.train.targets.dtype == data.train.inputs.dtype == np.int64
+    rare = datasets.wikigold(tmp_path, size=3, min_count=9)
+    assert rare.vocabulary == ("<padding>", "<unknown>", "in", "Paris")
+    assert rare.train.inputs.shape == (64, 3)
+
+
+def test_wikigold_itself(tmp_path):
+    """With MINIGRAD_WIKIGOLD, the folder of the real file, its known counts; else a short one in its form."""
+    folder = os.environ.get("MINIGRAD_WIKIGOLD")
+    write_wikigold(tmp_path)
+    counts = [32576, 1447, 1392, 1958, 1634] if folder else [50, 20, 0, 0, 10]
+    data = datasets.wikigold(folder or tmp_path)
+    targets = np.concatenate([data.train.targets, data.test.targets])
+    assert np.bincount(targets, minlength=5).tolist() == counts
+    assert len(targets) == (39007 if folder else 80)
+    assert len(data.vocabulary) == (3021 if folder else 8)
+
+
+def test_wikigold_that_does_not_fit(tmp_path):
+    write_wikigold(tmp_path, 4)
+    with pytest.raises(ValueError, match=r"at least 5 articles, each behind -DOCSTART-, found 4"):
+        datasets.wikigold(tmp_path)
+    file = tmp_path / "wikigold.conll.txt"
+    file.write_text("Paris B-LOC\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"expected the tags O, I-LOC, .*, found B-LOC; is it the right file\?"):
+        datasets.wikigold(tmp_path)
+    file.write_text("Paris\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"line 1: expected a word, a blank and its tag"):
+        datasets.wikigold(tmp_path)
+
+
+FROM_A_FOLDER = [
+    (datasets.tiny_shakespeare, "input.txt", datasets.TINY_SHAKESPEARE_FILES, datasets.TINY_SHAKESPEARE_MIRRORS),
+    (datasets.wikigold, "wikigold.conll.txt", datasets.WIKIGOLD_FILES, datasets.WIKIGOLD_MIRRORS),
+]
+
+
+@pytest.mark.parametrize(("load", "file", "files", "mirrors"), FROM_A_FOLDER)
+def test_texts_not_found(tmp_path, load, file, files, mirrors):
+    with pytest.raises(ValueError, match=f"{load.__name__} needs to know where its files are: .* holds {file}"):
+        load()
+    with pytest.raises(FileNotFoundError, match=f"nowhere is not a folder: {load.__name__} looks there for {file}"):
+        load(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=rf"neither {file} nor {file}\.gz in "):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(("load", "file", "files", "mirrors"), FROM_A_FOLDER)
+def test_texts_are_downloaded_once(network, load, file, files, mirrors):
+    write_wikigold(network.served)
+    (network.served / "input.txt").write_text("to be, or not to be " * 30, encoding="utf-8")
+    first = load(download=True)
+    assert network.asked == [(mirrors[0] + file, f"sha256:{files[file]}")]
+    again = load(network.folder / "cache" / "minigrad" / load.__name__)
+    np.testing.assert_array_equal(first.train.inputs, again.train.inputs)
+    load(download=True)
+    assert len(network.asked) == 1
+    network.errors["https://"] = OSError("no route to host")
+    with pytest.raises(ConnectionError, match=rf"could not download {file} into .* get {file} by other means"):
+        load(network.folder / "new", download=True)

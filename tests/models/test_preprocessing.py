@@ -221,8 +221,8 @@ def test_one_hot_refuses():
             pre.class_indices(wrong)
 
 
-MUSEUMS = "Museums in Paris are amazing".split()
-NOT_ALL = "Not all museums in Paris".split()
+MUSEUMS = ["Museums", "in", "Paris", "are", "amazing"]
+NOT_ALL = ["Not", "all", "museums", "in", "Paris"]
 
 
 @pytest.mark.row("PRE-06")

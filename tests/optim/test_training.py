@@ -396,3 +396,67 @@ def test_penalties_need_states():
         Step(np.sqrt, losses.mean_squared_error, SGD(model.parameters()))  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"penalties need the states of a recurrent net, and Root has no \.states"):
         Step(model, losses.mean_squared_error, SGD(model.parameters()), penalties=[penalties.Omega()])
+
+
+# Penalties on weights
+
+
+class Affine(Module):
+    """x W' + b, without states."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.W = mg.Parameter(rng.normal(size=(3, 4)))
+        self.b = mg.Parameter(rng.normal(size=3))
+
+    def forward(self, x):
+        return x @ self.W.T + self.b
+
+
+@pytest.mark.parametrize("replay", [True, False])
+def test_a_penalty_on_weights_works_for_any_module(replay):
+    """Gradient descent on the loss, with decay of the weights and not of the biases, written by hand."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(8, 4)), rng.integers(3, size=8)
+    model, twin = Affine(), Affine()
+    step = Step(model, losses.cross_entropy, SGD(model.parameters(), 0.1), penalties=[penalties.L2(0.3, factor=0.5)],
+                replay=replay)  # fmt: skip
+    for _ in range(3):
+        size = 0.15 * (twin.W.value**2).sum()
+        losses.cross_entropy(twin(x), y).backward()
+        twin.W.value -= 0.1 * (twin.W.grad + 0.3 * twin.W.value)
+        twin.b.value -= 0.1 * twin.b.grad
+        assert step(x, y)["penalty"] == pytest.approx(size)
+    for name, value in arrays(twin).items():
+        np.testing.assert_allclose(arrays(model)[name], value, rtol=1e-12)
+
+
+def test_penalties_on_weights_and_on_adjoints_go_together():
+    x, y = make_data()
+    by_step, by_hand = make_net(), make_net()
+    both = [penalties.L2(0.01) + penalties.L1(0.02, names="V"), penalties.Omega(0.3)]
+    step = Step(by_step, losses.cross_entropy, SGD(by_step.parameters(), 0.1), penalties=both)
+    optimizer = SGD(by_hand.parameters(), 0.1)
+    for _ in range(2):
+        numbers = step(x, y)
+        states = by_hand.states(x)
+        loss = losses.cross_entropy(by_hand.readout(states[-1]), y)
+        added = both[0](by_hand) + both[1](loss, states)
+        (loss + added).backward()
+        optimizer.step()
+        assert numbers == pytest.approx({"loss": float(loss), "penalty": float(added)})
+    for name, value in arrays(by_hand).items():
+        np.testing.assert_allclose(arrays(by_step)[name], value, rtol=1e-12, atol=1e-14)
+
+
+def test_fit_takes_penalties_on_weights_of_a_model_without_states():
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(20, 4)), rng.integers(3, size=20)
+    sizes = []
+    for weight in (0.0, 1.0):
+        model = Affine()
+        history = fit(model, x, y, loss=losses.cross_entropy, optimizer=SGD(model.parameters(), 0.1), epochs=20,
+                      penalties=[penalties.L2(weight)], quiet=True)  # fmt: skip
+        sizes.append((model.W.value**2).sum())
+        assert list(history) == ["epoch", "loss", "penalty"]
+    assert sizes[1] < 0.1 * sizes[0]
