@@ -488,7 +488,7 @@ class NotesSiamese(mg.Operation):
 
 def test_the_notes_sign_fails_the_gradient_check():
     h_p, h_q = RNG.normal(size=(2, 4))
-    with pytest.raises(mg.GradientError, match="by x1"):
+    with pytest.raises(mg.GradientError, match="by h_q"):
         mg.check_gradients(NotesSiamese, h_p, h_q)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minigrad.models import preprocessing as pre
 
-TRANSFORMS = [pre.MeanSubtraction, pre.Normalization, pre.Whitening]
+TRANSFORMS: list[type] = [pre.MeanSubtraction, pre.Normalization, pre.Whitening]
 MIXING = np.array([[2.0, 0.0, 0.0], [1.0, 0.5, 0.0], [-3.0, 0.2, 40.0]])
 
 
