@@ -334,8 +334,8 @@ def test_ratios_that_straddle_1_are_given_as_a_range():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "medians of the test score 0.901"),
-        ({"steps": 5000, "seeds": 4}, "medians of the test score 0.901"),
+        ({}, "medians of the test score were 0.901"),
+        ({"steps": 5000, "seeds": 4}, "medians of the test score were 0.901"),
         ({"steps": 3999}, ""),
         ({"std": 0.05}, ""),
         ({"penalty": "variance"}, ""),

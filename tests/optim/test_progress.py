@@ -140,6 +140,8 @@ def test_the_default_stream_is_stderr_as_it_is_then(capsys):
 
 
 def test_nothing_to_do_is_no_division_by_zero():
-    line = Progress(0, stream=io.StringIO())
+    stream = io.StringIO()
+    line = Progress(0, stream=stream)
     line.update(0)
     line.close()
+    assert "nan" not in stream.getvalue()
