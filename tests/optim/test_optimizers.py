@@ -1,4 +1,4 @@
-"""Optimizers against the numbers of the checklist, and their contract on `.grad`."""
+"""Optimizers against reference numbers worked out by hand, and their contract on `.grad`."""
 
 import numpy as np
 import pytest
