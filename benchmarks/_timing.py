@@ -6,17 +6,44 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 
 def interleaved(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """The median seconds of one call of each contestant, over so many rounds in which each is called once."""
+    return {name: statistics.median(seconds) for name, seconds in samples(contestants, rounds).items()}
+
+
+def samples(contestants: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
+    """Seconds of every call of each contestant, in rounds; each is called `warm` times before, untimed.
+
+    A contestant with a method `prepare` has it called before each of its calls, off the clock.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for run in contestants.values():
-        run()  # caches, buffers, imports
-    gc.collect()
-    for _ in range(rounds):
-        for name, run in contestants.items():
-            start = time.perf_counter()
+    calls = [(run, getattr(run, "prepare", _nothing), seconds[name].append) for name, run in contestants.items()]
+    for run, prepare, _ in calls:
+        for _ in range(warm):  # caches, buffers, imports
+            prepare()
             run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(times) for name, times in seconds.items()}
+    gc.collect()
+    gc.disable()  # a collection would hit whoever is running
+    try:
+        for _ in range(rounds):
+            for run, prepare, note in calls:
+                prepare()
+                start = time.perf_counter()
+                run()
+                note(time.perf_counter() - start)
+    finally:
+        gc.enable()
+    return seconds
+
+
+def summary(seconds: list[float]) -> dict[str, float]:
+    """Median, quartiles and least of the samples."""
+    first, middle, third = statistics.quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
+    return {"median": middle, "first_quartile": first, "third_quartile": third, "least": min(seconds)}
+
+
+def _nothing() -> Any:
+    return None

@@ -51,6 +51,7 @@ from minigrad.ops.random import random_bernoulli, random_normal, random_uniform
 from minigrad.ops.windows import average_pool2d, conv2d, max_pool2d
 
 if TYPE_CHECKING:
+    from minigrad.compiler import compile
     from minigrad.drawing import Drawing, draw, listing
 
 # A graph frees all its arrays at once. The C library then hands the memory back to the system, only to fetch it again,
@@ -70,12 +71,16 @@ __all__ = [
     "gelu", "gelu_tanh", "sine", "binary_step", "arctan", "isru", "isrlu", "sqnl", "softplus", "bent_identity",
     "soft_exponential", "soft_clipping", "cardinal_sine", "gaussian", "silu", "mish",
     "softmax", "log_softmax", "logsumexp", "erf",
-    "draw", "listing", "Drawing",
+    "draw", "listing", "Drawing", "compile",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """The drawing package is imported when it is first asked for: a training script need not wait for it."""
+    """Drawing and compiling are imported when they are first asked for: not every script need wait for them."""
+    if name == "compile":
+        from minigrad import compiler
+
+        return compiler.compile
     if name in ("Drawing", "draw", "listing"):
         from minigrad import drawing
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from types import TracebackType
+from typing import Any
 
 
 class Context:
@@ -30,6 +31,13 @@ _context: ContextVar[Context] = ContextVar("minigrad", default=NOWHERE)
 current = _context.get
 enter = _context.set
 leave = _context.reset
+trace: ContextVar[Any] = ContextVar("minigrad.trace", default=None)  # the running trace of `mg.compile`, if any
+
+
+def leaving(node: object, way: str) -> None:
+    """Say that a value is about to leave the graph, which a running trace refuses: it would be stale in the next call."""
+    if (running := trace.get()) is not None:
+        running.refuse(node, way)
 
 
 class _Block:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from minigrad.context import Context, current, enter, leave
+from minigrad.context import Context, current, enter, leave, leaving
 from minigrad.dispatch import answers
 from minigrad.errors import explain, where
 from minigrad.node import Array, Constant, Node, Number, Parameter, as_node, check_finite, fitting, latest_change
@@ -160,6 +160,7 @@ def backward(output: Node) -> None:
     It sets and does not accumulate, keeps no graph, and frees adjoints as it goes.
     """
     seed = _seed(output, None)
+    leaving(output, ".backward()")
     order = ancestry([output])
     trained = [node for node in order if isinstance(node, Parameter) and node.trainable]
     found = _sweep(output, seed, paths(order, trained), set(trained), keep_graph=False)

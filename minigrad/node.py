@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from numpy import ndarray
 
-from minigrad.context import NOWHERE, Context, current
+from minigrad.context import NOWHERE, Context, current, leaving
 from minigrad.errors import non_finite
 from minigrad.operators import Operators
 
@@ -49,6 +49,7 @@ class Node(Operators):
     @property
     def value(self) -> Array:
         """The array this node holds: the way out of the graph."""
+        leaving(self, ".value")
         return self._value
 
     @value.setter
@@ -113,6 +114,7 @@ class Node(Operators):
         """The value of a node of one element, for what leaves the graph knowingly."""
         if self.size != 1:
             raise TypeError(f"{asker} needs one element, and {self.label} has {self.size}: write {instead}")
+        leaving(self, asker)
         return self._value.reshape(())
 
 
@@ -181,10 +183,12 @@ class Parameter(Leaf):
     @property
     def value(self) -> Array:
         """The array; may be written into."""
+        leaving(self, ".value")
         return self._value
 
     @value.setter
     def value(self, array: npt.ArrayLike) -> None:
+        leaving(self, ".value = array")
         self._value[...] = fitting(self, array)
         self.mark_changed()
 

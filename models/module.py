@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
+from functools import partial
 from reprlib import recursive_repr
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
-from minigrad.context import scope
+from minigrad.context import scope, trace
 from minigrad.node import Array, Node, Parameter
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Module:
 
     def call_as(self, name: str, *inputs: Any, **options: Any) -> Node:
         """What a call does, in a scope of the given name."""
+        if (running := trace.get()) is not None:
+            running.guard(partial(getattr, self, "training"))
         with scope(name):
             output = self.forward(*inputs, **options)
         observe = OBSERVER.get()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad.context import trace
 from minigrad.node import Node, Parameter, as_node
 from minigrad.ops.base import Entries, Operation
 
@@ -135,12 +136,20 @@ def probe(x: Operand, callback: Callable[[np.ndarray], object]) -> Node:
 
 
 def update(state: Parameter, node: Operand) -> None:
-    """Write the node's value (of the state's shape and dtype) into a state: `Parameter(a, trainable=False)`."""
+    """Write the node's value (of the state's shape and dtype) into a state: `Parameter(a, trainable=False)`.
+
+    In a compiled function the program writes it, at the end of every call.
+    """
     if not isinstance(state, Parameter):
         raise TypeError(f"update(state, node): the state is a Parameter(trainable=False), not {type(state).__name__}")
     if state.trainable:
         raise TypeError(f"update(state, node): {state.label} is trainable; a state is Parameter(a, trainable=False)")
-    state.value = as_node(node, state.dtype)._value
+    new = as_node(node, state.dtype)
+    running = trace.get()
+    if running is None:
+        state.value = new._value
+    else:
+        running.update(state, new)
 
 
 def _fitting(x: Node, **given: Operand) -> Node:

@@ -156,7 +156,7 @@ def _index_array(x: Node, entry: Any) -> Node:
             f"{x.label}[index]: an index holds integers or booleans, not {node.dtype}: write i.astype(int)"
         )
     if node.dtype.kind == "b" and node is entry:
-        return SameCount(node, count=int(np.count_nonzero(node.value)))
+        return SameCount(node, count=int(np.count_nonzero(node._value)))
     return node
 
 
@@ -363,7 +363,7 @@ class Place:
 
     def _fitting(self, value: Node, template: Index, arrays: list[Node], method: str) -> Node:
         """The value, if it broadcasts to the entries, or an error."""
-        index = _filled(template, [array.value for array in arrays])
+        index = _filled(template, [array._value for array in arrays])
         try:
             part = np.broadcast_to(np.False_, self._x.shape)[index].shape
         except IndexError as error:

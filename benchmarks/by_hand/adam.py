@@ -1,0 +1,36 @@
+"""The update of Adam alone, by hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.by_hand.base import Adam, Step
+
+if TYPE_CHECKING:
+    from benchmarks.rows import Problem
+
+
+class AdamUpdate(Step):
+    """All parameters in one flat array, gradients given; each pass goes over all of it."""
+
+    block: int | None = None
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.update = Adam(self.store, self.block)
+        self.given = np.concatenate([gradient.ravel() for gradient in problem.given.values()])
+
+    def prepare(self) -> None:
+        """A new gradient, since the update overwrites it."""
+        self.store.flat_gradient[:] = self.given
+
+    def sweep(self, scale: float) -> float:
+        return 0.0
+
+
+class BlockedAdamUpdate(AdamUpdate):
+    """The same in blocks that stay in the cache."""
+
+    block = 32768

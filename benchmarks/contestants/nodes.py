@@ -1,0 +1,135 @@
+"""minigrad as a contestant: eager, a new graph for every step, and compiled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import minigrad as mg
+from minigrad.models import losses, penalties
+from minigrad.node import Node, Parameter
+from minigrad.optim import SGD, Adam
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.by_hand.base import Arrays
+    from benchmarks.rows import Problem
+
+OPTIMIZERS = {"SGD": lambda parameters: SGD(parameters, 0.01), "Adam": lambda parameters: Adam(parameters, 0.001)}
+
+
+class Eager:
+    """`loss.backward(); optimizer.step()`, as one writes it."""
+
+    def __init__(self, problem: Problem) -> None:
+        model = problem.model()
+        self.problem, self.model = problem, model
+        self.named: dict[str, Parameter] = (
+            {model.name: model} if isinstance(model, Parameter) else dict(model.named_parameters())
+        )
+        self.trained = list(self.named.values())
+        make = OPTIMIZERS.get(problem.row.optimizer or "")
+        self.optimizer = make(self.trained) if make else None
+        family = problem.row.family
+        self.loss: Callable[..., Node] = _LOSSES.get(family, _classification)
+        self.feeds = () if family == "elementwise" else (problem.inputs, problem.targets)
+
+    def __call__(self) -> float:
+        loss = self._backward()
+        if self.optimizer:
+            self.optimizer.step()
+        return loss
+
+    def gradients(self) -> tuple[float, Arrays]:
+        loss = self._backward()
+        return loss, {name: parameter.grad.copy() for name, parameter in self.named.items()}  # type: ignore[union-attr]
+
+    def parameters(self) -> Arrays:
+        return {name: parameter.value.copy() for name, parameter in self.named.items()}
+
+    def _backward(self) -> float:
+        loss = self.loss(self.model, *self.feeds)
+        loss.backward()
+        return float(loss)
+
+
+class Compiled(Eager):
+    """`mg.compile` of the loss and its gradients; the optimizer is the same."""
+
+    options: dict[str, Any] = {}  # noqa: RUF012
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        model, trained, loss_of = self.model, self.trained, self.loss
+
+        def step(*feeds: Node) -> tuple[Node, ...]:
+            loss = loss_of(model, *feeds)
+            return loss, *mg.gradients(loss, trained)
+
+        self.step = mg.compile(step, **self.options)  # type: ignore[attr-defined]
+
+    def _backward(self) -> float:
+        loss, *gradients = self.step(*self.feeds)
+        for parameter, gradient in zip(self.trained, gradients, strict=True):
+            parameter.grad = gradient
+        return float(loss)
+
+
+class CompiledFast(Compiled):
+    """The same with compiled elementwise loops, the extra [fast]."""
+
+    options = {"backend": "numba"}  # noqa: RUF012
+
+
+class AdamUpdate(Eager):
+    """`Adam.step()` alone."""
+
+    def prepare(self) -> None:
+        """New gradients: a step takes them."""
+        for name, parameter in self.named.items():
+            parameter.grad = self.problem.given[name].copy()
+
+    def _backward(self) -> float:
+        return 0.0
+
+
+def contestants(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
+    """Those that there are here and now, by name."""
+    if problem.row.family == "adam":
+        return {"minigrad": AdamUpdate}
+    found: dict[str, Callable[[Problem], Any]] = {"minigrad eager": Eager}
+    if hasattr(mg, "compile"):
+        found["minigrad compiled"] = Compiled
+        if _installed("numba"):
+            found["minigrad compiled, numba"] = CompiledFast
+    return found
+
+
+def _installed(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def _classification(model: Any, inputs: Any, targets: Any) -> Node:
+    return losses.cross_entropy(model(inputs), targets)
+
+
+def _chain(x: Node) -> Node:
+    y: Node = x
+    for _ in range(2):
+        v = y * 0.5 + x
+        e = v / (v * v + 1)
+        h = e.tanh() * x - 0.1 if hasattr(e, "tanh") else mg.ops.tanh(e) * x - 0.1
+        y = h * h + e
+    return y.mean()
+
+
+def _penalized(model: Any, inputs: Any, targets: Any) -> Node:
+    states = model.states(inputs)
+    loss = losses.cross_entropy(model.readout(states[-1]), targets)
+    return loss + penalties.Omega(_OMEGA_WEIGHT)(loss, states)
+
+
+_OMEGA_WEIGHT = 0.3
+_LOSSES: dict[str, Callable[..., Node]] = {"elementwise": _chain, "penalized": _penalized}

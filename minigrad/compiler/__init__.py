@@ -1,0 +1,6 @@
+"""A graph as a NumPy program: traced, recorded as lines, rewritten, laid out in memory, written as source, and run."""
+
+from minigrad.compiler.compilation import Compiled, compile
+from minigrad.compiler.rewrites import REWRITES
+
+__all__ = ["REWRITES", "Compiled", "compile"]

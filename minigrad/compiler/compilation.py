@@ -1,0 +1,261 @@
+"""`compile`: a function of nodes as a NumPy program, traced at its first call and run at the next ones."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler import tracing
+from minigrad.compiler.recording import record
+from minigrad.compiler.rewrites import REWRITES, rewritten
+from minigrad.compiler.writing import written
+from minigrad.context import current, trace
+from minigrad.node import Array, Input, Node, Parameter
+
+MOST_NODES = 200_000
+
+
+def compile(
+    f: Callable[..., Any] | None = None, *, rewrites: Sequence[str] | None = None, verify: bool = False
+) -> Any:
+    """f as a program: straight-line NumPy in memory of its own, without nodes.
+
+    f:        a function of nodes that returns nodes (a node, or tuples, lists and dicts of them): losses, outputs, and
+              gradients alike, by `mg.gradients`
+    rewrites: which rewrites to apply, by name; None for all (`mg.compiler.REWRITES` lists them), () for the plain program
+    verify:   compare every call with the nodes themselves, built anew; AssertionError where they differ
+
+    The compiled function takes arrays and gives arrays, which are the caller's to keep. Its first call with arrays of new
+    shapes or dtypes, or in another mode of the modules it calls, traces f: runs it once on Input nodes, and prints what they
+    computed as source. The next ones run that. Parameters and states are read in place, so they may change between calls;
+    random nodes draw anew; what `mg.update` writes is written at the end of every call. Arguments that are not arrays
+    (numbers, flags) are fixed: each value has a program of its own.
+
+    What the program cannot know is refused while tracing, with an error that says what to write: a Python `if` on a value,
+    `float(node)`, `.value`, `.backward()`, parameters made or written inside. What it cannot see stays as it was in the first
+    call: global variables, arrays that f takes from elsewhere, np.random, prints. `step.verify(...)` finds such things.
+
+    step.source:      the latest program as text;  step.pure_source: the same without memory of its own
+    step.verify(...): a call that is compared with the nodes themselves
+
+    Threads: a program runs in one thread at a time; others wait.
+
+    >>> import numpy as np, minigrad as mg
+    >>> W = mg.Parameter([[1.0, 2.0]], name="W")
+    >>> @mg.compile
+    ... def step(x):
+    ...     loss = np.tanh(x @ W.T).sum()
+    ...     return loss, *mg.gradients(loss, [W])
+    >>> loss, slope = step(np.array([[0.5, 0.25]]))
+    >>> float(loss), slope
+    (0.7615941559557649, array([[0.20998717, 0.10499359]]))
+    """
+    if f is None:
+        return lambda g: compile(g, rewrites=rewrites, verify=verify)
+    return Compiled(f, rewrites, verify)
+
+
+class Program:
+    """One traced graph as a function of arrays."""
+
+    def __init__(self, traced: tracing.Traced, rewrites: Sequence[str], name: str) -> None:
+        if len(traced.nodes) > MOST_NODES:
+            raise ValueError(
+                f"mg.compile: the graph has {len(traced.nodes)} nodes, and a program is not made of more than {MOST_NODES}: "
+                "compile a smaller part (fewer time steps, one layer), or replay the graph: mg.Graph(y).fprop({x: array})"
+            )
+        self.result = traced.result
+        self.guards = traced.guards
+        self.states = [state for state, _, _ in traced.updates]
+        self.lines = rewritten(record(traced), rewrites)
+        text = written(self.lines, list(traced.inputs))
+        self.source = text.source
+        self.name = f"<{name}>"
+        linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)  # for tracebacks
+        names = dict(text.names)
+        exec(builtin_compile(self.source, self.name, "exec"), names)
+        self.run: Callable[..., tuple[Array, ...]] = names["program"]
+        self.lock = Lock()
+
+    def __call__(self, arrays: Sequence[Array]) -> Any:
+        with self.lock:
+            values = self.run(*arrays)
+        for state in self.states:
+            state.mark_changed()
+        return tracing.filled(self.result, iter(values))
+
+    def holds(self) -> bool:
+        """Whether what the trace relied on is as it was."""
+        return all([ask() == answer for ask, answer in self.guards])
+
+
+class Compiled:
+    """What `mg.compile(f)` gives: call it as f, with arrays."""
+
+    MOST = 16  # programs that are kept
+
+    def __init__(self, f: Callable[..., Any], rewrites: Sequence[str] | None, verify: bool) -> None:
+        if not callable(f):
+            raise TypeError(f"mg.compile(f): f is a function of nodes, not {type(f).__name__}")
+        unknown = set(rewrites or ()) - set(REWRITES)
+        if unknown:
+            raise ValueError(f"mg.compile(rewrites=...): {sorted(unknown)} are none of {', '.join(REWRITES)}")
+        self.f = f
+        self.rewrites = tuple(REWRITES if rewrites is None else rewrites)
+        self.always_verify = verify
+        self.programs: dict[Any, list[Program]] = {}
+        self._latest: Program | None = None
+        self.__doc__ = f.__doc__
+        self.__name__ = getattr(f, "__name__", type(f).__name__)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        if trace.get() is not None or current().anomalies:
+            return self._eagerly(arguments, keywords)
+        if self.always_verify or keywords.pop("verify", False):
+            return self.verify(*arguments, **keywords)
+        given = [_entered(value) for value in (*arguments, *keywords.values())]
+        key = (tuple(keywords), *[_key(value) for value in given])
+        arrays = [value for value in given if isinstance(value, np.ndarray)]
+        for program in self.programs.get(key, ()):
+            if program.holds():
+                self._latest = program
+                return self._run(program, arrays, arguments, keywords)
+        return self._first_call(key, given, keywords)
+
+    def _first_call(self, key: Any, given: list[Any], keywords: dict[str, Any]) -> Any:
+        n = len(given) - len(keywords)
+        traced = tracing.run(self.f, self._names(n), given[:n], dict(zip(keywords, given[n:], strict=True)))
+        values = [np.array(node._value) for node in traced.outputs]
+        program = self._latest = Program(traced, self.rewrites, f"{self.__name__} {len(self.programs)}")
+        if sum(map(len, self.programs.values())) >= self.MOST:
+            self.programs.pop(next(iter(self.programs)))
+        self.programs.setdefault(key, []).append(program)
+        return tracing.filled(traced.result, iter(values))
+
+    def _run(self, program: Program, arrays: list[Array], arguments: Any, keywords: Any) -> Any:
+        try:
+            return program(arrays)
+        except Exception:
+            self._eagerly(arguments, keywords)  # which explains the error as nodes do
+            raise
+
+    def _eagerly(self, arguments: Sequence[Any], keywords: dict[str, Any]) -> Any:
+        def node(name: str, value: Any) -> Any:
+            value = _entered(value)
+            return Input(value, name) if isinstance(value, np.ndarray) else value
+
+        given = [node(name, value) for name, value in zip(self._names(len(arguments)), arguments, strict=True)]
+        return self.f(*given, **{name: node(name, value) for name, value in keywords.items()})
+
+    def verify(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call it, and compare with the nodes themselves, built anew on the same arguments, states and random draws."""
+        expected_of = self(*arguments, **keywords) if not self.programs else None
+        del expected_of  # the first call only traces: the program itself runs in the next
+        keywords.pop("verify", None)
+        parameters, generators = self._state()
+        before = [p._value.copy() for p in parameters], [rng.bit_generator.state for rng in generators]
+        verify, self.always_verify = self.always_verify, False
+        try:
+            found = self(*arguments, **keywords)
+        finally:
+            self.always_verify = verify
+        after = [p._value.copy() for p in parameters], [rng.bit_generator.state for rng in generators]
+        self._restore(parameters, generators, before)
+        expected = self._eagerly(arguments, keywords)
+        for state, array in zip(parameters, after[0], strict=True):
+            _compare(f"the state {state.label}", array, state._value)
+        self._restore(parameters, generators, after)
+        for i, (array, node) in enumerate(zip(_arrays(found), tracing.leaves(expected), strict=True)):
+            _compare(f"output {i}, {node.label}", array, node._value)
+        return found
+
+    def _state(self) -> tuple[list[Parameter], list[np.random.Generator]]:
+        program = self._latest
+        assert program is not None
+        generators = {id(x): x for x in program.run.__globals__.values() if isinstance(x, np.random.Generator)}
+        return list(dict.fromkeys(program.states)), list(generators.values())
+
+    @staticmethod
+    def _restore(parameters: Any, generators: Any, saved: Any) -> None:
+        for parameter, array in zip(parameters, saved[0], strict=True):
+            parameter.value = array
+        for rng, state in zip(generators, saved[1], strict=True):
+            rng.bit_generator.state = state
+
+    def _names(self, n: int) -> list[str]:
+        """The names of the first n positional parameters of f."""
+        try:
+            parameters = list(inspect.signature(self.f).parameters.values())
+        except (TypeError, ValueError):
+            parameters = []
+        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "argument")
+        return [*names[:n], *[f"{rest}_{i}" for i in range(n - len(names[:n]))]]
+
+    @property
+    def source(self) -> str:
+        """The program that ran last, as Python source."""
+        return self._program().source
+
+    def _program(self) -> Program:
+        if self._latest is None:
+            raise RuntimeError(f"{self.__name__} has no program yet: call it once, so that it is traced")
+        return self._latest
+
+
+builtin_compile = __builtins__["compile"] if isinstance(__builtins__, dict) else __builtins__.compile
+
+
+def _entered(value: Any) -> Any:
+    """An argument: arrays and NumPy's numbers as arrays, anything else as it is."""
+    if isinstance(value, Node):
+        raise TypeError(
+            f"a compiled function takes arrays, not nodes: {value.label} as x.value; parameters are read in place, without "
+            "being passed"
+        )
+    return np.asarray(value) if isinstance(value, np.ndarray | np.generic | list) else value
+
+
+def _key(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype
+    try:
+        hash(value)
+    except TypeError:
+        raise TypeError(
+            f"a compiled function takes arrays, and fixed values that can be keys of a dict, not {type(value).__name__}"
+        ) from None
+    return type(value), value
+
+
+def _arrays(result: Any) -> list[Array]:
+    if isinstance(result, np.ndarray):
+        return [result]
+    if isinstance(result, tuple | list):
+        return [array for part in result for array in _arrays(part)]
+    if isinstance(result, dict):
+        return [array for part in result.values() for array in _arrays(part)]
+    return []
+
+
+def _compare(what: str, found: Array, expected: Array) -> None:
+    """To rounding: relative to the largest entry."""
+    if expected.dtype.kind == "f":
+        finite = np.isfinite(expected)
+        scale = float(np.abs(expected[finite]).max(initial=0))
+        limit = np.finfo(expected.dtype).eps ** 0.75 * max(scale, 1e-30)
+        same = np.array_equal(finite, np.isfinite(found)) and (
+            np.abs(found[finite].astype(float) - expected[finite]).max(initial=0) <= limit
+        )
+    else:
+        same = np.array_equal(found, expected)
+    if not same or found.dtype != expected.dtype:
+        raise AssertionError(
+            f"the program and the nodes disagree in {what}: the function depends on something that is not a node (a global "
+            "value, np.random, an array from elsewhere), or branches on it: pass it as an argument"
+        )

@@ -1,0 +1,242 @@
+"""Lines: what a program is made of. A line is one call of NumPy on the values of earlier lines; its value is one array.
+
+Lines are made by a `Page`, which writes none twice: a line whose call and operands are known already is that line (common
+sub-expressions), and one whose operands are all constant is computed at once. So a rewrite only has to say what it wants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.node import Array
+
+# What a call is, as far as memory goes:
+INTO = "into"  # it computes into memory it is given: {out}
+FRESH = "fresh"  # it brings memory of its own
+VIEW = "view"  # it looks at its operand's memory
+RESHAPE = "reshape"  # it does if it can, else it copies
+TILES = "tiles"  # its operands are the parts of its own memory, at `places`
+LEAF = "leaf"  # it is given: an argument, a parameter, a constant
+
+
+class Call(NamedTuple):
+    """How a line is written: `add({0}, {1}{out})`, with operands by number and `{out}` where ", out=x" goes.
+
+    kind:        one of the words above
+    entrywise:   it works entry by entry on operands that broadcast, so it may write over an operand
+    pure:        equal operands give equal values, and nothing else happens
+    places:      of TILES: the index of each operand's part
+    """
+
+    kind: str
+    text: str
+    entrywise: bool = False
+    pure: bool = True
+    places: tuple[Any, ...] = ()
+
+
+class Origin(NamedTuple):
+    """Where a line comes from: what is said of it in the program, and which lines of other time steps are its like.
+
+    role: the same for lines that do the same in different time steps
+    step: the numbers in the scope: which time step it is
+    """
+
+    scope: str
+    adjoint: bool
+    name: str
+    role: int
+    step: tuple[int, ...]
+
+
+class Line:
+    """One call and its operands. `array` is the value of a constant, `node` what a leaf reads; `after` must come before."""
+
+    __slots__ = ("after", "array", "call", "dtype", "node", "number", "operands", "origin", "shape")
+
+    def __init__(
+        self,
+        call: Call,
+        operands: tuple[Line, ...],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        number: int,
+        origin: Origin,
+    ) -> None:
+        self.call = call
+        self.operands = operands
+        self.shape = shape
+        self.dtype = dtype
+        self.number = number
+        self.origin = origin
+        self.array: Array | None = None
+        self.node: Any = None
+        self.after: Line | None = None
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.intp))
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __repr__(self) -> str:
+        return f"<{self.call.text} {self.shape} {self.dtype}>"
+
+
+NOWHERE = Origin("", False, "", -1, ())
+
+
+class Page:
+    """Where lines are written: equal lines once, constants folded. `names` is what the texts refer to."""
+
+    FOLDED = 1 << 20  # the most entries of a constant that is computed in advance
+
+    def __init__(self) -> None:
+        self.names: dict[str, Any] = {}
+        self._known: dict[Any, Line] = {}
+        self._count = 0
+
+    def leaf(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], node: Any) -> Line:
+        """An argument or a parameter, read at every call."""
+        line = Line(Call(LEAF, name), (), shape, dtype, self._next(), NOWHERE)
+        line.node = node
+        return line
+
+    def constant(self, array: Array) -> Line:
+        """A value that never changes."""
+        key = (array.tobytes(), array.shape, array.dtype.str) if array.size <= 16 else id(array)
+        line = self._known.get(key)
+        if line is None:
+            line = Line(Call(LEAF, ""), (), array.shape, array.dtype, self._next(), NOWHERE)
+            line.array = array
+            self._known[key] = line
+        return line
+
+    def write(
+        self, call: Call, operands: Sequence[Line], shape: tuple[int, ...], dtype: np.dtype[Any], origin: Origin
+    ) -> Line:
+        """The line that makes this call; one that is there already, where it would compute the same."""
+        operands = tuple(operands)
+        if not call.pure:
+            return Line(call, operands, shape, dtype, self._next(), origin)
+        key = (call, operands)
+        line = self._known.get(key)
+        if line is not None:
+            return line
+        line = self._known[key] = Line(call, operands, shape, dtype, self._next(), origin)
+        if operands and all([operand.array is not None for operand in operands]) and line.size <= self.FOLDED:
+            line.array = self.computed(line, [operand.array for operand in operands])
+        return line
+
+    def computed(self, line: Line, arrays: Sequence[Any]) -> Array:
+        """The value of a line from those of its operands."""
+        text = line.call.text.format(*[f"_{i}" for i in range(len(arrays))], out="")
+        return np.asarray(eval(compiled(text), {**self.names, **{f"_{i}": a for i, a in enumerate(arrays)}}))
+
+    def like(self, line: Line, operands: Sequence[Line]) -> Line:
+        """The same call on other operands."""
+        return self.write(line.call, operands, line.shape, line.dtype, line.origin)
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+
+@lru_cache(maxsize=4096)
+def compiled(text: str) -> Any:
+    """An expression, compiled."""
+    return compile(text, "<line>", "eval")
+
+
+class Lines(NamedTuple):
+    """A program before it is written down: outputs, and the states that are written at the end, with their new values."""
+
+    page: Page
+    outputs: list[Line]
+    updates: list[tuple[Line, Line]]
+
+    @property
+    def results(self) -> list[Line]:
+        """Everything that has to be computed."""
+        return [*self.outputs, *[value for _, value in self.updates]]
+
+
+def in_order(results: Iterable[Line]) -> list[Line]:
+    """All lines the results depend on, operands first, else by age."""
+    found = set(results)
+    stack = list(found)
+    while stack:
+        line = stack.pop()
+        for operand in before(line):
+            if operand not in found:
+                found.add(operand)
+                stack.append(operand)
+    return sorted_lines(found)
+
+
+def before(line: Line) -> tuple[Line, ...]:
+    """What has to be computed before a line."""
+    return line.operands if line.after is None else (*line.operands, line.after)
+
+
+def sorted_lines(lines: Iterable[Line]) -> list[Line]:
+    """Lines such that operands come first; of those that may come next, the oldest does."""
+    from heapq import heapify, heappop, heappush
+
+    waiting: dict[Line, int] = {}
+    parents: dict[Line, list[Line]] = {}
+    ready = []
+    for line in lines:
+        needs = set(before(line))
+        waiting[line] = len(needs)
+        for operand in needs:
+            parents.setdefault(operand, []).append(line)
+        if not needs:
+            ready.append((line.number, line))
+    heapify(ready)
+    order = []
+    while ready:
+        _, line = heappop(ready)
+        order.append(line)
+        for parent in parents.get(line, ()):
+            waiting[parent] -= 1
+            if not waiting[parent]:
+                heappush(ready, (parent.number, parent))
+    if len(order) != len(waiting):
+        raise AssertionError("a rewrite made a cycle")
+    return order
+
+
+def rebuilt(lines: Lines, change: Callable[[Line, tuple[Line, ...]], Line | None]) -> Lines:
+    """The lines written again, operands first: `change(line, new operands)` gives the new line, or None for the like."""
+    new: dict[Line, Line] = {}
+    page = lines.page
+    for line in in_order(lines.results):
+        operands = tuple([new[operand] for operand in line.operands])
+        changed = change(line, operands)
+        if changed is None:
+            changed = line
+            if operands != line.operands or line.after is not None:
+                changed = page.like(line, operands)
+                if line.after is not None:
+                    changed.after = new[line.after]
+        new[line] = changed
+    return Lines(page, [new[line] for line in lines.outputs], [(state, new[value]) for state, value in lines.updates])
+
+
+def index_text(entries: Sequence[Any]) -> str:
+    """An index as it is written between brackets."""
+
+    def text(entry: Any) -> str:
+        if not isinstance(entry, slice):
+            return "..." if entry is Ellipsis else repr(entry)
+        start, stop, step = ("" if part is None else repr(part) for part in (entry.start, entry.stop, entry.step))
+        return f"{start}:{stop}" + (f":{step}" if step else "")
+
+    return ", ".join(map(text, entries)) + ("," if not entries else "") if entries else "()"

@@ -1,0 +1,321 @@
+"""Memory: where the value of every line lies. Nothing here changes what is computed.
+
+* What is stacked or joined is computed in its part of the whole (`TILES`), so that nothing is copied: the states of all time
+  steps lie in one array. Stacks may overlap: x_0..x_{T-1} and x_1..x_T are parts of x_0..x_T.
+* A line that works entry by entry writes over an operand nobody reads any more.
+* All other memory goes back to a pool after its last reader, and serves again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.lines import FRESH, INTO, LEAF, RESHAPE, TILES, VIEW, Call, Line, Lines, compiled, in_order
+
+COPY = Call(INTO, "copied({0}{out})", entrywise=True, pure=False)
+
+
+class Root:
+    """Memory of its own: of one line, of a series of lines of one shape, or of an output (made anew in every call).
+
+    members: of a series, in order; else None
+    first:   where in the program it is first written; last: where it is last read
+    block:   which memory of the pool it is; None before that is decided
+    """
+
+    __slots__ = ("block", "dtype", "first", "last", "members", "output", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], members: list[Line] | None = None) -> None:
+        self.shape = shape
+        self.dtype = dtype
+        self.members = members
+        self.output = False
+        self.first = -1
+        self.last = -1
+        self.block: int | None = None
+
+    @property
+    def key(self) -> tuple[np.dtype[Any], int]:
+        """What memory it fits: that of as many entries of the same dtype."""
+        return self.dtype, int(np.prod(self.shape, dtype=np.intp))
+
+
+class Memory:
+    """Where everything lies.
+
+    order: the lines as they are computed
+    slot:  of a line that is a part of another's memory: the other, and the index of the part
+    place: of a line in a series (or a stack that is a stretch of one): the series' root, and its number (or a slice)
+    root:  of a line that has memory of its own
+    over:  of a line that is written over another's memory: the other
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
+        self.slot: dict[Line, tuple[Line, Any]] = {}
+        self.place: dict[Line, tuple[Root, int | slice]] = {}
+        self.root: dict[Line, Root] = {}
+        self.over: dict[Line, Line] = {}
+        self.copies: dict[Line, Line] = {}
+        self.next: dict[Line, Line] = {}
+        self.previous: dict[Line, Line] = {}
+        self.n_blocks = 0
+        self._place_tiles()
+        self.order = in_order(lines.results)
+        self._lay_out()
+        self._make_series()
+        self._share()
+
+    # Parts of a whole --------------------------------------------------------------------------------------------------
+
+    def _place_tiles(self) -> None:
+        order = in_order(self.lines.results)
+        tiles = sorted([line for line in order if line.call.kind == TILES], key=lambda line: -line.nbytes)
+        stacks = [line for line in tiles if is_stack(line)]
+        for line in stacks:
+            self._chain(line)
+        for line in tiles:
+            if not is_stack(line):
+                line.operands = tuple([self._own(part) for part in line.operands])
+                for part, index in zip(line.operands, line.call.places, strict=True):
+                    self.slot[part] = line, index
+        for line in order:  # what is copied into a row is read there
+            if line.call.kind != TILES and not self.copies.keys().isdisjoint(line.operands):
+                line.operands = tuple([self.copies.get(operand, operand) for operand in line.operands])
+        for root, members in self._chains():
+            for i, member in enumerate(members):
+                self.place[member] = root, i
+        for line in stacks:
+            root, start = self.place[line.operands[0]]
+            assert isinstance(start, int)
+            self.place.setdefault(line, (root, slice(start, start + len(line.operands))))
+
+    def _chain(self, line: Line) -> None:
+        """Put the parts of a stack next to each other, if earlier stacks let them; copies of those that may not."""
+        parts = list(line.operands)
+        for i, part in enumerate(parts):
+            if not self._may_be_placed(part):
+                parts[i] = self.copies.setdefault(part, copy_of(part))
+        if not self._joins(parts):
+            parts = [copy_of(part) if self._is_bound(part) or part in parts[:i] else part for i, part in enumerate(parts)]
+        for before, after in zip(parts, parts[1:], strict=False):
+            self.next[before], self.previous[after] = after, before
+        line.operands = tuple(parts)
+
+    def _joins(self, parts: Sequence[Line]) -> bool:
+        """Whether the parts can follow each other: no part twice, none torn from its neighbors, no ring."""
+        if len(set(parts)) < len(parts) or any(part in self.slot for part in parts):
+            return False
+        for before, after in zip(parts, parts[1:], strict=False):
+            if self.next.get(before, after) is not after or self.previous.get(after, before) is not before:
+                return False
+        end, seen = parts[-1], set(parts[:-1])
+        while end in self.next:
+            end = self.next[end]
+            if end in seen:
+                return False
+        return True
+
+    def _chains(self) -> Iterable[tuple[Root, list[Line]]]:
+        for line in [line for line in self.next if line not in self.previous]:
+            members = [line]
+            while members[-1] in self.next:
+                members.append(self.next[members[-1]])
+            yield Root((len(members), *line.shape), line.dtype, members), members
+
+    def _own(self, part: Line) -> Line:
+        """The part itself, if it may be computed inside a whole, else a copy."""
+        return part if self._may_be_placed(part) and not self._is_bound(part) else copy_of(part)
+
+    def _may_be_placed(self, part: Line) -> bool:
+        return part.call.kind == INTO or (part.call.kind == TILES and not is_stack(part))
+
+    def _is_bound(self, part: Line) -> bool:
+        return part in self.next or part in self.previous or part in self.slot
+
+    # Layout ------------------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        """Find out which lines lie in the program's own memory, and which reshapes have to copy there."""
+        self.viewed = {line.operands[0] for line in self.order if line.call.kind in (VIEW, RESHAPE)}
+        largest = max([line.nbytes for line in self.order] + [root.key[1] * 8 for root, _ in self.place.values()] + [1])
+        ground = np.empty(largest + 64, np.uint8)  # never read or written: it lends arrays their strides
+        self.example: dict[Line, Any] = {}
+        outputs = set(self.lines.results)
+        whole: dict[Line, Any] = {}
+
+        def contiguous(line: Line) -> Any:
+            return np.ndarray(line.shape, line.dtype, buffer=ground)
+
+        def lying(line: Line) -> Any:
+            if line in whole:
+                return whole[line]
+            if line in self.slot:
+                other, index = self.slot[line]
+                whole[line] = lying(other)[index]
+            else:
+                whole[line] = contiguous(line)
+            return whole[line]
+
+        for line in self.order:
+            kind = line.call.kind
+            if kind in (INTO, TILES):
+                self.example[line] = lying(line)
+            elif kind in (VIEW, RESHAPE) and line.operands[0] in self.example:
+                seen = self.example[line.operands[0]]
+                if kind == RESHAPE and not _reshapes(seen, line.shape):
+                    line.call = Call(INTO, f"reshaped({{0}}, {line.shape!r}{{out}})")
+                    self.example[line] = contiguous(line)
+                elif kind == RESHAPE:
+                    self.example[line] = np.reshape(seen, line.shape, copy=False)
+                else:
+                    self.example[line] = eval(compiled(line.call.text.format("x")), {**self.lines.page.names, "x": seen})
+        self.is_output = outputs
+
+    def base(self, line: Line) -> Line:
+        """The line whose memory a view looks at."""
+        while line.call.kind in (VIEW, RESHAPE):
+            line = line.operands[0]
+        return line
+
+    def home(self, line: Line) -> Root | None:
+        """The root whose memory the line's value lies in; None where it is not the program's."""
+        line = self.base(line)
+        while True:
+            if line in self.over:
+                line = self.over[line]
+            elif line in self.slot:
+                line = self.slot[line][0]
+            elif line in self.place:
+                return self.place[line][0]
+            else:
+                return self.root.get(line)
+
+    # Series of what lives side by side -----------------------------------------------------------------------------------
+
+    def _make_series(self) -> None:
+        """Lines that do the same in different time steps and are needed at the same time lie in one array."""
+        index = {line: i for i, line in enumerate(self.order)}
+        last = self._last_uses(index)
+        families: dict[Any, list[Line]] = {}
+        for line in self.order:
+            free = line not in self.slot and line not in self.place and line not in self.is_output
+            if line.call.kind in (INTO, TILES) and free and line.origin.step:
+                families.setdefault((line.origin.role, line.call, line.shape, line.dtype), []).append(line)
+        for family in families.values():
+            if len({line.origin.step for line in family}) < max(len(family), 3):
+                continue
+            pairs = list(zip(family, family[1:], strict=False))
+            crowded = [last[a] > index[b] or (last[a] == index[b] and not b.call.entrywise) for a, b in pairs]
+            if any(crowded):
+                family.sort(key=lambda line: line.origin.step)
+                root = Root((len(family), *family[0].shape), family[0].dtype, family)
+                for i, line in enumerate(family):
+                    self.place[line] = root, i
+
+    def _last_uses(self, index: dict[Line, int]) -> dict[Line, int]:
+        last = dict(index)
+        for line in reversed(self.order):
+            for operand in line.operands:
+                until = last[line] if line.call.kind in (VIEW, RESHAPE, TILES) else index[line]
+                last[operand] = max(last[operand], until)
+        return last
+
+    # The pool ------------------------------------------------------------------------------------------------------------
+
+    def _share(self) -> None:
+        """Walk backward: memory is taken where its last reader stands, and given back where it is first written."""
+        for line in self.order:
+            owns = line.call.kind in (INTO, TILES) and line not in self.slot and line not in self.place
+            if owns:
+                root = self.root[line] = Root(line.shape, line.dtype)
+                root.output = line in self.is_output
+        for i, line in enumerate(self.order):
+            home = self.home(line)
+            if home is not None and home.first < 0:
+                home.first = i
+            for operand in line.operands:
+                read = self.home(operand)
+                if read is not None:
+                    read.last = i
+        for line in self.lines.results:
+            home = self.home(line)
+            if home is not None:
+                home.last = len(self.order)
+        free: dict[Any, list[int]] = {}
+        taken: set[Root] = set()
+
+        def take(root: Root, wanted: int | None = None) -> None:
+            if root in taken or root.output:
+                return
+            taken.add(root)
+            blocks = free.setdefault(root.key, [])
+            if wanted is not None and wanted in blocks:
+                blocks.remove(wanted)
+                root.block = wanted
+            elif blocks:
+                root.block = blocks.pop()
+            else:
+                root.block = self.n_blocks
+                self.n_blocks += 1
+
+        for root in {home: None for line in self.lines.results if (home := self.home(line)) is not None}:
+            take(root)
+        for i in range(len(self.order) - 1, -1, -1):
+            line = self.order[i]
+            if line.call.kind not in (INTO, TILES, FRESH):
+                continue
+            home = self.home(line) if line.call.kind != FRESH else None
+            if home is not None:
+                take(home)
+            under = [] if home is None else [x for x in self._may_be_overwritten(line) if self.root[x] not in taken]
+            if home is not None and under and (home.output or self.root.get(line) is not home):
+                operand = under.pop(0)  # it lies where the value will lie, inside a larger array
+                home.first = min(home.first, self.root.pop(operand).first)
+                self.over[operand] = line
+                self.example[operand] = self.example[line]
+            later = list(dict.fromkeys([self.root[operand] for operand in under]))
+            for operand in line.operands:
+                read = self.home(operand)
+                if read is not None and read not in later:
+                    take(read)
+            if home is not None and home.first == i and home.block is not None:
+                free[home.key].append(home.block)
+            for root in later:
+                take(root, home.block if home is not None else None)
+
+    def _may_be_overwritten(self, line: Line) -> list[Line]:
+        """The operands in whose memory the line could write its value, if nobody reads them later."""
+        if not line.call.entrywise:
+            return []
+        candidates = line.operands[-1:] if line.call.text.startswith("where(") else line.operands
+        contiguous = self.example[line].flags.c_contiguous
+        return [
+            operand
+            for operand in dict.fromkeys(candidates)
+            if operand in self.root
+            and not self.root[operand].output
+            and (contiguous or operand not in self.viewed)
+            and (operand.shape, operand.dtype) == (line.shape, line.dtype)
+        ]
+
+
+def is_stack(line: Line) -> bool:
+    """Whether its parts are its rows, in order."""
+    return line.call.kind == TILES and len(line.operands) > 1 and all(index == (i,) for i, index in enumerate(line.call.places))
+
+
+def copy_of(part: Line) -> Line:
+    """A line that copies another."""
+    return Line(COPY, (part,), part.shape, part.dtype, part.number, part.origin)
+
+
+def _reshapes(array: Any, shape: tuple[int, ...]) -> bool:
+    try:
+        np.reshape(array, shape, copy=False)
+    except ValueError:
+        return False
+    return True

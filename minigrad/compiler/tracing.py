@@ -1,0 +1,137 @@
+"""Tracing: f is run once on Input nodes, and what it returns says which nodes the program has to compute.
+
+What a running trace sees of f is only its nodes. Whatever would leave the graph (an `if` on a value, `.value`) is refused,
+since the program would keep what it was in the first call; states that f updates and modes of modules it relies on are
+noted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from minigrad.context import trace
+from minigrad.graph import ancestry
+from minigrad.node import Input, Leaf, Node, Parameter, fitting, next_number
+
+Guard = tuple[Callable[[], Any], Any]  # a function of no arguments, and what it gave while tracing
+Update = tuple[Parameter, Node, int]  # a state, its new value, and when it was written
+
+INSTEAD = {
+    ".value": "use the node itself, or return it: the compiled function gives its array",
+    ".value = array": "update parameters outside the compiled function, from the gradients it returns; a state "
+    "(trainable=False) by mg.update(state, node)",
+    ".backward()": "return mg.gradients(loss, parameters), and set .grad or step outside",
+    "Graph.fprop": "build the nodes inside the compiled function: its program is the replay",
+    "if, and, or, not, while and bool()": "np.where(condition, a, b) chooses inside the graph",
+}
+
+
+class Trace:
+    """One run of f: what it noted besides the nodes it returned."""
+
+    def __init__(self) -> None:
+        self.start = next_number()
+        self.guards: list[Guard] = []
+        self.updates: list[Update] = []
+
+    def guard(self, ask: Callable[[], Any]) -> None:
+        """The program holds as long as `ask()` gives what it gives now."""
+        self.guards.append((ask, ask()))
+
+    def update(self, state: Parameter, node: Node) -> None:
+        """The state takes the node's value: now, and at the end of every later call."""
+        state._value[...] = fitting(state, node._value)
+        state.mark_changed()
+        self.updates.append((state, node, next_number()))
+
+    def refuse(self, node: Node, way: str) -> NoReturn:
+        """Raise the error for a value that is about to leave the graph."""
+        instead = INSTEAD.get(way, "keep it a node, or return it from the compiled function")
+        raise TypeError(
+            f"mg.compile: {way} on {node.label} while tracing would put the value of this call into every later one: {instead}"
+        )
+
+
+class Traced(NamedTuple):
+    """The graph of one run: its nodes children first, what it was fed, what it returns and writes."""
+
+    nodes: list[Node]
+    inputs: dict[str, Input]
+    result: Any
+    outputs: list[Node]
+    updates: list[Update]
+    guards: list[Guard]
+    start: int
+
+
+def run(f: Callable[..., Any], names: Sequence[str], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Traced:
+    """f, traced: arrays among its arguments arrive as Input nodes, anything else as it is."""
+    running = Trace()
+    inputs: dict[str, Input] = {}
+
+    def enter(name: str, value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        inputs[name] = Input(value, name)
+        return inputs[name]
+
+    token = trace.set(running)
+    try:
+        given = [enter(name, value) for name, value in zip(names, arguments, strict=True)]
+        result = f(*given, **{name: enter(name, value) for name, value in keywords.items()})
+    finally:
+        trace.reset(token)
+    outputs = leaves(result)
+    if not outputs:
+        raise TypeError("mg.compile: the function returned no node: let it return the loss, gradients, outputs")
+    nodes = ancestry([*outputs, *[node for _, node, _ in running.updates]])
+    for node in nodes:
+        _check(node, running.start)
+    return Traced(nodes, inputs, result, outputs, running.updates, running.guards, running.start)
+
+
+def leaves(result: Any) -> list[Node]:
+    """The nodes in what f returned: a node, or tuples, lists and dicts of nodes; None stays None."""
+    if isinstance(result, Node):
+        return [result]
+    if isinstance(result, tuple | list):
+        return [node for part in result for node in leaves(part)]
+    if isinstance(result, dict):
+        return [node for part in result.values() for node in leaves(part)]
+    if result is None:
+        return []
+    raise TypeError(
+        f"mg.compile: the function returned {type(result).__name__}, which the program could not compute anew: return nodes, "
+        "or tuples, lists and dicts of nodes"
+    )
+
+
+def filled(result: Any, arrays: Any) -> Any:
+    """What f returned, with arrays (an iterator over them) in the places of its nodes."""
+    if isinstance(result, Node):
+        return next(arrays)
+    if isinstance(result, tuple) and hasattr(result, "_fields"):
+        return type(result)(*[filled(part, arrays) for part in result])
+    if isinstance(result, tuple | list):
+        return type(result)([filled(part, arrays) for part in result])
+    if isinstance(result, dict):
+        return {key: filled(part, arrays) for key, part in result.items()}
+    return result
+
+
+def is_read_in_place(node: Node, start: int) -> bool:
+    """Whether the program reads the node's array anew at every call: parameters, and inputs from before the trace."""
+    return isinstance(node, Parameter) or (isinstance(node, Input) and node.number < start)
+
+
+def _check(node: Node, start: int) -> None:
+    if isinstance(node, Parameter) and node.number >= start:
+        raise ValueError(f"mg.compile: {node.label} was made while tracing: make parameters outside, once")
+    if node.number < start and not isinstance(node, Leaf):
+        raise ValueError(
+            f"mg.compile: {node.label} was computed before the trace, so its value would never change: compute it inside the "
+            "compiled function, or pass it in as an array"
+        )

@@ -1,0 +1,361 @@
+"""Writing: lines and their memory as Python source. Runs of lines that repeat with counting indices become loops."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Sequence
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, index_text
+from minigrad.compiler.memory import Memory, Root
+from minigrad.compiler.recording import copied, reshaped
+from minigrad.node import Node
+
+NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 0.5: "half", -1: "minus_one", -2: "minus_two"}
+RESERVED = {"t", "part", "array", "empty", "program", *keyword.kwlist, *dir(builtins)}
+
+
+class Text(NamedTuple):
+    """A program as source, what its names stand for, and the parameters it reads."""
+
+    source: str
+    names: dict[str, Any]
+    reads: dict[str, Node]
+
+
+class Statement(NamedTuple):
+    """A line of source, and where what it does comes from."""
+
+    text: str
+    origin: Origin
+
+
+def written(lines: Lines, arguments: Sequence[str]) -> Text:
+    """The program that computes the lines, in memory of its own."""
+    return _Writer(lines, arguments).text()
+
+
+class _Writer:
+    def __init__(self, lines: Lines, arguments: Sequence[str]) -> None:
+        self.lines = lines
+        self.arguments = list(arguments)
+        self.memory = Memory(lines)
+        self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped}
+        self.used = set(self.names) | RESERVED | set(arguments)
+        self.tables: list[str] = []  # statements that make memory, once
+        self.body: list[Statement] = []
+        self.reads: dict[str, Node] = {}
+        self.known: dict[Any, str] = {}  # what a thing is called
+        self.made: set[Line] = set()  # outputs whose memory is there
+
+    def text(self) -> Text:
+        for line in self.memory.order:
+            self._write(line)
+        for state, value in self.lines.updates:
+            self._say(f"copyto({self._of(state)}, {self._of(value)})", value.origin)
+            self.names["copyto"] = np.copyto
+        results = [self._returned(line, i) for i, line in enumerate(self.lines.outputs)]
+        self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", Origin("", False, "", -1, ()))
+        head = [f"{name} = {name}_.value" for name in self.reads]
+        self.names |= {f"{name}_": node for name, node in self.reads.items()}
+        body = ["    " + text for text in [*head, *rolled(self.body)]]
+        definition = f"def program({', '.join(self.arguments)}):"
+        source = "\n".join([*self.tables, "" if self.tables else "", definition, *body, ""]).lstrip("\n")
+        return Text(source, self.names, self.reads)
+
+    # Statements --------------------------------------------------------------------------------------------------------
+
+    def _say(self, text: str, origin: Origin) -> None:
+        self.body.append(Statement(text, origin))
+
+    def _write(self, line: Line) -> None:
+        kind = line.call.kind
+        if line.array is not None:
+            return
+        if kind == LEAF or kind == TILES or self._is_prepared(line):
+            if kind == TILES:
+                self._ready(line)
+            return
+        operands = [self._of(operand) for operand in line.operands]
+        if kind == INTO:
+            self._ready(line)
+            text = line.call.text
+            if self._is_plain_product(line):
+                text = "{0}.dot({1}{out})"
+            self._say(text.format(*operands, out=f", out={self._of(line)}"), line.origin)
+        else:
+            name = self.known[line] = self._name(self._word(line))
+            self._say(f"{name} = {line.call.text.format(*operands, out='')}", line.origin)
+
+    def _ready(self, line: Line) -> None:
+        """The memory of an output is made in every call, so that the caller may keep it."""
+        home = self.memory.home(line)
+        if home is not None and home.output and home not in self.known:
+            owner = next(owner for owner, root in self.memory.root.items() if root is home)
+            name = self.known[home] = self._name(self._word(owner))
+            self.names["empty"] = np.empty
+            self._say(f"{name} = empty({home.shape!r}, {self._dtype(home.dtype)})", owner.origin)
+
+    def _is_plain_product(self, line: Line) -> bool:
+        """Whether it is a product of matrices that ndarray.dot can do, whose call costs least."""
+        if not line.call.text.startswith("matmul(") or len(line.shape) != 2:
+            return False
+        fit = all(len(x.shape) == 2 and x.dtype == line.dtype for x in line.operands)
+        return fit and line.dtype.kind == "f" and self.memory.example[line].flags.c_contiguous
+
+    def _returned(self, line: Line, i: int) -> str:
+        home = self.memory.home(line)
+        text = self._of(line)
+        own = home is not None and home.output and line in self.memory.root
+        if own and line not in self.lines.outputs[:i]:
+            return text
+        self.names["array"] = np.array
+        return f"array({text})"
+
+    # Expressions -------------------------------------------------------------------------------------------------------
+
+    def _is_prepared(self, line: Line) -> bool:
+        """Whether it is a view of memory that is there before the first call."""
+        if line.call.kind not in (VIEW, RESHAPE):
+            return False
+        base = self.memory.base(line)
+        if base.array is not None:
+            return True
+        home = self.memory.home(line)
+        return home is not None and not home.output
+
+    def _of(self, line: Line) -> str:
+        """How the program writes the value of a line."""
+        known = self.known.get(line)
+        if known is None:
+            known = self.known[line] = self._found(line)
+        return known
+
+    def _found(self, line: Line) -> str:
+        kind = line.call.kind
+        if line.array is not None:
+            return self._constant(line)
+        if kind == LEAF:
+            return self._leaf(line)
+        if kind in (VIEW, RESHAPE):
+            return self._seen(self._of(line.operands[0]), line.call.text, line)
+        memory = self.memory
+        if line in memory.over:
+            return self._of(memory.over[line])
+        if line in memory.slot:
+            other, index = memory.slot[line]
+            entries = index if isinstance(index, tuple) else (index,)
+            return self._seen(self._of(other), f"{{0}}[{index_text(entries)}]", line)
+        if line in memory.place:
+            root, at = memory.place[line]
+            array, rows = self._series(root)
+            if isinstance(at, int):
+                return f"{rows}[{at}]"
+            whole = (at.start, at.stop) == (0, root.shape[0])
+            return array if whole else self._prepared(f"{array}[{at.start}:{at.stop}]", self._word(line))
+        root = memory.root[line]
+        return self.known[root] if root.output else self._pooled(line, root)
+
+    def _seen(self, of: str, text: str, line: Line) -> str:
+        """A view: prepared in advance; of the rows of a series, for all rows at once."""
+        home = self.memory.home(line)
+        if self.memory.base(line).array is None and (home is None or home.output):
+            return text.format(of)
+        row = re.fullmatch(r"(\w+)\[(\d+)\]", of)
+        if row is None and re.fullmatch(r"\{0\}\[\d+\]", text):
+            return f"{self._prepared(f'list({of})', self._word(line.operands[0]))}{text.removeprefix('{0}')}"
+        if row is None:
+            return self._prepared(text.format(of), self._word(line))
+        rows, number = row.groups()
+        every = text.format("part")
+        return f"{self._prepared(f'[{every} for part in {rows}]', rows)}[{number}]"
+
+    def _prepared(self, expression: str, word: str) -> str:
+        name = self.known.get(expression)
+        if name is None:
+            name = self.known[expression] = self._name(word)
+            self.tables.append(f"{name} = {expression}")
+        return name
+
+    def _constant(self, line: Line) -> str:
+        array = line.array
+        assert array is not None
+        if array.ndim or array.dtype.kind == "b":
+            name = self._name("constant")
+            self.names[name] = array
+            return name
+        number = array.item()
+        self.names["array"] = np.array
+        word = NUMBERS.get(number) if number == number else "nan"
+        if word is None:
+            word = "number_" + re.sub(r"\W", "_", f"{number:g}".replace("-", "minus_"))
+        text = repr(number) if np.isfinite(number) else f"float('{number}')"
+        return self._prepared(f"array({text}, {self._dtype(array.dtype)})", word)
+
+    def _leaf(self, line: Line) -> str:
+        if line.node is None:
+            return line.call.text
+        name = self._name(line.call.text or "parameter")
+        self.reads[name] = line.node
+        return name
+
+    def _series(self, root: Root) -> tuple[str, str]:
+        """The names of the array of a series, and of the list of its rows."""
+        if root not in self.known:
+            assert root.members is not None
+            word = next((line.origin.name for line in root.members if line.origin.name), None)
+            rows = self._name(word or self._word(root.members[-1]))
+            array = self._name(f"all_{rows}")
+            self._allocate(array, root.shape, root)
+            self.tables.append(f"{rows} = list({array})")
+            self.known[root] = f"{array} {rows}"
+        array, rows = self.known[root].split()
+        return array, rows
+
+    def _pooled(self, line: Line, root: Root) -> str:
+        key = (root.block, root.shape, root.dtype, line.origin.role, line.call.text)
+        name = self.known.get(key)
+        if name is None:
+            name = self.known[key] = self._name(self._word(line))
+            self._allocate(name, root.shape, root)
+        return name
+
+    def _allocate(self, name: str, shape: tuple[int, ...], root: Root) -> None:
+        """Memory under a name; where its block serves others already, theirs."""
+        first = self.known.get(("block", root.block))
+        if first is None:
+            self.known[("block", root.block)] = f"{name} {shape!r}"
+            self.names["empty"] = np.empty
+            self.tables.append(f"{name} = empty({shape!r}, {self._dtype(root.dtype)})")
+            return
+        other, _, its_shape = first.partition(" ")
+        self.tables.append(f"{name} = {other}" + ("" if its_shape == repr(shape) else f".reshape({shape!r})"))
+
+    # Names -------------------------------------------------------------------------------------------------------------
+
+    def _dtype(self, dtype: np.dtype[Any]) -> str:
+        self.names[dtype.name] = dtype.type
+        self.used.add(dtype.name)
+        return dtype.name
+
+    def _word(self, line: Line) -> str:
+        """What to call a line: the user's name, else after what it does."""
+        if line.origin.name:
+            return line.origin.name
+        found = re.match(r"\{0\}\.(\w+)|(\w+)", line.call.text)
+        word = next((group for group in found.groups() if group), "value") if found else "part"
+        return f"d_{word}" if line.origin.adjoint else word
+
+    def _name(self, word: str) -> str:
+        """A name nobody has."""
+        word = re.sub(r"\W", "_", word).strip("_") or "value"
+        if word[0].isdigit():
+            word = f"_{word}"
+        name = word
+        if name in self.used or name + "_" in self.used:
+            name = next(f"{word}_{i}" for i in count(1) if f"{word}_{i}" not in self.used)
+        self.used.add(name)
+        return name
+
+
+# Loops -------------------------------------------------------------------------------------------------------------
+
+INTEGER = re.compile(r"(?<![\w.])\d+(?![\w.])")
+
+
+def rolled(statements: Sequence[Statement]) -> list[str]:
+    """The statements as text, repeated ones as loops over t, with a comment wherever another part of the net begins."""
+    shapes = [INTEGER.sub("#", statement.text) for statement in statements]
+    numbers = [tuple(map(int, INTEGER.findall(statement.text))) for statement in statements]
+    places: dict[str, list[int]] = {}
+    for i, shape in enumerate(shapes):
+        places.setdefault(shape, []).append(i)
+    source: list[str] = []
+    said: tuple[str, bool] | None = None
+    i = 0
+    while i < len(statements):
+        begins = i == 0 or not statements[i].origin.step or statements[i].origin[:2] != statements[i - 1].origin[:2]
+        period, repeats = _best_period(i, shapes, numbers, places[shapes[i]]) if begins else (1, 1)
+        block = statements[i : i + period]
+        last = statements[i + period * (repeats - 1) : i + period * repeats]
+        head = _heading(block[0].origin, last[0].origin if repeats > 1 else block[0].origin)
+        if head is not None and head != said:
+            source += [f"# {head[0]}"]
+        said = head or said
+        if repeats == 1:
+            source += [statement.text for statement in block]
+        else:
+            source += _loop(block, numbers[i : i + 2 * period], repeats)
+        i += period * repeats
+    return source
+
+
+def _heading(first: Origin, last: Origin) -> tuple[str, bool] | None:
+    if not first.scope:
+        return None
+    text = first.scope if first.scope == last.scope else f"{first.scope} ... {last.scope}"
+    return (f"backward through {text}" if first.adjoint else text), first.adjoint
+
+
+def _best_period(i: int, shapes: Sequence[str], numbers: Sequence[Any], places: Sequence[int]) -> tuple[int, int]:
+    """How long the block is that repeats from statement i on, and how often; (1, 1) where none does at least 3 times."""
+    best = (1, 1)
+    candidates = [place - i for place in places if i < place <= i + 400][:8]
+    for period in candidates:
+        if best[0] * best[1] > period * 4 and best[1] > 2:
+            break
+        if shapes[i : i + period] != shapes[i + period : i + 2 * period]:
+            continue
+        repeats = 1
+        deltas = [_differences(numbers[i + q], numbers[i + period + q]) for q in range(period)]
+        steps = {abs(delta) for part in deltas for delta in part if delta}
+        if len(steps) > 1:
+            continue
+        while True:
+            at = i + repeats * period
+            if at + period > len(shapes) or shapes[at : at + period] != shapes[i : i + period]:
+                break
+            if any(_differences(numbers[at - period + q], numbers[at + q]) != deltas[q] for q in range(period)):
+                break
+            repeats += 1
+        if repeats >= 3 and period * (repeats - 1) > best[0] * (best[1] - 1):
+            best = (period, repeats)
+    return best
+
+
+def _differences(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple([y - x for x, y in zip(a, b, strict=True)])
+
+
+def _loop(block: Sequence[Statement], numbers: Sequence[tuple[int, ...]], repeats: int) -> list[str]:
+    period = len(block)
+    start = step = None
+    for q in range(period):
+        for first, second in reversed(list(zip(numbers[q], numbers[q + period], strict=True))):
+            if first != second and start is None:
+                start, step = first, second - first
+    if start is None or step is None:
+        head = f"for _ in range({repeats}):"
+    else:
+        stop = start + step * repeats
+        head = f"for t in range({start}, {stop}{'' if step == 1 else f', {step}'}):"
+    body = []
+    for q, statement in enumerate(block):
+        moved = iter(zip(numbers[q], numbers[q + period], strict=True))
+
+        def counted(match: re.Match[str], moved: Any = moved) -> str:
+            first, second = next(moved)
+            if first == second:
+                return match.group()
+            if second - first == step:
+                offset = first - start
+                return "t" if not offset else f"t + {offset}" if offset > 0 else f"t - {-offset}"
+            return f"{first + start} - t"
+
+        body.append("    " + INTEGER.sub(counted, statement.text))
+    return [head, *body]
