@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Library:
     """`functional.Library`; kernels and images have channels last."""
 
-    tanh, sigmoid, relu, where = jnp.tanh, jax.nn.sigmoid, jax.nn.relu, staticmethod(jnp.where)
+    tanh, sigmoid = staticmethod(jnp.tanh), staticmethod(jax.nn.sigmoid)
+    relu, where = staticmethod(jax.nn.relu), staticmethod(jnp.where)
 
     def __init__(self, key: Any) -> None:
         self.key = key

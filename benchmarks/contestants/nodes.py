@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import minigrad as mg
 from minigrad.models import losses, penalties
 from minigrad.node import Node, Parameter
+from minigrad.ops import tanh
 from minigrad.optim import SGD, Adam
 
 if TYPE_CHECKING:
@@ -100,15 +103,9 @@ def contestants(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
     found: dict[str, Callable[[Problem], Any]] = {"minigrad eager": Eager}
     if hasattr(mg, "compile"):
         found["minigrad compiled"] = Compiled
-        if _installed("numba"):
+        if find_spec("numba") is not None and "backend" in signature(mg.compile).parameters:
             found["minigrad compiled, numba"] = CompiledFast
     return found
-
-
-def _installed(module: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(module) is not None
 
 
 def _classification(model: Any, inputs: Any, targets: Any) -> Node:
@@ -120,7 +117,7 @@ def _chain(x: Node) -> Node:
     for _ in range(2):
         v = y * 0.5 + x
         e = v / (v * v + 1)
-        h = e.tanh() * x - 0.1 if hasattr(e, "tanh") else mg.ops.tanh(e) * x - 0.1
+        h = tanh(e) * x - 0.1
         y = h * h + e
     return y.mean()
 

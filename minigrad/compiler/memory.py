@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.lines import FRESH, INTO, LEAF, RESHAPE, TILES, VIEW, Call, Line, Lines, compiled, in_order
+from minigrad.compiler.chains import Chains, is_stack, may_be_placed
+from minigrad.compiler.lines import FRESH, INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, compiled, in_order
 
 COPY = Call(INTO, "copied({0}{out})", entrywise=True, pure=False)
 
@@ -60,8 +60,7 @@ class Memory:
         self.root: dict[Line, Root] = {}
         self.over: dict[Line, Line] = {}
         self.copies: dict[Line, Line] = {}
-        self.next: dict[Line, Line] = {}
-        self.previous: dict[Line, Line] = {}
+        self.chains = Chains()
         self.n_blocks = 0
         self._place_tiles()
         self.order = in_order(lines.results)
@@ -85,7 +84,8 @@ class Memory:
         for line in order:  # what is copied into a row is read there
             if line.call.kind != TILES and not self.copies.keys().isdisjoint(line.operands):
                 line.operands = tuple([self.copies.get(operand, operand) for operand in line.operands])
-        for root, members in self._chains():
+        for members in self.chains.whole():
+            root = Root((len(members), *members[0].shape), members[0].dtype, members)
             for i, member in enumerate(members):
                 self.place[member] = root, i
         for line in stacks:
@@ -97,44 +97,16 @@ class Memory:
         """Put the parts of a stack next to each other, if earlier stacks let them; copies of those that may not."""
         parts = list(line.operands)
         for i, part in enumerate(parts):
-            if not self._may_be_placed(part):
+            if not may_be_placed(part):
                 parts[i] = self.copies.setdefault(part, copy_of(part))
-        if not self._joins(parts):
-            parts = [copy_of(part) if self._is_bound(part) or part in parts[:i] else part for i, part in enumerate(parts)]
-        for before, after in zip(parts, parts[1:], strict=False):
-            self.next[before], self.previous[after] = after, before
+        if not self.chains.may_join(parts):
+            parts = [copy_of(part) if part in self.chains or part in parts[:i] else part for i, part in enumerate(parts)]
+        self.chains.join(parts)
         line.operands = tuple(parts)
-
-    def _joins(self, parts: Sequence[Line]) -> bool:
-        """Whether the parts can follow each other: no part twice, none torn from its neighbors, no ring."""
-        if len(set(parts)) < len(parts) or any(part in self.slot for part in parts):
-            return False
-        for before, after in zip(parts, parts[1:], strict=False):
-            if self.next.get(before, after) is not after or self.previous.get(after, before) is not before:
-                return False
-        end, seen = parts[-1], set(parts[:-1])
-        while end in self.next:
-            end = self.next[end]
-            if end in seen:
-                return False
-        return True
-
-    def _chains(self) -> Iterable[tuple[Root, list[Line]]]:
-        for line in [line for line in self.next if line not in self.previous]:
-            members = [line]
-            while members[-1] in self.next:
-                members.append(self.next[members[-1]])
-            yield Root((len(members), *line.shape), line.dtype, members), members
 
     def _own(self, part: Line) -> Line:
         """The part itself, if it may be computed inside a whole, else a copy."""
-        return part if self._may_be_placed(part) and not self._is_bound(part) else copy_of(part)
-
-    def _may_be_placed(self, part: Line) -> bool:
-        return part.call.kind == INTO or (part.call.kind == TILES and not is_stack(part))
-
-    def _is_bound(self, part: Line) -> bool:
-        return part in self.next or part in self.previous or part in self.slot
+        return part if may_be_placed(part) and part not in self.chains and part not in self.slot else copy_of(part)
 
     # Layout ------------------------------------------------------------------------------------------------------------
 
@@ -301,11 +273,6 @@ class Memory:
             and (contiguous or operand not in self.viewed)
             and (operand.shape, operand.dtype) == (line.shape, line.dtype)
         ]
-
-
-def is_stack(line: Line) -> bool:
-    """Whether its parts are its rows, in order."""
-    return line.call.kind == TILES and len(line.operands) > 1 and all(index == (i,) for i, index in enumerate(line.call.places))
 
 
 def copy_of(part: Line) -> Line:

@@ -1,0 +1,56 @@
+"""Chains: which lines lie next to each other in memory, so that stacks of them need no copy. Stacks may overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from minigrad.compiler.lines import INTO, TILES, Line
+
+
+class Chains:
+    """Lines that follow each other; every line has at most one neighbor on each side."""
+
+    def __init__(self) -> None:
+        self.next: dict[Line, Line] = {}
+        self.previous: dict[Line, Line] = {}
+
+    def __contains__(self, line: Line) -> bool:
+        return line in self.next or line in self.previous
+
+    def may_join(self, parts: Sequence[Line]) -> bool:
+        """Whether the parts can follow each other: no part twice, none torn from its neighbors, no ring."""
+        if len(set(parts)) < len(parts):
+            return False
+        for before, after in zip(parts, parts[1:], strict=False):
+            if self.next.get(before, after) is not after or self.previous.get(after, before) is not before:
+                return False
+        end, seen = parts[-1], set(parts)
+        while end in self.next:
+            end = self.next[end]
+            if end in seen:
+                return False
+        return True
+
+    def join(self, parts: Sequence[Line]) -> None:
+        """Let the parts follow each other."""
+        for before, after in zip(parts, parts[1:], strict=False):
+            self.next[before], self.previous[after] = after, before
+
+    def whole(self) -> Iterator[list[Line]]:
+        """The chains, from their first line to their last."""
+        for line in [line for line in self.next if line not in self.previous]:
+            members = [line]
+            while members[-1] in self.next:
+                members.append(self.next[members[-1]])
+            yield members
+
+
+def may_be_placed(part: Line) -> bool:
+    """Whether a line can be computed inside a larger array."""
+    return part.call.kind == INTO or (part.call.kind == TILES and not is_stack(part))
+
+
+def is_stack(line: Line) -> bool:
+    """Whether its parts are its rows, in order."""
+    places = line.call.places
+    return line.call.kind == TILES and len(places) > 1 and all(index == (i,) for i, index in enumerate(places))

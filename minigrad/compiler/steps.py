@@ -1,0 +1,282 @@
+"""Time steps together: lines that do the same in every time step, and do not wait for each other, become one line.
+
+Its operands are the stacks of theirs. A stack costs nothing where its parts lie (or can be made to lie) next to each other,
+so a line is only drawn together with its like if that holds for every operand that changes from step to step.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from heapq import heapify, heappop, heappush
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.chains import Chains, is_stack, may_be_placed
+from minigrad.compiler.lines import INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, Origin, Page, before, in_order
+
+LEAST = 3  # time steps
+LARGEST = 1 << 16  # bytes of one step's result: beyond, the cache is worth more than the calls that are saved
+MATMUL = "matmul({0}, {1}{out})"
+ROW = re.compile(r"\{0\}\[(\d+)\]")
+COLUMN = re.compile(r"\{0\}\[((?:\:, )+)(\d+)\]")
+
+
+class Group:
+    """Lines of one role, in the order of time. `number` is its bit in sets of groups, `needs` the groups it depends on."""
+
+    def __init__(self, members: list[Line], number: int) -> None:
+        self.members = members
+        self.number = number
+        self.needs = 0
+        self.at = {line: i for i, line in enumerate(members)}
+
+
+def batched(lines: Lines) -> Lines:
+    """The lines, with whatever can be drawn together drawn together."""
+    order = in_order(lines.results)
+    groups = _groups(order)
+    if not groups:
+        return lines
+    _find_needs(order, groups)
+    chosen = _Choice(order).chosen(list(dict.fromkeys(groups.values())))
+    if not chosen:
+        return lines
+    return _Rebuilt(lines, order, chosen).lines()
+
+
+def _groups(order: Iterable[Line]) -> dict[Line, Group]:
+    """Each line's group: same role, same call, same shapes."""
+    families: dict[Any, list[Line]] = {}
+    for line in order:
+        if line.origin.step and line.call.kind == INTO and line.call.pure and line.array is None:
+            shapes = tuple([operand.shape for operand in line.operands])
+            families.setdefault((line.origin.role, line.call, line.shape, line.dtype, shapes), []).append(line)
+    groups: dict[Line, Group] = {}
+    for family in families.values():
+        family.sort(key=lambda line: line.origin.step)
+        if len(family) >= LEAST and len({line.origin.step for line in family}) == len(family):
+            group = Group(family, len(set(groups.values())))
+            groups.update(dict.fromkeys(family, group))
+    return groups
+
+
+def _find_needs(order: Iterable[Line], groups: dict[Line, Group]) -> None:
+    """Which groups each group's members depend on."""
+    above: dict[Line, int] = {}
+    for line in order:
+        needs = 0
+        for operand in before(line):
+            needs |= above[operand]
+            if operand in groups:
+                needs |= 1 << groups[operand].number
+        above[line] = needs
+        if line in groups:
+            groups[line].needs |= needs
+
+
+class _Choice:
+    """Which groups can become one line each, without a ring of groups that wait for each other, and without copies."""
+
+    def __init__(self, order: Sequence[Line]) -> None:
+        self.chains = Chains()
+        self.chosen_groups: list[Group] = []
+        self.group_of: dict[Line, Group] = {}
+        for line in sorted([line for line in order if is_stack(line)], key=lambda line: -line.nbytes):
+            if all(may_be_placed(part) for part in line.operands[1:]) and self.chains.may_join(line.operands):
+                self.chains.join(line.operands)
+
+    def chosen(self, groups: Sequence[Group]) -> list[Group]:
+        for group in groups:
+            if self._is_worth(group) and not self._makes_a_ring(group) and self._stacks(group):
+                self.chosen_groups.append(group)
+                self.group_of.update(dict.fromkeys(group.members, group))
+        return self.chosen_groups
+
+    def _is_worth(self, group: Group) -> bool:
+        line = group.members[0]
+        if line.call.text == MATMUL:
+            a, b = line.operands
+            fits = len(a.shape) == len(b.shape) == 2 and all(x.operands[1] is b for x in group.members)
+            return fits and a.dtype == b.dtype
+        return line.call.entrywise and line.nbytes <= LARGEST
+
+    def _makes_a_ring(self, group: Group) -> bool:
+        if group.needs >> group.number & 1:
+            return True
+        everyone = [*self.chosen_groups, group]
+        stack, seen = [group], set()
+        while stack:
+            at = stack.pop()
+            for other in everyone:
+                if at.needs >> other.number & 1 and other is not at:
+                    if other is group:
+                        return True
+                    if other not in seen:
+                        seen.add(other)
+                        stack.append(other)
+        return False
+
+    def _stacks(self, group: Group) -> bool:
+        """Whether every operand is the same for all, or has a stack for nothing; such stacks are claimed."""
+        wanted: list[list[Line]] = []
+        ndim = len(group.members[0].shape)
+        for parts in zip(*[line.operands for line in group.members], strict=True):
+            if all(part is parts[0] for part in parts):
+                continue
+            if len(parts[0].shape) != ndim:
+                return False
+            claims = self._claims(list(parts))
+            if claims is None:
+                return False
+            wanted += claims
+        if not wanted and not any(part is not group.members[0].operands[0] for part in group.members[1].operands):
+            return False
+        for parts in wanted:
+            if not self.chains.may_join(parts):
+                return False
+            self.chains.join(parts)
+        return True
+
+    def _claims(self, parts: list[Line]) -> list[list[Line]] | None:
+        """The lines that have to lie next to each other for a stack of the parts: none if they do; None if they cannot."""
+        group = self.group_of.get(parts[0])
+        if group is not None:
+            start = group.at[parts[0]]
+            return [] if group.members[start : start + len(parts)] == parts else None
+        if rows(parts) is not None:
+            return []
+        if all(part.call.kind == VIEW and part.call == parts[0].call for part in parts) and with_steps(parts[0].call):
+            return self._claims([part.operands[0] for part in parts])
+        if all(may_be_placed(part) and part not in self.group_of for part in parts) and self.chains.may_join(parts):
+            return [parts]
+        return None
+
+
+def rows(parts: Sequence[Line]) -> tuple[Line, int, int] | None:
+    """Where the parts are neighbors along an axis of one array: the array, the axis and the first one's number."""
+    base = parts[0].operands[0] if parts[0].call.kind == VIEW else None
+    if base is None or any(part.call.kind != VIEW or part.operands[0] is not base for part in parts):
+        return None
+    found = [ROW.fullmatch(part.call.text) or COLUMN.fullmatch(part.call.text) for part in parts]
+    heads = {match.groups()[:-1] if match else None for match in found}
+    if None in heads or len(heads) > 1:
+        return None
+    numbers = [int(match.groups()[-1]) for match in found if match]
+    if numbers != list(range(numbers[0], numbers[0] + len(parts))):
+        return None
+    (head,) = heads
+    return base, head[0].count(":") if head else 0, numbers[0]
+
+
+def with_steps(call: Call) -> Call | None:
+    """The view that does to each row of a stack what the call does to one array; None where it is not a simple one."""
+    if call.text == "{0}.T":
+        return Call(VIEW, "{0}.swapaxes(1, 2)")
+    if call.text.startswith("{0}["):
+        return Call(VIEW, "{0}[:, " + call.text.removeprefix("{0}["))
+    return None
+
+
+def stack_of(page: Page, parts: Sequence[Line], origin: Origin) -> Line:
+    """All parts as one array, one after the other along a new first axis; a view where they are neighbors already."""
+    n, first = len(parts), parts[0]
+    found = rows(parts)
+    if found is not None:
+        base, axis, start = found
+        if axis:
+            shape = (base.shape[axis], *base.shape[:axis], *base.shape[axis + 1 :])
+            order = (axis, *[i for i in range(len(shape)) if i != axis])
+            base = page.write(Call(VIEW, f"{{0}}.transpose{order!r}"), (base,), shape, base.dtype, origin)
+        if start == 0 and base.shape[0] == n:
+            return base
+        call = Call(VIEW, f"{{0}}[{start}:{start + n}]")
+        return page.write(call, (base,), (n, *base.shape[1:]), base.dtype, origin)
+    together = with_steps(first.call) if all(part.call == first.call and part.call.kind == VIEW for part in parts) else None
+    if together is not None:
+        whole = stack_of(page, [part.operands[0] for part in parts], origin)
+        return page.write(together, (whole,), (n, *first.shape), first.dtype, origin)
+    page.names["stack"] = np.stack
+    text = f"stack([{', '.join([f'{{{i}}}' for i in range(n)])}])"
+    from minigrad.compiler.recording import Places
+
+    return page.write(Call(TILES, text, places=Places([(i,) for i in range(n)])), parts, (n, *first.shape), first.dtype, origin)
+
+
+class _Rebuilt:
+    """The lines written again, with one line in the place of each group, and its rows in the places of the members."""
+
+    def __init__(self, lines: Lines, order: Sequence[Line], groups: Sequence[Group]) -> None:
+        self.old = lines
+        self.page = lines.page
+        self.group_of = {line: group for group in groups for line in group.members}
+        self.new: dict[Line, Line] = {}
+        for thing in self._in_order(order):
+            if isinstance(thing, Group):
+                self._draw_together(thing)
+            else:
+                self.new[thing] = self._again(thing)
+
+    def lines(self) -> Lines:
+        """All of them."""
+        new, old = self.new, self.old
+        return Lines(self.page, [new[x] for x in old.outputs], [(state, new[x]) for state, x in old.updates])
+
+    def _in_order(self, order: Sequence[Line]) -> Iterable[Line | Group]:
+        """Lines and groups, each after what it needs; else by age."""
+        key = {line: (i, line) for i, line in enumerate(order)}
+        waiting: dict[Any, int] = {}
+        parents: dict[Any, list[Any]] = {}
+        age: dict[Any, int] = {}
+        for line in order:
+            thing = self.group_of.get(line, line)
+            needs = {self.group_of.get(operand, operand) for operand in before(line)}
+            waiting[thing] = waiting.get(thing, 0) + len(needs)
+            age[thing] = key[line][0]
+            for need in needs:
+                parents.setdefault(need, []).append(thing)
+        ready = [(age[thing], thing) for thing, n in waiting.items() if not n]
+        heapify(ready)
+        while ready:
+            _, thing = heappop(ready)
+            yield thing
+            for parent in parents.get(thing, ()):
+                waiting[parent] -= 1
+                if not waiting[parent]:
+                    heappush(ready, (age[parent], parent))
+
+    def _again(self, line: Line) -> Line:
+        operands = tuple([self.new[operand] for operand in line.operands])
+        if is_stack(line) and rows(operands) is not None:
+            return stack_of(self.page, operands, line.origin)
+        if operands == line.operands and line.after is None:
+            return line
+        new = self.page.like(line, operands)
+        if line.after is not None:
+            new.after = self.new[line.after]
+        return new
+
+    def _draw_together(self, group: Group) -> None:
+        members, first = group.members, group.members[0]
+        n = len(members)
+        scope = f"{first.origin.scope} ... {members[-1].origin.scope}"
+        origin = Origin(scope, first.origin.adjoint, first.origin.name, first.origin.role, ())
+        operands = []
+        for parts in zip(*[line.operands for line in members], strict=True):
+            new = [self.new[part] for part in parts]
+            operands.append(new[0] if all(x is new[0] for x in new) else stack_of(self.page, new, origin))
+        shape = (n, *first.shape)
+        if first.call.text == MATMUL:
+            flat = self._reshaped(operands[0], (n * operands[0].shape[1], operands[0].shape[2]), origin)
+            product = self.page.write(first.call, (flat, operands[1]), (flat.shape[0], shape[2]), first.dtype, origin)
+            whole = self._reshaped(product, shape, origin)
+        else:
+            whole = self.page.write(first.call, operands, shape, first.dtype, origin)
+        for i, line in enumerate(members):
+            self.new[line] = self.page.write(Call(VIEW, f"{{0}}[{i}]"), (whole,), line.shape, line.dtype, line.origin)
+
+    def _reshaped(self, line: Line, shape: tuple[int, ...], origin: Origin) -> Line:
+        if line.shape == shape:
+            return line
+        return self.page.write(Call(RESHAPE, f"{{0}}.reshape{shape!r}"), (line,), shape, line.dtype, origin)
