@@ -20,9 +20,7 @@ from minigrad.node import Array, Input, Node, Parameter
 MOST_NODES = 200_000
 
 
-def compile(
-    f: Callable[..., Any] | None = None, *, rewrites: Sequence[str] | None = None, verify: bool = False
-) -> Any:
+def compile(f: Callable[..., Any] | None = None, *, rewrites: Sequence[str] | None = None, verify: bool = False) -> Any:
     """f as a program: straight-line NumPy in memory of its own, without nodes.
 
     f:        a function of nodes that returns nodes (a node, or tuples, lists and dicts of them): losses, outputs, and

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,7 +80,7 @@ class Line:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=np.intp))
+        return prod(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -155,9 +156,15 @@ def compiled(text: str) -> Any:
 
 
 class Lines(NamedTuple):
-    """A program before it is written down: outputs, and the states that are written at the end, with their new values."""
+    """A program before it is written down.
+
+    order:   the lines, operands first; all of them are needed
+    outputs: the lines whose values it gives
+    updates: states that are written at the end, and their new values
+    """
 
     page: Page
+    order: list[Line]
     outputs: list[Line]
     updates: list[tuple[Line, Line]]
 
@@ -165,6 +172,19 @@ class Lines(NamedTuple):
     def results(self) -> list[Line]:
         """Everything that has to be computed."""
         return [*self.outputs, *[value for _, value in self.updates]]
+
+
+def needed(order: Sequence[Line], results: Iterable[Line]) -> list[Line]:
+    """The lines the results depend on, in the order given, each once."""
+    wanted = set(results)
+    kept = []
+    for line in reversed(order):
+        if line in wanted:
+            wanted.discard(line)
+            wanted.update(before(line))
+            kept.append(line)
+    kept.reverse()
+    return kept
 
 
 def in_order(results: Iterable[Line]) -> list[Line]:
@@ -217,17 +237,26 @@ def rebuilt(lines: Lines, change: Callable[[Line, tuple[Line, ...]], Line | None
     """The lines written again, operands first: `change(line, new operands)` gives the new line, or None for the like."""
     new: dict[Line, Line] = {}
     page = lines.page
-    for line in in_order(lines.results):
+    for line in lines.order:
         operands = tuple([new[operand] for operand in line.operands])
         changed = change(line, operands)
         if changed is None:
             changed = line
-            if operands != line.operands or line.after is not None:
+            if operands != line.operands:
                 changed = page.like(line, operands)
-                if line.after is not None:
-                    changed.after = new[line.after]
+            if line.after is not None:
+                changed.after = new[line.after]
         new[line] = changed
-    return Lines(page, [new[line] for line in lines.outputs], [(state, new[value]) for state, value in lines.updates])
+    if all([old is changed for old, changed in new.items()]):
+        return lines
+    return rewired(lines, new)
+
+
+def rewired(lines: Lines, new: dict[Line, Line]) -> Lines:
+    """The program with other lines in the places of its own."""
+    outputs = [new[line] for line in lines.outputs]
+    updates = [(state, new[value]) for state, value in lines.updates]
+    return Lines(lines.page, in_order([*outputs, *[value for _, value in updates]]), outputs, updates)
 
 
 def index_text(entries: Sequence[Any]) -> str:
@@ -240,3 +269,12 @@ def index_text(entries: Sequence[Any]) -> str:
         return f"{start}:{stop}" + (f":{step}" if step else "")
 
     return ", ".join(map(text, entries)) + ("," if not entries else "") if entries else "()"
+
+
+class Places(tuple):  # type: ignore[type-arg]
+    """Indices as a key: slices have no hash before Python 3.12."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return hash(repr(tuple(self)))

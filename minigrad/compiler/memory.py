@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class Root:
     @property
     def key(self) -> tuple[np.dtype[Any], int]:
         """What memory it fits: that of as many entries of the same dtype."""
-        return self.dtype, int(np.prod(self.shape, dtype=np.intp))
+        return self.dtype, prod(self.shape)
 
 
 class Memory:
@@ -71,7 +72,7 @@ class Memory:
     # Parts of a whole --------------------------------------------------------------------------------------------------
 
     def _place_tiles(self) -> None:
-        order = in_order(self.lines.results)
+        order = self.lines.order
         tiles = sorted([line for line in order if line.call.kind == TILES], key=lambda line: -line.nbytes)
         stacks = [line for line in tiles if is_stack(line)]
         for line in stacks:
@@ -100,7 +101,9 @@ class Memory:
             if not may_be_placed(part):
                 parts[i] = self.copies.setdefault(part, copy_of(part))
         if not self.chains.may_join(parts):
-            parts = [copy_of(part) if part in self.chains or part in parts[:i] else part for i, part in enumerate(parts)]
+            parts = [
+                copy_of(part) if part in self.chains or part in parts[:i] else part for i, part in enumerate(parts)
+            ]
         self.chains.join(parts)
         line.operands = tuple(parts)
 
@@ -144,7 +147,9 @@ class Memory:
                 elif kind == RESHAPE:
                     self.example[line] = np.reshape(seen, line.shape, copy=False)
                 else:
-                    self.example[line] = eval(compiled(line.call.text.format("x")), {**self.lines.page.names, "x": seen})
+                    self.example[line] = eval(
+                        compiled(line.call.text.format("x")), {**self.lines.page.names, "x": seen}
+                    )
         self.is_output = outputs
 
     def base(self, line: Line) -> Line:

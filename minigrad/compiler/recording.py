@@ -15,7 +15,21 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from numpy.lib.stride_tricks import sliding_window_view
 
-from minigrad.compiler.lines import FRESH, INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, Origin, Page, index_text
+from minigrad.compiler.lines import (
+    FRESH,
+    INTO,
+    RESHAPE,
+    TILES,
+    VIEW,
+    Call,
+    Line,
+    Lines,
+    Origin,
+    Page,
+    Places,
+    in_order,
+    index_text,
+)
 from minigrad.compiler.tracing import Traced, is_read_in_place
 from minigrad.node import Array, Leaf, Node, Parameter
 from minigrad.ops.base import AddN, Operation
@@ -77,7 +91,8 @@ class _Recording:
         for state in latest:
             state_lines[state] = made.get(state) or self._leaf(state, None)
         outputs = [made[node] for node in traced.outputs]
-        return Lines(self.page, outputs, [(state_lines[state], value) for state, value in latest.items()])
+        order = in_order([*outputs, *latest.values()])
+        return Lines(self.page, order, outputs, [(state_lines[state], value) for state, value in latest.items()])
 
     def _leaf(self, node: Node, argument: str | None) -> Line:
         if argument is not None:
@@ -184,7 +199,9 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
 
     name = _bound(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(node).__name__).lower(), call, names)
     slots = ", ".join([f"{{{i}}}" for i in range(len(node.children))])
-    step = Step(Call(FRESH, f"{name}({slots})", pure=node.pure), tuple(range(len(node.children))), node.shape, node.dtype)
+    step = Step(
+        Call(FRESH, f"{name}({slots})", pure=node.pure), tuple(range(len(node.children))), node.shape, node.dtype
+    )
     return Recipe([step], -1)
 
 
@@ -316,9 +333,7 @@ class Recorder(NDArrayOperatorsMixin):
     def _numbers(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Python numbers as arrays of their partners' dtype: NumPy would convert them in every call."""
         partner = np.result_type(*[x.dtype for x in inputs if isinstance(x, Recorder | np.ndarray | np.generic)])
-        return [
-            np.asarray(x, np.result_type(partner, x)) if type(x) in (int, float, bool) else x for x in inputs
-        ]
+        return [np.asarray(x, np.result_type(partner, x)) if type(x) in (int, float, bool) else x for x in inputs]
 
     def __array_function__(self, function: Any, types: Any, values: Any, keywords: dict[str, Any]) -> Any:
         array = function(*_array(values), **{name: _array(value) for name, value in keywords.items()})
@@ -395,10 +410,14 @@ class Recorder(NDArrayOperatorsMixin):
         return self._reduced(np.add, axis, keepdims, self.array.sum(axis=axis, keepdims=keepdims))
 
     def max(self, axis: Any = None, keepdims: bool = False, **initial: Any) -> Any:
-        return self._reduced(np.maximum, axis, keepdims, self.array.max(axis=axis, keepdims=keepdims, **initial), initial)
+        return self._reduced(
+            np.maximum, axis, keepdims, self.array.max(axis=axis, keepdims=keepdims, **initial), initial
+        )
 
     def min(self, axis: Any = None, keepdims: bool = False, **initial: Any) -> Any:
-        return self._reduced(np.minimum, axis, keepdims, self.array.min(axis=axis, keepdims=keepdims, **initial), initial)
+        return self._reduced(
+            np.minimum, axis, keepdims, self.array.min(axis=axis, keepdims=keepdims, **initial), initial
+        )
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
         if self.dtype not in (np.float32, np.float64) or not self.size:
@@ -406,7 +425,9 @@ class Recorder(NDArrayOperatorsMixin):
         total = self.sum(axis=axis, keepdims=keepdims)
         return total / (self.size // max(total.size, 1))
 
-    def _reduced(self, ufunc: np.ufunc, axis: Any, keepdims: bool, array: Any, initial: dict[str, Any] | None = None) -> Any:
+    def _reduced(
+        self, ufunc: np.ufunc, axis: Any, keepdims: bool, array: Any, initial: dict[str, Any] | None = None
+    ) -> Any:
         axes = tuple(axis) if isinstance(axis, Sequence) else axis
         keywords = {"axis": axes, **({"keepdims": True} if keepdims else {}), **(initial or {})}
         text, operands = self.tape.arguments([self], keywords)
@@ -438,15 +459,6 @@ class Recorder(NDArrayOperatorsMixin):
         if self.dtype.kind == "f" and type(exponent) in (int, float) and exponent in known:
             return known[exponent](self)
         return np.power(self, exponent)
-
-
-class Places(tuple):  # type: ignore[type-arg]
-    """Indices as a key: slices have no hash before Python 3.12."""
-
-    __slots__ = ()
-
-    def __hash__(self) -> int:
-        return hash(repr(tuple(self)))
 
 
 def lengths_text(shape: tuple[int, ...]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minigrad.compiler.lines import INTO, VIEW, Call, Line, Lines, in_order, rebuilt
+from minigrad.compiler.lines import INTO, VIEW, Call, Line, Lines, rebuilt
 from minigrad.compiler.steps import batched
 
 Rewrite = Callable[[Lines], Lines]
@@ -49,7 +49,7 @@ def rewrite(function: Rewrite) -> Rewrite:
 def _uses(lines: Lines) -> dict[Line, int]:
     """How many readers each line has."""
     uses: dict[Line, int] = dict.fromkeys(lines.results, 1)
-    for line in in_order(lines.results):
+    for line in lines.order:
         for operand in line.operands:
             uses[operand] = uses.get(operand, 0) + 1
     return uses
@@ -174,7 +174,7 @@ def transposes(lines: Lines) -> Lines:
 def softmaxes(lines: Lines) -> Lines:
     """The exponential of a log-softmax, e^(z − ln s), as e^z / s: e^z is there already."""
     page = lines.page
-    exponentials = {line.operands[0]: line for line in in_order(lines.results) if line.call == EXP}
+    exponentials = {line.operands[0]: line for line in lines.order if line.call == EXP}
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         if line.call != EXP or line.operands[0].call != SUBTRACT:

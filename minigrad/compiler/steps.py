@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.chains import Chains, is_stack, may_be_placed
-from minigrad.compiler.lines import INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, Origin, Page, before, in_order
+from minigrad.compiler.lines import INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, Origin, Page, Places, before, rewired
 
 LEAST = 3  # time steps
 LARGEST = 1 << 16  # bytes of one step's result: beyond, the cache is worth more than the calls that are saved
@@ -35,7 +35,7 @@ class Group:
 
 def batched(lines: Lines) -> Lines:
     """The lines, with whatever can be drawn together drawn together."""
-    order = in_order(lines.results)
+    order = lines.order
     groups = _groups(order)
     if not groups:
         return lines
@@ -193,15 +193,17 @@ def stack_of(page: Page, parts: Sequence[Line], origin: Origin) -> Line:
             return base
         call = Call(VIEW, f"{{0}}[{start}:{start + n}]")
         return page.write(call, (base,), (n, *base.shape[1:]), base.dtype, origin)
-    together = with_steps(first.call) if all(part.call == first.call and part.call.kind == VIEW for part in parts) else None
+    together = (
+        with_steps(first.call) if all(part.call == first.call and part.call.kind == VIEW for part in parts) else None
+    )
     if together is not None:
         whole = stack_of(page, [part.operands[0] for part in parts], origin)
         return page.write(together, (whole,), (n, *first.shape), first.dtype, origin)
     page.names["stack"] = np.stack
     text = f"stack([{', '.join([f'{{{i}}}' for i in range(n)])}])"
-    from minigrad.compiler.recording import Places
-
-    return page.write(Call(TILES, text, places=Places([(i,) for i in range(n)])), parts, (n, *first.shape), first.dtype, origin)
+    return page.write(
+        Call(TILES, text, places=Places([(i,) for i in range(n)])), parts, (n, *first.shape), first.dtype, origin
+    )
 
 
 class _Rebuilt:
@@ -220,8 +222,7 @@ class _Rebuilt:
 
     def lines(self) -> Lines:
         """All of them."""
-        new, old = self.new, self.old
-        return Lines(self.page, [new[x] for x in old.outputs], [(state, new[x]) for state, x in old.updates])
+        return rewired(self.old, self.new)
 
     def _in_order(self, order: Sequence[Line]) -> Iterable[Line | Group]:
         """Lines and groups, each after what it needs; else by age."""

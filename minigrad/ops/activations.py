@@ -37,6 +37,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+LARGEST_EXPONENT = {2: 11, 4: 87, 8: 708}  # by bytes: 1 / (1 + eˣ) is a normal number still (of two bytes: not 0)
+
+
 # Nodes, entry by entry ---------------------------------------------------------------------------------------------
 
 
@@ -47,7 +50,7 @@ class Sigmoid(Elementwise):
     analytic = False
 
     def fprop(self, x: Any) -> Any:
-        return np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x)))  # no exponent is above 0
+        return 1 / (1 + np.exp(np.minimum(-x, LARGEST_EXPONENT[x.dtype.itemsize])))
 
     def bprop(self, adjoint: Node) -> Entries:
         return adjoint * (self * (1 - self))
