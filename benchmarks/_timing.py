@@ -45,5 +45,11 @@ def summary(seconds: list[float]) -> dict[str, float]:
     return {"median": middle, "first_quartile": first, "third_quartile": third, "least": min(seconds)}
 
 
+def reason(error: Exception) -> str:
+    """Why a contestant could not run, in one line."""
+    first = str(error).splitlines()[:1]
+    return f"{type(error).__name__}: {''.join(first)}"[:200]
+
+
 def _nothing() -> Any:
     return None

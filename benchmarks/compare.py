@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks._timing import samples, summary
+from benchmarks._timing import reason, samples, summary
 from benchmarks.by_hand import BY_HAND, OTHERS_BY_HAND
 from benchmarks.contestants import nodes
 from benchmarks.rows import ROWS, Problem, Row, problem
@@ -53,22 +53,25 @@ def compare(row: Row, rounds: int, only: Sequence[str] = ()) -> dict[str, Any]:
         start = time.perf_counter()
         try:
             contestants[name] = agreeing(make, given)
-        except Disagreement:
+        except DisagreementError:
             raise
         except Exception as error:
-            failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
+            failed[name] = reason(error)
         first_call[name] = time.perf_counter() - start
     taken = samples(contestants, rounds, warm=2)
     times = {name: summary(seconds) for name, seconds in taken.items()}
     base = np.array(taken[BY_HAND_NAME])
-    ratios = {name: summary(list(np.array(seconds) / base)) for name, seconds in taken.items()}
+    ratios = {
+        name: {**summary(list(np.array(seconds) / base)), "of_leasts": min(seconds) / float(base.min())}
+        for name, seconds in taken.items()
+    }
     return {
         "row": row.name, "title": row.title, "rounds": rounds, "seconds": times, "ratios": ratios,
         "seconds_to_build_and_check": {name: first_call[name] for name in contestants}, "failed": failed,
     }  # fmt: skip
 
 
-class Disagreement(AssertionError):
+class DisagreementError(AssertionError):
     """A contestant computes something else."""
 
 
@@ -104,7 +107,7 @@ def _agree(name: str, what: str, found: Any, expected: Any, tolerance: float = 2
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     distance = np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-30)
     if not distance <= tolerance:
-        raise Disagreement(f"{name}: {what} differs from the graph of nodes by {distance:.1e} of its norm")
+        raise DisagreementError(f"{name}: {what} differs from the graph of nodes by {distance:.1e} of its norm")
 
 
 def main() -> int:
@@ -123,7 +126,7 @@ def main() -> int:
 def hold_threads(threads: int) -> None:
     """As many threads for everybody: what the environment did not reach is told here."""
     if find_spec("torch") is not None:
-        import torch
+        import torch  # type: ignore[import-not-found,unused-ignore]
 
         torch.set_num_threads(threads)
     if find_spec("threadpoolctl") is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import platform
 from importlib import metadata
@@ -15,7 +15,7 @@ PACKAGES = ("minigrad", "numpy", "numba", "torch", "jax", "jaxlib", "autograd", 
 def conditions() -> dict[str, Any]:
     """Date, machine and versions: a number without them says nothing."""
     return {
-        "date": datetime.datetime.now(tz=datetime.UTC).isoformat(timespec="minutes"),
+        "date": dt.datetime.now(tz=dt.UTC).isoformat(timespec="minutes"),
         "processor": processor(),
         "python": platform.python_version(),
         "versions": {name: version for name in PACKAGES if (version := _version(name))},
@@ -46,7 +46,7 @@ def table(found: dict[str, Any]) -> str:
     for threads in dict.fromkeys(entry["threads"] for entry in found["rows"]):
         entries = [entry for entry in found["rows"] if entry["threads"] == threads]
         names = list(dict.fromkeys(name for entry in entries for name in entry["ratios"] if name != "by hand"))
-        parts += [f"Threads: {threads}. Ratios to NumPy by hand: median (quartiles).", ""]
+        parts += [f"Threads: {threads}. Ratios to NumPy by hand: median (quartiles) [least over least].", ""]
         parts.append("| one training step | by hand, ms | " + " | ".join(names) + " |")
         parts.append("|---|---|" + "---|" * len(names))
         for entry in entries:
@@ -70,6 +70,7 @@ def growth(found: dict[str, Any]) -> str:
         for i, size in enumerate(series["sizes"]):
             cells = [series["milliseconds"][contestant][i] for contestant in contestants]
             parts.append(f"| {size} | " + " | ".join("" if c is None else f"{c:.2f}" for c in cells) + " |")
+        parts += [f"\n{contestant} failed {why}" for contestant, why in series["failed"].items()]
         parts.append("")
     return "\n".join(parts)
 
@@ -110,11 +111,11 @@ def plot(found: dict[str, Any], path: Path) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     threads = list(dict.fromkeys(entry["threads"] for entry in found["rows"]))
     longest = max(sum(entry["threads"] == n for entry in found["rows"]) for n in threads)
-    figure, axes = pyplot.subplots(
+    figure, axes = plt.subplots(
         1, len(threads), figsize=(7 * len(threads), 1.5 + 0.5 * longest), squeeze=False, layout="constrained"
     )
     names = list(dict.fromkeys(name for entry in found["rows"] for name in entry["ratios"] if name != "by hand"))
@@ -129,7 +130,7 @@ def plot(found: dict[str, Any], path: Path) -> None:
         axis.grid(axis="x", which="both", alpha=0.3)
     axes[0][-1].legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(path)
-    pyplot.close(figure)
+    plt.close(figure)
 
 
 def _dots(axis: Any, entries: list[dict[str, Any]], name: str, color: str, marker: str) -> None:
@@ -147,7 +148,7 @@ def _ratio(of: dict[str, float] | None) -> str:
     if of is None:
         return ""
     low, middle, high = (f"{of[key]:.2f}" for key in ("first_quartile", "median", "third_quartile"))
-    return f"{middle} ({low}-{high})"
+    return f"{middle} ({low}-{high}) [{of['of_leasts']:.2f}]"
 
 
 def _versions(found: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.by_hand.adam import AdamUpdate, BlockedAdamUpdate
 from benchmarks.by_hand.cnn import LeNet
-from benchmarks.by_hand.elementwise import Chain
+from benchmarks.by_hand.elementwise import Chain, WholeChain
 from benchmarks.by_hand.gated import GRU, LSTM
 from benchmarks.by_hand.mlp import MLP
 from benchmarks.by_hand.rnn import RNN, PenalizedRNN
@@ -27,4 +27,7 @@ BY_HAND: dict[str, Callable[[Problem], Step]] = {
     "elementwise": Chain,
     "adam": AdamUpdate,
 }
-OTHERS_BY_HAND: dict[str, dict[str, Callable[[Problem], Step]]] = {"adam": {"by hand, in blocks": BlockedAdamUpdate}}
+OTHERS_BY_HAND: dict[str, dict[str, Callable[[Problem], Step]]] = {
+    "adam": {"by hand, in blocks": BlockedAdamUpdate},
+    "elementwise": {"by hand, whole arrays": WholeChain},
+}

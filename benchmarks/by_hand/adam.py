@@ -31,6 +31,6 @@ class AdamUpdate(Step):
 
 
 class BlockedAdamUpdate(AdamUpdate):
-    """The same in blocks that stay in the cache."""
+    """The same in blocks."""
 
-    block = 32768
+    block = 65536

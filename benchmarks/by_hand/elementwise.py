@@ -20,10 +20,12 @@ class Chain(Step):
     block: so many values at a time go through all of it, while they are in the cache
     """
 
-    def __init__(self, problem: Problem, block: int = 16384) -> None:
+    block: int | None = 32768
+
+    def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         x, x_adjoint = self.store.values["x"], self.store.gradients["x"]
-        block = min(block, x.size)
+        block = min(self.block or x.size, x.size)
         self.blocks = [(x[i : i + block], x_adjoint[i : i + block]) for i in range(0, x.size, block)]
         self.buffers = [np.empty(block, x.dtype) for _ in range(10)]
 
@@ -80,3 +82,9 @@ class Chain(Step):
         y_adjoint *= slope
         x_adjoint += y_adjoint
         y_adjoint *= 0.5
+
+
+class WholeChain(Chain):
+    """The same, each operation over all values."""
+
+    block = None

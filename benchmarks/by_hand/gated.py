@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LSTM(Recurrence):
-    """Per time step eight calls ahead and four back.
+    """Per time step eight calls ahead and five back.
 
     Rows ahead: o, i, f, g, c_{t-1}: so [i; f] times [g; c_{t-1}] is one call.
     Rows back:  the factors o (1 − tanh² c), o, i, f, g of the adjoints of c and the four gates, and f, that of c_{t-1}: the
@@ -38,7 +38,7 @@ class LSTM(Recurrence):
         self.wide_adjoints = np.empty((4 * n, self.steps, self.batch), self.dtype)
         self.W_T = np.empty((n, 4 * n), self.dtype)
         self.products, self.c_adjoint = self.empty(2 * n), self.empty(n)
-        p, m, pairs = self.p[:-1], self.m, (self.steps, -1, n, self.batch)
+        p, m = self.p[:-1], self.m
         self.ahead = [
             by_time(a)
             for a in (
@@ -49,7 +49,7 @@ class LSTM(Recurrence):
         self.back = [
             by_time(a)
             for a in (
-                m[:-1, : 2 * n].reshape(pairs), m[:-1, :n], m[1:, 5 * n :], m[:-1, 2 * n :].reshape(pairs),
+                m[:-1, :n], m[:-1, n : 2 * n], m[1:, 5 * n :], m[:-1, 2 * n :].reshape(self.steps, 4, -1),
                 m[:-1, n : 5 * n],
             )
         ]  # fmt: skip
@@ -72,16 +72,17 @@ class LSTM(Recurrence):
             weights[here, -1] = values["recurrent.cell.b"][there]
             self.W_T[:, here] = values["recurrent.cell.W_h"][there].T
         weights[: 3 * n] *= 0.5
-        first, second = self.products[:n], self.products[n:]
+        products, first, second, half = self.products, self.products[:n], self.products[n:], self.half
+        ahead, tanh, multiply, add = weights.dot, np.tanh, np.multiply, np.add
         for seen, gates, sigmoids, i_f, g_c, c, tanh_c, o, h in zip(*self.ahead, strict=True):
-            np.matmul(weights, seen, out=gates)
-            np.tanh(gates, out=gates)
-            sigmoids *= 0.5
-            sigmoids += 0.5
-            np.multiply(i_f, g_c, out=self.products)
-            np.add(first, second, out=c)
-            np.tanh(c, out=tanh_c)
-            np.multiply(o, tanh_c, out=h)
+            ahead(seen, gates)
+            tanh(gates, gates)
+            sigmoids *= half
+            sigmoids += half
+            multiply(i_f, g_c, products)
+            add(first, second, c)
+            tanh(c, tanh_c)
+            multiply(o, tanh_c, h)
 
     def _factors(self) -> None:
         n, p, m, tanh_c = self.n, self.p[:-1], self.m[:-1], self.tanh_c
@@ -103,11 +104,13 @@ class LSTM(Recurrence):
         h_adjoint = np.matmul(self.store.values["readout.W"].T, self.logits, out=self.adjoint)
         W_T, c_adjoint = self.W_T, self.c_adjoint
         self.m[-1, 5 * self.n :] = 0
-        for of_h, through_c, kept, of_c, gates in zip(*map(reversed, self.back), strict=True):
-            of_h *= h_adjoint
-            np.add(through_c, kept, out=c_adjoint)
-            of_c *= c_adjoint
-            np.matmul(W_T, gates, out=h_adjoint)
+        flat_c_adjoint, back, add = c_adjoint.reshape(-1), W_T.dot, np.add
+        for through_c, o, kept, of_c, gates in zip(*map(reversed, self.back), strict=True):
+            through_c *= h_adjoint
+            o *= h_adjoint
+            add(through_c, kept, c_adjoint)
+            of_c *= flat_c_adjoint
+            back(gates, h_adjoint)
 
     def _unpack(self) -> None:
         slopes, n, gradients = self.against_seen(self.wide_adjoints, self.slopes), self.n, self.store.gradients
@@ -120,7 +123,7 @@ class LSTM(Recurrence):
 class GRU(Recurrence):
     """h_t = z h_{t-1} + (1 − z) g,  g = tanh(d_t + r q),  q = W_h h_{t-1} + b_h: z keeps, r after the product.
 
-    Per time step ten calls ahead and four back. Rows ahead: z, r, q, d (what drives g). Rows back: the factors z and 1 − z
+    Per time step ten calls ahead and five back. Rows ahead: z, r, q, d (what drives g). Rows back: the factors z and 1 − z
     of h̄ (to h_{t-1} and, through tanh, to d), that of z, then those of r and q, which multiply d̄.
     """
 
@@ -133,7 +136,7 @@ class GRU(Recurrence):
         self.change = self.empty(self.steps, n)  # h_{t-1} − g
         self.wide_adjoints = np.empty((4 * n, self.steps, self.batch), self.dtype)
         self.W_T = np.empty((n, 3 * n), self.dtype)
-        p, m, blocks = self.p, self.m, (self.steps, -1, n, self.batch)
+        p, m = self.p, self.m
         self.ahead = [
             by_time(a)
             for a in (
@@ -144,7 +147,8 @@ class GRU(Recurrence):
         self.back = [
             by_time(a)
             for a in (
-                m[:, : 3 * n].reshape(blocks), m[:, n : 2 * n], m[:, 3 * n :].reshape(blocks), m[:, 2 * n :], m[:, :n],
+                m[:, : 3 * n].reshape(self.steps, 3, -1), m[:, n : 2 * n], m[:, 3 * n : 4 * n], m[:, 4 * n :],
+                m[:, 2 * n :], m[:, :n],
             )
         ]  # fmt: skip
 
@@ -159,17 +163,17 @@ class GRU(Recurrence):
 
     def _forward(self) -> None:
         self._pack()
-        weights = self.weights
+        half, ahead, tanh, multiply, subtract = self.half, self.weights.dot, np.tanh, np.multiply, np.subtract
         for seen, all_of_it, z_r, z, r, q, d, g, before, change, h in zip(*self.ahead, strict=True):
-            np.matmul(weights, seen, out=all_of_it)
-            np.tanh(z_r, out=z_r)
-            z_r *= 0.5
-            z_r += 0.5
-            np.multiply(r, q, out=g)
+            ahead(seen, all_of_it)
+            tanh(z_r, z_r)
+            z_r *= half
+            z_r += half
+            multiply(r, q, g)
             g += d
-            np.tanh(g, out=g)
-            np.subtract(before, g, out=change)
-            np.multiply(z, change, out=h)
+            tanh(g, g)
+            subtract(before, g, change)
+            multiply(z, change, h)
             h += g
 
     def _factors(self) -> None:
@@ -189,11 +193,12 @@ class GRU(Recurrence):
     def _backward(self) -> None:
         h_adjoint = np.matmul(self.store.values["readout.W"].T, self.logits, out=self.adjoint)
         np.copyto(self.W_T, self.store.values["recurrent.cell.W_h"].T)
-        W_T = self.W_T
-        for of_h, d, of_d, recurrent, kept in zip(*map(reversed, self.back), strict=True):
-            of_h *= h_adjoint
-            of_d *= d
-            np.matmul(W_T, recurrent, out=h_adjoint)
+        flat, back = h_adjoint.reshape(-1), self.W_T.dot
+        for of_h, d, r, q, recurrent, kept in zip(*map(reversed, self.back), strict=True):
+            of_h *= flat
+            r *= d
+            q *= d
+            back(recurrent, h_adjoint)
             h_adjoint += kept
 
     def _pack(self) -> None:

@@ -36,6 +36,7 @@ class Recurrence(Step):
         self.wide = np.empty((self.seen.shape[1], steps, batch), self.dtype)  # [x; u; 1] by rows, for weight gradients
         self.logits = self.empty(len(problem.parameters[self.readout[1]]))
         self.adjoint = self.empty(n_states)
+        self.half = np.array(0.5, self.dtype)  # an array without axes: ufuncs take it quicker than a number
 
     readout = ("readout.W", "readout.b")
 
@@ -71,6 +72,7 @@ class RNN(Recurrence):
         super().__init__(problem, n)
         self.weights = np.empty((n, self.seen.shape[1]), self.dtype)  # [W | R | b_1]
         self.slopes = np.empty_like(self.weights)
+        self.W_T = np.empty((n, n), self.dtype)
         self.driven = self.empty(n)
         self.a = self.empty(self.steps, n)  # 1 − x², then the adjoints of the pre-activations
         self.a_at = by_time(self.a)
@@ -80,10 +82,11 @@ class RNN(Recurrence):
         self._forward()
         loss = self.read_out(scale)
         adjoint = np.matmul(self.store.values["V"].T, self.logits, out=self.adjoint)
-        W_T = self.store.values["W"].T
+        np.copyto(self.W_T, self.store.values["W"].T)
+        back = self.W_T.dot
         for a in reversed(self.a_at):
             a *= adjoint
-            np.matmul(W_T, a, out=adjoint)
+            back(a, adjoint)
         np.copyto(self.a_wide, self.a.transpose(1, 0, 2))
         self._unpack(self.against_seen(self.a_wide, self.slopes))
         return loss
@@ -91,10 +94,10 @@ class RNN(Recurrence):
     def _forward(self) -> None:
         values, n = self.store.values, self.n
         self.weights[:, :n], self.weights[:, n:-1], self.weights[:, -1] = values["W"], values["R"], values["b_1"]
-        weights, driven = self.weights, self.driven
+        ahead, tanh, driven = self.weights.dot, np.tanh, self.driven
         for seen, x in zip(self.seen_at, self.x_at[1:], strict=False):
-            np.matmul(weights, seen, out=driven)
-            np.tanh(driven, out=x)
+            ahead(seen, driven)
+            tanh(driven, x)
         np.multiply(self.x[1:], self.x[1:], out=self.a)
         np.subtract(1, self.a, out=self.a)
 
@@ -139,19 +142,20 @@ class PenalizedRNN(RNN):
         penalty = self._penalty(scale)
         self._ahead(W)
         self._turn(V, probabilities, scale)
-        self._back(W, V)
+        self._back(V)
         self._weights_gradients()
         return loss + penalty
 
     def _adjoints(self, W: Any, V: Any) -> None:
         g_at, delta_at, _, _ = self.at
         np.matmul(V.T, self.logits, out=g_at[-1])
-        W_T = W.T
+        np.copyto(self.W_T, W.T)
+        back, multiply = self.W_T.dot, np.multiply
         for (g, delta, D), before in zip(
             zip(g_at[:0:-1], delta_at[:0:-1], self.D_at[:0:-1], strict=True), g_at[-2::-1], strict=True
         ):
-            np.multiply(g, D, out=delta)
-            np.matmul(W_T, delta, out=before)
+            multiply(g, D, delta)
+            back(delta, before)
 
     def _penalty(self, scale: float) -> float:
         """Omega; its slope times scale, ∂Ω/∂g_t, is where μ_t will be."""
@@ -162,7 +166,7 @@ class PenalizedRNN(RNN):
         q = square[:-1] / later
         excess = (q - 1) * counts
         c = self.weight / max(np.count_nonzero(counts), 1)
-        penalty = c * float(np.vdot(excess, excess))
+        penalty: float = c * float(np.vdot(excess, excess))
         excess /= later
         slope = self.slope
         slope[:-1] = excess
@@ -175,10 +179,10 @@ class PenalizedRNN(RNN):
 
     def _ahead(self, W: Any) -> None:
         _, _, mu_at, nu_at = self.at
-        scratch = self.driven
+        ahead, multiply, scratch = W.dot, np.multiply, self.driven
         for (before, mu), nu, D in zip(pairwise(mu_at), nu_at[1:], self.D_at[1:], strict=True):
-            np.matmul(W, before, out=nu)
-            np.multiply(nu, D, out=scratch)
+            ahead(before, nu)
+            multiply(nu, D, scratch)
             mu += scratch
 
     def _turn(self, V: Any, f: Any, scale: float) -> None:
@@ -196,18 +200,18 @@ class PenalizedRNN(RNN):
         gradients["V"] += self.V_second
         np.add.reduce(error, axis=1, out=gradients["b_o"])
 
-    def _back(self, W: Any, V: Any) -> None:
+    def _back(self, V: Any) -> None:
         direct = self.nu  # ∂/∂x_t = −2 x_t ν_t g_t, in the place of ν_t; 0 at t = 1, where no adjoint goes on
         direct[0] = 0
         direct[1:] *= self.g[1:]
         direct *= self.x[1:]
         direct *= -2
         adjoint = np.matmul(V.T, self.logits, out=self.adjoint)
-        W_T = W.T
+        back = self.W_T.dot
         for a, own in zip(reversed(self.D_at), reversed(self.at[3]), strict=True):
             adjoint += own
             a *= adjoint
-            np.matmul(W_T, a, out=adjoint)
+            back(a, adjoint)
 
     def _weights_gradients(self) -> None:
         np.copyto(self.a_wide, self.a.transpose(1, 0, 2))

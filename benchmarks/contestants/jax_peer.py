@@ -35,7 +35,10 @@ class Library:
         return jnp.where(jax.random.bernoulli(key, 1 - rate, y.shape), y / (1 - rate), 0)
 
     def convolve(self, images: Any, kernels: Any, bias: Any) -> Any:
-        return lax.conv_general_dilated(images, kernels, (1, 1), "VALID", dimension_numbers=("NHWC", "OHWI", "NHWC")) + bias
+        return (
+            lax.conv_general_dilated(images, kernels, (1, 1), "VALID", dimension_numbers=("NHWC", "OHWI", "NHWC"))
+            + bias
+        )
 
     def pool(self, images: Any) -> Any:
         return lax.reduce_window(images, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
@@ -127,7 +130,5 @@ def _adam(values: Any, gradients: Any, state: Any) -> Any:
     mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, state["mean"], gradients)
     square = jax.tree.map(lambda r, g: 0.999 * r + 0.001 * g * g, state["square"], gradients)
     first, second = 1 - 0.9**steps, 1 - 0.999**steps
-    values = jax.tree.map(
-        lambda w, m, r: w - 0.001 * (m / first) / (jnp.sqrt(r / second) + 1e-7), values, mean, square
-    )
+    values = jax.tree.map(lambda w, m, r: w - 0.001 * (m / first) / (jnp.sqrt(r / second) + 1e-7), values, mean, square)
     return values, {"mean": mean, "square": square, "steps": steps}

@@ -11,6 +11,7 @@ from minigrad.models import losses, penalties
 from minigrad.node import Node, Parameter
 from minigrad.ops import tanh
 from minigrad.optim import SGD, Adam
+from minigrad.optim.optimizers import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from benchmarks.by_hand.base import Arrays
     from benchmarks.rows import Problem
 
-OPTIMIZERS = {"SGD": lambda parameters: SGD(parameters, 0.01), "Adam": lambda parameters: Adam(parameters, 0.001)}
+OPTIMIZERS: dict[str, Callable[[list[Parameter]], Optimizer]] = {"SGD": SGD, "Adam": Adam}  # at their default rates
 
 
 class Eager:
@@ -69,7 +70,7 @@ class Compiled(Eager):
             loss = loss_of(model, *feeds)
             return loss, *mg.gradients(loss, trained)
 
-        self.step = mg.compile(step, **self.options)  # type: ignore[attr-defined]
+        self.step: Callable[..., tuple[Any, ...]] = mg.compile(step, **self.options)
 
     def _backward(self) -> float:
         loss, *gradients = self.step(*self.feeds)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch import nn
 
 from benchmarks.contestants import functional
 
@@ -24,14 +24,14 @@ class Library:
     """`functional.Library`."""
 
     tanh, sigmoid, relu = staticmethod(torch.tanh), staticmethod(torch.sigmoid), staticmethod(torch.relu)
-    cross_entropy = staticmethod(F.cross_entropy)
-    dropout, where = staticmethod(F.dropout), staticmethod(torch.where)
+    cross_entropy = staticmethod(nn.functional.cross_entropy)
+    dropout, where = staticmethod(nn.functional.dropout), staticmethod(torch.where)
 
     def convolve(self, images: Any, kernels: Any, bias: Any) -> Any:
-        return F.conv2d(images, kernels, bias)
+        return nn.functional.conv2d(images, kernels, bias)
 
     def pool(self, images: Any) -> Any:
-        return F.max_pool2d(images, 2)
+        return nn.functional.max_pool2d(images, 2)
 
     def flatten(self, images: Any) -> Any:
         return images.permute(0, 2, 3, 1).flatten(1)
@@ -40,7 +40,7 @@ class Library:
         return like.new_zeros((batch, units))
 
     def drive(self, inputs: Any, W: Any, b: Any) -> Any:
-        return F.linear(inputs, W, b).unbind()
+        return nn.functional.linear(inputs, W, b).unbind()
 
     def scan(self, step: Callable[[Any, Any], Any], state: Any, driven: Any) -> Any:
         for here in zip(*driven, strict=True) if isinstance(driven, tuple) and driven[0].__class__ is tuple else driven:
@@ -125,7 +125,7 @@ class TorchLayer(Torch):
     def loss(self) -> Any:
         outputs, _ = self.layer(self.feeds[0])
         W, b = (self.values[name] for name in self.readout)
-        return F.cross_entropy(F.linear(outputs[-1], W, b), self.feeds[1])
+        return nn.functional.cross_entropy(nn.functional.linear(outputs[-1], W, b), self.feeds[1])
 
     def gradients(self) -> tuple[float, Arrays]:
         loss, found = super().gradients()
@@ -179,9 +179,9 @@ def _layer_names(W_x: str, W_h: str, *biases: str) -> dict[str, str]:
 _CELL = ("recurrent.cell.W_x", "recurrent.cell.W_h", "recurrent.cell.b")
 _DENSE = ("readout.W", "readout.b")
 LAYERS: dict[str, tuple[Any, dict[str, str], tuple[str, str], list[int]]] = {
-    "rnn": (torch.nn.RNN, _layer_names("R", "W", "b_1"), ("V", "b_o"), [0]),
-    "lstm": (torch.nn.LSTM, _layer_names(*_CELL), _DENSE, [0, 1, 3, 2]),  # i, f, g, o
-    "gru": (torch.nn.GRU, _layer_names(*_CELL, "recurrent.cell.b_h"), _DENSE, [1, 0, 2]),  # r, z, g
+    "rnn": (nn.RNN, _layer_names("R", "W", "b_1"), ("V", "b_o"), [0]),
+    "lstm": (nn.LSTM, _layer_names(*_CELL), _DENSE, [0, 1, 3, 2]),  # i, f, g, o
+    "gru": (nn.GRU, _layer_names(*_CELL, "recurrent.cell.b_h"), _DENSE, [1, 0, 2]),  # r, z, g
 }
 
 

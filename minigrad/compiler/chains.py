@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from minigrad.compiler.lines import INTO, TILES, Line
+from typing import Any
+
+from minigrad.compiler.lines import INTO, LEAF, TILES, Line
 
 
 class Chains:
     """Lines that follow each other; every line has at most one neighbor on each side."""
 
     def __init__(self) -> None:
-        self.next: dict[Line, Line] = {}
-        self.previous: dict[Line, Line] = {}
+        self.next: dict[Any, Any] = {}
+        self.previous: dict[Any, Any] = {}
 
     def __contains__(self, line: Line) -> bool:
         return line in self.next or line in self.previous
 
-    def may_join(self, parts: Sequence[Line]) -> bool:
+    def may_join(self, parts: Sequence[Any]) -> bool:
         """Whether the parts can follow each other: no part twice, none torn from its neighbors, no ring."""
         if len(set(parts)) < len(parts):
             return False
@@ -31,7 +33,7 @@ class Chains:
                 return False
         return True
 
-    def join(self, parts: Sequence[Line]) -> None:
+    def join(self, parts: Sequence[Any]) -> None:
         """Let the parts follow each other."""
         for before, after in zip(parts, parts[1:], strict=False):
             self.next[before], self.previous[after] = after, before
@@ -43,6 +45,12 @@ class Chains:
             while members[-1] in self.next:
                 members.append(self.next[members[-1]])
             yield members
+
+
+def linked(parts: Sequence[Line]) -> list[Any]:
+    """The parts as links of a chain: a constant first state, which has to be copied, is one of this chain alone."""
+    after = [*parts[1:], None]
+    return [part if part.call.kind != LEAF else (part, next_one) for part, next_one in zip(parts, after, strict=True)]
 
 
 def may_be_placed(part: Line) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from heapq import heapify, heappop, heappush
+from itertools import count
 from math import prod
 from typing import Any, NamedTuple
 
@@ -50,14 +52,21 @@ class Origin(NamedTuple):
     scope: str
     adjoint: bool
     name: str
-    role: int
+    role: Any
     step: tuple[int, ...]
 
 
-class Line:
-    """One call and its operands. `array` is the value of a constant, `node` what a leaf reads; `after` must come before."""
+next_serial = count().__next__
 
-    __slots__ = ("after", "array", "call", "dtype", "node", "number", "operands", "origin", "shape")
+
+class Line:
+    """One call and its operands.
+
+    number: of several lines that could come next, the one with the smallest does
+    array:  the value of a constant;  node: what a leaf reads;  after: a line that must come before
+    """
+
+    __slots__ = ("after", "array", "call", "dtype", "node", "number", "operands", "origin", "serial", "shape")
 
     def __init__(
         self,
@@ -73,6 +82,7 @@ class Line:
         self.shape = shape
         self.dtype = dtype
         self.number = number
+        self.serial = next_serial()
         self.origin = origin
         self.array: Array | None = None
         self.node: Any = None
@@ -207,8 +217,6 @@ def before(line: Line) -> tuple[Line, ...]:
 
 def sorted_lines(lines: Iterable[Line]) -> list[Line]:
     """Lines such that operands come first; of those that may come next, the oldest does."""
-    from heapq import heapify, heappop, heappush
-
     waiting: dict[Line, int] = {}
     parents: dict[Line, list[Line]] = {}
     ready = []
@@ -218,16 +226,16 @@ def sorted_lines(lines: Iterable[Line]) -> list[Line]:
         for operand in needs:
             parents.setdefault(operand, []).append(line)
         if not needs:
-            ready.append((line.number, line))
+            ready.append((line.number, line.serial, line))
     heapify(ready)
     order = []
     while ready:
-        _, line = heappop(ready)
+        _, _, line = heappop(ready)
         order.append(line)
         for parent in parents.get(line, ()):
             waiting[parent] -= 1
             if not waiting[parent]:
-                heappush(ready, (parent.number, parent))
+                heappush(ready, (parent.number, parent.serial, parent))
     if len(order) != len(waiting):
         raise AssertionError("a rewrite made a cycle")
     return order

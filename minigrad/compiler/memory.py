@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.chains import Chains, is_stack, may_be_placed
+from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
 from minigrad.compiler.lines import FRESH, INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, compiled, in_order
 
 COPY = Call(INTO, "copied({0}{out})", entrywise=True, pure=False)
@@ -25,9 +25,10 @@ class Root:
     members: of a series, in order; else None
     first:   where in the program it is first written; last: where it is last read
     block:   which memory of the pool it is; None before that is decided
+    like:    the same for lines that do the same in different time steps, which get the same block where they can
     """
 
-    __slots__ = ("block", "dtype", "first", "last", "members", "output", "shape")
+    __slots__ = ("block", "dtype", "first", "last", "like", "members", "output", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], members: list[Line] | None = None) -> None:
         self.shape = shape
@@ -37,6 +38,7 @@ class Root:
         self.first = -1
         self.last = -1
         self.block: int | None = None
+        self.like: Any = None
 
     @property
     def key(self) -> tuple[np.dtype[Any], int]:
@@ -60,7 +62,7 @@ class Memory:
         self.place: dict[Line, tuple[Root, int | slice]] = {}
         self.root: dict[Line, Root] = {}
         self.over: dict[Line, Line] = {}
-        self.copies: dict[Line, Line] = {}
+        self.copies: dict[Any, Line] = {}
         self.chains = Chains()
         self.n_blocks = 0
         self._place_tiles()
@@ -82,9 +84,11 @@ class Memory:
                 line.operands = tuple([self._own(part) for part in line.operands])
                 for part, index in zip(line.operands, line.call.places, strict=True):
                     self.slot[part] = line, index
+        copied = {copy.operands[0]: copy for copy in self.copies.values()}
         for line in order:  # what is copied into a row is read there
-            if line.call.kind != TILES and not self.copies.keys().isdisjoint(line.operands):
-                line.operands = tuple([self.copies.get(operand, operand) for operand in line.operands])
+            if line.call.kind != TILES and not copied.keys().isdisjoint(line.operands):
+                line.operands = tuple([copied.get(operand, operand) for operand in line.operands])
+        self._prolong()
         for members in self.chains.whole():
             root = Root((len(members), *members[0].shape), members[0].dtype, members)
             for i, member in enumerate(members):
@@ -97,15 +101,34 @@ class Memory:
     def _chain(self, line: Line) -> None:
         """Put the parts of a stack next to each other, if earlier stacks let them; copies of those that may not."""
         parts = list(line.operands)
-        for i, part in enumerate(parts):
-            if not may_be_placed(part):
-                parts[i] = self.copies.setdefault(part, copy_of(part))
+        for i, link in enumerate(linked(parts)):
+            if not may_be_placed(parts[i]):
+                parts[i] = self.copies.setdefault(link, copy_of(parts[i]))
         if not self.chains.may_join(parts):
             parts = [
                 copy_of(part) if part in self.chains or part in parts[:i] else part for i, part in enumerate(parts)
             ]
         self.chains.join(parts)
         line.operands = tuple(parts)
+
+    def _prolong(self) -> None:
+        """Let a chain go on to its next time steps, which nothing stacks: then all of them are written alike."""
+        following: dict[Line, Line] = {}
+        latest: dict[Any, Line] = {}
+        for line in sorted(self.lines.order, key=lambda line: line.origin.step):
+            if line.origin.step and may_be_placed(line):
+                like = (line.origin.role, line.call, line.shape, line.dtype)
+                if like in latest:
+                    following[latest[like]] = line
+                latest[like] = line
+        outputs = set(self.lines.results)
+        for members in list(self.chains.whole()):
+            last = members[-1]
+            while (after := following.get(last)) is not None:
+                if after in self.chains or after in self.slot or after in outputs:
+                    break
+                self.chains.join([last, after])
+                last = after
 
     def _own(self, part: Line) -> Line:
         """The part itself, if it may be computed inside a whole, else a copy."""
@@ -115,7 +138,6 @@ class Memory:
 
     def _lay_out(self) -> None:
         """Find out which lines lie in the program's own memory, and which reshapes have to copy there."""
-        self.viewed = {line.operands[0] for line in self.order if line.call.kind in (VIEW, RESHAPE)}
         largest = max([line.nbytes for line in self.order] + [root.key[1] * 8 for root, _ in self.place.values()] + [1])
         ground = np.empty(largest + 64, np.uint8)  # never read or written: it lends arrays their strides
         self.example: dict[Line, Any] = {}
@@ -210,6 +232,7 @@ class Memory:
             if owns:
                 root = self.root[line] = Root(line.shape, line.dtype)
                 root.output = line in self.is_output
+                root.like = (line.origin.role, line.call.text) if line.origin.step else None
         for i, line in enumerate(self.order):
             home = self.home(line)
             if home is not None and home.first < 0:
@@ -224,12 +247,16 @@ class Memory:
                 home.last = len(self.order)
         free: dict[Any, list[int]] = {}
         taken: set[Root] = set()
+        usually: dict[Any, int] = {}
 
         def take(root: Root, wanted: int | None = None) -> None:
             if root in taken or root.output:
                 return
             taken.add(root)
             blocks = free.setdefault(root.key, [])
+            usual = usually.get(root.like)
+            if usual in blocks:
+                wanted = usual
             if wanted is not None and wanted in blocks:
                 blocks.remove(wanted)
                 root.block = wanted
@@ -238,6 +265,8 @@ class Memory:
             else:
                 root.block = self.n_blocks
                 self.n_blocks += 1
+            if root.like is not None:
+                usually[root.like] = root.block
 
         for root in {home: None for line in self.lines.results if (home := self.home(line)) is not None}:
             take(root)
@@ -275,7 +304,7 @@ class Memory:
             for operand in dict.fromkeys(candidates)
             if operand in self.root
             and not self.root[operand].output
-            and (contiguous or operand not in self.viewed)
+            and contiguous  # in a part of a larger array whole calculations would be slower
             and (operand.shape, operand.dtype) == (line.shape, line.dtype)
         ]
 

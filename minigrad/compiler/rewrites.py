@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from minigrad.compiler.lines import INTO, VIEW, Call, Line, Lines, rebuilt
-from minigrad.compiler.steps import batched
+from minigrad.compiler.steps import batched, regrouped
 
 Rewrite = Callable[[Lines], Lines]
 REWRITES: dict[str, Rewrite] = {}
@@ -187,6 +187,12 @@ def softmaxes(lines: Lines) -> Lines:
         return page.write(DIVIDE, (e, new_log.operands[0]), line.shape, line.dtype, line.origin)
 
     return rebuilt(lines, change)
+
+
+@rewrite
+def factors(lines: Lines) -> Lines:
+    """In time steps that wait for each other (a b) c as a (b c), where only a waits: the rest can be done for all at once."""
+    return regrouped(lines)
 
 
 @rewrite

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.chains import Chains, is_stack, may_be_placed
-from minigrad.compiler.lines import INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, Origin, Page, Places, before, rewired
+from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
+from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Call, Line, Lines, Origin, Page, Places, before, index_text, rewired
 
 LEAST = 3  # time steps
 LARGEST = 1 << 16  # bytes of one step's result: beyond, the cache is worth more than the calls that are saved
 MATMUL = "matmul({0}, {1}{out})"
+MULTIPLY = Call(INTO, "multiply({0}, {1}{out})", entrywise=True)
 ROW = re.compile(r"\{0\}\[(\d+)\]")
 COLUMN = re.compile(r"\{0\}\[((?:\:, )+)(\d+)\]")
 
@@ -30,7 +31,13 @@ class Group:
         self.members = members
         self.number = number
         self.needs = 0
+        self.first = min(line.number for line in members)
         self.at = {line: i for i, line in enumerate(members)}
+
+    @property
+    def waits(self) -> bool:
+        """Whether one time step has to wait for another."""
+        return bool(self.needs >> self.number & 1)
 
 
 def batched(lines: Lines) -> Lines:
@@ -44,6 +51,97 @@ def batched(lines: Lines) -> Lines:
     if not chosen:
         return lines
     return _Rebuilt(lines, order, chosen).lines()
+
+
+def regrouped(lines: Lines) -> Lines:
+    """Products of several factors: those that can be multiplied before the loop are. (a b) c as a (b c), if a waits."""
+    groups = _groups(lines.order)
+    above = _find_needs(lines.order, groups)
+    if not any(group.waits for group in groups.values()):
+        return lines
+    uses: dict[Line, int] = dict.fromkeys(lines.results, 1)
+    for line in lines.order:
+        for operand in line.operands:
+            uses[operand] = uses.get(operand, 0) + 1
+    return rewired(lines, _Regrouping(lines.page, groups, above, uses).new(lines.order))
+
+
+class _Regrouping:
+    """The lines written again. `needs` are the groups a new line depends on, `once` the new lines with a single reader."""
+
+    def __init__(self, page: Page, groups: dict[Line, Group], above: dict[Line, int], uses: dict[Line, int]) -> None:
+        self.page = page
+        self.groups = groups
+        self.above = above
+        self.uses = uses
+        self.needs: dict[Line, int] = {}
+        self.once: set[Line] = set()
+
+    def new(self, order: Sequence[Line]) -> dict[Line, Line]:
+        """The new line of every line."""
+        new: dict[Line, Line] = {}
+        for line in order:
+            operands = tuple([new[operand] for operand in line.operands])
+            group = self.groups.get(line)
+            made = None
+            if group is not None and group.waits and line.call == MULTIPLY:
+                made = self._product(line, operands, group)
+            if made is None:
+                made = line if operands == line.operands else self.page.like(line, operands)
+            if line.after is not None:
+                made.after = new[line.after]
+            own = 0 if group is None else 1 << group.number
+            self.needs[made] = self.needs.get(made, 0) | self.above[line] | own
+            if self.uses[line] == 1:
+                self.once.add(made)
+            new[line] = made
+        return new
+
+    def _product(self, line: Line, operands: tuple[Line, ...], group: Group) -> Line | None:
+        for moving, still in (operands, operands[::-1]):
+            if not self._waits(moving, group) or self._waits(still, group) or moving not in self.once:
+                continue
+            if moving.call == MULTIPLY and moving.shape == line.shape:
+                return self._times(moving, still, line, group, 0)
+            if moving.call.kind == TILES and still.shape == line.shape and not is_stack(moving):
+                return self._into_tiles(moving, still, line, group)
+        return None
+
+    def _waits(self, line: Line, group: Group) -> bool:
+        return bool(self.needs[line] >> group.number & 1)
+
+    def _times(self, product: Line, still: Line, line: Line, group: Group, part: int) -> Line | None:
+        """(a b) c as a (b c). New roles, so that lines of other time steps are known as their like."""
+        for a, b in (product.operands, product.operands[::-1]):
+            if self._waits(a, group) and not self._waits(b, group) and b.shape == product.shape:
+                factor = self._written((b, still), b.shape, line, f"factor {part}", group.first)
+                return self._written((a, factor), product.shape, line, f"product {part}" if part else "", 0)
+        return None
+
+    def _into_tiles(self, tiles: Line, still: Line, line: Line, group: Group) -> Line | None:
+        """[a b, …] c as [a (b c), …], each with its own part of c."""
+        parts = []
+        for i, (piece, index) in enumerate(zip(tiles.operands, tiles.call.places, strict=True), 1):
+            if piece.call != MULTIPLY or piece not in self.once:
+                return None
+            seen = Call(VIEW, f"{{0}}[{index_text(index)}]")
+            there = self.page.write(seen, (still,), piece.shape, still.dtype, still.origin)
+            self.needs[there] = self.needs[still]
+            made = self._times(piece, there, line, group, i)
+            if made is None:
+                return None
+            parts.append(made)
+        return self.page.write(tiles.call, parts, line.shape, line.dtype, tiles.origin)
+
+    def _written(self, factors: tuple[Line, Line], shape: tuple[int, ...], line: Line, part: str, first: int) -> Line:
+        origin, number = line.origin, line.number if part.startswith('product') or not part else first
+        if part:
+            origin = origin._replace(role=(origin.role, part))
+        made = self.page.write(MULTIPLY, factors, shape, factors[0].dtype, origin)
+        made.number = number
+        self.needs[made] = self.needs[factors[0]] | self.needs[factors[1]]
+        self.once.add(made)
+        return made
 
 
 def _groups(order: Iterable[Line]) -> dict[Line, Group]:
@@ -62,8 +160,8 @@ def _groups(order: Iterable[Line]) -> dict[Line, Group]:
     return groups
 
 
-def _find_needs(order: Iterable[Line], groups: dict[Line, Group]) -> None:
-    """Which groups each group's members depend on."""
+def _find_needs(order: Iterable[Line], groups: dict[Line, Group]) -> dict[Line, int]:
+    """Which groups each line and each group depend on."""
     above: dict[Line, int] = {}
     for line in order:
         needs = 0
@@ -74,6 +172,7 @@ def _find_needs(order: Iterable[Line], groups: dict[Line, Group]) -> None:
         above[line] = needs
         if line in groups:
             groups[line].needs |= needs
+    return above
 
 
 class _Choice:
@@ -84,8 +183,9 @@ class _Choice:
         self.chosen_groups: list[Group] = []
         self.group_of: dict[Line, Group] = {}
         for line in sorted([line for line in order if is_stack(line)], key=lambda line: -line.nbytes):
-            if all(may_be_placed(part) for part in line.operands[1:]) and self.chains.may_join(line.operands):
-                self.chains.join(line.operands)
+            links = linked(line.operands)
+            if all(may_be_placed(part) for part in line.operands[1:]) and self.chains.may_join(links):
+                self.chains.join(links)
 
     def chosen(self, groups: Sequence[Group]) -> list[Group]:
         for group in groups:
@@ -103,7 +203,7 @@ class _Choice:
         return line.call.entrywise and line.nbytes <= LARGEST
 
     def _makes_a_ring(self, group: Group) -> bool:
-        if group.needs >> group.number & 1:
+        if group.waits:
             return True
         everyone = [*self.chosen_groups, group]
         stack, seen = [group], set()
@@ -120,7 +220,7 @@ class _Choice:
 
     def _stacks(self, group: Group) -> bool:
         """Whether every operand is the same for all, or has a stack for nothing; such stacks are claimed."""
-        wanted: list[list[Line]] = []
+        wanted: list[list[Any]] = []
         ndim = len(group.members[0].shape)
         for parts in zip(*[line.operands for line in group.members], strict=True):
             if all(part is parts[0] for part in parts):
@@ -139,7 +239,7 @@ class _Choice:
             self.chains.join(parts)
         return True
 
-    def _claims(self, parts: list[Line]) -> list[list[Line]] | None:
+    def _claims(self, parts: list[Line]) -> list[list[Any]] | None:
         """The lines that have to lie next to each other for a stack of the parts: none if they do; None if they cannot."""
         group = self.group_of.get(parts[0])
         if group is not None:
@@ -149,9 +249,10 @@ class _Choice:
             return []
         if all(part.call.kind == VIEW and part.call == parts[0].call for part in parts) and with_steps(parts[0].call):
             return self._claims([part.operands[0] for part in parts])
-        if all(may_be_placed(part) and part not in self.group_of for part in parts) and self.chains.may_join(parts):
-            return [parts]
-        return None
+        own = all(may_be_placed(part) and part not in self.group_of for part in parts[1:])
+        first = parts[0].call.kind == LEAF or (may_be_placed(parts[0]) and parts[0] not in self.group_of)
+        links = linked(parts)
+        return [links] if own and first and self.chains.may_join(links) else None
 
 
 def rows(parts: Sequence[Line]) -> tuple[Line, int, int] | None:
@@ -274,6 +375,7 @@ class _Rebuilt:
             whole = self._reshaped(product, shape, origin)
         else:
             whole = self.page.write(first.call, operands, shape, first.dtype, origin)
+        whole.number = min(line.number for line in members)  # as soon as it can be
         for i, line in enumerate(members):
             self.new[line] = self.page.write(Call(VIEW, f"{{0}}[{i}]"), (whole,), line.shape, line.dtype, line.origin)
 
