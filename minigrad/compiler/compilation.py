@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler import tracing
+from minigrad.compiler.pure import pure_text
 from minigrad.compiler.recording import record
 from minigrad.compiler.rewrites import REWRITES, rewritten
 from minigrad.compiler.writing import written
@@ -71,7 +72,8 @@ class Program:
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
         self.lines = rewritten(record(traced), rewrites)
-        text = written(self.lines, list(traced.inputs))
+        self.arguments = list(traced.inputs)
+        text = written(self.lines, self.arguments)
         self.source = text.source
         self.name = f"<{name}>"
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)  # for tracebacks
@@ -199,6 +201,12 @@ class Compiled:
     def source(self) -> str:
         """The program that ran last, as Python source."""
         return self._program().source
+
+    @property
+    def pure_source(self) -> str:
+        """The same as a pure function of arguments and parameters: one formula a line, without memory of its own."""
+        program = self._program()
+        return pure_text(program.lines, program.arguments)
 
     def _program(self) -> Program:
         if self._latest is None:

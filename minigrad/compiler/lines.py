@@ -267,6 +267,19 @@ def rewired(lines: Lines, new: dict[Line, Line]) -> Lines:
     return Lines(lines.page, in_order([*outputs, *[value for _, value in updates]]), outputs, updates)
 
 
+def cloned(lines: Lines) -> Lines:
+    """The same in lines of its own."""
+    new: dict[Line, Line] = {}
+
+    for line in lines.order:
+        twin = new[line] = Line(
+            line.call, tuple([new[x] for x in line.operands]), line.shape, line.dtype, line.number, line.origin
+        )
+        twin.array, twin.node, twin.after = line.array, line.node, None if line.after is None else new[line.after]
+    updates = [(new.get(state, state), new[value]) for state, value in lines.updates]
+    return Lines(lines.page, [new[x] for x in lines.order], [new[x] for x in lines.outputs], updates)
+
+
 def index_text(entries: Sequence[Any]) -> str:
     """An index as it is written between brackets."""
 

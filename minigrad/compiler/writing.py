@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import builtins
-import keyword
 import re
 from collections.abc import Sequence
-from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, index_text
+from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
 from minigrad.compiler.memory import Memory, Root
+from minigrad.compiler.names import Names
 from minigrad.compiler.recording import copied, reshaped
 from minigrad.node import Node
 
 NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 0.5: "half", -1: "minus_one", -2: "minus_two"}
-RESERVED = {"t", "part", "array", "empty", "program", *keyword.kwlist, *dir(builtins)}
 
 
 class Text(NamedTuple):
@@ -42,11 +39,12 @@ def written(lines: Lines, arguments: Sequence[str]) -> Text:
 
 class _Writer:
     def __init__(self, lines: Lines, arguments: Sequence[str]) -> None:
+        lines = cloned(lines)  # what follows changes lines in place
         self.lines = lines
         self.arguments = list(arguments)
         self.memory = Memory(lines)
         self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped}
-        self.used = set(self.names) | RESERVED | set(arguments)
+        self.given = Names({*self.names, *arguments})
         self.tables: list[str] = []  # statements that make memory, once
         self.body: list[Statement] = []
         self.reads: dict[str, Node] = {}
@@ -89,7 +87,7 @@ class _Writer:
                 text = "{0}.dot({1}{out})"
             self._say(text.format(*operands, out=f", out={self._of(line)}"), line.origin)
         else:
-            name = self.known[line] = self._name(self._word(line))
+            name = self.known[line] = self.given.new(self.given.word(line))
             self._say(f"{name} = {line.call.text.format(*operands, out='')}", line.origin)
 
     def _ready(self, line: Line) -> None:
@@ -97,7 +95,7 @@ class _Writer:
         home = self.memory.home(line)
         if home is not None and home.output and home not in self.known:
             owner = next(owner for owner, root in self.memory.root.items() if root is home)
-            name = self.known[home] = self._name(self._word(owner))
+            name = self.known[home] = self.given.new(self.given.word(owner))
             self.names["empty"] = np.empty
             self._say(f"{name} = empty({home.shape!r}, {self._dtype(home.dtype)})", owner.origin)
 
@@ -157,7 +155,7 @@ class _Writer:
             if isinstance(at, int):
                 return f"{rows}[{at}]"
             whole = (at.start, at.stop) == (0, root.shape[0])
-            return array if whole else self._prepared(f"{array}[{at.start}:{at.stop}]", self._word(line))
+            return array if whole else self._prepared(f"{array}[{at.start}:{at.stop}]", self.given.word(line))
         root = memory.root[line]
         return self.known[root] if root.output else self._pooled(line, root)
 
@@ -168,9 +166,9 @@ class _Writer:
             return text.format(of)
         row = re.fullmatch(r"(\w+)\[(\d+)\]", of)
         if row is None and re.fullmatch(r"\{0\}\[\d+\]", text):
-            return f"{self._prepared(f'list({of})', self._word(line.operands[0]))}{text.removeprefix('{0}')}"
+            return f"{self._prepared(f'list({of})', self.given.word(line.operands[0]))}{text.removeprefix('{0}')}"
         if row is None:
-            return self._prepared(text.format(of), self._word(line))
+            return self._prepared(text.format(of), self.given.word(line))
         rows, number = row.groups()
         every = text.format("part")
         return f"{self._prepared(f'[{every} for part in {rows}]', rows)}[{number}]"
@@ -178,7 +176,7 @@ class _Writer:
     def _prepared(self, expression: str, word: str) -> str:
         name = self.known.get(expression)
         if name is None:
-            name = self.known[expression] = self._name(word)
+            name = self.known[expression] = self.given.new(word)
             self.tables.append(f"{name} = {expression}")
         return name
 
@@ -186,7 +184,7 @@ class _Writer:
         array = line.array
         assert array is not None
         if array.ndim or array.dtype.kind == "b":
-            name = self._name("constant")
+            name = self.given.new("constant")
             self.names[name] = array
             return name
         number = array.item()
@@ -200,7 +198,7 @@ class _Writer:
     def _leaf(self, line: Line) -> str:
         if line.node is None:
             return line.call.text
-        name = self._name(line.call.text or "parameter")
+        name = self.given.new(line.call.text or "parameter")
         self.reads[name] = line.node
         return name
 
@@ -209,8 +207,8 @@ class _Writer:
         if root not in self.known:
             assert root.members is not None
             word = next((line.origin.name for line in root.members if line.origin.name), None)
-            rows = self._name(word or self._word(root.members[-1]))
-            array = self._name(f"all_{rows}")
+            rows = self.given.new(word or self.given.word(root.members[-1]))
+            array = self.given.new(f"all_{rows}")
             self._allocate(array, root.shape, root)
             self.tables.append(f"{rows} = list({array})")
             self.known[root] = f"{array} {rows}"
@@ -221,7 +219,7 @@ class _Writer:
         key = (root.block, root.shape, root.dtype, line.origin.role, line.call.text)
         name = self.known.get(key)
         if name is None:
-            name = self.known[key] = self._name(self._word(line))
+            name = self.known[key] = self.given.new(self.given.word(line))
             self._allocate(name, root.shape, root)
         return name
 
@@ -236,31 +234,10 @@ class _Writer:
         other, _, its_shape = first.partition(" ")
         self.tables.append(f"{name} = {other}" + ("" if its_shape == repr(shape) else f".reshape({shape!r})"))
 
-    # Names -------------------------------------------------------------------------------------------------------------
-
     def _dtype(self, dtype: np.dtype[Any]) -> str:
         self.names[dtype.name] = dtype.type
-        self.used.add(dtype.name)
+        self.given.taken.add(dtype.name)
         return dtype.name
-
-    def _word(self, line: Line) -> str:
-        """What to call a line: the user's name, else after what it does."""
-        if line.origin.name:
-            return line.origin.name
-        found = re.match(r"\{0\}\.(\w+)|(\w+)", line.call.text)
-        word = next((group for group in found.groups() if group), "value") if found else "part"
-        return f"d_{word}" if line.origin.adjoint else word
-
-    def _name(self, word: str) -> str:
-        """A name nobody has."""
-        word = re.sub(r"\W", "_", word).strip("_") or "value"
-        if word[0].isdigit():
-            word = f"_{word}"
-        name = word
-        if name in self.used or name + "_" in self.used:
-            name = next(f"{word}_{i}" for i in count(1) if f"{word}_{i}" not in self.used)
-        self.used.add(name)
-        return name
 
 
 # Loops -------------------------------------------------------------------------------------------------------------
