@@ -8,7 +8,7 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help train test lint types pytest coverage rows core wheel bench format clean
+.PHONY: help train test lint types pytest coverage rows core reference wheel bench format clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ rows: .venv/test.stamp  ## run the tests that prove rows of tests/rows.toml and 
 
 core:  ## count the lines of code of the core
 	@$(PYTHON) tests/core_size.py
+
+reference: .venv/test.stamp  ## write the pages of reference/ from docstrings and tables
+	@$(BIN)/python -m reference
 
 wheel: .venv/test.stamp  ## build the wheel into dist/
 	rm -rf build dist

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from minigrad.node import Node
 
 # NumPy's own errors, the most particular first; what is none of them passes through unchanged.
-_EXPLAINED = (np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, OverflowError, ValueError, TypeError)
+_EXPLAINED = (
+    np.exceptions.AxisError, np.linalg.LinAlgError, IndexError, FloatingPointError, OverflowError, ValueError, TypeError
+)  # fmt: skip
 
 
 class GradientError(AssertionError):
@@ -46,7 +48,8 @@ def non_finite(node: Node) -> FloatingPointError:
     nans = int(np.isnan(node._value).sum())
     what = "its value" if node.context.origin is None else "this adjoint"
     name = f' "{node.name}"' if node.name else ""
-    ranges = "   ".join(f"{child.label} in {_range(child._value)}" for child in node.children)
+    ranges = "   ".join(f"{child.label} in {_range(child._value)}" for child in node.children[:6])
+    ranges += f"   and {len(node.children) - 6} more" if len(node.children) > 6 else ""
     return FloatingPointError(
         f"{where(node)}{name}: {what} has {nans} nan and {int(bad.sum()) - nans} inf of {bad.size} entries, "
         f"the first at {first}. {f'Inputs: {ranges}' if ranges else 'Clean the data'}   {users_line()}"

@@ -80,6 +80,8 @@ class Cell(Module):
 
     def start(self, batch: int) -> CellState:
         """The state before all time steps: zeros."""
+        if not hasattr(batch, "__index__") or batch < 0:
+            raise ValueError(f"{type(self).__name__}.start(batch={batch!r}): expected the number of examples")
         return tuple([Constant(np.zeros((batch, self.n_units), self.dtype)) for _ in range(self.n_parts)])
 
     def output(self, state: CellState) -> Node:
@@ -191,10 +193,9 @@ class SimpleRNNCell(GatedCell):
 
 
 class LSTMCell(GatedCell):
-    """Long short-term memory: a cell c that is kept by f, written by i, and shown by o.
+    """h_t = o tanh(c_t), c_t = f c_{t-1} + i g: long short-term memory, a cell c kept by f, written by i, shown by o.
 
-    i, f, o = sigmoid(W_x x_t + W_h h_{t-1} + b),  g = tanh(likewise), each gate with its own rows,
-    c_t = f c_{t-1} + i g,  h_t = o tanh(c_t)
+    With i, f, o = sigmoid(W_x x_t + W_h h_{t-1} + b) and g = tanh(likewise), each gate with its own rows.
 
     Back: ō = h̄ tanh(c_t), c̄ gains h̄ o (1 − tanh² c_t); ī = c̄ g, f̄ = c̄ c_{t-1}, ḡ = c̄ i, and c̄_{t-1} = c̄ f: no matrix stands
     on the way through time.
@@ -238,10 +239,9 @@ class LSTMCell(GatedCell):
 
 
 class GRUCell(GatedCell):
-    """Gated recurrent unit: z says how much of the state is new, r how much of the old one the new one sees.
+    """h_t = (1 − z) h_{t-1} + z g: gated recurrent unit, z says how much of the state is new, r how much of it g sees.
 
-    z, r = sigmoid(W_x x_t + W_h h_{t-1} + b),  g = tanh(W_x x_t + W_h (r h_{t-1}) + b), each gate with its own rows,
-    h_t = (1 − z) h_{t-1} + z g
+    With z, r = sigmoid(W_x x_t + W_h h_{t-1} + b) and g = tanh(W_x x_t + W_h (r h_{t-1}) + b), each with its own rows.
 
     Back: z̄ = h̄ (g − h_{t-1}), ḡ = h̄ z, and h̄_{t-1} gains h̄ (1 − z) at once, r times what comes through g, and what comes
     through z and r.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod, sqrt
 from typing import TYPE_CHECKING, SupportsIndex
 
@@ -11,6 +10,7 @@ import numpy as np
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, normal
 from minigrad.models.inputs import count, float_dtype, floats
+from minigrad.models.layers import Activation, activated, name_of
 from minigrad.models.module import Module
 from minigrad.node import Node, Parameter
 from minigrad.ops.windows import Padding, Pair, as_padding, as_pair, average_pool2d, conv2d, max_pool2d
@@ -25,6 +25,9 @@ class Conv2D(Module):
     """y = σ(X * W + b): n_filters linear readings of every window of the images, the same for all windows.
 
     Y[n, i, j, f] = σ(Σ_uvc X[n, i s + u, j s + v, c] W[f, u, v, c] + b[f]), see `mg.conv2d`.
+
+    Back: with δ = Ȳ σ'(·), W̄[f, u, v, c] = Σ_nij δ[n, i, j, f] X[n, i s + u, j s + v, c], b̄[f] = Σ_nij δ[n, i, j, f],
+    and X̄[n, i s + u, j s + v, c] += Σ_f δ[n, i, j, f] W[f, u, v, c] over all i, j, u, v.
 
     n_channels:  of the images
     size:        of the windows, a number or (height, width)
@@ -55,7 +58,7 @@ class Conv2D(Module):
         size: Pair,
         stride: Pair = 1,
         padding: Padding = 0,
-        activation: Callable[[Node], Node] | None = None,
+        activation: Activation | None = None,
         bias: bool = True,
         *,
         initializer: Initializer | None = None,
@@ -67,6 +70,7 @@ class Conv2D(Module):
         self.size = as_pair("Conv2D", "size", size, 1)
         self.stride = as_pair("Conv2D", "stride", stride, 1)
         self.padding = as_padding("Conv2D", padding)
+        self.activation_name = "" if activation is None else name_of(activation)
         self.activation = None if activation is None else TABLE.get(activation, activation)
         self.dtype = float_dtype("Conv2D", dtype)
         fan_in = prod(self.size) * self.n_channels
@@ -80,7 +84,11 @@ class Conv2D(Module):
         y = conv2d(floats("Conv2D", x, self.dtype), self.W, self.stride, self.padding)
         if self.b is not None:
             y = y + self.b
-        return y if self.activation is None else self.activation(y)
+        return y if self.activation is None else activated("Conv2D", self.activation, y)
+
+    def description(self) -> str:
+        """Channels, filters, the windows' size, and the activation."""
+        return ", ".join(filter(None, [f"{self.n_channels}, {self.n_filters}, {self.size}", self.activation_name]))
 
 
 class Pool2D(Module):
@@ -93,7 +101,9 @@ class Pool2D(Module):
 
 
 class MaxPool2D(Pool2D):
-    """The largest entry of every window, channel by channel;  the adjoint goes to the first such entry (row by row).
+    """Y[n, i, j, c] = max_uv X[n, i s + u, j s + v, c];  the adjoint goes to the first such entry (row by row).
+
+    The largest entry of every window, channel by channel.
 
     stride None is the size, windows side by side. (batch, height, width, channels) to (batch, rows, columns, channels);
     entries that no whole window covers are left out.
@@ -104,7 +114,10 @@ class MaxPool2D(Pool2D):
 
 
 class AveragePool2D(Pool2D):
-    """The mean of every window, channel by channel;  the adjoint is shared equally. Sizes and shapes: `MaxPool2D`."""
+    """Y[n, i, j, c] = mean_uv X[n, i s + u, j s + v, c];  the adjoint is shared equally.
+
+    The mean of every window, channel by channel. Sizes and shapes: `MaxPool2D`.
+    """
 
     def forward(self, x: Operand) -> Node:
         return average_pool2d(x, self.size, self.stride)

@@ -185,7 +185,8 @@ def mnist(folder: Folder = None, *, download: bool = False, dtype: DTypeLike = n
     Errors: FileNotFoundError names the files looked for; ValueError a damaged file, or that neither a folder nor a
     download was asked for; ConnectionError a download that failed, and what to do without network.
 
-    Source: Y. LeCun, C. Cortes and C. Burges, The MNIST Database of Handwritten Digits, 1998.
+    Source: Y. LeCun, C. Cortes and C. Burges, The MNIST Database of Handwritten Digits, 1998, usually given as
+    CC BY-SA 3.0.
     """
     dtype = float_dtype(dtype)
     place = _place("mnist", folder, download, {f"{name}.gz": sha for name, sha in MNIST_FILES.items()}, MNIST_MIRRORS)

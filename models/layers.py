@@ -10,9 +10,9 @@ import numpy as np
 
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, glorot_uniform, normal
-from minigrad.models.inputs import count, float_dtype, floats
+from minigrad.models.inputs import array_of, count, float_dtype, floats
 from minigrad.models.module import Module
-from minigrad.node import Input, Node, Parameter, as_array
+from minigrad.node import Input, Node, Parameter
 from minigrad.ops import expand_dims, maximum, random_bernoulli, where
 from minigrad.ops.arithmetic import PiecewiseConstant
 
@@ -25,7 +25,7 @@ Activation: TypeAlias = Callable[[Node], Node]
 
 
 class Sequential(Module):
-    """Layers one after the other: y = f_n(… f_2(f_1(x))).
+    """Layers one after the other, y = f_n(… f_2(f_1(x)));  the adjoint goes through them from the last to the first.
 
     layers: modules, or functions of a node such as np.tanh and mg.relu. They are called "dense_1", "dense_2", "dropout_1",
             after their class and in order; so are their parameters ("dense_1.W") and their scopes
@@ -261,7 +261,7 @@ class EmbeddingBag(Embedding):
         if mask is None:
             vectors = self._vectors(i)
             return vectors.mean(axis=-2) if self.how == "mean" else vectors.sum(axis=-2)
-        counts = mask if isinstance(mask, Node) else Input(as_array(mask, "EmbeddingBag: the mask"), "mask")
+        counts = mask if isinstance(mask, Node) else Input(array_of("EmbeddingBag(mask)", mask), "mask")
         if counts.dtype.kind != "b" or counts.shape != i.shape:
             raise ValueError(
                 f"EmbeddingBag: expected a boolean mask of the indices' shape {i.shape}, found {counts.label} of dtype "
@@ -300,7 +300,7 @@ class Dropout(Module):
 
     def forward(self, x: Operand) -> Node:
         """y, of x's shape."""
-        node = x if isinstance(x, Node) else Input(x, "x")
+        node = x if isinstance(x, Node) else Input(array_of("Dropout", x), "x")
         if node.dtype.kind != "f":
             raise TypeError(f"Dropout: {node.label} holds {node.dtype}, expected floating-point numbers")
         if not self.training or self.rate == 0:
@@ -318,7 +318,7 @@ class Flatten(Module):
 
     def forward(self, x: Operand) -> Node:
         """(batch, features) from (batch, ...)."""
-        node = x if isinstance(x, Node) else Input(x, "x")
+        node = x if isinstance(x, Node) else Input(array_of("Flatten", x), "x")
         if node.ndim < 2:
             raise ValueError(
                 f"Flatten: expected inputs of shape (batch, ...) with two axes or more, found {node.label}: one example is a "
@@ -328,7 +328,7 @@ class Flatten(Module):
 
 
 class RowIndices(PiecewiseConstant):
-    """y = x, integers; raises where one names no row of a table, in replays too. NumPy would count −1 from the end."""
+    """y = x, integers;  no adjoint. Raises where one names no row of a table, in replays too: −1 would be the last."""
 
     __slots__ = ()
     n_rows: int
@@ -348,7 +348,7 @@ class RowIndices(PiecewiseConstant):
 
 def as_indices(layer: str, given: Operand) -> Node:
     """Indices as a node of integers, (batch, ...)."""
-    node = given if isinstance(given, Node) else Input(as_array(given, f"{layer}: the indices"), "indices")
+    node = given if isinstance(given, Node) else Input(array_of(f"{layer}(indices)", given), "indices")
     if node.dtype.kind not in "iu":
         raise TypeError(
             f"{layer}: expected integer indices, found {node.label} of dtype {node.dtype}; indices of one-hot rows are "

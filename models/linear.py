@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 def ridge(X: Operand, y: Operand, weight: float | Node) -> Node:
     """θ = (X'X + λI)⁻¹ X'y, where ½‖y − Xθ‖² + (λ/2)‖θ‖² has its minimum.
 
+    Back: with v = (X'X + λI)⁻¹ θ̄, ȳ = X v, λ̄ = −v'θ and X̄ = (y − Xθ) v' − X v θ'.
+
     X (m, n), y (m,), θ (n,); weight is λ, above 0 where X has not full column rank. θ is a node: its derivatives by the data
     and by λ (a node) are those of the solution, by the implicit function theorem.
 
@@ -73,7 +75,9 @@ def ridge_by_descent(
 
 
 class LinearSVM(Module):
-    """s = w'x + b, one score per example (batch,), whose sign is the class: −1 or 1. W (1, n_inputs), b (1,), both 0 at birth.
+    """s = w'x + b, one score per example (batch,), whose sign is the class: −1 or 1;  w̄ = Σ s̄ x, b̄ = Σ s̄, x̄ = s̄ w.
+
+    Shapes: W (1, n_inputs), b (1,), both 0 at birth.
 
     The objective is 1/K Σ max(0, 1 − y_i s_i) + penalty(self), over K examples, with L2(λ): λ‖w‖², gradient 2λw, or L1(λ):
     λ‖w‖₁, gradient λ sgn(w), of w only. Train it by `fit(model, X, y, loss=losses.hinge, penalties=[L2(0.01)], ...)`, or by

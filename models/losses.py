@@ -9,7 +9,8 @@ Every loss says what it sums and what it averages by the same arguments:
   of its first axes. The mean is then Σ w l / Σ w over the examples that the mask leaves. What the mask leaves out (outputs
   and targets) may hold anything, nan and labels out of range included: it is neither looked at nor sent an adjoint.
 
-Targets, weights and masks are arrays or nodes. What is asked of their values is asked in replays too.
+Targets, weights and masks are arrays or nodes. What is asked of their values is asked in replays too: targets are never
+nan or inf, class indices are integers in range.
 
 Where a loss has a kink its derivative is a choice: |e|' = 0 at 0, and a hinge or a ranking loss has derivative 0 where it
 just becomes 0 (at the margin). Away from these points no choice matters.
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from minigrad.context import scope
+from minigrad.models.inputs import array_of
 from minigrad.node import Input, Node
 from minigrad.ops import (
     absolute,
@@ -73,7 +75,7 @@ def cross_entropy(
     <Negative () float64 = 0.4076>
     """
     _check_outputs(logits, "cross_entropy", "logits" if from_logits else "probabilities")
-    indices = _targets(class_indices)
+    indices = _targets("cross_entropy", class_indices)
     _check_classes(logits, "cross_entropy", from_logits)
     if indices.dtype.kind not in "iu":
         raise TypeError(
@@ -128,9 +130,9 @@ def binary_log_likelihood(
     weights: Operand | None = None,
     mask: Operand | None = None,
 ) -> Node:
-    """y ln p + (1 − y) ln(1 − p) with p = sigmoid(z), averaged: to be maximized, so minimize its negative.
+    """y ln p + (1 − y) ln(1 − p) with p = sigmoid(z), averaged;  z̄ = (y − p) / n, n what the mean divides by.
 
-    z̄ = (y − p) / n, and p̄ = (y/p − (1 − y)/(1 − p)) / n from probabilities; n is what the mean divides by. The minus stands
+    From probabilities p̄ = (y/p − (1 − y)/(1 − p)) / n. It is to be maximized, so minimize its negative: the minus stands
     outside, in `binary_cross_entropy`, and only there.
     """
     name = "binary_log_likelihood"
@@ -245,7 +247,7 @@ def squared_error(output: Node, target: Operand) -> Node:
         )
     wanted = _numbers_like(output, target, name)
     with scope(name):
-        return square(output - wanted).sum()
+        return square(output - FiniteTargets(wanted)).sum()
 
 
 def half_least_squares(
@@ -309,10 +311,10 @@ def max_margin_ranking(
     weights: Operand | None = None,
     mask: Operand | None = None,
 ) -> Node:
-    """max(Δ + s_c − s, 0), averaged: a true example shall score higher than a corrupt one, by the margin Δ.
+    """max(Δ + s_c − s, 0), averaged;  s̄ = −1/batch and s̄_c = 1/batch where that is above 0, else 0.
 
-    s̄ = −1/batch and s̄_c = 1/batch where the loss of the pair is above 0; else 0, so nothing is updated. margin=0 is the
-    ranking loss without margin, max(s_c − s, 0). Both scores are nodes of one shape, (batch,) or with more axes, every
+    A true example shall score higher than a corrupt one, by the margin Δ; where it does, nothing is updated. margin=0 is
+    the ranking loss without margin, max(s_c − s, 0). Both scores are nodes of one shape, (batch,) or with more axes, every
     entry a pair.
 
     Source: R. Collobert et al., Natural language processing (almost) from scratch, JMLR 12, 2011.
@@ -332,7 +334,7 @@ def max_margin_ranking(
 
 
 class ClassIndices(PiecewiseConstant):
-    """y = x, integers; raises where one is not a class, in replays too. NumPy would take −1 for the last class."""
+    """y = x, integers;  no adjoint. Raises where one is not a class, in replays too: −1 would be the last class."""
 
     __slots__ = ()
     n_classes: int
@@ -348,7 +350,7 @@ class ClassIndices(PiecewiseConstant):
 
 
 class Labels(PiecewiseConstant):
-    """y = x; raises where an entry is neither `lowest` (−1 or 0) nor 1, in replays too."""
+    """y = x;  no adjoint. Raises where an entry is neither `lowest` (−1 or 0) nor 1, in replays too."""
 
     __slots__ = ()
     lowest: int
@@ -400,6 +402,20 @@ class Distributions(Checked):
         wrong = ~(np.abs(sums - 1) <= self.TOLERANCE)
         if wrong.any():
             raise ValueError(f"{_first(sums, wrong, f'sums of rows of {role}')}: expected rows that sum to 1")
+        return x
+
+
+class FiniteTargets(Checked):
+    """y = x, no entry nan or inf;  x̄ = ȳ."""
+
+    __slots__ = ()
+
+    def fprop(self, x: Any) -> Any:
+        wrong = ~np.isfinite(x)
+        if wrong.any():
+            raise ValueError(
+                f"{_first(x, wrong, 'targets')}: expected finite numbers; what was not measured is left out by mask="
+            )
         return x
 
 
@@ -491,7 +507,7 @@ class _Examples:
 
     def _one_each(self, given: Operand, role: str, kinds: str) -> Node:
         """Weights or mask as a node of the examples' shape."""
-        node = given if isinstance(given, Node) else Input(np.asarray(given), role)
+        node = given if isinstance(given, Node) else Input(array_of(f"{self.loss}({role})", given), role)
         if node.dtype.kind not in kinds:
             wanted = "booleans, False where padded" if role == "mask" else "numbers"
             raise TypeError(f"{self.loss}: expected {role} of {wanted}, found dtype {node.dtype}")
@@ -515,7 +531,7 @@ def _errors(
     _check_outputs(outputs, loss, "outputs")
     wanted = _numbers_like(outputs, targets, loss)
     examples = _Examples.of(outputs, loss, over_examples, weights, mask)
-    return examples.only(outputs, 0) - examples.only(wanted, 0), examples
+    return examples.only(outputs, 0) - FiniteTargets(examples.only(wanted, 0)), examples
 
 
 def _binary_log_likelihoods(
@@ -573,12 +589,12 @@ def _check_shape(loss: str, role: str, given: Node, outputs: Node) -> None:
 
 def _numbers_like(outputs: Node, targets: Operand, loss: str, *, booleans: bool = False) -> Node:
     """The targets as a node of the outputs' shape and dtype."""
-    wanted = _targets(targets)
+    wanted = _targets(loss, targets)
     if wanted.dtype.kind == "b" and not booleans:
         raise TypeError(f"{loss}: expected targets that are numbers, found booleans: write targets.astype(float)")
     _check_shape(loss, "targets", wanted, outputs)
     return wanted.astype(outputs.dtype)
 
 
-def _targets(targets: Operand) -> Node:
-    return targets if isinstance(targets, Node) else Input(np.asarray(targets), "targets")
+def _targets(loss: str, targets: Operand) -> Node:
+    return targets if isinstance(targets, Node) else Input(array_of(f"{loss}(targets)", targets), "targets")

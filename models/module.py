@@ -130,6 +130,11 @@ class Module:
     def load_state_dict(self, arrays: Mapping[str, npt.ArrayLike]) -> None:
         """Write the arrays of a `state_dict` into the parameters. ValueError, and no change, unless every one fits."""
         own = dict(self.named_parameters())
+        if not isinstance(arrays, Mapping):
+            raise TypeError(
+                f"{type(self).__name__}.load_state_dict: expected a dict of arrays by path, as state_dict() gives, found "
+                f"{type(arrays).__name__}"
+            )
         found = {path: np.asarray(array) for path, array in arrays.items()}
         problems = [f"{path} is missing" for path in own if path not in found]
         problems += [f"{path} is unexpected" for path in found if path not in own]

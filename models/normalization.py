@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf, prod
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from minigrad.models.inputs import count, float_dtype, floats
 from minigrad.models.module import Module
 from minigrad.node import Node, Parameter
 from minigrad.ops import mean, sqrt, square, update
+from minigrad.ops.arithmetic import PiecewiseConstant
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 class BatchNorm(Module):
     """y = γ (x − μ) / √(σ² + ε) + β, each feature on its own; μ and σ² are the batch's in training, else running ones.
 
-    Training, over the m values a feature has (all axes but the last): μ = Σ x / m, σ² = Σ (x − μ)² / m. With
-    x̂ = (x − μ) / √(σ² + ε): γ̄ = Σ ȳ x̂, β̄ = Σ ȳ, and x̄ = γ (ȳ − mean(ȳ) − x̂ mean(ȳ x̂)) / √(σ² + ε). A bias added just before is
-    removed with μ, so its gradient is 0: leave it out, β does its work.
+    Training, over the m values a feature has (all axes but the last): μ = Σ x / m, σ² = Σ (x − μ)² / m. A bias
+    added just before is removed with μ, so its gradient is 0: leave it out, β does its work.
+
+    Back: with x̂ = (x − μ) / √(σ² + ε), γ̄ = Σ ȳ x̂, β̄ = Σ ȳ, and x̄ = γ (ȳ − mean(ȳ) − x̂ mean(ȳ x̂)) / √(σ² + ε) in
+    training, γ ȳ / √(σ² + ε) in evaluation.
 
     Every call in training moves the running statistics: running ← (1 − momentum) running + momentum (the batch's). So
     momentum is the weight of the new value, as in PyTorch; Keras gives that of the old one (its 0.99 is 0.01 here). The
@@ -32,7 +35,8 @@ class BatchNorm(Module):
     Shapes: (batch, n_features), (batch, time, n_features), (batch, height, width, channels), the last axis is kept apart.
     Parameters: gamma (1) and beta (0); running_mean (0) and running_variance (1) are state, not trained.
     Errors: in training a ValueError where a feature has one value only, a batch of one: σ² is 0 and the output β,
-    whatever the input.
+    whatever the input. A FloatingPointError where a batch would make running statistics nan or inf, which no later batch
+    could mend; they stay as they were.
 
     S. Ioffe and C. Szegedy, Batch normalization: Accelerating deep network training by reducing internal covariate
     shift, ICML 2015.
@@ -81,18 +85,39 @@ class BatchNorm(Module):
         batch_mean = mean(node, axes)
         centered = node - batch_mean
         variance = mean(square(centered), axes)
-        self._run(self.running_mean, batch_mean)
-        self._run(self.running_variance, variance * (n_values / (n_values - 1)))
+        moved = self._moved(self.running_mean, batch_mean)
+        moved_variance = self._moved(self.running_variance, variance * (n_values / (n_values - 1)))
+        update(self.running_mean, moved)  # both once both are known to be finite
+        update(self.running_variance, moved_variance)
         return centered * (self.gamma / sqrt(variance + self.eps)) + self.beta
 
-    def _run(self, running: Parameter, new: Node) -> None:
-        update(running, running * (1 - self.momentum) + new * self.momentum)
+    def _moved(self, running: Parameter, new: Node) -> Node:
+        return FiniteStatistics(running * (1 - self.momentum) + new * self.momentum, role=running.name)
+
+
+class FiniteStatistics(PiecewiseConstant):
+    """y = x;  no adjoint. Raises where an entry is nan or inf, in replays too."""
+
+    __slots__ = ()
+    role: str
+
+    def fprop(self, x: Any, *, role: str) -> Any:
+        wrong = np.flatnonzero(~np.isfinite(x))
+        if wrong.size:
+            raise FloatingPointError(
+                f"this batch would make BatchNorm's {role} {x[wrong[0]]} at feature {wrong[0]} ({wrong.size} of {x.size} "
+                "features are not finite), so it was left as it was: the batch holds nan or inf, or numbers too large "
+                "for their squares. Clean the data, lower the learning rate; mg.anomalies() names the first node to go wrong"
+            )
+        return x
 
 
 class LayerNorm(Module):
     """y = γ (x − μ) / √(σ² + ε) + β, each example on its own: μ and σ² over its features, the same in training or not.
 
-    μ = Σ x / n, σ² = Σ (x − μ)² / n over the last axis. With x̂ = (x − μ) / √(σ² + ε): γ̄ = Σ ȳ x̂ and β̄ = Σ ȳ over all other axes, and
+    μ = Σ x / n, σ² = Σ (x − μ)² / n over the last axis.
+
+    Back: with x̂ = (x − μ) / √(σ² + ε), γ̄ = Σ ȳ x̂ and β̄ = Σ ȳ over all other axes, and
     x̄ = (d − mean(d) − x̂ mean(d x̂)) / √(σ² + ε) with d = γ ȳ, means over the features. Any size of batch will do.
 
     Shapes: (..., n_features), such as (batch, n_features) or (batch, time, n_features).

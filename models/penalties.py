@@ -214,7 +214,7 @@ class LogSumExp(ParameterPenalty):
 
 
 class SumOf(WeightPenalty):
-    """The sum of several penalties on weights, each with its own weight and parameters: L2(0.1) + L1(0.01, names="V")."""
+    """Σ_k λ_k Ω_k, each over parameters of its own: L2(0.1) + L1(0.01, names="V");  the gradient is the sum of theirs."""
 
     def __init__(self, *penalties: WeightPenalty) -> None:
         for penalty in penalties:
@@ -286,6 +286,9 @@ class Penalty:
 class Omega(Penalty):
     """Σ_t (‖g_t‖² / ‖g_{t+1}‖² − 1)² over neighboring states, divided by the number of terms in time and batch (eq. 10).
 
+    Back: with q_t = ‖g_t‖² / ‖g_{t+1}‖² and c = 1 / number of terms,
+    ḡ_t = 4 c ((q_t − 1) / ‖g_{t+1}‖² − (q_{t-1} − 1) q_{t-1} / ‖g_t‖²) g_t, and on by backpropagation through backpropagation.
+
     A term counts where ‖g_{t+1}‖² ≥ 1e-20, so the reach grows backward in time as training goes on. With the states
     x_1..x_T there are T − 1 terms per example; give [x_0, *states] to count the step from x_0 too.
 
@@ -329,6 +332,9 @@ class Omega(Penalty):
 class OmegaNorms(Penalty):
     """Σ_t (‖g_t‖ / ‖g_{t+1}‖ − 1)² over neighboring states, divided by the number of terms (eq. 9): Omega with norms.
 
+    Back: with r_t = ‖g_t‖ / ‖g_{t+1}‖ and c = 1 / number of terms,
+    ḡ_t = 2 c ((r_t − 1) / (‖g_t‖ ‖g_{t+1}‖) − (r_{t-1} − 1) r_{t-1} / ‖g_t‖²) g_t.
+
     Terms count as in `Omega`.
     """
 
@@ -339,8 +345,9 @@ class OmegaNorms(Penalty):
 
 
 class AdjointVariance(Penalty):
-    """Var_t n_t = 1/T Σ_t (n_t − mean_t n_t)², averaged over the batch: the notes' own G. n_t = batch · ‖g_t‖.
+    """Var_t n_t = 1/T Σ_t (n_t − m)², m = mean_t n_t, averaged over the batch;  ḡ_t = 2/T (n_t − m) g_t / ‖g_t‖.
 
+    The notes' own G; n_t = batch · ‖g_t‖.
     It depends on scale and can be lowered by shrinking all adjoints, so it trains badly; see RelativeVariance.
     """
 
@@ -350,6 +357,9 @@ class AdjointVariance(Penalty):
 
 class RelativeVariance(Penalty):
     """Var_t n_t / (mean_t n_t)², averaged over the batch: AdjointVariance made independent of scale.
+
+    Back: with m the mean and V the variance of n_t over time, and where all examples count,
+    ḡ_t = 2/T (n_t − m − V/m) / m² · g_t / ‖g_t‖.
 
     An example counts where (mean_t ‖g_t‖)² ≥ 1e-20.
     """
@@ -365,7 +375,9 @@ class RelativeVariance(Penalty):
 
 
 class LogRatio(Penalty):
-    """Σ_t (ln ‖g_t‖ / ‖g_{t+1}‖)² over neighboring states, divided by the number of terms: halving costs what doubling does.
+    """Σ_t l_t² with l_t = ln(‖g_t‖ / ‖g_{t+1}‖), divided by the number of terms: halving costs what doubling does.
+
+    Back: ḡ_t = 2 c (l_t − l_{t-1}) g_t / ‖g_t‖², c = 1 / number of terms.
 
     A term counts where both squared norms are at least 1e-20.
     """
@@ -378,14 +390,17 @@ class LogRatio(Penalty):
 
 
 class HalfSquaredNorms(Penalty):
-    """½ Σ_t n_t², averaged over the batch; n_t = batch · ‖g_t‖. It makes adjoints small, vanishing ones smaller still."""
+    """½ Σ_t n_t², averaged over the batch, n_t = batch · ‖g_t‖;  ḡ_t = batch · g_t.
+
+    It makes adjoints small, vanishing ones smaller still.
+    """
 
     def of(self, rows: Node) -> Node:
         return square(rows).sum() * (0.5 * rows.shape[1])  # batch² of the scale, 1/batch of the mean
 
 
 class FirstAgainstLast(Penalty):
-    """(n_1 − n_T)², averaged over the batch; n_t = batch · ‖g_t‖."""
+    """(n_1 − n_T)², averaged over the batch, n_t = batch · ‖g_t‖;  ḡ_t = ±2 (n_1 − n_T) g_t / ‖g_t‖, + for 1, − for T."""
 
     def of(self, rows: Node) -> Node:
         norms = _norms(rows)

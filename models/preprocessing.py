@@ -254,7 +254,7 @@ def window_pairs(windows: Array, is_true: Array, rng: np.random.Generator) -> tu
 def corrupt_windows(windows: npt.ArrayLike, vocabulary: npt.ArrayLike, rng: np.random.Generator) -> Array:
     """The windows with another word at the center of each, uniform among those of the vocabulary that differ from it.
 
-    A score learns to be higher for the true window than for its corrupt twin (losses.max_margin).
+    A score learns to be higher for the true window than for its corrupt twin (`losses.max_margin_ranking`).
 
     Source: R. Collobert and J. Weston, A unified architecture for natural language processing, ICML 2008.
     """

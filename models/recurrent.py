@@ -14,11 +14,11 @@ import numpy as np
 
 from minigrad.context import scope
 from minigrad.models.cells import Cell, CellOptions, GRUCell, LSTMCell, SimpleRNNCell
-from minigrad.models.inputs import floats
+from minigrad.models.inputs import array_of, floats
 from minigrad.models.layers import Activation
 from minigrad.models.module import OBSERVER, Module
 from minigrad.models.rnn import RNN, States
-from minigrad.node import Input, Node, Parameter, as_array
+from minigrad.node import Input, Node, Parameter
 from minigrad.ops import concatenate, expand_dims, stack, where
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Recurrent(Module):
 
     def _mask(self, mask: Operand, shape: tuple[int, ...]) -> Node:
         name = type(self).__name__
-        node = mask if isinstance(mask, Node) else Input(as_array(mask, f"{name}: mask"), "mask")
+        node = mask if isinstance(mask, Node) else Input(array_of(f"{name}(mask)", mask), "mask")
         if node.dtype.kind != "b":
             raise TypeError(
                 f"{name}: the mask holds {node.dtype}, expected booleans, True where a step counts: from the lengths of "
@@ -126,12 +126,16 @@ class Recurrent(Module):
 
 
 class Unrolled(Recurrent):
-    """A cell run over time: (state_t) = cell(u_t, state_{t-1}), with the inputs' part of all steps as one product.
+    """state_t = cell(u_t, state_{t-1}), t = 1..T: a cell run over time;  the adjoints go through it from T to 1.
+
+    The inputs' part of all steps is one product.
 
     cell: any `Cell`, one's own too
     """
 
     def __init__(self, cell: Cell, *, sequences: bool = False) -> None:
+        if not isinstance(cell, Cell):
+            raise TypeError(f"Unrolled(cell): expected a Cell, such as GRUCell(2, 3), found {type(cell).__name__}")
         super().__init__(cell.n_inputs, cell.n_units, cell.dtype, sequences)
         self.cell = cell
 
@@ -164,7 +168,9 @@ class Unrolled(Recurrent):
 
 
 class SimpleRNN(Unrolled):
-    """h_t = f(W_x u_t + W_h h_{t-1} + b), t = 1..T: a layer of recurrent neurons; see `SimpleRNNCell` and `CellOptions`.
+    """h_t = f(W_x u_t + W_h h_{t-1} + b), t = 1..T: recurrent neurons;  the adjoints as in `SimpleRNNCell`, T to 1.
+
+    Arguments: `CellOptions`.
 
     >>> import numpy as np
     >>> from minigrad.models import SimpleRNN
@@ -186,7 +192,9 @@ class SimpleRNN(Unrolled):
 
 
 class LSTM(Unrolled):
-    """Long short-term memory over time; gates, their order and `forget_bias`: `LSTMCell`, the rest: `CellOptions`.
+    """(h_t, c_t) = LSTMCell(u_t, (h_{t-1}, c_{t-1})), t = 1..T: long short-term memory;  the adjoints as there, T to 1.
+
+    Gates, their order and `forget_bias`: `LSTMCell`, the rest: `CellOptions`.
 
     >>> import numpy as np
     >>> from minigrad.models import LSTM
@@ -210,7 +218,9 @@ class LSTM(Unrolled):
 
 
 class GRU(Unrolled):
-    """Gated recurrent units over time; `convention`, `reset` and `biases`: `GRUCell`, the rest: `CellOptions`.
+    """h_t = GRUCell(u_t, h_{t-1}), t = 1..T: gated recurrent units over time;  the adjoints as there, T to 1.
+
+    `convention`, `reset` and `biases`: `GRUCell`, the rest: `CellOptions`.
 
     >>> import numpy as np
     >>> from minigrad.models import GRU
@@ -236,14 +246,16 @@ class GRU(Unrolled):
 
 
 class Stacked(Recurrent):
-    """Layers on top of each other: each reads the outputs of all time steps of the one below. The top one's are given.
+    """y = f_n(… f_2(f_1(u))), each layer over the outputs of the one below;  the adjoint goes from the top one down.
 
+    Each reads the outputs of all time steps of the one below; the top one's are given.
     A state is a tuple of the layers' states. How the layers themselves set `sequences` does not matter.
     """
 
     def __init__(self, layers: Sequence[Recurrent], *, sequences: bool = False) -> None:
-        if not layers:
-            raise ValueError("Stacked(layers): expected at least one layer")
+        if isinstance(layers, Module) or not layers:
+            raise ValueError("Stacked(layers): expected at least one layer, in a list")
+        _check_layers("Stacked", layers)
         for below, above in pairwise(layers):
             if (above.n_inputs, above.dtype) != (below.n_outputs, below.dtype):
                 raise ValueError(
@@ -263,15 +275,16 @@ class Stacked(Recurrent):
 
 
 class Bidirectional(Recurrent):
-    """Two layers over the same inputs, one from the first time step on, one from the last back: their outputs side by side.
+    """y_t = (ahead(u_1..u_t), back(u_T..u_t)), two layers' outputs side by side;  each half of ȳ_t goes to its layer.
 
-    At time t that is what the one made of u_1..u_t and the other of u_T..u_t; the last output of the one is at T, of the
+    One reads from the first time step on, one from the last back; the last output of the one is at T, of the
     other at 1. A state is the pair of theirs.
 
     M. Schuster and K. Paliwal, Bidirectional recurrent neural networks, IEEE Transactions on Signal Processing 45, 1997.
     """
 
     def __init__(self, ahead: Recurrent, back: Recurrent, *, sequences: bool = False) -> None:
+        _check_layers("Bidirectional", (ahead, back))
         if (ahead.n_inputs, ahead.dtype) != (back.n_inputs, back.dtype):
             raise ValueError(
                 f"Bidirectional: both layers read the same inputs, but one takes {ahead.n_inputs} features of {ahead.dtype}, "
@@ -288,6 +301,12 @@ class Bidirectional(Recurrent):
         outputs = [concatenate(pair, axis=-1) for pair in zip(ahead, back, strict=True)]
         last = concatenate((ahead.last, back.last), axis=-1)
         return Steps(outputs, last, (ahead.final, back.final), _together([ahead, back]))
+
+
+def _check_layers(name: str, layers: Iterable[Recurrent]) -> None:
+    for layer in layers:
+        if not isinstance(layer, Recurrent):
+            raise TypeError(f"{name}: expected recurrent layers, such as GRU(2, 3), found {type(layer).__name__}")
 
 
 def _run(layer: Recurrent, name: str, x: Node, state: Any, present: Node | None, backward: bool) -> Steps:

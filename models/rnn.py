@@ -10,10 +10,10 @@ import numpy as np
 from minigrad.context import scope
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, orthogonal, zeros
-from minigrad.models.inputs import count, float_dtype
+from minigrad.models.inputs import array_of, count, float_dtype
 from minigrad.models.layers import Activation, activated
 from minigrad.models.module import Module
-from minigrad.node import Constant, Input, Node, Parameter, as_array
+from minigrad.node import Constant, Input, Node, Parameter
 from minigrad.ops import broadcast_to
 
 if TYPE_CHECKING:
@@ -36,7 +36,10 @@ class States(list[Node]):
 
 
 class RNN(Module):
-    """x_i = σ(W x_{i-1} + R u_i + b_1), i = 1..T;  ŷ = φ(V x_T + b_o).
+    """x_i = σ(W x_{i-1} + R u_i + b_1), i = 1..T, and ŷ = φ(V x_T + b_o).
+
+    Back: with ȳ the adjoint of ŷ, δ_o = ȳ φ'(·), x̄_T = δ_o V, and from T to 1 δ_i = x̄_i σ'(·), x̄_{i-1} = δ_i W; summed
+    over the batch V̄ = δ_o' x_T, b̄_o = Σ δ_o, W̄ = Σ_i δ_i' x_{i-1}, R̄ = Σ_i δ_i' u_i, b̄_1 = Σ_i δ_i.
 
     Shapes: u (batch, time, n_inputs), x_i (batch, n_states), ŷ (batch, n_outputs); W (n_states, n_states),
     R (n_states, n_inputs), b_1 (n_states,), V (n_outputs, n_states), b_o (n_outputs,).
@@ -134,7 +137,7 @@ class RNN(Module):
 
     def _floats(self, array: Operand, name: str, advice: str) -> Node:
         """A node of the net's dtype; integers are refused, since they may be class indices."""
-        given = array if isinstance(array, Node) else as_array(array, f"RNN: {name}")
+        given = array if isinstance(array, Node) else array_of(f"RNN({name})", array)
         if given.dtype.kind != "f":
             raise TypeError(
                 f"RNN: {name} holds {given.dtype}, expected floating-point numbers: write {name}.astype(np.float32); {advice}"

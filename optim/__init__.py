@@ -4,8 +4,10 @@ from minigrad.optim.clipping import clip_by_norm as clip_by_norm
 from minigrad.optim.clipping import clip_by_value as clip_by_value
 from minigrad.optim.history import History as History
 from minigrad.optim.optimizers import SGD as SGD
+from minigrad.optim.optimizers import AdaGrad as AdaGrad
 from minigrad.optim.optimizers import Adam as Adam
 from minigrad.optim.optimizers import Optimizer as Optimizer
+from minigrad.optim.optimizers import RMSProp as RMSProp
 from minigrad.optim.training import Step as Step
 from minigrad.optim.training import evaluate as evaluate
 from minigrad.optim.training import fit as fit
@@ -13,6 +15,8 @@ from minigrad.optim.training import predict as predict
 
 __all__ = [
     "SGD",
+    "AdaGrad",
+    "RMSProp",
     "Adam",
     "Optimizer",
     "clip_by_norm",

@@ -104,8 +104,8 @@ class Step:
                nodes built anew. A model that updates a state (`mg.update`), or whose graph has effects that a check
                would repeat (`mg.probe`), is not replayed
 
-    A loss, penalty or gradient that is nan or inf raises FloatingPointError, naming the first node that was; the
-    parameters are left as they were.
+    A loss, penalty or gradient that is nan or inf raises FloatingPointError, naming the first node that was; parameters
+    and running statistics are left as they were.
     """
 
     MOST = 4  # shapes of batches whose nodes are kept
@@ -142,11 +142,16 @@ class Step:
         self.clip = clip
         self.replay = replay
         self._objectives: dict[Any, Objective] = {}
+        self._states_before: list[tuple[Parameter, Array]] = []  # of the batch at hand, where it is built anew
 
     def __call__(self, inputs: Array, targets: Array) -> dict[str, float]:
         """Train on one batch; returns loss, penalty (if there are any) and the gradient's norm before clipping (if clipped)."""
-        with np.errstate(all="ignore"):  # what is not finite is reported below, by name
-            objective = self._objective(inputs, targets)
+        self._states_before = []
+        try:
+            with np.errstate(all="ignore"):  # what is not finite is reported below, by name
+                objective = self._objective(inputs, targets)
+        except FloatingPointError as error:  # a layer that refuses such a batch itself
+            raise self._non_finite(f"the model refused the batch ({error})", inputs, targets) from error
         numbers = {"loss": float(objective.loss.value)}
         if self.penalties:
             numbers["penalty"] = math.fsum(float(penalty.value) for penalty in objective.penalties)
@@ -197,9 +202,9 @@ class Step:
     def _build_and_watch(self, inputs: Array, targets: Array) -> Objective:
         """Built anew; a model that did more than to make nodes, as far as that can be seen, is never replayed."""
         states = [parameter for parameter in self.model.parameters() if not parameter.trainable]
-        before = [state.value.copy() for state in states]
+        self._states_before = [(state, state.value.copy()) for state in states]
         built = self._build(inputs, targets)
-        updated = not all(np.array_equal(state.value, old) for state, old in zip(states, before, strict=True))
+        updated = not all(np.array_equal(state.value, old) for state, old in self._states_before)
         if updated or not built.checkable:
             self._stop_replaying()
         return built
@@ -219,6 +224,8 @@ class Step:
                 self._build(inputs, targets)
         except FloatingPointError as error:
             first = f" The first node to be nan or inf: {error}."
+        for state, old in self._states_before:  # running statistics took the batch twice
+            state.value = old
         return FloatingPointError(
             f"{what}, so the training stops with the parameters as they were.{first} "
             "Look at the data, lower the learning rate, or clip the gradient (clip=1.0)"

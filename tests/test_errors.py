@@ -158,6 +158,27 @@ def test_the_first_bad_adjoint_is_named():
         mg.gradients(y.sum(), x)  # outside the block nothing is raised
 
 
+def test_of_many_inputs_the_first_are_shown():
+    """A gradient summed over hundreds of time steps has hundreds of inputs."""
+    parts = [mg.Input([np.nan], f"x{i}") for i in range(400)]
+    with (
+        pytest.raises(FloatingPointError, match=r'Input "x5" \(1,\) in \[nan, nan\]   and 394 more') as caught,
+        mg.anomalies(),
+    ):
+        np.concatenate(parts)
+    assert "x6" not in str(caught.value)
+
+
+def test_a_refusal_of_values_by_an_operation_is_explained_too():
+    """FloatingPointError of an fprop, as of NumPy under np.errstate(all="raise"), says which node and which line."""
+    x = mg.Input([1.0, 0.0], "x")
+    with np.errstate(divide="raise"), pytest.raises(FloatingPointError) as caught, mg.scope("loss"):
+        np.log(x)
+    assert re.match(
+        r'Log in scope "loss": divide by zero .* x: Input "x" \(2,\) .*test_errors\.py:\d+$', str(caught.value)
+    )
+
+
 def test_anomalies_in_replays_and_data():
     x = mg.Input(A)
     y = np.tanh(x) * 2

@@ -508,7 +508,10 @@ def mish(x: Operand) -> Node:
 
 
 class Softmax(Operation):
-    """y = eˣ / Σ eˣ along the axis;  x̄ = y (ȳ − Σ ȳ y): the full Jacobian diag(y) − y y', not its diagonal."""
+    """y = eˣ / Σ eˣ along the axis;  x̄ = y (ȳ − Σ ȳ y): the full Jacobian diag(y) − y y', not its diagonal.
+
+    An entry −∞ has y = 0 and x̄ = 0; where all entries are −∞, or one is +∞, there is no answer but nan.
+    """
 
     __slots__ = ()
     analytic = False
@@ -523,7 +526,7 @@ class Softmax(Operation):
 
 
 class LogSoftmax(Operation):
-    """y = x − ln Σ eˣ along the axis;  x̄ = ȳ − eʸ Σ ȳ."""
+    """y = x − ln Σ eˣ along the axis;  x̄ = ȳ − eʸ Σ ȳ. nan where `Softmax` is."""
 
     __slots__ = ()
     analytic = False

@@ -21,7 +21,7 @@ __all__ = [
     # arithmetic
     "Add", "Subtract", "Multiply", "Divide", "Negative", "Positive", "Absolute", "Fabs",
     "add", "subtract", "multiply", "divide", "negative", "positive", "absolute", "fabs",
-    "Mod", "Fmod", "FloorDivide", "mod", "fmod", "floor_divide",
+    "Mod", "Fmod", "FloorDivide", "mod", "fmod", "floor_divide", "divmod",
     # choosing
     "Maximum", "Minimum", "Fmax", "Fmin", "Where", "maximum", "minimum", "fmax", "fmin", "where", "clip",
     # piecewise constant: values and booleans without adjoint
@@ -678,6 +678,12 @@ def floor_divide(a: Operand, b: Operand) -> Node:
     return FloorDivide(a, b)
 
 
+@answers(np.divmod)
+def divmod(a: Operand, b: Operand) -> Any:
+    """⌊a / b⌋ and the remainder, of b's sign: two nodes."""
+    return FloorDivide(a, b), Mod(a, b)
+
+
 def equal(a: Operand, b: Operand) -> Node:
     """Whether a = b, entry by entry."""
     return Equal(a, b)
@@ -786,7 +792,6 @@ def array_equal(a1: Operand, a2: Operand, equal_nan: bool = False) -> bool:
 
 ADVICE.update(
     {
-        np.divmod: "write (a // b, a % b)",
         np.modf: "write (x - np.trunc(x), np.trunc(x))",
         np.fix: "write np.trunc(x)",
         np.copysign: "write np.abs(a) * np.where(b < 0, -1, 1)",

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.dispatch import ADVICE, answers
 from minigrad.node import Node, as_node, is_number
-from minigrad.ops.arithmetic import where
+from minigrad.ops.arithmetic import isinf, where
 from minigrad.ops.base import Elementwise, Entries
 
 if TYPE_CHECKING:
@@ -276,7 +276,10 @@ class Log1p(Elementwise):
 
 @answers(np.logaddexp)
 class LogAddExp(Elementwise):
-    """y = ln(eᵃ + eᵇ), without overflow;  ā = ȳ eᵃ⁻ʸ, b̄ = ȳ eᵇ⁻ʸ."""
+    """y = ln(eᵃ + eᵇ), without overflow;  ā = ȳ eᵃ⁻ʸ, b̄ = ȳ eᵇ⁻ʸ.
+
+    Where y is infinite these are constants: ȳ to the larger of a and b, ȳ/2 to each where they are equal.
+    """
 
     __slots__ = ()
     analytic = False
@@ -286,7 +289,13 @@ class LogAddExp(Elementwise):
 
     def bprop(self, adjoint: Node) -> Entries:
         a, b = self.children
-        return lambda: adjoint * exp(a - self), lambda: adjoint * exp(b - self)
+        return lambda: adjoint * self._share(a, b), lambda: adjoint * self._share(b, a)
+
+    def _share(self, a: Node, b: Node) -> Node:
+        """The derivative by a."""
+        top = isinf(self) & (a >= b)  # where a − y would be ∞ − ∞
+        lead = a - where(top, 0, self)
+        return exp(where(top & (a == b), -math.log(2), where(top, 0, lead)))
 
 
 def exp(x: Operand) -> Node:

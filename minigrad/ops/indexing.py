@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 from functools import partial, reduce
-from operator import index as as_int
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.dispatch import ADVICE, answers
-from minigrad.node import Array, Constant, Node, as_node
+from minigrad.node import Array, Constant, Node, as_node, is_number
 from minigrad.ops.arithmetic import PiecewiseConstant, where
 from minigrad.ops.base import Entries, Operation, Piece, astype
-from minigrad.ops.shaping import ravel, reshape
+from minigrad.ops.shaping import along, ravel, reshape
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -118,7 +116,7 @@ def _accumulate(y: Array, index: Index, piece: Array) -> None:
 
 
 class SameCount(PiecewiseConstant):
-    """y = x, a boolean mask; raises where it does not hold as often as when the graph was built."""
+    """y = x, a boolean mask;  no adjoint. Raises where it does not hold as often as when the graph was built."""
 
     __slots__ = ()
     count: int
@@ -178,18 +176,23 @@ def take(a: Operand, indices: Operand, axis: int | None = None, *, mode: str = "
     """The entries of a at the indices along an axis; of a as a vector where no axis is given."""
     if mode != "raise":
         raise ValueError(f"take(mode={mode!r}): nodes take mode='raise' only: write indices % n, or np.clip them")
-    x, axis = _along(a, axis, "take")
-    chosen = indices if isinstance(indices, int) else as_node(indices)
-    if isinstance(chosen, Node) and chosen.dtype.kind == "b":
-        chosen = astype(chosen, np.intp)
-    return x[(*(slice(None),) * axis, chosen)]
+    x, axis = along(a, axis, "take")
+    if type(indices) is not int:
+        empty = isinstance(indices, list | tuple) and not np.size(indices)
+        indices = Constant(np.zeros(np.shape(indices), np.intp)) if empty else as_node(indices)
+        if indices.dtype.kind == "f":
+            raise TypeError(f"take of {x.label}: indices are integers, not {indices.dtype}: write i.astype(int)")
+        indices = astype(indices, np.intp) if indices.dtype.kind == "b" else indices
+    return x[(*(slice(None),) * axis, indices)]
 
 
 @answers(np.take_along_axis)
 def take_along_axis(arr: Operand, indices: Operand, axis: int | None = -1) -> Node:
     """For every line along the axis the entries its own indices name: what argmax and argsort point at."""
-    x, axis = _along(arr, axis, "take_along_axis")
+    x, axis = along(arr, axis, "take_along_axis")
     chosen = as_node(indices)
+    if chosen.dtype.kind not in "iu":
+        raise IndexError(f"take_along_axis: the indices are integers, and are {chosen.label}")
     if chosen.ndim != x.ndim:
         raise ValueError(
             f"take_along_axis: the indices need as many axes as the array, and are {chosen.label} for {x.label}"
@@ -203,21 +206,17 @@ def _laid(line: Array, axis: int, ndim: int) -> Array:
     return line.reshape([-1 if i == axis else 1 for i in range(ndim)])
 
 
-def _along(a: Operand, axis: int | None, function: str) -> tuple[Node, int]:
-    """The array and the axis to work along; None means the array as a vector."""
-    x = as_node(a)
-    if axis is None:
-        return ravel(x), 0
-    return x, normalize_axis_index(as_int(axis), x.ndim, f"{function} of {x.label}")
-
-
 @answers(np.compress)
 def compress(condition: Operand, a: Operand, axis: int | None = None) -> Node:
     """The slices of a along an axis where the condition, a vector, holds."""
-    x, axis = _along(a, axis, "compress")
-    if isinstance(condition, Node):
-        return x[(*(slice(None),) * axis, condition != 0)]
-    return take(x, np.flatnonzero(condition), axis)
+    x, axis = along(a, axis, "compress")
+    holds = condition if isinstance(condition, Node) else np.asarray(condition)
+    if holds.ndim != 1:
+        raise ValueError(f"compress of {x.label}: the condition is a vector, not of shape {holds.shape}")
+    if not isinstance(holds, Node):
+        return take(x, np.flatnonzero(holds), axis)
+    part = (slice(None),) * axis  # a condition may end before the axis does
+    return x[(*part, slice(holds.size))][(*part, holds != 0)] if holds.size < x.shape[axis] else x[(*part, holds != 0)]
 
 
 @answers(np.extract)
@@ -228,15 +227,20 @@ def extract(condition: Operand, arr: Operand) -> Node:
 
 @answers(np.select)
 def select(condlist: Sequence[Operand], choicelist: Sequence[Operand], default: Operand = 0) -> Node:
-    """Entry by entry the first choice whose condition holds, else the default."""
+    """Entry by entry the first choice whose condition, of booleans, holds, else the default."""
     if len(condlist) != len(choicelist) or not condlist:
         raise ValueError(
             f"select: {len(condlist)} conditions and {len(choicelist)} choices: as many of each, at least 1"
         )
-    chosen = default
-    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        chosen = where(condition, choice, chosen)
-    return as_node(chosen)
+    choices = [x if is_number(x) else as_node(x) for x in (*choicelist, default)]
+    dtype = np.result_type(*[x.dtype if isinstance(x, Node) else x for x in choices])
+    *nodes, chosen = [astype(x, dtype) if isinstance(x, Node) else Constant(np.asarray(x, dtype)) for x in choices]
+    for condition, node in zip(reversed(condlist), reversed(nodes), strict=True):
+        holds = as_node(condition)
+        if holds.dtype.kind != "b":
+            raise TypeError(f"select: a condition holds booleans, and one is {holds.label}: write condition != 0")
+        chosen = where(holds, node, chosen)
+    return chosen
 
 
 # Writing -------------------------------------------------------------------------------------------------------------
@@ -269,7 +273,7 @@ class SetAt(Operation):
 
 
 class IsLast(PiecewiseConstant):
-    """y has the shape of x[index], and is true where no later entry (row by row) names the same place in x."""
+    """y = whether no later entry of x[index] (whose shape y has), row by row, names the same place in x;  no adjoint."""
 
     __slots__ = ()
     index: Index

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import partial, reduce
 from math import prod
 from operator import index as as_int
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,7 +20,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from minigrad.dispatch import ADVICE, answers
 from minigrad.node import Constant, Node, as_node
 from minigrad.ops.arithmetic import PiecewiseConstant, absolute, sign, where
-from minigrad.ops.base import Entries, Operation, Piece, as_nodes, broadcast_to
+from minigrad.ops.base import Entries, Operation, Piece, broadcast_to
 from minigrad.ops.indexing import ARRAY, AddAt
 from minigrad.ops.shaping import (
     MatrixTranspose,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from minigrad.operators import Axis, Operand
 
 __all__ = [
-    "MatMul", "SumOfProducts", "Outer", "Einsum", "Cross", "Solve", "Inv", "Det", "LogAbsDet", "DetSign", "Cholesky", "VectorNorm",
+    "MatMul", "SumOfProducts", "Outer", "Einsum", "Cross", "Solve", "Inv", "Det", "Cofactors", "LogAbsDet", "DetSign", "Cholesky", "VectorNorm",
     "matmul", "dot", "vdot", "inner", "outer", "tensordot", "einsum", "kron", "cross", "vecdot", "trace", "diag",
     "diagflat", "solve", "inv", "det", "slogdet", "SlogdetResult", "cholesky", "matrix_power", "multi_dot", "norm",
     "vector_norm", "matrix_norm",
@@ -150,16 +150,29 @@ class Outer(Operation):
         return lambda: adjoint @ b, lambda: a @ adjoint
 
 
-@answers(np.outer, np.linalg.outer)
+@answers(np.outer)
 def outer(a: Operand, b: Operand) -> Node:
     """All products a_i b_j, a matrix; arrays that are not vectors are read as vectors."""
-    return Outer(*[x if x.ndim == 1 else ravel(x) for x in as_nodes((a, b))])
+    return Outer(*[x if x.ndim == 1 else ravel(x) for x in _arrays(a, b)])
+
+
+@answers(np.linalg.outer)
+def _outer_of_vectors(x1: Operand, x2: Operand, /) -> Node:
+    a, b = _arrays(x1, x2)
+    if (a.ndim, b.ndim) != (1, 1):
+        raise ValueError(f"linalg.outer takes two vectors, not {a.label} and {b.label}: np.outer reads both as vectors")
+    return Outer(a, b)
+
+
+def _arrays(*operands: Operand) -> list[Node]:
+    """Every operand as a node. As NumPy has it, products of arrays (other than *) do not adapt a Python number's dtype."""
+    return [as_node(x) for x in operands]
 
 
 @answers(np.dot)
 def dot(a: Operand, b: Operand) -> Node:
     """The sum over a's last axis and b's last but one (a vector's only one); with a number, the product."""
-    a, b = as_nodes((a, b))
+    a, b = _arrays(a, b)
     if not a.ndim or not b.ndim:
         return a * b
     return MatMul(a, b) if a.ndim <= 2 >= b.ndim or b.ndim == 1 else tensordot(a, b, axes=(-1, -2))
@@ -168,34 +181,40 @@ def dot(a: Operand, b: Operand) -> Node:
 @answers(np.inner)
 def inner(a: Operand, b: Operand, /) -> Node:
     """The sum over the last axes of both; with a number, the product."""
-    a, b = as_nodes((a, b))
+    a, b = _arrays(a, b)
     return tensordot(a, b, axes=(-1, -1)) if a.ndim and b.ndim else a * b
 
 
 @answers(np.vdot)
 def vdot(a: Operand, b: Operand, /) -> Node:
     """The sum of all products of entries, both read as vectors."""
-    return MatMul(*[ravel(x) for x in as_nodes((a, b))])
+    return MatMul(*[ravel(x) for x in _arrays(a, b)])
 
 
 @answers(np.vecdot, np.linalg.vecdot)
 def vecdot(x1: Operand, x2: Operand, /, *, axis: int = -1) -> Node:
-    """The sums of products along one axis of both, which broadcast along the others."""
-    a, b = (moveaxis(x, axis, -1) for x in as_nodes((x1, x2)))
-    return (a * b).sum(-1)
+    """The sums of products along one axis of both, of one length, which broadcast along the others."""
+    a, b = (moveaxis(x, axis, -1) for x in _arrays(x1, x2))
+    if a.shape[-1] != b.shape[-1]:
+        raise ValueError(
+            f"vecdot(axis={axis}): vectors of length {a.shape[-1]} do not go with those of length {b.shape[-1]}"
+        )
+    return einsum("...i,...i->...", a, b)
 
 
 @answers(np.tensordot, np.linalg.tensordot)
 def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Node:
     """The sum over several axes of both: the last n of a with the first n of b, or the pairs two lists give."""
-    a, b = as_nodes((a, b))
+    a, b = _arrays(a, b)
     if isinstance(axes, Sequence | np.ndarray):
         if len(axes) != 2:
             raise ValueError(f"tensordot(axes={axes!r}): a number of axes, or the axes of a and those of b: two lists")
         given_a, given_b = axes
     else:
         if as_int(axes) > min(a.ndim, b.ndim):
-            raise ValueError(f"tensordot(axes={axes}): {a.label} and {b.label} do not both have so many axes")
+            raise np.exceptions.AxisError(
+                f"tensordot(axes={axes}): {a.label} and {b.label} do not both have so many axes"
+            )
         given_a, given_b = range(a.ndim - as_int(axes), a.ndim), range(as_int(axes))
     axes_a = normalize_axis_tuple(given_a, a.ndim, f"tensordot of {a.label}")
     axes_b = normalize_axis_tuple(given_b, b.ndim, f"tensordot of {b.label}")
@@ -221,17 +240,27 @@ def _as_matrix(x: Node, order: list[int], shape: tuple[int, int]) -> Node:
 
 @answers(np.linalg.multi_dot)
 def multi_dot(arrays: Sequence[Operand]) -> Node:
-    """The product of several matrices, from left to right; the first and the last may be vectors."""
-    first, *rest = as_nodes(arrays)
-    for x in rest:
-        first = first @ x
-    return first
+    """The product of two arrays, as `dot` has it, or of several matrices, the first and the last of which may be vectors.
+
+    It goes from left to right, where NumPy looks for the order that is cheapest.
+    """
+    nodes = _arrays(*arrays)
+    if len(nodes) < 2:
+        raise ValueError(f"multi_dot takes two arrays or more, not {len(nodes)}")
+    if len(nodes) == 2:
+        return dot(*nodes)
+    for i, x in enumerate(nodes):
+        if x.ndim != 2 and not (x.ndim == 1 and i in (0, len(nodes) - 1)):
+            raise np.linalg.LinAlgError(
+                f"multi_dot takes matrices (vectors first and last), and array {i} is {x.label}"
+            )
+    return reduce(matmul, nodes)
 
 
 @answers(np.kron)
 def kron(a: Operand, b: Operand) -> Node:
     """Every entry of a times all of b, laid out in a's order."""
-    a, b = as_nodes((a, b))
+    a, b = _arrays(a, b)
     ndim = max(a.ndim, b.ndim)
     lengths_a, lengths_b = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
     blocks = reshape(a, [n for length in lengths_a for n in (length, 1)])
@@ -258,7 +287,7 @@ def cross(a: Operand, b: Operand, axisa: int = -1, axisb: int = -1, axisc: int =
     """The vector product, of vectors of length 3 along axisa and axisb; the result's lie along axisc."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = as_nodes((a, b))
+    a, b = _arrays(a, b)
     a = a if axisa == -1 else moveaxis(a, axisa, -1)
     b = b if axisb == -1 else moveaxis(b, axisb, -1)
     if a.shape[-1:] != (3,) or b.shape[-1:] != (3,):
@@ -279,9 +308,9 @@ def _cross_along(x1: Operand, x2: Operand, /, *, axis: int = -1) -> Node:
 
 
 class Einsum(Operation):
-    """y = Σ Π x_i, an index per axis: "ij,jk->ik". Indices of each x_i and of y are distinct, and there is no ellipsis.
+    """y = Σ Π x_i, an index per axis: "ij,jk->ik";  x̄_i is an einsum too, of ȳ and the other x_j, to x_i's indices.
 
-    x̄_i is an einsum too: of ȳ and the other x_j, to x_i's indices; along an index only x_i has, it is repeated.
+    Indices of each x_i and of y are distinct, and there is no ellipsis. Along an index only x_i has, x̄_i is repeated.
     """
 
     __slots__ = ()
@@ -363,7 +392,7 @@ def _einsum_terms(operands: tuple[Any, ...]) -> tuple[list[str], str, list[Node]
         given: list[Any] = list(operands[1:])
     else:
         text, given = _from_sublists(operands)
-    arrays = list(as_nodes(given))
+    arrays = _arrays(*given)
     left, arrow, output = text.partition("->")
     if set(text) - set(string.ascii_letters + ".,->") or text.replace("...", "").count("."):
         raise ValueError(
@@ -463,6 +492,8 @@ class Solve(Operation):
         a, b = self.children
         if square := _square_advice("solve", a):
             return square
+        if b.ndim < 2:
+            return f"b is a vector or matrices (..., n, k), not of shape {b.shape}"
         if a.shape[-1] != b.shape[-2]:
             return f"a x = b does not fit: a is {a.shape[-1]} by {a.shape[-1]}, and b has {b.shape[-2]} rows"
         return ""
@@ -471,7 +502,7 @@ class Solve(Operation):
 @answers(np.linalg.solve)
 def solve(a: Operand, b: Operand) -> Node:
     """x with a @ x = b. As in NumPy 2, b is a vector only if it has one axis, and otherwise matrices (..., n, k)."""
-    a, b = as_nodes((a, b))
+    a, b = _arrays(a, b)
     return squeeze(Solve(a, expand_dims(b, -1)), -1) if b.ndim == 1 else Solve(a, b)
 
 
@@ -505,7 +536,7 @@ def inv(a: Operand) -> Node:
 
 
 class Det(Operation):
-    """y = det A;  Ā = ȳ y A⁻¹' (so a singular matrix has a determinant, but its adjoint is an error)."""
+    """y = det A;  Ā = ȳ cof A, which for a regular A is ȳ y A⁻¹'."""
 
     __slots__ = ()
 
@@ -513,15 +544,40 @@ class Det(Operation):
         return np.linalg.det(a)
 
     def bprop(self, adjoint: Node) -> Entries:
-        return expand_dims(adjoint * self, (-2, -1)) * matrix_transpose(inv(self.children[0]))
+        return expand_dims(adjoint, (-2, -1)) * Cofactors(self.children[0])
 
     def advice(self) -> str:
         return _square_advice("det", self.children[0])
 
 
+class Cofactors(Operation):
+    """Y = cof A, the derivative of det A, with A' Y = det A · 1;  Ā = ⟨Ȳ, A⁻¹'⟩ Y − Y Ȳ' A⁻¹'.
+
+    From A = U S V' it is det U det V · U cof S V', where an entry of cof S is the product of the other singular values:
+    right for singular matrices too. Its own adjoint needs the inverse, so there it is an error.
+    """
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, a: Any) -> Any:
+        factors = np.linalg.svd(a)
+        u, s, v = factors[0], factors[1], factors[2]
+        others = np.where(np.eye(a.shape[-1], dtype=bool), 1, s[..., None, :]).prod(-1)
+        return (np.linalg.det(u) * np.linalg.det(v))[..., None, None] * (u * others[..., None, :]) @ v
+
+    def bprop(self, adjoint: Node) -> Entries:
+        inverse = matrix_transpose(inv(self.children[0]))
+        scale = (adjoint * inverse).sum((-2, -1), keepdims=True)
+        return scale * self - self @ matrix_transpose(adjoint) @ inverse
+
+
 @answers(np.linalg.det)
 def det(a: Operand) -> Node:
-    """The determinant of each matrix; `slogdet` is the form that does not overflow."""
+    """The determinant of each matrix; `slogdet` is the form that does not overflow.
+
+    The second derivative of a singular matrix is an error; the first is not.
+    """
     return Det(a)
 
 
@@ -689,7 +745,7 @@ def _vector_norm(x: Node, ord: float | str | None, axes: tuple[int, ...], keepdi
     if isinstance(ord, str):
         raise ValueError(f"norm(ord={ord!r}) is for matrices, and vectors were given: {x.label}, axes {axes}")
     if ord == np.inf:
-        return absolute(x).max(axes, keepdims=keepdims)
+        return _largest(absolute(x), axes, keepdims)
     if ord == -np.inf:
         return absolute(x).min(axes, keepdims=keepdims)
     if ord == 0:
@@ -709,8 +765,14 @@ def _matrix_norm(x: Node, ord: float | str | None, axes: tuple[int, ...], keepdi
         )
     rows, columns = axes if ord in (1, -1) else axes[::-1]
     sums = absolute(x).sum(rows, keepdims=True)
-    found = sums.max(columns, keepdims=True) if ord in (1, np.inf) else sums.min(columns, keepdims=True)
+    found = _largest(sums, (columns,), True) if ord in (1, np.inf) else sums.min(columns, keepdims=True)
     return found if keepdims else squeeze(found, axes)
+
+
+def _largest(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
+    """The maximum of what is not negative; of nothing it is 0, the sum."""
+    reduce_by = x.max if prod(x.shape[i] for i in axes) else x.sum
+    return reduce_by(axes, keepdims=keepdims)
 
 
 _NO_FACTORS = "nodes have solve, inv, det, slogdet and cholesky; call it on x.value outside the graph"

@@ -17,7 +17,7 @@ from minigrad.node import Array, Constant, Node, as_node
 from minigrad.ops.arithmetic import PiecewiseConstant, isnan, where
 from minigrad.ops.base import Entries, Operation, broadcast_to
 from minigrad.ops.indexing import take_along_axis
-from minigrad.ops.shaping import concatenate, expand_dims, flip, ravel, reshape
+from minigrad.ops.shaping import along, concatenate, expand_dims, flip, ravel, reshape
 
 if TYPE_CHECKING:
     from minigrad.operators import Axis, Operand
@@ -260,7 +260,7 @@ class Min(Operation):
 
 
 class FirstMaximum(PiecewiseConstant):
-    """y = whether an entry is the one that takes the adjoint of `max`: the first maximum over the axes, row by row."""
+    """y = whether an entry is the first maximum over the axes, row by row: it takes the adjoint of `max`;  no adjoint."""
 
     __slots__ = ()
     axis: Axis
@@ -349,19 +349,28 @@ class ArgSort(PiecewiseConstant):
 @answers(np.sort)
 def sort(a: Operand, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Node:
     """a sorted along the axis, nan last; axis=None sorts a as a vector. All kinds give the same."""
+    _known_kind(kind, stable)
     return Sort(ravel(a), axis=-1) if axis is None else Sort(a, axis=axis)
 
 
 @answers(np.argsort)
 def argsort(a: Operand, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Node:
     """The indices that sort a along the axis, an integer node; always stable, whatever kind is asked for."""
+    _known_kind(kind, stable)
     return ArgSort(ravel(a), axis=-1) if axis is None else ArgSort(a, axis=axis)
+
+
+def _known_kind(kind: Any, stable: bool | None) -> None:
+    """Raise NumPy's own error where it has no such kind."""
+    if kind is not None:
+        np.empty(0).sort(kind=kind, stable=stable)
 
 
 @answers(np.median)
 def median(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
     """The middle of the sorted entries along the axes, of an even number the mean of the two; nan if one is nan."""
     x = as_node(a)
+    axis = None if axis is None else normalize_axis_tuple(axis, x.ndim, f"median of {x.label}")
     if not _count(x, axis):
         return mean(x, axis, keepdims=keepdims)  # nan, as NumPy has it
     lines = sort(_lines(x if x.dtype.kind == "f" else x.astype(np.float64), axis))
@@ -389,9 +398,9 @@ class CumSum(Operation):
 
 
 class CumProd(Operation):
-    """y_k = Π x_j over j ≤ k along the axis.
+    """y_k = Π x_j over j ≤ k along the axis;  x̄_j = (Π x_i over i < j) λ_j with λ_k = ȳ_k + x_{k+1} λ_{k+1}.
 
-    x̄_j = (Π x_i over i < j) λ_j with λ_k = ȳ_k + x_{k+1} λ_{k+1}: without division, so right where x is 0.
+    That is without division, so right where x is 0.
     """
 
     __slots__ = ()
@@ -408,8 +417,9 @@ class CumProd(Operation):
 class Recurrence(Operation):
     """y_k = b_k + a_k y_{k−1} along the axis (a_0 has no use), or in reverse y_k = b_k + a_{k+1} y_{k+1}.
 
-    a_k joins k − 1 and k either way, so the adjoint is the other recurrence: b̄ = Recurrence(a, ȳ), and ā_k is the
-    product of what arrives at both ends, b̄_k y_{k−1}, or in reverse b̄_{k−1} y_k.
+    Back: b̄ = Recurrence(a, ȳ), the other way round; ā_k = b̄_k y_{k−1}, or in reverse b̄_{k−1} y_k.
+
+    For a_k joins k − 1 and k either way, and its adjoint is the product of what arrives at both ends.
     """
 
     __slots__ = ()
@@ -464,13 +474,15 @@ def _before(x: Node, first: float, axis: int) -> Node:
 @answers(np.cumsum)
 def cumsum(a: Operand, axis: int | None = None) -> Node:
     """The sums of the entries so far along the axis; axis=None takes a as a vector."""
-    return CumSum(ravel(a), axis=0) if axis is None else CumSum(a, axis=axis)
+    x, axis = along(a, axis, "cumsum")
+    return CumSum(x, axis=axis)
 
 
 @answers(np.cumprod)
 def cumprod(a: Operand, axis: int | None = None) -> Node:
     """The products of the entries so far along the axis; axis=None takes a as a vector."""
-    return CumProd(ravel(a), axis=0) if axis is None else CumProd(a, axis=axis)
+    x, axis = along(a, axis, "cumprod")
+    return CumProd(x, axis=axis)
 
 
 @answers(np.prod)

@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from minigrad.dispatch import ADVICE, answers
 from minigrad.node import Constant, Node, as_node
-from minigrad.ops.base import Elementwise, Entries, Operation, astype, broadcast_to
+from minigrad.ops.base import Elementwise, Entries, Operation, as_nodes, astype, broadcast_to
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -183,12 +183,12 @@ class MatrixTranspose(Operation):
 
 
 @answers(np.transpose)
-def transpose(a: Operand, axes: Sequence[int] | None = None) -> Node:
+def transpose(a: Operand, axes: int | Sequence[int] | None = None) -> Node:
     """a with its axes in the given order, reversed where none is given."""
     x = as_node(a)
     if axes is None:
         return MatrixTranspose(x) if x.ndim == 2 else Transpose(x)
-    return Transpose(x, axes=tuple([as_int(axis) for axis in axes]))
+    return Transpose(x, axes=_lengths(axes))
 
 
 @answers(np.matrix_transpose, np.linalg.matrix_transpose)
@@ -234,6 +234,13 @@ def _of(function: str, x: Node) -> str:
     return f"{function} of {x.label}"
 
 
+def along(a: Operand, axis: int | None, function: str) -> tuple[Node, int]:
+    """The array and the axis to work along; None means the array as a vector, which a 0-d array is taken for."""
+    x = as_node(a)
+    x = x if x.ndim and axis is not None else ravel(x)
+    return x, normalize_axis_index(0 if axis is None else as_int(axis), x.ndim, _of(function, x))
+
+
 # Several arrays in one, one in several -------------------------------------------------------------------------------
 
 
@@ -273,16 +280,19 @@ def _stretch(x: Node, axis: int, part: int | slice) -> Node:
 
 @answers(np.concatenate)
 def concatenate(arrays: Sequence[Operand] | Node, /, axis: int | None = 0) -> Node:
-    """The arrays one after the other along an axis they have; axis=None joins them as vectors."""
+    """The arrays one after the other along an axis they have; axis=None joins them as vectors.
+
+    Python numbers take the others' dtype here alone: `stack` and its like, as in NumPy, make float64 of 1.0.
+    """
     if axis is None:
-        return Concatenate(*[ravel(x) for x in arrays], axis=0)
+        return Concatenate(*[ravel(x) for x in as_nodes(tuple(arrays))], axis=0)
     return Concatenate(*arrays, axis=as_int(axis))
 
 
 @answers(np.stack)
 def stack(arrays: Sequence[Operand] | Node, axis: int = 0) -> Node:
     """The arrays, of one shape, side by side along a new axis."""
-    return Stack(*arrays, axis=as_int(axis))
+    return Stack(*[as_node(x) for x in arrays], axis=as_int(axis))
 
 
 @answers(np.vstack)
@@ -426,10 +436,7 @@ def repeat(a: Operand, repeats: npt.ArrayLike, axis: int | None = None) -> Node:
     """Each entry along an axis repeated: as often as a number says, or each as often as its own count."""
     if isinstance(repeats, Node):
         raise TypeError("repeat(a, repeats): the counts are not a node, since they decide a shape: write repeats.value")
-    x = as_node(a)
-    if axis is None:
-        x, axis = ravel(x), 0
-    axis = normalize_axis_index(as_int(axis), x.ndim, _of("repeat", x))
+    x, axis = along(a, axis, "repeat")
     counts = np.asarray(repeats)
     if counts.size != 1:
         return x[(*(slice(None),) * axis, np.repeat(np.arange(x.shape[axis]), counts))]
@@ -471,19 +478,27 @@ class Pad(Operation):
 
 
 @answers(np.pad)
-def pad(array: Operand, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Node:
-    """array with entries added before and after it: numbers, or its own (modes reflect, symmetric, edge and wrap)."""
+def pad(array: Operand, pad_width: Any, mode: str = "constant", *, constant_values: Any = None) -> Node:
+    """array with entries added before and after it: numbers (0), or its own (modes reflect, symmetric, edge and wrap)."""
     x = as_node(array)
     if isinstance(pad_width, dict):  # by axis
-        pad_width = [pad_width.get(i, pad_width.get(i - x.ndim, 0)) for i in range(x.ndim)]
-        pad_width = [width if isinstance(width, tuple) else (width, width) for width in pad_width]
-    widths = tuple([(int(a), int(b)) for a, b in np.broadcast_to(np.asarray(pad_width, dtype=np.intp), (x.ndim, 2))])
+        by_axis = {normalize_axis_index(axis, x.ndim, _of("pad", x)): width for axis, width in pad_width.items()}
+        pad_width = [np.broadcast_to(by_axis.get(i, 0), 2) for i in range(x.ndim)]
+    given = np.asarray(pad_width)
+    if given.dtype.kind != "i":
+        raise TypeError(f"{_of('pad', x)}: widths are integers, not pad_width={pad_width!r}")
+    if given.min(initial=0) < 0:
+        raise ValueError(f"{_of('pad', x)}: widths are 0 or more, not pad_width={pad_width!r}: write a slice")
+    widths = tuple([(int(a), int(b)) for a, b in np.broadcast_to(given, (x.ndim, 2))])
     if mode == "constant":
         if isinstance(constant_values, Node):
             raise TypeError("pad(constant_values=): numbers, not a node; join nodes by np.concatenate")
-        return Pad(x, pad_width=widths, constant_values=constant_values)
+        numbers = 0 if constant_values is None else constant_values
+        return Pad(x, pad_width=widths, constant_values=numbers) if widths else x
     if mode not in ("edge", "reflect", "symmetric", "wrap"):
         raise ValueError(f"pad(mode={mode!r}): nodes take the modes constant, edge, reflect, symmetric and wrap")
+    if constant_values is not None:
+        raise ValueError(f"pad(mode={mode!r}) takes no constant_values: they are for mode='constant'")
     for axis, width in enumerate(widths):
         if width != (0, 0):
             source = np.pad(np.arange(x.shape[axis]), width, mode)  # type: ignore[call-overload]
@@ -541,7 +556,7 @@ def diagonal(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Nod
     x = as_node(a)
     if x.ndim < 2:
         raise ValueError(f"{_of('diagonal', x)}: it needs two axes or more; np.diag makes a matrix of a vector")
-    x = moveaxis(x, (axis1, axis2), (-2, -1))
+    x, offset = moveaxis(x, (axis1, axis2), (-2, -1)), as_int(offset)
     rows, columns = x.shape[-2:]
     first = max(0, -offset)
     steps = np.arange(first, max(first, min(rows, columns - offset)))

@@ -92,7 +92,7 @@ def image_windows(x: Operand, size: Pair, stride: Pair = 1, padding: Padding = "
 def conv2d(x: Operand, kernels: Operand, stride: Pair = 1, padding: Padding = "valid") -> Node:
     """Y[n, i, j, f] = Σ_uvc X[n, i s + u, j t + v, c] K[f, u, v, c]: the windows times the kernels, one matrix product.
 
-    K̄[f, u, v, c] = Σ_nij Ȳ[n, i, j, f] X[n, i s + u, j t + v, c];  X̄ = Fold(Σ_f Ȳ[n, i, j, f] K[f, u, v, c]).
+    Back: K̄[f, u, v, c] = Σ_nij Ȳ[n, i, j, f] X[n, i s + u, j t + v, c], X̄ = Fold(Σ_f Ȳ[n, i, j, f] K[f, u, v, c]).
 
     x:       images, (batch, height, width, channels)
     kernels: (n_filters, height, width, channels); not flipped, as in every library for neural nets (cross-correlation)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import BatchNorm, LayerNorm, Module, losses
+from minigrad.models import BatchNorm, LayerNorm, Module, losses, normalization
 from minigrad.optim import SGD, Step, evaluate, fit
 
 RNG = np.random.default_rng(0)
@@ -197,6 +197,39 @@ def test_a_replayed_graph_takes_the_statistics_of_the_new_batch():
     np.testing.assert_array_equal(layer.running_mean.value, state["running_mean"])  # a replay updates no state
 
 
+@pytest.mark.parametrize(
+    ("value", "dtype", "role", "found"),
+    [
+        (np.nan, np.float64, "running_mean", "nan"),
+        (-np.inf, np.float64, "running_mean", "-inf"),
+        (1e20, np.float32, "running_variance", "inf"),  # the mean is finite, the square is not
+    ],
+)
+@pytest.mark.filterwarnings("ignore:invalid value", "ignore:overflow")
+def test_a_batch_that_is_not_finite_moves_no_statistics(value, dtype, role, found):
+    layer, x = BatchNorm(3, dtype=dtype), RNG.normal(size=(4, 3)).astype(dtype)
+    layer(x)
+    before = layer.state_dict()
+    x[2, 1] = value
+    message = rf'in scope "batchnorm": this batch would make BatchNorm\'s {role} {found} at feature 1 \(1 of 3 features'
+    with pytest.raises(FloatingPointError, match=message):
+        layer(x)
+    for name, array in layer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    assert np.isfinite(layer.eval()(x[:1]).value).all()
+
+
+def test_statistics_that_are_not_finite_are_refused_now_and_in_replays():
+    right = mg.Input(np.ones(2))
+    checked = normalization.FiniteStatistics(right, role="running_mean")
+    np.testing.assert_array_equal(checked.value, right.value)
+    assert not mg.gradients(checked.sum(), [right])[0].value.any()
+    with pytest.raises(FloatingPointError, match="running_mean nan at feature 0"):
+        mg.Graph(checked).fprop({right: np.array([np.nan, 1])})
+    with pytest.raises(FloatingPointError, match=r"running_mean inf at feature 1 \(1 of 2"):
+        normalization.FiniteStatistics(mg.Input([1.0, np.inf]), role="running_mean")
+
+
 # Training loops ------------------------------------------------------------------------------------------------------
 
 
@@ -213,6 +246,39 @@ def test_every_step_of_a_training_updates_the_statistics():
     assert not step.replay
     for name, array in net.state_dict().items():
         np.testing.assert_allclose(array, twin.state_dict()[name], rtol=1e-12, err_msg=name)
+
+
+class TwoNorms(Module):
+    """Two normalizations with something between that can fail."""
+
+    def __init__(self):
+        self.first = BatchNorm(3, dtype=np.float64)
+        self.second = BatchNorm(3, dtype=np.float64)
+        self.power = 1
+
+    def forward(self, x):
+        return self.second(np.log(self.first(x) + 10 * self.power))
+
+
+@pytest.mark.parametrize("fault", ["in the inputs", "between the layers", "in the loss"])
+def test_a_step_that_is_refused_leaves_every_running_statistic(fault):
+    x, y = RNG.normal(size=(2, 6, 3))
+    net = TwoNorms()
+    weight = [1.0]
+    step = Step(net, lambda y, t: losses.mean_squared_error(y, t) / weight[0], SGD(net.parameters(), 0.1))
+    step(x, y)
+    before = net.state_dict()
+    if fault == "in the inputs":
+        x[2, 1] = np.nan
+    elif fault == "in the loss":
+        weight[0] = 0.0
+    else:
+        net.power = -1
+    named = {"in the inputs": 'Input "inputs"', "between the layers": "Log", "in the loss": "Divide"}[fault]
+    with pytest.raises(FloatingPointError, match=f"stops with the parameters as they were.*first node .*{named}"):
+        step(x, y)
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
 
 
 def test_fit_trains_and_evaluates_with_the_running_statistics():

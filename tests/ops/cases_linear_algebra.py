@@ -142,9 +142,9 @@ def square(draw):
 
 
 @st.composite
-def of_square(draw, function):
+def of_square(draw, function, reference=None):
     x, shift = draw(square())
-    return Trial(lambda x: function(x + shift), (x,))
+    return Trial(lambda x: function(x + shift), (x,), reference and (lambda x: reference(x + shift)))
 
 
 @st.composite
@@ -210,6 +210,9 @@ CASES = {
     linear_algebra.Solve: systems(),
     linear_algebra.Inv: of_square(np.linalg.inv),
     linear_algebra.Det: of_square(np.linalg.det),
+    linear_algebra.Cofactors: of_square(
+        linear_algebra.Cofactors, lambda a: np.linalg.det(a)[..., None, None] * np.linalg.inv(a).mT
+    ),
     linear_algebra.LogAbsDet: of_square(lambda x: np.linalg.slogdet(x).logabsdet),
     linear_algebra.Cholesky: factors(),
     linear_algebra.VectorNorm: norms(),

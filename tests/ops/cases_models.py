@@ -1,12 +1,13 @@
 """What proves the operations that models bring along."""
 
 from minigrad.models import losses
-from tests.models import test_losses
+from tests.models import test_bad_input, test_losses
 
 DEFINITIONS = {
     losses.ClassIndices: test_losses.test_class_indices_out_of_range_are_refused_now_and_in_replays,
     losses.Labels: test_losses.test_labels_that_are_no_signs_are_refused_now_and_in_replays,
     losses.Probabilities: test_losses.test_numbers_that_are_no_probabilities_are_refused_now_and_in_replays,
     losses.Distributions: test_losses.test_rows_that_are_no_distributions_are_refused_now_and_in_replays,
+    losses.FiniteTargets: test_bad_input.test_targets_that_are_not_finite_are_refused_now_and_in_replays,
     losses.ExampleWeights: test_losses.test_weights_that_cannot_be_are_refused_now_and_in_replays,
 }

@@ -482,6 +482,16 @@ def test_masked_logits():
     np.testing.assert_allclose(slope, [[0, 0.196612, -0.196612]], atol=5e-7)
 
 
+@pytest.mark.parametrize("row", [[-np.inf, -np.inf], [np.inf, 1.0]])
+def test_rows_without_a_distribution(row):
+    """Of −∞ only, or with a +∞: nan in that row, in the values of both and in the adjoint of logsumexp; the other is well."""
+    x = np.array([row, [0.0, 0.0]])
+    with np.errstate(invalid="ignore"):
+        for found in (ops.softmax(x).value, ops.log_softmax(x).value, *grads(lambda x: ops.logsumexp(x, axis=1), x)):
+            assert np.isnan(found[0]).any()
+            assert np.isfinite(found[1]).all()
+
+
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (0, 3)])
 @pytest.mark.parametrize("function", [ops.softmax, ops.log_softmax, ops.sigmoid, ops.softplus, ops.relu])
 def test_nothing_gives_nothing(function, shape):

@@ -107,6 +107,13 @@ def test_clip_takes_numpys_forms(bounds):
         assert_like_numpy(lambda a: a.clip(low, high), x)
 
 
+def test_divmod_gives_two_nodes():
+    for a, b in ((np.array([-5.5, 5.5]), 2), (7, np.array([2, -3])), (np.arange(4, dtype=np.float32), np.ones((2, 1)))):
+        for i in (0, 1):
+            assert_like_numpy(lambda a, b, i=i: np.divmod(a, b)[i], a, b)
+    np.testing.assert_array_equal(grads(lambda a, b: np.divmod(a, b)[1], -5.5, 2.0), [1, 3])
+
+
 def test_clip_bounds_may_be_nodes():
     (low,) = grads(lambda low: np.clip(np.array([-1.0, 0.0, 3.0]), low, 2.0), 0.5)
     assert low == 2.0  # two entries lie below
@@ -282,7 +289,7 @@ def test_a_replay_decides_anew():
         (ValueError, r"Add: .*a: Input \(2,\)   b: Constant \(3,\)   at .*test_arithmetic.py", lambda x: x + np.ones(3)),
         (TypeError, r"BitwiseAnd: .*not supported", lambda x: x & True),
         (TypeError, r"Negative: .*boolean negative", lambda x: -(x > 0)),
-        (TypeError, r"np.divmod is not supported on nodes: write \(a // b, a % b\)", lambda x: np.divmod(x, 2)),
+        (TypeError, r"np.modf is not supported on nodes: write \(x - np.trunc\(x\), np.trunc\(x\)\)", np.modf),
         (TypeError, r"np.nan_to_num .*: write np.where", np.nan_to_num),
         (TypeError, r"np.piecewise .*: write np.select", lambda x: np.piecewise(x, [x > 0], [1.0])),
         (TypeError, r"np.add on nodes: .*'out'.*there is no out=: use the result", lambda x: np.add(x, x, out=np.zeros(2))),
@@ -300,7 +307,7 @@ def test_the_functions_of_ops_are_numpys():
     x, y = mg.Input([1.0, 4.0]), mg.Input([3.0, 2.0])
     for name in ops.arithmetic.__all__:
         function = getattr(ops, name)
-        if isinstance(function, type) or name in ("where", "clip", "allclose", "array_equal"):
+        if isinstance(function, type) or name in ("where", "clip", "divmod", "allclose", "array_equal"):
             continue
         operands = (
             [mg.Input(np.array([1, 4])), mg.Input(np.array([3, 2]))]

@@ -172,6 +172,17 @@ def test_large_arguments_do_not_overflow():
     np.testing.assert_allclose(first, [1 / (1 + math.exp(-1)), 0.5, 1], rtol=1e-4)
 
 
+def test_logaddexp_of_infinities():
+    """Equal ones share the adjoint, as equal numbers do; no warning, and no nan at order 2."""
+    inf = np.inf
+    a, b = [-inf, inf, -inf, 0.0, inf, 3.0], [-inf, inf, 0.0, -inf, 1.0, 3.0]
+    x, y = mg.Input(np.array(a)), mg.Input(np.array(b))
+    first, second = mg.gradients(np.logaddexp(x, y), [x, y], adjoint=np.ones(6))
+    np.testing.assert_allclose(first.value, [0.5, 0.5, 0, 1, 1, 0.5], rtol=1e-15)
+    np.testing.assert_allclose(second.value, [0.5, 0.5, 1, 0, 0, 0.5], rtol=1e-15)
+    np.testing.assert_allclose(mg.gradients(first.sum(), [x])[0].value, [0, 0, 0, 0, 0, 0.25], rtol=1e-15)
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "call"),
     [

@@ -116,6 +116,29 @@ def test_take_counts_true_as_one():
     np.testing.assert_array_equal(np.take(leaf(X[0, 0]), [True, False]).value, np.take(X[0, 0], [True, False]))
 
 
+def test_take_of_nothing_and_from_a_number():
+    for x in (X, np.array(5.0)):
+        for indices in ([], (), [[]], 0, [0, 0], False):
+            for axis in (None, 0, -1):
+                expected = np.asarray(np.take(x, indices, axis))
+                np.testing.assert_array_equal(np.take(leaf(x), indices, axis).value, expected, strict=True)
+    mg.check_gradients(lambda x: np.take(x, [0, 0], axis=0) ** 2, np.array(5.0), order=2)
+    with pytest.raises(TypeError, match=r"take of Input \(2, 3, 4\): indices are integers, not float64"):
+        np.take(leaf(X), np.array([0.0]), 0)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
+def test_select_has_the_dtype_of_its_choices(dtype):
+    """Of all of them, and Python numbers take that of the others, in whatever order they come."""
+    x = np.array([-1, 0, 1], dtype)
+    for choices in ([x, 2], [2, x], [x > 0, x], [1, 2], [x.astype(np.float32), 2.5]):
+        for default in (0, 0.5, np.float32(1)):
+            expected = np.select([x > 0, x < 0], choices, default)
+            nodes = [leaf(choice) if isinstance(choice, np.ndarray) else choice for choice in choices]
+            found = np.select([leaf(x) > 0, leaf(x) < 0], nodes, default)
+            np.testing.assert_array_equal(found.value, expected, strict=True)
+
+
 def test_take_along_axis_broadcasts_and_flattens():
     x, order = leaf(X), np.array([[[2, 0, 1]]])
     np.testing.assert_array_equal(take_along_axis(x, order).value, np.take_along_axis(X, order, -1))
@@ -124,6 +147,8 @@ def test_take_along_axis_broadcasts_and_flattens():
         ValueError, match=r"as many axes as the array, and are Constant \(2,\) int64 for Input \(2, 3, 4\)"
     ):
         np.take_along_axis(x, np.array([0, 1]), 0)
+    with pytest.raises(IndexError, match=r"the indices are integers, and are Constant \(2, 3, 4\) bool"):
+        np.take_along_axis(x, X > 3, 0)
 
 
 def test_compress_extract_select():
@@ -135,6 +160,16 @@ def test_compress_extract_select():
     np.testing.assert_array_equal(np.extract(x > 20, X).value, [21, 22, 23])
     selected = np.select([x < 3, x < 20], [x * 10, -x], 0.5)
     np.testing.assert_array_equal(selected.value, np.select([X < 3, X < 20], [X * 10, -X], 0.5))
+    with pytest.raises(TypeError, match="select: a condition holds booleans, and one is GetItem"):
+        np.select([x[0]], [x[0]])
+    with pytest.raises(OverflowError, match="300 out of bounds for int8"):
+        np.select([x > 0], [300], np.int8(1))
+    short = leaf([True, False, True])  # ends before the axis does
+    np.testing.assert_array_equal(np.compress(short, x).value, [0, 2])
+    np.testing.assert_array_equal(np.compress([True], leaf(5.0), 0).value, [5])
+    for condition in (True, [[True]], leaf([[True]])):
+        with pytest.raises(ValueError, match=r"compress of .*: the condition is a vector"):
+            np.compress(condition, x)
     with pytest.raises(ValueError, match="select: 1 conditions and 2 choices"):
         np.select([x < 3], [x, x])
 

@@ -87,6 +87,36 @@ def test_every_form_is_numpys(call):
     np.testing.assert_allclose(found.value, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("number", [2, 2.5])
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32])
+def test_products_do_not_adapt_a_numbers_dtype(dtype, number):
+    """NumPy makes an array of it first, of int64 or float64; * and @ are its operators on numbers."""
+    x = np.array([1, 2, 3], dtype)
+    calls = [
+        lambda x: np.dot(x, number),
+        lambda x: np.inner(number, x),
+        lambda x: np.outer(x, number),
+        lambda x: np.vdot(x[:1], number),
+        lambda x: np.kron(x, number),
+        lambda x: np.tensordot(x, number, 0),
+        lambda x: np.einsum("i,->i", x, number),
+    ]
+    for call in calls:
+        np.testing.assert_array_equal(call(leaf(x)).value, np.asarray(call(x)), strict=True)
+
+
+def test_multi_dot_of_two_is_dot():
+    for a, b in ((A3, B3), (V3, V3), (np.float64(2.0), A3), (A3, V4)):
+        found = np.linalg.multi_dot([leaf(np.asarray(a)), b])
+        np.testing.assert_allclose(found.value, np.linalg.multi_dot([a, b]), rtol=1e-12, strict=True)
+
+
+def test_vecdot_of_booleans_is_boolean():
+    x = np.array([[True, False], [False, False]])
+    np.testing.assert_array_equal(np.vecdot(leaf(x), x).value, np.vecdot(x, x), strict=True)
+    mg.check_gradients(lambda a, b: np.sin(stacked_vecdot(a, b, axis=0)), A3, A3[:, :1] + 1, order=2)
+
+
 def test_a_step_of_a_recurrent_net_takes_few_nodes():
     """x @ W.T sends one product each way; to x not even a transpose."""
     x, W = leaf(rng.normal(size=(20, 50))), mg.Parameter(rng.normal(size=(30, 50)))
@@ -235,6 +265,19 @@ def test_slogdet():
     np.testing.assert_allclose(adjoints(logabsdet, x)[0], np.linalg.inv(flipped).mT, rtol=1e-12)
 
 
+@pytest.mark.parametrize("rank", [0, 1, 2, 3])
+def test_a_singular_matrix_has_cofactors(rank):
+    """The determinant is linear in each entry, so two values of it give its derivative: 0 at rank n − 2 and below."""
+    a = rng.normal(size=(3, rank)) @ rng.normal(size=(rank, 3))
+    expected = np.zeros((3, 3))
+    for i, j in np.ndindex(3, 3):
+        minor = np.delete(np.delete(a, i, 0), j, 1)
+        expected[i, j] = (-1) ** (i + j) * (minor[0, 0] * minor[1, 1] - minor[0, 1] * minor[1, 0])
+    x = leaf(np.stack([a, np.eye(3)]))
+    (found,) = adjoints(np.linalg.det(x), x, seed=[2.0, 1.0])
+    np.testing.assert_allclose(found, [2 * expected, np.eye(3)], atol=1e-13)
+
+
 def test_cholesky_answers_symmetric_changes():
     """Ā is symmetric, and ⟨Ā, dA⟩ is the change of ⟨L̄, L⟩ for every symmetric dA."""
     seed = rng.normal(size=POSITIVE.shape)
@@ -299,6 +342,19 @@ def test_norm_of_everything():
         found = linear_algebra.norm(array)
         np.testing.assert_allclose(found.value, np.linalg.norm(array), rtol=1e-12)
         assert found.dtype == np.float64
+
+
+def test_the_largest_of_nothing_is_0():
+    for shape, axis in (((0,), 0), ((2, 0), 1), ((2, 0), (0, 1)), ((2, 0), (1, 0)), ((0, 2, 3), (1, 2))):
+        x = leaf(np.zeros(shape, np.float32))
+        for p in (np.inf, 1):
+            found = np.linalg.norm(x, p, axis)
+            expected = np.zeros(np.zeros(shape).sum(axis).shape, np.float32)
+            np.testing.assert_array_equal(found.value, expected, strict=True)
+            assert adjoints(found, x)[0].shape == shape
+        if axis in (0, 1):
+            with pytest.raises(ValueError, match="zero-size array"):
+                np.linalg.norm(x, -np.inf, axis)
 
 
 @pytest.mark.parametrize("p", [2, 3, 1.5, 0.5, -1])
@@ -367,6 +423,15 @@ def test_a_product_that_does_not_fit_says_what_does_not():
         (np.linalg.det, np.linalg.LinAlgError, r"linalg\.det takes square"),
         (np.linalg.slogdet, np.linalg.LinAlgError, r"linalg\.slogdet takes square"),
         (np.linalg.cholesky, np.linalg.LinAlgError, r"linalg\.cholesky takes square"),
+        (lambda a: np.linalg.outer(a, V3), ValueError, r"linalg\.outer takes two vectors, not Input \(2, 3, 4\) and Constant \(3,\)"),
+        (lambda a: np.vecdot(a, V4[:1]), ValueError, r"vecdot\(axis=-1\): vectors of length 4 do not go with those of length 1"),
+        (lambda a: np.vecdot(a, 2.0), ValueError, "axis -1 is out of bounds"),
+        (lambda a: np.linalg.multi_dot([a]), ValueError, "multi_dot takes two arrays or more, not 1"),
+        (lambda a: np.linalg.multi_dot([a, B3, B3]), np.linalg.LinAlgError, r"takes matrices .*array 0 is Input \(2, 3, 4\)"),
+        (lambda a: np.linalg.multi_dot([a[0], V4, V4]), np.linalg.LinAlgError, r"array 1 is Constant \(4,\)"),
+        (lambda a: np.linalg.solve(np.eye(3), a[0, 0, 0]), ValueError, r"Solve: b is a vector or matrices .*not of shape \(\)"),
+        (lambda a: mg.gradients(mg.gradients(np.linalg.det(0 * a[0, :, :3]), a)[0].sum(), a), np.linalg.LinAlgError, "Inv: Singular"),
+        (lambda a: np.tensordot(2.0, a, 1), IndexError, r"tensordot\(axes=1\): .*do not both have so many axes"),
         (lambda a: np.linalg.solve(a, V3), np.linalg.LinAlgError, r"linalg\.solve takes square"),
         (lambda a: np.linalg.solve(np.eye(4), a), ValueError, "Solve: a x = b does not fit: a is 4 by 4, and b has 3 rows"),
         (lambda a: np.tensordot(a, a, 4), ValueError, r"tensordot\(axes=4\): Input .* do not both have so many axes"),

@@ -85,6 +85,26 @@ def test_argsort_is_numpys_stable_one(x, axis):
     assert_like_numpy(lambda a: np.sort(a, axis=axis, kind="mergesort"), x)
 
 
+@pytest.mark.parametrize("function", [np.sort, np.argsort])
+def test_kinds_of_sorting_are_numpys(function):
+    x = np.array([3.0, 1.0, 2.0])
+    for kind in ("quicksort", "heapsort", "stable", "mergesort", None):
+        for stable in (None, True, False):
+            assert_like_numpy(lambda a, k=kind, s=stable: function(a, kind=k, stable=s), x)
+    with pytest.raises(ValueError, match=r"sort kind must be one of .*got 'bubble'"):
+        function(mg.Input(x), kind="bubble")
+    with pytest.raises(TypeError, match="sort kind must be str, not int"):
+        function(mg.Input(x), kind=3)
+
+
+@pytest.mark.parametrize("function", [np.cumsum, np.cumprod])
+def test_a_number_is_scanned_as_a_vector(function):
+    x = np.array(3.0)
+    for axis in (None, 0, -1, 1, ()):
+        assert_like_numpy(lambda a, ax=axis: function(a, axis=ax), x)
+    mg.check_gradients(lambda x: np.sin(function(x, axis=-1)), x, order=2)
+
+
 @hypothesis.given(arrays(), st.sampled_from([0, 1, 0.5, 5]))
 def test_degrees_of_freedom(x, ddof):
     assert_like_numpy(lambda a: np.var(a, ddof=ddof), x, exact=False)
@@ -207,6 +227,8 @@ def test_median():
     x = np.array([[5.0, 1.0, 3.0], [2.0, 8.0, 4.0]])
     np.testing.assert_array_equal(grads(np.median, x)[0], [[0, 0, 0.5], [0, 0, 0.5]])
     np.testing.assert_array_equal(grads(lambda x: np.median(x, axis=1), x)[0], [[0, 0, 1], [0, 0, 1]])
+    for axis in (0, -1, (0, 0)):
+        assert_like_numpy(lambda a, axis=axis: np.median(a, axis=axis), np.array(2.0))
     for shape, axis in (((0,), None), ((0, 3), 0), ((0, 3), 1), ((2, 0), -1)):
         assert_like_numpy(lambda a, axis=axis: np.median(a, axis=axis, keepdims=True), np.zeros(shape, np.float32))
 

@@ -1,5 +1,7 @@
 """Moving entries: values as NumPy's in every form, copies, constants, queries, errors."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from minigrad.ops import shaping
 
 X = np.arange(24.0).reshape(2, 3, 4)
 V = np.arange(6.0)
+untyped: Any = np  # where a call is wrong by NumPy's stubs, too
 M = np.arange(6.0).reshape(2, 3)
 
 
@@ -46,6 +49,7 @@ def same(found, expected):
         (lambda x: x[:1, :1].squeeze(), X),
         (np.transpose, X),
         (lambda x: np.transpose(x, axes=(0, -1, 1)), X),
+        (lambda x: np.transpose(x, 0), V),
         (lambda x: np.permute_dims(x, (2, 0, 1)), X),
         (lambda x: x.transpose(2, 0, 1), X),
         (lambda x: x.transpose([1, 0]), M),
@@ -68,6 +72,7 @@ def same(found, expected):
         (lambda x: x.repeat([2], axis=1), X),
         (lambda x: np.repeat(x, [1, 0, 3], axis=1), X),
         (lambda x: np.repeat(x, 0, axis=0), X),
+        (lambda x: np.repeat(x, 3, axis=-1), np.array(3.0)),
         (lambda x: np.tile(x, 2), X),
         (lambda x: np.tile(x, (2, 1, 1, 3)), X),
         (lambda x: np.tile(x, ()), X),
@@ -76,6 +81,8 @@ def same(found, expected):
         (lambda x: np.pad(x, ((1, 2), (0, 3)), mode="constant", constant_values=((1, 2), (3, 4))), M),
         (lambda x: np.pad(x, {-1: (1, 2)}), M),
         (lambda x: np.pad(x, {0: 3}), M),
+        (lambda x: np.pad(x, 1), np.array(3.0)),
+        (lambda x: np.pad(x, (1, 2), "wrap"), np.array(3.0)),
         (lambda x: np.pad(x, (4, 5), "reflect"), M),
         (lambda x: np.pad(x, ((0, 0), (3, 1)), "symmetric"), M),
         (lambda x: np.pad(x, 2, "edge"), M),
@@ -172,6 +179,27 @@ def test_joined_arrays_may_be_constants_and_of_other_dtypes():
     assert np.stack([x, 2 * x]).dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.stack([x[0], 1.0]),
+        lambda x: np.hstack([x, 1.0]),
+        lambda x: np.vstack([x[:1], 1.0]),
+        lambda x: np.dstack([x[:1], 2]),
+        lambda x: np.column_stack([x[:1], 2]),
+        lambda x: np.concatenate([x, 1.0, 2], axis=None),
+        lambda x: np.diff(x, prepend=0),
+        lambda x: np.diff(x, append=0.5),
+        lambda x: np.broadcast_arrays(x, 1.0)[1],
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32])
+def test_numbers_that_are_joined_have_the_dtype_numpy_gives_them(call, dtype):
+    """Where NumPy makes an array of a Python number first, float64 or int64; only axis=None adapts it to its partners."""
+    x = np.array([1, 2, 3], dtype)
+    np.testing.assert_array_equal(call(leaf(x)).value, call(x), strict=True)
+
+
 def test_constants_like_a_node():
     x = leaf(M.astype(np.float32))
     like = M.astype(np.float32)
@@ -227,7 +255,14 @@ def test_queries_give_plain_numbers():
         (lambda x: np.repeat(x, x), TypeError, r"counts are not a node.*repeats\.value"),
         (lambda x: np.repeat(x, [1, 2], 1), ValueError, "could not be broadcast"),
         (lambda x: np.pad(x, 1, "linear_ramp"), ValueError, r"pad.mode='linear_ramp'.*edge, reflect, symmetric"),
-        (lambda x: np.pad(x, -1), ValueError, r"Pad.*negative"),
+        (lambda x: np.pad(x, -1), ValueError, r"pad of Input .*widths are 0 or more, not pad_width=-1"),
+        (lambda x: np.pad(x, 1, "edge", constant_values=0), ValueError, "mode='edge'. takes no constant_values"),
+        (lambda x: untyped.pad(x, 1.5), TypeError, r"pad of Input \(2, 3, 4\): widths are integers, not pad_width=1\.5"),
+        (lambda x: untyped.pad(x, {0: 1.5}, "edge"), TypeError, "widths are integers"),
+        (lambda x: untyped.pad(x, (1.0, 2.0), "wrap"), TypeError, "widths are integers"),
+        (lambda x: np.pad(x, {3: 1}), IndexError, r"pad of Input \(2, 3, 4\): axis 3 is out of bounds"),
+        (lambda x: np.pad(x[0, 0, 0], -1, "edge"), ValueError, "widths are 0 or more"),
+        (lambda x: untyped.diagonal(x, 1.5), TypeError, "float"),
         (lambda x: np.pad(x, 1, constant_values=x), TypeError, r"numbers, not a node.*np\.concatenate"),
         (lambda x: np.diagonal(x[0, 0]), ValueError, r"two axes or more; np\.diag"),
         (lambda x: np.size(x, 4), np.exceptions.AxisError, r"size of Input \(2, 3, 4\): axis 4"),

@@ -5,7 +5,7 @@ import pytest
 
 from minigrad.models import RNN
 from minigrad.node import Parameter
-from minigrad.optim import SGD, Adam
+from minigrad.optim import SGD, AdaGrad, Adam, RMSProp
 from minigrad.optim.optimizers import Optimizer
 
 
@@ -29,6 +29,67 @@ def test_gradient_descent():
 def test_momentum():
     w = Parameter(1.0)
     assert trajectory(SGD([w], 0.05, momentum=0.9), w) == pytest.approx([0.9, 0.72, 0.486], abs=1e-12)
+
+
+@pytest.mark.row("OPT-08")
+@pytest.mark.row("INI-09")
+def test_adagrad():
+    w = Parameter(1.0)
+    inside = AdaGrad([w], 0.05, epsilon=1e-5, epsilon_inside=True, initial_accumulator=0.1)
+    assert inside.state_dict()["0.square"] == 0.1
+    assert trajectory(inside, w) == pytest.approx([0.950614, 0.916388, 0.888850], abs=1e-6)
+    w = Parameter(1.0)
+    outside = AdaGrad([w], 0.05)
+    assert outside.state_dict()["0.square"] == 0
+    assert trajectory(outside, w) == pytest.approx([0.95, 0.915563, 0.887911], abs=1e-6)
+
+
+@pytest.mark.row("INI-09")
+def test_all_other_states_start_at_zero():
+    """So the first steps have lengths one can tell: α g, α/√(1−ρ), and with the zero start corrected, α."""
+    for make, length in [
+        (lambda w: SGD([w], 0.05, momentum=0.9), 0.05 * 2),
+        (lambda w: RMSProp([w], 0.05), 0.05 / 0.1**0.5),
+        (lambda w: Adam([w], 0.05), 0.05),
+    ]:
+        w = Parameter(1.0)
+        optimizer = make(w)
+        state = optimizer.state_dict()
+        assert state.pop("learning_rate") == 0.05
+        assert not any(state.values())
+        assert trajectory(optimizer, w, 1) == pytest.approx([1 - length], abs=1e-6)
+
+
+@pytest.mark.row("OPT-09")
+def test_rmsprop():
+    w = Parameter(1.0)
+    assert trajectory(RMSProp([w], 0.05, 0.9, epsilon=1e-7), w) == pytest.approx(
+        [0.841886, 0.736938, 0.654359], abs=1e-6
+    )
+
+
+@pytest.mark.row("OPT-10")
+def test_rmsprop_with_momentum():
+    w = Parameter(1.0)
+    optimizer = RMSProp([w], 0.05, 0.9, momentum=0.9)
+    assert trajectory(optimizer, w) == pytest.approx([0.841886, 0.594635, 0.302060], abs=1e-6)
+
+
+@pytest.mark.row("OPT-11")
+def test_adagrad_with_momentum():
+    w = Parameter(1.0)
+    assert trajectory(AdaGrad([w], 0.05, momentum=0.9), w) == pytest.approx([0.95, 0.870563, 0.772382], abs=1e-6)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_where_epsilon_stands(inside):
+    """A large one tells the forms apart: 2/(2 + 0.3) and 2/√(4 + 0.3); in RMSProp r is 0.4."""
+    w = Parameter(1.0)
+    step = trajectory(AdaGrad([w], 1.0, epsilon=0.3, epsilon_inside=inside), w, 1)
+    assert step == pytest.approx([1 - 2 / (4.3**0.5 if inside else 2.3)])
+    w = Parameter(1.0)
+    step = trajectory(RMSProp([w], 1.0, epsilon=0.3, epsilon_inside=inside), w, 1)
+    assert step == pytest.approx([1 - 2 / (0.7**0.5 if inside else 0.4**0.5 + 0.3)])
 
 
 @pytest.mark.row("OPT-13")
@@ -64,7 +125,9 @@ def test_adam_in_place_is_adam_as_written():
     np.testing.assert_allclose(w.value, formula_of_adam(start, gradients), rtol=1e-13)
 
 
-@pytest.mark.parametrize("make", [SGD, lambda p: SGD(p, 0.1, 0.9), Adam])
+@pytest.mark.parametrize(
+    "make", [SGD, lambda p: SGD(p, 0.1, 0.9), AdaGrad, lambda p: RMSProp(p, 0.1, momentum=0.5), Adam]
+)
 def test_a_gradient_is_applied_once_in_place_and_in_the_parameters_dtype(make):
     W, b = Parameter(np.ones((2, 3), np.float32)), Parameter(np.ones(2, np.float32))
     optimizer = make([W, b])
@@ -92,7 +155,9 @@ def test_adam_counts_the_steps_in_which_a_parameter_had_a_gradient():
     assert float(b) == pytest.approx(0.999, abs=1e-9)  # b's first step, fully bias corrected
 
 
-@pytest.mark.parametrize("make", [SGD, lambda p: SGD(p, 0.1, 0.9), Adam])
+@pytest.mark.parametrize(
+    "make", [SGD, lambda p: SGD(p, 0.1, 0.9), AdaGrad, lambda p: RMSProp(p, 0.1, momentum=0.5), Adam]
+)
 def test_resuming_from_a_state_goes_on_bit_for_bit(make):
     def run(w, optimizer, gradients):
         for g in gradients:
@@ -147,6 +212,8 @@ def test_state_is_a_copy():
         (lambda w: SGD([w], float("nan")), ValueError, "learning_rate=nan"),
         (lambda w: SGD([w], momentum=1), ValueError, r"momentum=1: it lies in \[0, 1\)"),
         (lambda w: Adam([w], beta_2=1.5), ValueError, "beta_2=1.5"),
+        (lambda w: AdaGrad([w], initial_accumulator=-1), ValueError, r"initial_accumulator=-1: it lies in \[0, inf\)"),
+        (lambda w: RMSProp([w], rho=1), ValueError, r"rho=1: it lies in \[0, 1\)"),
     ],
 )
 def test_bad_settings_are_refused(call, error, message):

@@ -1,0 +1,330 @@
+"""The pages: every text comes from a docstring, a signature or a table of the package, so nothing is said twice."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import minigrad as mg
+from minigrad import models, optim
+from minigrad.models import cells, datasets
+from minigrad.ops import activation_table
+from minigrad.ops.formulas import printed
+from reference import docstrings
+from reference.docstrings import escaped, fenced, markdown
+from reference.signatures import call, operations_of, public_methods, source, spellings
+
+COMMAND = "make reference"
+MADE = f"<!-- Made from the code by `{COMMAND}`: edit docstrings, not this page. -->"
+GALLERY = "activations.svg"
+LICENSE = re.compile(r"CC BY(?:-SA)? \d\.\d|CC0|public domain")
+
+
+def pages() -> dict[str, str]:
+    """Every file of the reference by its name, complete."""
+    bodies = {"operations": operations, "functions": functions, "activations": activations}
+    bodies["layers"] = partial(package, "Layers", LAYERS, models, also=[cells.CellOptions])
+    for name in models.__all__:
+        if inspect.ismodule(module := getattr(models, name)):
+            bodies[name] = partial(chapter, module)
+    bodies["optimizers"] = partial(package, "Optimizers and training", _introduction(optim), optim)
+    texts = {f"{name}.md": f"{MADE}\n\n{body()}" for name, body in bodies.items()}
+    return {"README.md": index(texts), **texts, GALLERY: mg.activations().gallery().svg()}
+
+
+def index(texts: dict[str, str]) -> str:
+    """The page that leads to the others, with the notation they share."""
+    titles = {name: re.findall(r"^# (.*)", text, re.MULTILINE)[0] for name, text in texts.items()}
+    entries = [f"- [{title}]({name}): {_abstract(texts[name], title)}" for name, title in titles.items()]
+    return "\n".join([MADE, "", "# Reference", "", NOTATION, "", *entries, ""])
+
+
+def _abstract(text: str, title: str) -> str:
+    """The first sentence below a page's headline, but for the title if it begins with it."""
+    paragraph = text.split("\n\n")[2].replace("\n", " ")
+    return paragraph.split(". ")[0].removesuffix(".").removeprefix(f"{title}: ")
+
+
+NOTATION = """\
+Made from the docstrings and signatures of the code, and checked against them by the tests.
+
+Every formula is given in both directions. The way there: y is the value of a node, x (or a, b, …) the values of its
+children. The way back: ȳ is the adjoint of y, the derivative of the output with respect to it, and x̄ = ȳ ∂y/∂x is what
+the node sends to x; a node that several others use sums what they send. Capital letters are matrices, A' is A transposed,
+products of arrays are entry by entry unless they are matrices, 1[…] is 1 where the condition holds and else 0."""
+
+
+# Operations and functions --------------------------------------------------------------------------------------------
+
+
+def operations() -> str:
+    """All operations of the registry, a table per family."""
+    families: dict[str, list[type[mg.Operation]]] = {}
+    for kind in registered():
+        families.setdefault(kind.__module__, []).append(kind)
+    parts = ["# Operations", OPERATIONS.format(n=len(registered())), _contents(map(_title, families))]
+    made_by: dict[type[mg.Operation], list[str]] = {}
+    for name, answer in spellings().items():
+        for kind in operations_of(answer):
+            made_by.setdefault(kind, []).append(name)
+    for name, kinds in families.items():
+        module = sys.modules[name]
+        rows = [_operation(kind, made_by.get(kind, [])) for kind in kinds]
+        parts += [_heading(module), table(["Operation", "Written", "y", "Adjoint", "Kind"], rows)]
+        parts += [f"**{kind.__name__}.** {note}" for kind in kinds if (note := _notes(docstrings.read(kind).notes))]
+    return "\n\n".join(parts) + "\n"
+
+
+OPERATIONS = """\
+The {n} operations, the nodes every graph is made of: `mg.operations()` lists them.
+
+*Operation* gives the class, its children and, behind the star, its attributes. *Written* is what makes it in a program;
+where there is nothing, layers, losses or the engine do. *Kind*:
+
+- E: works entry by entry and broadcasts its children; B: broadcasts all axes but those of its matrices
+- smooth: checked by finite differences at orders 1, 2 and 3; kinks: at orders 1 and 2, away from the kinks
+- definition: has no derivative, or one on purpose, and is checked by what it says it does
+- impure: random, or it shows something to the outside; it is never folded, merged or left out"""
+
+
+def registered() -> list[type[mg.Operation]]:
+    """The operations of the package in the order of its modules and of their text."""
+    kinds = [kind for kind in mg.operations() if kind.__module__.startswith("minigrad.")]
+    return sorted(
+        kinds, key=lambda kind: (_order(kind.__module__), list(vars(sys.modules[kind.__module__])).index(kind.__name__))
+    )
+
+
+def _order(module: str) -> tuple[bool, bool, str]:
+    """The engine's families first, what the engine itself inserts and what other packages define last."""
+    return not module.startswith("minigrad.ops."), module.endswith(".base"), module
+
+
+def _operation(kind: type[mg.Operation], written: Sequence[str]) -> list[str]:
+    doc = docstrings.read(kind)
+    words = ["E"] if kind.elementwise else ["B"] if kind.broadcasts else []
+    words.append("definition" if kind.checked == "definition" else "smooth" if kind.smooth else "kinks")
+    words += [] if kind.pure else ["impure"]
+    signature = call(kind.fprop, kind.__name__, skip=1)
+    namesakes_first = sorted(written, key=lambda name: kind.__name__.lower() not in name.replace("_", ""))
+    return [f"`{signature}`", _code(namesakes_first), escaped(doc.forward), escaped(doc.reverse), ",\u00a0".join(words)]
+
+
+def functions() -> str:
+    """What may be written on nodes and is no operation itself: functions that make one or several."""
+    families: dict[str, dict[Any, list[str]]] = {}
+    for name, answer in spellings().items():
+        if not inspect.isclass(answer):
+            families.setdefault(answer.__module__, {}).setdefault(answer, []).append(name)
+    parts = ["# Functions", FUNCTIONS, _contents(map(_title, sorted(families, key=_order)))]
+    for name in sorted(families, key=_order):
+        rows = [_function(answer, written) for answer, written in families[name].items()]
+        parts += [_heading(sys.modules[name]), table(["Written", "Gives", "Operations"], rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+FUNCTIONS = """\
+The functions that may be written on nodes and make one operation or several, with the arguments they take.
+
+What is an operation by itself (`np.exp(x)`, `a + b`) stands in [Operations](operations.md). NumPy's functions keep
+NumPy's names, keywords and meaning. Where *Operations* is empty the function is composed of others."""
+
+
+def _function(answer: Any, written: Sequence[str]) -> list[str]:
+    first = call(answer, written[0]) if written[0].startswith(("np.", "mg.")) else written[0]
+    doc = docstrings.read(answer)
+    gives = ";  ".join(filter(None, [doc.forward, doc.reverse]))
+    return [_code([first, *written[1:]]), escaped(gives), _code(kind.__name__ for kind in operations_of(answer))]
+
+
+# Activations ---------------------------------------------------------------------------------------------------------
+
+
+def activations() -> str:
+    """The table of activation functions, their gallery, and an entry each with its formulas set."""
+    entries = mg.activations()
+    rows = [[f"[{e.name}](#{e.name})", _formula(e), escaped(printed(e.derivative)), str(e.range)] for e in entries]
+    parts = [
+        "# Activations",
+        f"The {len(entries)} activation functions: `mg.activations()` is this table, `mg.activations().gallery()` this figure.\n\n"
+        + escaped(inspect.cleandoc(activation_table.__doc__ or "").partition("\n\n")[2])
+        + f"\n\nSource: {source(activation_table)}",
+        table(["Name", "f(x)", "f′(x)", "Range"], rows),
+        f"![Every activation function with its derivative]({GALLERY})",
+        *[_activation(entry) for entry in entries],
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _activation(entry: activation_table.Activation) -> str:
+    doc = docstrings.read(entry.function)
+    parts = [
+        f"## {entry.name}",
+        f"`{call(entry.function, f'mg.{entry.name}')}`"
+        + (f", also called {_code(entry.aliases)}" if entry.aliases else ""),
+        fenced(f"f(x) = {entry.formula_latex}", "math"),
+        fenced(f"f'(x) = {entry.derivative_latex}", "math"),
+        _sentence(entry.summary),
+        *([f"**Source:** {escaped(entry.source)}."] if entry.source else []),
+        *[markdown(note) for note in doc.notes],
+    ]
+    return "\n\n".join(parts)
+
+
+def _formula(entry: activation_table.Activation) -> str:
+    given = f",  {printed(entry.given)}" if entry.given else ""
+    return escaped(printed(entry.formula) + given)
+
+
+def _sentence(text: str) -> str:
+    return escaped(text[0].upper() + text[1:]) + "."
+
+
+# Packages and modules ------------------------------------------------------------------------------------------------
+
+LAYERS = "Modules, layers and recurrent nets: what `minigrad.models` exports itself, file by file."
+
+
+def package(title: str, introduction: str, package: ModuleType, also: Iterable[Any] = ()) -> str:
+    """What a package exports itself, module by module."""
+    modules: dict[str, list[Any]] = {}
+    for thing in [*[vars(package)[name] for name in package.__all__], *also]:
+        if not inspect.ismodule(thing):
+            modules.setdefault(thing.__module__, []).append(thing)
+    parts = [f"# {title}", introduction]
+    parts += [_overview([thing for things in modules.values() for thing in things])]
+    for name, things in modules.items():
+        module = sys.modules[name]
+        parts += [_heading(module, title=name), _introduction(module), *[entry(thing, 3) for thing in things]]
+    return "\n\n".join(parts) + "\n"
+
+
+def chapter(module: ModuleType) -> str:
+    """The public classes and functions of a module."""
+    things = public(module)
+    name, colon, _ = (module.__doc__ or "").partition(":")  # "Linear models: ..." has the title in it
+    title = name if colon and len(name.split()) <= 2 else _title(module.__name__)
+    parts = [f"# {title}", f"{_introduction(module)}\n\nSource: {source(module)}"]
+    parts += [_overview(things, licensed=module is datasets), *[entry(thing, 2) for thing in things]]
+    return "\n\n".join(parts) + "\n"
+
+
+def public(module: ModuleType) -> list[Any]:
+    """The classes and functions a module offers: those of its __all__, or those it defines; operations have their page."""
+    names = getattr(module, "__all__", None) or [
+        name for name, thing in vars(module).items() if getattr(thing, "__module__", "") == module.__name__
+    ]
+    things = [vars(module)[name] for name in names if not name.startswith("_")]
+    return [t for t in things if inspect.isfunction(t) or (inspect.isclass(t) and not issubclass(t, mg.Operation))]
+
+
+def entry(thing: Any, level: int) -> str:
+    """A class or function: how it is called, its formulas, notes, and methods of its own."""
+    doc = docstrings.read(thing)
+    parts = [f"{'#' * level} {thing.__name__}", fenced(_called(thing), "python"), escaped(doc.forward) + "."]
+    parts += [f"**Back:** {escaped(doc.reverse)}."] if doc.reverse else []
+    parts += [markdown(note) for note in doc.notes]
+    if inspect.isclass(thing):
+        methods = {name: method for name, method in public_methods(thing).items() if method.__doc__}
+        parts += ["\n".join(_method(name, method) for name, method in methods.items())] if methods else []
+    return "\n\n".join(parts)
+
+
+def _called(thing: Any) -> str:
+    """The call, over several lines where one would be too wide."""
+    if thing is cells.CellOptions:
+        return "\n".join(f"{name}=..." for name in thing.__annotations__)
+    line = call(thing)
+    if len(line) <= 100:
+        return line
+    head, arguments = line.removesuffix(")").split("(", 1)
+    wrapped = re.sub(r"(.{60,90}?), ", r"\1,\n    ", arguments)
+    return f"{head}(\n    {wrapped},\n)"
+
+
+def _method(name: str, method: Callable[..., Any]) -> str:
+    doc = docstrings.read(method)
+    says = "; ".join(filter(None, [doc.forward, doc.reverse]))
+    return f"- `.{call(method, name, skip=1)}`: {escaped(says)}."
+
+
+def _overview(things: Sequence[Any], *, licensed: bool = False) -> str:
+    docs = [docstrings.read(thing) for thing in things]
+    names = [f"[{thing.__name__}](#{anchor(thing.__name__)})" for thing in things]
+    columns, rows = (
+        ["Name", "What it is"],
+        [[name, escaped(doc.forward)] for name, doc in zip(names, docs, strict=True)],
+    )
+    if any(doc.reverse for doc in docs):
+        columns = ["Name", "Formula", "Back"]
+        rows = [[*row, escaped(doc.reverse)] for row, doc in zip(rows, docs, strict=True)]
+    if licensed:
+        columns = [*columns, "License"]
+        rows = [[*row, license_of(thing)] for row, thing in zip(rows, things, strict=True)]
+    return table(columns, rows)
+
+
+def license_of(data_set: Any) -> str:
+    """The license a data set's docstring states, or nothing where it states none, as for data that are generated."""
+    found = LICENSE.findall(" ".join((data_set.__doc__ or "").split()))
+    return found[-1] if found else ""
+
+
+# Markdown ------------------------------------------------------------------------------------------------------------
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; its cells are padded (but for long ones), so that it reads as text too."""
+    cells = [list(columns), *[[cell.replace("|", "\\|") for cell in row] for row in rows]]
+    widths = [min(max(map(_width, column)), WIDEST) for column in zip(*cells, strict=True)]
+    rule = ["-" * max(width, 3) for width in widths]
+    return "\n".join(_row(row, widths) for row in [cells[0], rule, *cells[1:]])
+
+
+WIDEST = 48
+
+
+def _row(row: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+    return f"| {' | '.join(padded)} |"
+
+
+def _width(text: str) -> int:
+    """Characters on the screen: the bar of x̄ takes none."""
+    return sum(not unicodedata.combining(character) for character in text)
+
+
+def _heading(module: ModuleType, title: str = "") -> str:
+    return f"## {title or _title(module.__name__)}\n\nSource: {source(module)}"
+
+
+def _introduction(module: ModuleType) -> str:
+    paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(module.__doc__ or ""))
+    return "\n\n".join([escaped(paragraphs[0]), *map(markdown, paragraphs[1:])])
+
+
+def _title(module: str) -> str:
+    return module.rpartition(".")[2].replace("_", " ").capitalize()
+
+
+def _contents(titles: Iterable[str]) -> str:
+    return " · ".join(f"[{title}](#{anchor(title)})" for title in titles)
+
+
+def anchor(title: str) -> str:
+    """What GitHub makes of a headline."""
+    return title.lower().replace(" ", "-").replace(".", "")
+
+
+def _notes(notes: Sequence[str]) -> str:
+    return "\n\n".join(map(markdown, notes))
+
+
+def _code(words: Iterable[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
