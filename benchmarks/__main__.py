@@ -74,11 +74,28 @@ def chosen(parser: argparse.ArgumentParser, names: list[str]) -> tuple[list[str]
 
 
 def as_json(module: str, arguments: list[str], threads: int) -> Any:
-    """What a module prints, run with so many threads."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments], env=environment(threads), stdout=subprocess.PIPE, check=True
-    )
+    """What a module prints, run with so many threads on so many processors."""
+    before = processors()
+    held = set(sorted(before)[-threads:])
+    try:
+        hold(held)  # inherited: some libraries ask nobody how many threads to start
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments], env=environment(threads), stdout=subprocess.PIPE, check=True
+        )
+    finally:
+        hold(before)
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def processors() -> set[int]:
+    """Those this process may use, where the system tells them."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+def hold(to: set[int]) -> None:
+    """Keep this process, and those it starts, on these processors, where the system can."""
+    if to:
+        os.sched_setaffinity(0, to)
 
 
 def environment(threads: int) -> dict[str, str]:

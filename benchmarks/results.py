@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+TICKS = (0.5, 1, 2, 5, 10, 20, 50)
 PACKAGES = ("minigrad", "numpy", "numba", "torch", "jax", "jaxlib", "autograd", "mygrad")
 
 
@@ -122,9 +123,10 @@ def plot(found: dict[str, Any], path: Path) -> None:
     for axis, n in zip(axes[0], threads, strict=True):
         entries = [entry for entry in found["rows"] if entry["threads"] == n]
         for k, name in enumerate(names):
-            _dots(axis, entries, name, f"C{k % 10}", "os^Dv"[k // 10 % 5 if k >= 10 else k % 5])
+            _dots(axis, entries, name, f"C{k % 10}", "os^Dv"[(k + k // 10) % 5])
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set(xscale="log", xlabel=f"time / NumPy by hand, {n} thread{'s' if n > 1 else ''}")
+        axis.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axis.set_yticks(range(len(entries)), [entry["row"] for entry in entries])
         axis.invert_yaxis()
         axis.grid(axis="x", which="both", alpha=0.3)

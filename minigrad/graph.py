@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from minigrad.context import Context, current, enter, leave, leaving
+from minigrad.context import Context, current, enter, leave, leaving, trace
 from minigrad.dispatch import answers
 from minigrad.errors import explain, where
 from minigrad.node import Array, Constant, Node, Number, Parameter, as_node, check_finite, fitting, latest_change
@@ -78,6 +78,7 @@ class Graph:
         feeds: new arrays for leaves of the graph, of their shape and dtype. Parameters are read as they are now, and
         random nodes draw anew. An output that is a view (W.T, x[0]) shows its Parameter's array, later writes included.
         """
+        leaving("the graph", "Graph.fprop")
         checked: list[tuple[Node, Array]] = []
         for leaf, value in dict(feeds or {}).items():
             if not isinstance(leaf, Node) or leaf not in self._members:
@@ -150,7 +151,7 @@ def gradients(
         for node in wanted:
             if node not in found:
                 raise ValueError(f"gradients: no path leads from {node.label} to {output.label}")
-    return tuple([found[node] if node in found else _zeros(node) for node in wanted])
+    return tuple([found[node] if node in found else Constant(np.zeros(node.shape, node.dtype)) for node in wanted])
 
 
 @answers("backward")
@@ -198,10 +199,6 @@ def _seed(output: Node, adjoint: Operand | None) -> Node:
     return seed.astype(output.dtype)
 
 
-def _zeros(node: Node) -> Node:
-    return Constant(np.zeros(node.shape, node.dtype))
-
-
 # The backward sweep ------------------------------------------------------------------------------------------------
 
 
@@ -209,9 +206,9 @@ def _sweep(output: Node, seed: Node, path: Sequence[Node], wanted: set[Node], *,
     """Visit the path from the output down; give the adjoints of the wanted nodes that were reached."""
     _refuse_stale(path)
     members = set(path)
-    arrived: dict[Node, Entry | list[Entry]] = {output: seed}
+    arrived: dict[Node, list[Entry]] = {output: [seed]}
     found: dict[Node, Node] = {}
-    outside = current()
+    outside, running = current(), trace.get()
     token = enter(outside)
     try:
         for node in reversed(path):
@@ -219,7 +216,9 @@ def _sweep(output: Node, seed: Node, path: Sequence[Node], wanted: set[Node], *,
             if parts is None:
                 continue
             enter(Context(node.context.scope, node.number, outside.anomalies))
-            adjoint, mask = (parts, None) if isinstance(parts, Node) else _merged(node, parts)
+            adjoint, mask = _merged(node, parts)
+            if running is not None:
+                running.note_adjoint(adjoint, node)
             if not keep_graph and adjoint.children:
                 adjoint = Constant(adjoint._value)
             if node in wanted:
@@ -248,7 +247,7 @@ def _refuse_stale(path: Sequence[Node]) -> None:
 
 
 def _send(
-    node: Operation, adjoint: Node, mask: Node | None, members: set[Node], arrived: dict[Node, Entry | list[Entry]]
+    node: Operation, adjoint: Node, mask: Node | None, members: set[Node], arrived: dict[Node, list[Entry]]
 ) -> None:
     """Apply the node's rule, and pass the adjoints of the children that are on the path on to them."""
     given: Any = node.bprop(adjoint)
@@ -267,13 +266,7 @@ def _send(
             sent = _under_mask(sent, mask)
         if not (isinstance(sent, Node) and sent._value.shape == child._value.shape and sent.dtype is child.dtype):
             sent = _fitted(node, child, sent)
-        before = arrived.get(child)
-        if before is None:
-            arrived[child] = sent
-        elif type(before) is list:
-            before.append(sent)
-        else:
-            arrived[child] = [before, sent]  # type: ignore[list-item]
+        arrived.setdefault(child, []).append(sent)
 
 
 def _under_mask(entry: Node | Masked, mask: Node) -> Masked:
@@ -305,9 +298,10 @@ def _fitted(node: Operation, child: Node, entry: Entry) -> Entry:
     return sum_to(entry, child._value.shape)
 
 
-def _merged(node: Node, parts: Entry | list[Entry]) -> tuple[Node, Node | None]:
+def _merged(node: Node, several: list[Entry]) -> tuple[Node, Node | None]:
     """One adjoint out of all that arrived, and its mask: an unmasked part clears the mask, masks join by or."""
-    several = parts if isinstance(parts, list) else [parts]
+    if len(several) == 1 and isinstance(several[0], Node):
+        return several[0], None
     pieces = [part for part in several if isinstance(part, Piece)]
     masked = [part for part in several if isinstance(part, Masked)]
     dense = [part for part in several if isinstance(part, Node)]

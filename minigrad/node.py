@@ -67,14 +67,6 @@ class Node(Operators):
         return self._value.dtype
 
     @property
-    def ndim(self) -> int:
-        return self._value.ndim
-
-    @property
-    def size(self) -> int:
-        return self._value.size
-
-    @property
     def scope(self) -> str:
         """The scopes the node was born in, joined by "/"; an adjoint has the scope of the node it belongs to."""
         return self.context.scope

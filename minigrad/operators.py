@@ -23,6 +23,7 @@ class Operators:
 
     __slots__ = ()
     if TYPE_CHECKING:
+        _value: np.ndarray[Any, Any]
         shape: tuple[int, ...]
 
     # NumPy's two protocols -------------------------------------------------------------------------------------------
@@ -168,6 +169,14 @@ class Operators:
     def at(self) -> Any:
         """`x.at[index].set(value)` and `x.at[index].add(value)`: a new node with those entries changed."""
         return TABLE["at"](self)
+
+    @property
+    def ndim(self) -> int:
+        return self._value.ndim
+
+    @property
+    def size(self) -> int:
+        return self._value.size
 
     # shaping ----------------------------------------------------------------------------------------------------------
 

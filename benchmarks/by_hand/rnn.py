@@ -159,8 +159,7 @@ class PenalizedRNN(RNN):
 
     def _penalty(self, scale: float) -> float:
         """Omega; its slope times scale, ∂Ω/∂g_t, is where μ_t will be."""
-        np.multiply(self.g, self.g, out=self.mu)
-        square = np.add.reduce(self.mu, axis=1, out=self.square)
+        square = np.einsum("tnb,tnb->tb", self.g, self.g, out=self.square)
         counts = square[1:] >= self.BOUND
         later = np.where(counts, square[1:], 1)
         q = square[:-1] / later

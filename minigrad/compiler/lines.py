@@ -45,15 +45,18 @@ class Call(NamedTuple):
 class Origin(NamedTuple):
     """Where a line comes from: what is said of it in the program, and which lines of other time steps are its like.
 
+    name: the user's, or that of the operation; "" within an operation
     role: the same for lines that do the same in different time steps
     step: the numbers in the scope: which time step it is
+    of:   of an adjoint: the role of the node whose adjoint it is
     """
 
-    scope: str
-    adjoint: bool
-    name: str
-    role: Any
-    step: tuple[int, ...]
+    scope: str = ""
+    adjoint: bool = False
+    name: str = ""
+    role: Any = None
+    step: tuple[int, ...] = ()
+    of: Any = None
 
 
 next_serial = count().__next__
@@ -100,7 +103,7 @@ class Line:
         return f"<{self.call.text} {self.shape} {self.dtype}>"
 
 
-NOWHERE = Origin("", False, "", -1, ())
+NOWHERE = Origin()
 
 
 class Page:

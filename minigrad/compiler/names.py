@@ -7,10 +7,19 @@ import keyword
 import re
 from collections.abc import Iterable
 from itertools import count
+from typing import Any
 
 from minigrad.compiler.lines import Line
 
 RESERVED = {"t", "part", "array", "empty", "program", *keyword.kwlist, *dir(builtins)}
+WORDS = {
+    "MatMul": "product",
+    "SumOfProducts": "product",
+    "MatrixTranspose": "transposed",
+    "GetItem": "part",
+    "AddN": "sum",
+}
+REDUCED = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod"}
 
 
 class Names:
@@ -18,6 +27,7 @@ class Names:
 
     def __init__(self, taken: Iterable[str]) -> None:
         self.taken = {*RESERVED, *taken}
+        self.roles: dict[Any, str] = {}  # what the node of a role is called
 
     def new(self, word: str) -> str:
         """The word, made a name nobody has."""
@@ -30,11 +40,27 @@ class Names:
         self.taken.add(name)
         return name
 
-    @staticmethod
-    def word(line: Line) -> str:
-        """What to call a line: the user's name, else after what it does."""
-        if line.origin.name:
-            return line.origin.name
-        found = re.match(r"\{0\}\.(\w+)|(\w+)", line.call.text)
-        word = next((group for group in found.groups() if group), "value") if found else "part"
-        return f"d_{word}" if line.origin.adjoint else word
+    def of(self, line: Line) -> str:
+        """A new name for a line: the user's, else after what it does; d_h for the adjoint of h."""
+        origin = line.origin
+        if origin.adjoint and origin.of is not None:
+            role, word = origin.of
+            return self.new(f"d_{self.roles.get(role, word)}")
+        found = re.match(r"\{0\}\.(\w+)|(\w+)(\.reduce)?", line.call.text)
+        method, function, reduce = found.groups() if found else (None, None, None)
+        word = origin.name or method or (REDUCED.get(function, function) if reduce else function) or "part"
+        name = self.new(f"d_{word}" if origin.adjoint else word)
+        if origin.name and not origin.adjoint:
+            self.roles.setdefault(origin.role, name)
+        return name
+
+
+def seen_as(text: str) -> str:
+    """A word for a view: x_T for x.T, x_part for x[2:4]."""
+    found = re.match(r"\{0\}\.(\w+)|(\w+)\(", text)
+    return next((word for word in found.groups() if word), "part") if found else "part"
+
+
+def word_for(kind: type) -> str:
+    """A word for what an operation of a class gives: log_softmax."""
+    return WORDS.get(kind.__name__) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.lines import LEAF, RESHAPE, VIEW, Line, Lines
-from minigrad.compiler.names import Names
+from minigrad.compiler.names import REDUCED, Names
 
 INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**", "greater": ">",
     "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!=",
 }  # fmt: skip
 CALL = re.compile(r"(?<![\w.])([a-z_]\w*)(\.reduce)?(?=\()")
-REDUCE = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod"}
 
 
 def pure_text(lines: Lines, arguments: Sequence[str]) -> str:
@@ -47,7 +46,7 @@ class _PureWriter:
             if head != said and line.origin.scope:
                 body.append(f"    # {'backward through ' if line.origin.adjoint else ''}{line.origin.scope}")
                 said = head
-            self.of[line] = name = self.names.new(self.names.word(line))
+            self.of[line] = name = self.names.of(line)
             body.append(f"    {name} = {expression}")
         results = [self.of[line] for line in self.lines.results]
         body.append(f"    return {', '.join(results)}{',' if len(results) == 1 else ''}")
@@ -96,7 +95,7 @@ def _qualified(text: str, names: dict[str, Any]) -> str:
     def full(match: re.Match[str]) -> str:
         name, reduce = match.groups()
         if reduce:
-            return f"np.{REDUCE.get(name, name)}"
+            return f"np.{REDUCED.get(name, name)}"
         own = getattr(np, name, None) is names.get(name) or name in ("where", "copied")
         return f"np.{name}" if own and name in names else name
 

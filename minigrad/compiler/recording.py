@@ -30,8 +30,9 @@ from minigrad.compiler.lines import (
     in_order,
     index_text,
 )
+from minigrad.compiler.names import word_for
 from minigrad.compiler.tracing import Traced, is_read_in_place
-from minigrad.node import Array, Leaf, Node, Parameter
+from minigrad.node import Array, Leaf, Node
 from minigrad.ops.base import AddN, Operation
 from minigrad.ops.indexing import ARRAY, GetItem, Scatter
 from minigrad.ops.linear_algebra import SumOfProducts
@@ -107,14 +108,21 @@ class _Recording:
         recipe = self.recipes.get(key)
         if recipe is None:
             recipe = self.recipes[key] = recipe_of(node, self.page.names)
-        origin = self.roles.origin(node)
+        origin = self.roles.origin(node, self.traced.adjoints.get(node))
         results: list[Line] = []
-        for step in recipe.steps:
+        for i, step in enumerate(recipe.steps):
             operands = [
-                self.page.constant(i) if isinstance(i, np.ndarray) else children[i] if i >= 0 else results[-1 - i]
-                for i in step.operands
+                self.page.constant(x) if isinstance(x, np.ndarray) else children[x] if x >= 0 else results[-1 - x]
+                for x in step.operands
             ]
-            line = self.page.write(step.call, operands, step.shape, step.dtype, origin)
+            last = recipe.result == -1 - i
+            line = self.page.write(
+                step.call,
+                operands,
+                step.shape,
+                step.dtype,
+                origin if last else origin._replace(name="", role=(origin.role, i), of=None),
+            )
             if not step.call.pure:
                 line.after, self.impure = self.impure, line
             results.append(line)
@@ -132,7 +140,8 @@ class _Roles:
         self.numbers: dict[Any, int] = {}
         self.seen: dict[Any, int] = {}
 
-    def origin(self, node: Node) -> Origin:
+    def origin(self, node: Node, adjoint_of: Node | None) -> Origin:
+        """Where a node comes from."""
         scope, forward = node.context.scope, node.context.origin
         pattern, step = _numbers_out(scope)
         place = (type(node), scope if forward is None else forward, node.shape)
@@ -140,7 +149,11 @@ class _Roles:
         like = pattern if forward is None else self.of.get(forward, pattern)
         key = (type(node), like, forward is None, nth, node.shape)
         role = self.of[node.number] = self.numbers.setdefault(key, len(self.numbers))
-        return Origin(scope, forward is not None, node.name, role, step)
+        of = None
+        if adjoint_of is not None:
+            of = self.of.get(adjoint_of.number), adjoint_of.name or word_for(type(adjoint_of))
+        name = node.name or ("" if forward is not None else word_for(type(node)))
+        return Origin(scope, forward is not None, name, role, step, of)
 
 
 _scopes: dict[str, tuple[str, tuple[int, ...]]] = {}
@@ -197,7 +210,7 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
         value = np.asarray(twin.fprop(*arrays, **attributes))
         return value.copy() if any([np.may_share_memory(value, array) for array in arrays]) else value
 
-    name = _bound(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(node).__name__).lower(), call, names)
+    name = _bound(word_for(type(node)), call, names)
     slots = ", ".join([f"{{{i}}}" for i in range(len(node.children))])
     step = Step(
         Call(FRESH, f"{name}({slots})", pure=node.pure), tuple(range(len(node.children))), node.shape, node.dtype

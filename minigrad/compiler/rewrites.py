@@ -164,7 +164,7 @@ def transposes(lines: Lines) -> Lines:
             return x.operands[0]
         if x.call == MATMUL and uses[line.operands[0]] == 1 and all(len(y.shape) == 2 for y in x.operands):
             a, b = x.operands
-            return page.write(MATMUL, (turned(b), turned(a)), line.shape, line.dtype, x.origin)
+            return page.write(MATMUL, (turned(b), turned(a)), line.shape, line.dtype, line.origin)
         return None
 
     return rebuilt(lines, change)

@@ -14,7 +14,22 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
-from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Call, Line, Lines, Origin, Page, Places, before, index_text, rewired
+from minigrad.compiler.lines import (
+    INTO,
+    LEAF,
+    RESHAPE,
+    TILES,
+    VIEW,
+    Call,
+    Line,
+    Lines,
+    Origin,
+    Page,
+    Places,
+    before,
+    index_text,
+    rewired,
+)
 
 LEAST = 3  # time steps
 LARGEST = 1 << 16  # bytes of one step's result: beyond, the cache is worth more than the calls that are saved
@@ -134,7 +149,7 @@ class _Regrouping:
         return self.page.write(tiles.call, parts, line.shape, line.dtype, tiles.origin)
 
     def _written(self, factors: tuple[Line, Line], shape: tuple[int, ...], line: Line, part: str, first: int) -> Line:
-        origin, number = line.origin, line.number if part.startswith('product') or not part else first
+        origin, number = line.origin, line.number if part.startswith("product") or not part else first
         if part:
             origin = origin._replace(role=(origin.role, part))
         made = self.page.write(MULTIPLY, factors, shape, factors[0].dtype, origin)

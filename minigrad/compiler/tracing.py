@@ -36,6 +36,7 @@ class Trace:
         self.start = next_number()
         self.guards: list[Guard] = []
         self.updates: list[Update] = []
+        self.adjoints: dict[Node, Node] = {}  # a node that is an adjoint, and of which node
 
     def guard(self, ask: Callable[[], Any]) -> None:
         """The program holds as long as `ask()` gives what it gives now."""
@@ -47,11 +48,17 @@ class Trace:
         state.mark_changed()
         self.updates.append((state, node, next_number()))
 
-    def refuse(self, node: Node, way: str) -> NoReturn:
+    def note_adjoint(self, adjoint: Node, node: Node) -> None:
+        """The first is the adjoint of the second; of several, it is called after the one with a name."""
+        known = self.adjoints.get(adjoint)
+        if known is None or (node.name and not known.name):
+            self.adjoints[adjoint] = node
+
+    def refuse(self, node: Any, way: str) -> NoReturn:
         """Raise the error for a value that is about to leave the graph."""
         instead = INSTEAD.get(way, "keep it a node, or return it from the compiled function")
         raise TypeError(
-            f"mg.compile: {way} on {node.label} while tracing would put the value of this call into every later one: {instead}"
+            f"mg.compile: {way} on {getattr(node, 'label', node)} while tracing would put the value of this call into every later one: {instead}"
         )
 
 
@@ -64,6 +71,7 @@ class Traced(NamedTuple):
     outputs: list[Node]
     updates: list[Update]
     guards: list[Guard]
+    adjoints: dict[Node, Node]
     start: int
 
 
@@ -90,7 +98,7 @@ def run(f: Callable[..., Any], names: Sequence[str], arguments: Sequence[Any], k
     nodes = ancestry([*outputs, *[node for _, node, _ in running.updates]])
     for node in nodes:
         _check(node, running.start)
-    return Traced(nodes, inputs, result, outputs, running.updates, running.guards, running.start)
+    return Traced(nodes, inputs, result, outputs, running.updates, running.guards, running.adjoints, running.start)
 
 
 def leaves(result: Any) -> list[Node]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
 from minigrad.compiler.memory import Memory, Root
-from minigrad.compiler.names import Names
+from minigrad.compiler.names import Names, seen_as
 from minigrad.compiler.recording import copied, reshaped
 from minigrad.node import Node
 
@@ -87,7 +87,11 @@ class _Writer:
                 text = "{0}.dot({1}{out})"
             self._say(text.format(*operands, out=f", out={self._of(line)}"), line.origin)
         else:
-            name = self.known[line] = self.given.new(self.given.word(line))
+            if line.call.kind in (VIEW, RESHAPE):
+                name = self.given.new(f"{re.sub(r'[^a-zA-Z0-9_].*', '', operands[0])}_{seen_as(line.call.text)}")
+            else:
+                name = self.given.of(line)
+            self.known[line] = name
             self._say(f"{name} = {line.call.text.format(*operands, out='')}", line.origin)
 
     def _ready(self, line: Line) -> None:
@@ -95,7 +99,7 @@ class _Writer:
         home = self.memory.home(line)
         if home is not None and home.output and home not in self.known:
             owner = next(owner for owner, root in self.memory.root.items() if root is home)
-            name = self.known[home] = self.given.new(self.given.word(owner))
+            name = self.known[home] = self.given.of(owner)
             self.names["empty"] = np.empty
             self._say(f"{name} = empty({home.shape!r}, {self._dtype(home.dtype)})", owner.origin)
 
@@ -155,7 +159,7 @@ class _Writer:
             if isinstance(at, int):
                 return f"{rows}[{at}]"
             whole = (at.start, at.stop) == (0, root.shape[0])
-            return array if whole else self._prepared(f"{array}[{at.start}:{at.stop}]", self.given.word(line))
+            return array if whole else self._prepared(f"{array}[{at.start}:{at.stop}]", f"some_{rows}")
         root = memory.root[line]
         return self.known[root] if root.output else self._pooled(line, root)
 
@@ -166,12 +170,12 @@ class _Writer:
             return text.format(of)
         row = re.fullmatch(r"(\w+)\[(\d+)\]", of)
         if row is None and re.fullmatch(r"\{0\}\[\d+\]", text):
-            return f"{self._prepared(f'list({of})', self.given.word(line.operands[0]))}{text.removeprefix('{0}')}"
+            return f"{self._prepared(f'list({of})', f'{of}_rows')}{text.removeprefix('{0}')}"
         if row is None:
-            return self._prepared(text.format(of), self.given.word(line))
+            return self._prepared(text.format(of), f"{of}_{seen_as(text)}")
         rows, number = row.groups()
         every = text.format("part")
-        return f"{self._prepared(f'[{every} for part in {rows}]', rows)}[{number}]"
+        return f"{self._prepared(f'[{every} for part in {rows}]', f'{rows}_{seen_as(text)}')}[{number}]"
 
     def _prepared(self, expression: str, word: str) -> str:
         name = self.known.get(expression)
@@ -206,8 +210,7 @@ class _Writer:
         """The names of the array of a series, and of the list of its rows."""
         if root not in self.known:
             assert root.members is not None
-            word = next((line.origin.name for line in root.members if line.origin.name), None)
-            rows = self.given.new(word or self.given.word(root.members[-1]))
+            rows = self.given.of(next((x for x in root.members if x.origin.step), root.members[-1]))
             array = self.given.new(f"all_{rows}")
             self._allocate(array, root.shape, root)
             self.tables.append(f"{rows} = list({array})")
@@ -219,7 +222,7 @@ class _Writer:
         key = (root.block, root.shape, root.dtype, line.origin.role, line.call.text)
         name = self.known.get(key)
         if name is None:
-            name = self.known[key] = self.given.new(self.given.word(line))
+            name = self.known[key] = self.given.of(line)
             self._allocate(name, root.shape, root)
         return name
 
