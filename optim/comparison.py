@@ -128,6 +128,7 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
         make_optimizer(configuration, net),
         penalties=() if method == "backprop" else (make_penalty(configuration, method),),
         clip=configuration.clip or None,
+        eager=configuration.eager,
     )
     run = Run(method, seed)
     gauge = Gauge(configuration, task, net)

@@ -76,6 +76,9 @@ class Configuration:
     steps: int = _option(0, "N", "training steps (default: 4000, of generated tasks 6000)")
     record_every: int = _option(0, "N", "training steps between two rows of the history (default: 40 rows)")
     seeds: int = _option(1, "N", "how many seeds; several give medians and ranges (default: 1)")
+    eager: bool = _option(
+        False, "", "build the nodes anew in every step instead of compiling them: slower, the same numbers to rounding"
+    )
     first_seed: int = _option(0, "SEED", "the first seed, from which the others count up (default: 0)")
 
     @classmethod

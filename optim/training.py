@@ -1,26 +1,27 @@
 """The training loop: batches, one step on a batch, epochs.
 
 A step computes the loss, the penalties on its adjoints and the gradient of their sum, clips it, and lets the optimizer
-apply it. The nodes of all that are built on the first batch of a shape and then replayed on the next ones, as long as a
-batch built anew now and then gives the same bits.
+apply it. The nodes of all that are built on the first batch of a shape, and compiled: the next ones run as a program, as
+long as a batch built anew now and then gives the same.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.compiler import Compiled, TraceError
 from minigrad.context import anomalies
-from minigrad.graph import Graph, gradients
+from minigrad.graph import gradients
 from minigrad.models import Module
 from minigrad.models.penalties import WeightPenalty
 from minigrad.node import Array, Input, Node, Parameter
-from minigrad.ops.base import Operation
 from minigrad.optim.clipping import clip_by_norm
 from minigrad.optim.history import History
 from minigrad.optim.optimizers import Optimizer
@@ -33,59 +34,6 @@ Metric = Callable[[Array, Array], float]
 EVALUATION_BATCH = 1000  # examples whose nodes are held at once when nothing is trained
 
 
-class Objective:
-    """Loss, penalties and the gradient of their sum on one batch, as nodes that can be replayed on the next batch."""
-
-    def __init__(
-        self,
-        model: Module,
-        loss: Loss,
-        penalties: Sequence[Penalty],
-        parameters: Sequence[Parameter],
-        inputs: Array,
-        targets: Array,
-    ) -> None:
-        self.inputs = Input(inputs, "inputs")
-        self.targets = Input(targets, "targets")
-        states: Sequence[Node] = ()
-        if any(map(needs_states, penalties)):
-            net: Any = model
-            states = net.states(self.inputs)
-            self.loss = loss(net.readout(states[-1]), self.targets)
-        else:
-            self.loss = loss(model(self.inputs), self.targets)
-        self.penalties = tuple(
-            penalty(model) if isinstance(penalty, WeightPenalty) else penalty(self.loss, states)
-            for penalty in penalties
-        )
-        total = sum(self.penalties, self.loss)
-        self.gradients = gradients(total, parameters)
-        self.graph = Graph(self.loss, *self.penalties, *self.gradients)
-        self.batches = 1  # how many were computed with these nodes
-        impure = [node for node in self.graph.nodes if isinstance(node, Operation) and not node.pure]
-        self.generators = {id(rng): rng for node in impure if (rng := node.attributes.get("rng")) is not None}
-        # Draws can be taken back. Other side effects (mg.probe's callback) cannot, and a check would have them twice.
-        self.checkable = all("rng" in node.attributes for node in impure)
-
-    def replay(self, inputs: Array, targets: Array) -> None:
-        """The same nodes on another batch of the same shapes and dtypes, and on the parameters as they are now."""
-        self.graph.fprop({self.inputs: inputs, self.targets: targets})
-
-    def rehearse(self, inputs: Array, targets: Array) -> None:
-        """Replay, and give the random nodes' generators back as they were: what is built next draws the same."""
-        states = [(rng, rng.bit_generator.state) for rng in self.generators.values()]
-        try:
-            self.replay(inputs, targets)
-        finally:
-            for rng, state in states:
-                rng.bit_generator.state = state
-
-    def agrees_with(self, other: Objective) -> bool:
-        """Whether loss, penalties and gradients are the same, bit for bit."""
-        pairs = zip(self.graph.outputs, other.graph.outputs, strict=True)
-        return all(np.array_equal(one.value, another.value, equal_nan=True) for one, another in pairs)
-
-
 class Step:
     """One training step: `step(inputs, targets)` changes the parameters and gives the loss before the change.
 
@@ -94,21 +42,17 @@ class Step:
     penalties: terms made of the parameters (`penalties.L2` and its kin), for any model; and terms made of the adjoints of
                the states (`penalties.Omega` and its kin), for one that has `states` and `readout`
     clip:      the largest norm of the gradient of loss and penalties together; None for no clip
-    replay:    build the nodes once per shape of batch and replay them, which is faster: the operations are computed
-               anew, the Python code of the model and the loss does not run again. What it does besides making nodes
-               (np.random noise, `if float(y.sum()) > 0`, a count) would stay as it was in the first batch. So of every
-               shape the batches 2, 3, 4, 8, 16, 32, ... are also built anew, and that result is used; if its bits are
-               not the replay's, all is built anew from there on, with a RuntimeWarning if batches were replayed
-               unchecked before. Say False if your code decides by values that seldom change, or has effects of its own;
-               otherwise the results are the same, bit for bit. Random nodes are replayed and draw as they would in
-               nodes built anew. A model that updates a state (`mg.update`), or whose graph has effects that a check
-               would repeat (`mg.probe`), is not replayed
+    eager:     build the nodes anew for every batch. By default they are built on the first batch of a shape and compiled
+               (`mg.compile`): the next ones run as a program, which is many times faster, and gives the same numbers to
+               rounding. The Python code of model and loss then does not run again, and what it does besides making nodes
+               (np.random noise, a count) would stay as it was. So of every shape the batches 2, 3, 4, 8, 16, 32, ... are
+               also built anew, and that result is used; where it is another, all is built anew from there on, with a
+               RuntimeWarning, as where the code cannot be compiled (`if float(y.sum()) > 0`)
 
     A loss, penalty or gradient that is nan or inf raises FloatingPointError, naming the first node that was; parameters
     and running statistics are left as they were.
     """
 
-    MOST = 4  # shapes of batches whose nodes are kept
     CHECKED = 4  # batches of a shape that are all built anew; then one at every doubling
 
     def __init__(
@@ -119,7 +63,7 @@ class Step:
         *,
         penalties: Sequence[Penalty] = (),
         clip: float | None = None,
-        replay: bool = True,
+        eager: bool = False,
     ) -> None:
         if not isinstance(model, Module):
             raise TypeError(f"what is trained is a Module (minigrad.models), not {type(model).__name__}")
@@ -140,91 +84,98 @@ class Step:
         self.optimizer = optimizer
         self.penalties = tuple(penalties)
         self.clip = clip
-        self.replay = replay
-        self._objectives: dict[Any, Objective] = {}
-        self._states_before: list[tuple[Parameter, Array]] = []  # of the batch at hand, where it is built anew
+        self.eager = eager
+        self._compiled = Compiled(self._objective)
+        self._batches: Counter[Any] = Counter()  # of each shape
+        self._states = [parameter for parameter in model.parameters() if not parameter.trainable]
 
     def __call__(self, inputs: Array, targets: Array) -> dict[str, float]:
         """Train on one batch; returns loss, penalty (if there are any) and the gradient's norm before clipping (if clipped)."""
-        self._states_before = []
+        before = [(state, state.value.copy()) for state in self._states]
         try:
             with np.errstate(all="ignore"):  # what is not finite is reported below, by name
-                objective = self._objective(inputs, targets)
+                loss, penalties, gradients = self._computed(inputs, targets)
         except FloatingPointError as error:  # a layer that refuses such a batch itself
-            raise self._non_finite(f"the model refused the batch ({error})", inputs, targets) from error
-        numbers = {"loss": float(objective.loss.value)}
+            raise self._non_finite(f"the model refused the batch ({error})", inputs, targets, before) from error
+        numbers = {"loss": float(loss)}
         if self.penalties:
-            numbers["penalty"] = math.fsum(float(penalty.value) for penalty in objective.penalties)
+            numbers["penalty"] = math.fsum(map(float, penalties))
         if not all(map(math.isfinite, numbers.values())):
-            raise self._non_finite(f"the loss is {' + '.join(map(str, numbers.values()))}", inputs, targets)
-        for parameter, gradient in zip(self.optimizer.parameters, objective.gradients, strict=True):
-            if not np.isfinite(gradient.value).all():
-                raise self._non_finite(f"the gradient of {parameter.label} is not finite", inputs, targets)
-        for parameter, gradient in zip(self.optimizer.parameters, objective.gradients, strict=True):
-            parameter.grad = np.array(gradient.value)  # a copy: clips and optimizers write into it
+            raise self._non_finite(f"the loss is {' + '.join(map(str, numbers.values()))}", inputs, targets, before)
+        for parameter, gradient in zip(self.optimizer.parameters, gradients, strict=True):
+            if not np.isfinite(gradient).all():
+                raise self._non_finite(f"the gradient of {parameter.label} is not finite", inputs, targets, before)
+        for parameter, gradient in zip(self.optimizer.parameters, gradients, strict=True):
+            parameter.grad = gradient
         if self.clip is not None:
             numbers["gradient_norm"] = clip_by_norm(self.optimizer.parameters, self.clip)
         self.optimizer.step()
         return numbers
 
-    def _objective(self, inputs: Array, targets: Array) -> Objective:
+    def _objective(self, inputs: Node, targets: Node) -> tuple[Node, tuple[Node, ...], tuple[Node, ...]]:
+        """Loss, penalties, and the gradient of their sum, as nodes."""
+        states: Sequence[Node] = ()
+        if any(map(needs_states, self.penalties)):
+            net: Any = self.model
+            states = net.states(inputs)
+            loss = self.loss(net.readout(states[-1]), targets)
+        else:
+            loss = self.loss(self.model(inputs), targets)
+        penalties = tuple(
+            penalty(self.model) if isinstance(penalty, WeightPenalty) else penalty(loss, states)
+            for penalty in self.penalties
+        )
+        return loss, penalties, gradients(sum(penalties, loss), self.optimizer.parameters)
+
+    def _computed(self, inputs: Array, targets: Array) -> Any:
+        """The same as arrays: by the program, by nodes built anew, or, where a check is due, by both."""
+        if self.eager:
+            return self._by_nodes(inputs, targets)
         key = (inputs.shape, inputs.dtype, targets.shape, targets.dtype, self.model.training)
-        known = self._objectives.get(key)
-        if known is not None:
-            return self._replayed(known, inputs, targets)
-        built = self._build_and_watch(inputs, targets)
-        if self.replay:
-            if len(self._objectives) == self.MOST:
-                self._objectives.pop(next(iter(self._objectives)))
-            self._objectives[key] = built
-        return built
+        self._batches[key] += 1
+        n = self._batches[key]
+        if n == 1:
+            try:
+                return self._compiled(inputs, targets)
+            except TraceError as error:
+                return self._give_up(f"cannot be compiled ({error})", self._by_nodes(inputs, targets))
+        if (n > self.CHECKED and n & (n - 1)) or not self._compiled.checkable:
+            return self._compiled(inputs, targets)
+        found, difference = self._compiled.checked(inputs, targets)
+        if difference:
+            unchecked = (
+                f"up to {n // 2 - 1} batches before were computed as the first one was; " if n > self.CHECKED else ""
+            )
+            self._give_up(
+                f"gives another {difference} in batch {n} than its program ({unchecked}does it draw or count?)"
+            )
+        return found
 
-    def _replayed(self, known: Objective, inputs: Array, targets: Array) -> Objective:
-        """The known nodes on another batch or, where a check is due, nodes built anew and compared with them."""
-        known.batches += 1
-        if known.batches > self.CHECKED and known.batches & (known.batches - 1):  # beyond, only powers of 2 are checked
-            known.replay(inputs, targets)
-            return known
-        known.rehearse(inputs, targets)
-        built = self._build_and_watch(inputs, targets)
-        if not known.agrees_with(built):
-            self._stop_replaying()
-            if known.batches > self.CHECKED:
-                warnings.warn(
-                    f"batch {known.batches} replayed is not what the model's code makes of it, so every batch is built anew "
-                    f"from here on. Up to {known.batches // 2 - 1} batches before it may have been computed as the first one was: "
-                    "train again with replay=False if the code decides by values",
-                    RuntimeWarning,
-                    stacklevel=4,
-                )
-        return built
+    def _by_nodes(self, inputs: Array, targets: Array) -> Any:
+        loss, penalties, gradients = self._objective(Input(inputs, "inputs"), Input(targets, "targets"))
+        return loss.value, [p.value for p in penalties], [np.array(g.value) for g in gradients]
 
-    def _build_and_watch(self, inputs: Array, targets: Array) -> Objective:
-        """Built anew; a model that did more than to make nodes, as far as that can be seen, is never replayed."""
-        states = [parameter for parameter in self.model.parameters() if not parameter.trainable]
-        self._states_before = [(state, state.value.copy()) for state in states]
-        built = self._build(inputs, targets)
-        updated = not all(np.array_equal(state.value, old) for state, old in self._states_before)
-        if updated or not built.checkable:
-            self._stop_replaying()
-        return built
+    def _give_up(self, why: str, found: Any = None) -> Any:
+        self.eager = True
+        warnings.warn(
+            f"the code of the model or loss {why}, so every batch is built anew from here on, which is slower: pass eager=True "
+            "if that is meant",
+            RuntimeWarning,
+            stacklevel=5,
+        )
+        return found
 
-    def _stop_replaying(self) -> None:
-        self.replay = False
-        self._objectives.clear()
-
-    def _build(self, inputs: Array, targets: Array) -> Objective:
-        return Objective(self.model, self.loss, self.penalties, self.optimizer.parameters, inputs, targets)
-
-    def _non_finite(self, what: str, inputs: Array, targets: Array) -> FloatingPointError:
+    def _non_finite(
+        self, what: str, inputs: Array, targets: Array, before: Sequence[tuple[Parameter, Array]]
+    ) -> FloatingPointError:
         """The error that names the first bad node, found by building the batch anew with every node checked."""
         first = ""
         try:
             with anomalies(), np.errstate(all="ignore"):
-                self._build(inputs, targets)
+                self._by_nodes(inputs, targets)
         except FloatingPointError as error:
             first = f" The first node to be nan or inf: {error}."
-        for state, old in self._states_before:  # running statistics took the batch twice
+        for state, old in before:  # running statistics took the batch
             state.value = old
         return FloatingPointError(
             f"{what}, so the training stops with the parameters as they were.{first} "
@@ -248,14 +199,13 @@ def fit(
     rng: np.random.Generator | int = 0,
     clip: float | None = None,
     quiet: bool = False,
-    replay: bool = True,
+    eager: bool = False,
 ) -> History:
     """Train the model on (inputs, targets), both with the examples along axis 0; returns the history, a row per epoch.
 
     loss, optimizer, penalties, clip: as `Step` takes them
-    replay:     True computes the nodes of the first batch on the next ones, without running the model's Python code
-                again, and checks some batches against nodes built anew; False builds every batch anew. Say False if
-                that code decides by values that seldom change (see `Step`)
+    eager:      False compiles the nodes of the first batch, and runs that program on the next ones; True builds every
+                batch anew, which gives the same numbers to rounding (see `Step`)
     batch_size: every epoch goes once through the shuffled examples; the last batch may be smaller
     validation: (inputs, targets) of their own, or the fraction of the examples to set aside, chosen by rng
     metrics:    functions of (outputs, targets), as arrays, that give a number; on the validation examples after every
@@ -276,7 +226,7 @@ def fit(
         (x, y), held = _set_aside(x, y, validation, rng)
     elif validation is not None:
         held = _examples(*validation, "the validation's inputs and targets")
-    step = Step(model, loss, optimizer, penalties=penalties, clip=clip, replay=replay)
+    step = Step(model, loss, optimizer, penalties=penalties, clip=clip, eager=eager)
     history = History()
     progress = Progress(epochs * -(-len(x) // batch_size), quiet=quiet)
     model.train()

@@ -1,0 +1,1 @@
+"""Who takes part: minigrad, and the libraries it is compared with."""

@@ -2,5 +2,6 @@
 
 from minigrad.compiler.compilation import Compiled, compile
 from minigrad.compiler.rewrites import REWRITES
+from minigrad.compiler.tracing import TraceError
 
-__all__ = ["REWRITES", "Compiled", "compile"]
+__all__ = ["REWRITES", "Compiled", "TraceError", "compile"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import re
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -81,6 +82,10 @@ class Program:
         exec(builtin_compile(self.source, self.name, "exec"), names)
         self.run: Callable[..., tuple[Array, ...]] = names["program"]
         self.lock = Lock()
+        self.generators = list({id(x): x for x in names.values() if isinstance(x, np.random.Generator)}.values())
+        impure = [line for line in self.lines.order if not line.call.pure]
+        # draws can be taken back; other effects (mg.probe's callback) cannot, and a check would have them twice
+        self.checkable = all(re.match(r"rng\w*\.", line.call.text) for line in impure)
 
     def __call__(self, arrays: Sequence[Array]) -> Any:
         with self.lock:
@@ -94,12 +99,21 @@ class Program:
         return all([ask() == answer for ask, answer in self.guards])
 
 
+class _Given(NamedTuple):
+    """The arguments of a call: all values, the names of the last ones, what program they ask for, the arrays among them."""
+
+    values: list[Any]
+    names: tuple[str, ...]
+    key: Any
+    arrays: list[Array]
+
+
 class Compiled:
     """What `mg.compile(f)` gives: call it as f, with arrays."""
 
     MOST = 16  # programs that are kept
 
-    def __init__(self, f: Callable[..., Any], rewrites: Sequence[str] | None, verify: bool) -> None:
+    def __init__(self, f: Callable[..., Any], rewrites: Sequence[str] | None = None, verify: bool = False) -> None:
         if not callable(f):
             raise TypeError(f"mg.compile(f): f is a function of nodes, not {type(f).__name__}")
         unknown = set(rewrites or ()) - set(REWRITES)
@@ -114,35 +128,42 @@ class Compiled:
         self.__name__ = getattr(f, "__name__", type(f).__name__)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        if trace.get() is not None or current().anomalies:
-            return self._eagerly(arguments, keywords)
-        if self.always_verify or keywords.pop("verify", False):
+        if trace.get() is not None:  # a part of a larger program
+            return self.f(*arguments, **keywords)
+        if current().anomalies:
+            result = self._eagerly(arguments, keywords)
+            return tracing.filled(result, iter([np.array(node._value) for node in tracing.leaves(result)]))
+        if keywords.pop("verify", self.always_verify):
             return self.verify(*arguments, **keywords)
-        given = [_entered(value) for value in (*arguments, *keywords.values())]
-        key = (tuple(keywords), *[_key(value) for value in given])
-        arrays = [value for value in given if isinstance(value, np.ndarray)]
-        for program in self.programs.get(key, ()):
-            if program.holds():
-                self._latest = program
-                return self._run(program, arrays, arguments, keywords)
-        return self._first_call(key, given, keywords)
+        given = self._given(arguments, keywords)
+        program = self._program_for(given)
+        if program is None:
+            return self._first_call(given)
+        self._latest = program
+        try:
+            return program(given.arrays)
+        except Exception:
+            self._eagerly(arguments, keywords)  # which explains the error as nodes do
+            raise
 
-    def _first_call(self, key: Any, given: list[Any], keywords: dict[str, Any]) -> Any:
-        n = len(given) - len(keywords)
-        traced = tracing.run(self.f, self._names(n), given[:n], dict(zip(keywords, given[n:], strict=True)))
+    def _given(self, arguments: Sequence[Any], keywords: dict[str, Any]) -> _Given:
+        values = [_entered(value) for value in (*arguments, *keywords.values())]
+        key = (tuple(keywords), *[_key(value) for value in values])
+        return _Given(values, tuple(keywords), key, [value for value in values if isinstance(value, np.ndarray)])
+
+    def _program_for(self, given: _Given) -> Program | None:
+        return next((program for program in self.programs.get(given.key, ()) if program.holds()), None)
+
+    def _first_call(self, given: _Given) -> Any:
+        n = len(given.values) - len(given.names)
+        keywords = dict(zip(given.names, given.values[n:], strict=True))
+        traced = tracing.run(self.f, self._names(n), given.values[:n], keywords)
         values = [np.array(node._value) for node in traced.outputs]
         program = self._latest = Program(traced, self.rewrites, f"{self.__name__} {len(self.programs)}")
         if sum(map(len, self.programs.values())) >= self.MOST:
             self.programs.pop(next(iter(self.programs)))
-        self.programs.setdefault(key, []).append(program)
+        self.programs.setdefault(given.key, []).append(program)
         return tracing.filled(traced.result, iter(values))
-
-    def _run(self, program: Program, arrays: list[Array], arguments: Any, keywords: Any) -> Any:
-        try:
-            return program(arrays)
-        except Exception:
-            self._eagerly(arguments, keywords)  # which explains the error as nodes do
-            raise
 
     def _eagerly(self, arguments: Sequence[Any], keywords: dict[str, Any]) -> Any:
         def node(name: str, value: Any) -> Any:
@@ -153,39 +174,33 @@ class Compiled:
         return self.f(*given, **{name: node(name, value) for name, value in keywords.items()})
 
     def verify(self, *arguments: Any, **keywords: Any) -> Any:
-        """Call it, and compare with the nodes themselves, built anew on the same arguments, states and random draws."""
-        expected_of = self(*arguments, **keywords) if not self.programs else None
-        del expected_of  # the first call only traces: the program itself runs in the next
-        keywords.pop("verify", None)
-        parameters, generators = self._state()
-        before = [p._value.copy() for p in parameters], [rng.bit_generator.state for rng in generators]
-        verify, self.always_verify = self.always_verify, False
-        try:
-            found = self(*arguments, **keywords)
-        finally:
-            self.always_verify = verify
-        after = [p._value.copy() for p in parameters], [rng.bit_generator.state for rng in generators]
-        self._restore(parameters, generators, before)
-        expected = self._eagerly(arguments, keywords)
-        for state, array in zip(parameters, after[0], strict=True):
-            _compare(f"the state {state.label}", array, state._value)
-        self._restore(parameters, generators, after)
-        for i, (array, node) in enumerate(zip(_arrays(found), tracing.leaves(expected), strict=True)):
-            _compare(f"output {i}, {node.label}", array, node._value)
+        """A call that is compared with the nodes themselves; AssertionError where they differ, beyond rounding."""
+        found, difference = self.checked(*arguments, **keywords)
+        if difference:
+            raise AssertionError(
+                f"the program and the nodes disagree in {difference}: the function depends on something that is not a node "
+                "(a global value, np.random, an array from elsewhere), or branches on it: pass it as an argument"
+            )
         return found
 
-    def _state(self) -> tuple[list[Parameter], list[np.random.Generator]]:
-        program = self._latest
+    def checked(self, *arguments: Any, **keywords: Any) -> tuple[Any, str]:
+        """What the nodes give, built anew on the same parameters, states and draws, and in what the program differs."""
+        given = self._given(arguments, keywords)
+        if self._program_for(given) is None:
+            self._first_call(given)
+        program = self._program_for(given)
         assert program is not None
-        generators = {id(x): x for x in program.run.__globals__.values() if isinstance(x, np.random.Generator)}
-        return list(dict.fromkeys(program.states)), list(generators.values())
-
-    @staticmethod
-    def _restore(parameters: Any, generators: Any, saved: Any) -> None:
-        for parameter, array in zip(parameters, saved[0], strict=True):
-            parameter.value = array
-        for rng, state in zip(generators, saved[1], strict=True):
-            rng.bit_generator.state = state
+        states, generators = list(dict.fromkeys(program.states)), program.generators
+        before = _snapshot(states, generators)
+        values = program(given.arrays)
+        after = [state._value.copy() for state in states]
+        _restore(states, generators, before)
+        result = self._eagerly(arguments, keywords)
+        nodes = tracing.leaves(result)
+        pairs = [(node.label, array, node._value) for node, array in zip(nodes, _arrays(values), strict=True)]
+        pairs += [(state.label, array, state._value) for state, array in zip(states, after, strict=True)]
+        difference = next((what for what, found, expected in pairs if not _agree(found, expected)), "")
+        return tracing.filled(result, iter([np.array(node._value) for node in nodes])), difference
 
     def _names(self, n: int) -> list[str]:
         """The names of the first n positional parameters of f."""
@@ -196,6 +211,11 @@ class Compiled:
         names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "argument")
         return [*names[:n], *[f"{rest}_{i}" for i in range(n - len(names[:n]))]]
+
+    @property
+    def checkable(self) -> bool:
+        """Whether a check has no effects of its own: the latest program calls nobody back."""
+        return self._program().checkable
 
     @property
     def source(self) -> str:
@@ -249,19 +269,24 @@ def _arrays(result: Any) -> list[Array]:
     return []
 
 
-def _compare(what: str, found: Array, expected: Array) -> None:
-    """To rounding: relative to the largest entry."""
-    if expected.dtype.kind == "f":
-        finite = np.isfinite(expected)
-        scale = float(np.abs(expected[finite]).max(initial=0))
-        limit = np.finfo(expected.dtype).eps ** 0.75 * max(scale, 1e-30)
-        same = np.array_equal(finite, np.isfinite(found)) and (
-            np.abs(found[finite].astype(float) - expected[finite]).max(initial=0) <= limit
-        )
-    else:
-        same = np.array_equal(found, expected)
-    if not same or found.dtype != expected.dtype:
-        raise AssertionError(
-            f"the program and the nodes disagree in {what}: the function depends on something that is not a node (a global "
-            "value, np.random, an array from elsewhere), or branches on it: pass it as an argument"
-        )
+def _snapshot(states: Sequence[Parameter], generators: Sequence[np.random.Generator]) -> Any:
+    return [state._value.copy() for state in states], [rng.bit_generator.state for rng in generators]
+
+
+def _restore(states: Sequence[Parameter], generators: Sequence[np.random.Generator], saved: Any) -> None:
+    for state, array in zip(states, saved[0], strict=True):
+        state.value = array
+    for rng, position in zip(generators, saved[1], strict=True):
+        rng.bit_generator.state = position
+
+
+def _agree(found: Array, expected: Array) -> bool:
+    """Whether two arrays are the same to rounding, relative to the largest entry."""
+    if found.dtype != expected.dtype or found.shape != expected.shape:
+        return False
+    if expected.dtype.kind != "f":
+        return np.array_equal(found, expected)
+    finite = np.isfinite(expected)
+    scale = float(np.abs(expected[finite]).max(initial=0))
+    close = np.abs(found[finite] - expected[finite]) <= float(np.finfo(expected.dtype).eps) ** 0.75 * scale
+    return np.array_equal(found[~finite], expected[~finite], equal_nan=True) and bool(close.all())

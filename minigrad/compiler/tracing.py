@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.context import trace
 from minigrad.graph import ancestry
-from minigrad.node import Input, Leaf, Node, Parameter, fitting, next_number
+from minigrad.node import Array, Input, Leaf, Node, Parameter, fitting, next_number
 
 Guard = tuple[Callable[[], Any], Any]  # a function of no arguments, and what it gave while tracing
 Update = tuple[Parameter, Node, int]  # a state, its new value, and when it was written
@@ -29,6 +29,10 @@ INSTEAD = {
 }
 
 
+class TraceError(TypeError):
+    """The function does what no program could do anew."""
+
+
 class Trace:
     """One run of f: what it noted besides the nodes it returned."""
 
@@ -36,6 +40,7 @@ class Trace:
         self.start = next_number()
         self.guards: list[Guard] = []
         self.updates: list[Update] = []
+        self.before: dict[Parameter, Array] = {}  # states as they were found
         self.adjoints: dict[Node, Node] = {}  # a node that is an adjoint, and of which node
 
     def guard(self, ask: Callable[[], Any]) -> None:
@@ -44,6 +49,7 @@ class Trace:
 
     def update(self, state: Parameter, node: Node) -> None:
         """The state takes the node's value: now, and at the end of every later call."""
+        self.before.setdefault(state, state._value.copy())
         state._value[...] = fitting(state, node._value)
         state.mark_changed()
         self.updates.append((state, node, next_number()))
@@ -54,10 +60,15 @@ class Trace:
         if known is None or (node.name and not known.name):
             self.adjoints[adjoint] = node
 
+    def take_back(self) -> None:
+        """Undo the updates: the trace failed."""
+        for state, array in self.before.items():
+            state._value[...] = array
+
     def refuse(self, node: Any, way: str) -> NoReturn:
         """Raise the error for a value that is about to leave the graph."""
         instead = INSTEAD.get(way, "keep it a node, or return it from the compiled function")
-        raise TypeError(
+        raise TraceError(
             f"mg.compile: {way} on {getattr(node, 'label', node)} while tracing would put the value of this call into every later one: {instead}"
         )
 
@@ -90,11 +101,19 @@ def run(f: Callable[..., Any], names: Sequence[str], arguments: Sequence[Any], k
     try:
         given = [enter(name, value) for name, value in zip(names, arguments, strict=True)]
         result = f(*given, **{name: enter(name, value) for name, value in keywords.items()})
+        traced = _traced(running, inputs, result)
+    except BaseException:
+        running.take_back()
+        raise
     finally:
         trace.reset(token)
+    return traced
+
+
+def _traced(running: Trace, inputs: dict[str, Input], result: Any) -> Traced:
     outputs = leaves(result)
     if not outputs:
-        raise TypeError("mg.compile: the function returned no node: let it return the loss, gradients, outputs")
+        raise TraceError("mg.compile: the function returned no node: let it return the loss, gradients, outputs")
     nodes = ancestry([*outputs, *[node for _, node, _ in running.updates]])
     for node in nodes:
         _check(node, running.start)
@@ -111,7 +130,7 @@ def leaves(result: Any) -> list[Node]:
         return [node for part in result.values() for node in leaves(part)]
     if result is None:
         return []
-    raise TypeError(
+    raise TraceError(
         f"mg.compile: the function returned {type(result).__name__}, which the program could not compute anew: return nodes, "
         "or tuples, lists and dicts of nodes"
     )
@@ -137,9 +156,9 @@ def is_read_in_place(node: Node, start: int) -> bool:
 
 def _check(node: Node, start: int) -> None:
     if isinstance(node, Parameter) and node.number >= start:
-        raise ValueError(f"mg.compile: {node.label} was made while tracing: make parameters outside, once")
+        raise TraceError(f"mg.compile: {node.label} was made while tracing: make parameters outside, once")
     if node.number < start and not isinstance(node, Leaf):
-        raise ValueError(
+        raise TraceError(
             f"mg.compile: {node.label} was computed before the trace, so its value would never change: compute it inside the "
             "compiled function, or pass it in as an array"
         )
