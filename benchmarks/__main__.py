@@ -55,7 +55,6 @@ def main() -> int:
             print(results.line(entry), flush=True)
     for measure in measures:
         found[measure] = as_json(f"benchmarks.{measure}", [], 1)
-        print(results.MEASURES[measure](found[measure]), flush=True)
     if eager:
         found["eager"] = as_json("benchmarks.eager", ["--json"], 1)
     results.write(found, options.json, options.table, options.plot)

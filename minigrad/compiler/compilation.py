@@ -6,18 +6,21 @@ import inspect
 import linecache
 import re
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from threading import Lock
+from types import MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.compiler import tracing
+from minigrad.compiler.lines import static_key
 from minigrad.compiler.pure import pure_text
 from minigrad.compiler.recording import record
 from minigrad.compiler.rewrites import REWRITES, rewritten
 from minigrad.compiler.writing import written
 from minigrad.context import current, trace
-from minigrad.node import Array, Input, Node, Parameter
+from minigrad.node import Array, Input, Node, Parameter, next_number
 
 MOST_NODES = 200_000
 
@@ -69,14 +72,14 @@ class Program:
                 f"mg.compile: the graph has {len(traced.nodes)} nodes, and a program is not made of more than {MOST_NODES}: "
                 "compile a smaller part (fewer time steps, one layer), or replay the graph: mg.Graph(y).fprop({x: array})"
             )
-        self.result = traced.result
+        self.form = tracing.filled(traced.result, repeat(tracing.PLACE))  # without the nodes, which need not be kept
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
         self.lines = rewritten(record(traced), rewrites)
         self.arguments = list(traced.inputs)
         text = written(self.lines, self.arguments)
         self.source = text.source
-        self.name = f"<{name}>"
+        self.name = f"<{name} {next_number()}>"
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)  # for tracebacks
         names = dict(text.names)
         exec(builtin_compile(self.source, self.name, "exec"), names)
@@ -92,7 +95,7 @@ class Program:
             values = self.run(*arrays)
         for state in self.states:
             state.mark_changed()
-        return tracing.filled(self.result, iter(values))
+        return tracing.filled(self.form, iter(values))
 
     def holds(self) -> bool:
         """Whether what the trace relied on is as it was."""
@@ -159,7 +162,7 @@ class Compiled:
         keywords = dict(zip(given.names, given.values[n:], strict=True))
         traced = tracing.run(self.f, self._names(n), given.values[:n], keywords)
         values = [np.array(node._value) for node in traced.outputs]
-        program = self._latest = Program(traced, self.rewrites, f"{self.__name__} {len(self.programs)}")
+        program = self._latest = Program(traced, self.rewrites, self.__name__)
         if sum(map(len, self.programs.values())) >= self.MOST:
             self.programs.pop(next(iter(self.programs)))
         self.programs.setdefault(given.key, []).append(program)
@@ -186,21 +189,34 @@ class Compiled:
     def checked(self, *arguments: Any, **keywords: Any) -> tuple[Any, str]:
         """What the nodes give, built anew on the same parameters, states and draws, and in what the program differs."""
         given = self._given(arguments, keywords)
+        first = None
         if self._program_for(given) is None:
-            self._first_call(given)
-        program = self._program_for(given)
+            first = self._first_call(given)  # whose effects are those of the call; what follows is taken back
+        program = self._latest = self._program_for(given)
         assert program is not None
         states, generators = list(dict.fromkeys(program.states)), program.generators
         before = _snapshot(states, generators)
         values = program(given.arrays)
-        after = [state._value.copy() for state in states]
+        after, drawn = _snapshot(states, generators)
         _restore(states, generators, before)
         result = self._eagerly(arguments, keywords)
         nodes = tracing.leaves(result)
         pairs = [(node.label, array, node._value) for node, array in zip(nodes, _arrays(values), strict=True)]
         pairs += [(state.label, array, state._value) for state, array in zip(states, after, strict=True)]
         difference = next((what for what, found, expected in pairs if not _agree(found, expected)), "")
+        if not difference and drawn != [rng.bit_generator.state for rng in generators]:
+            difference = "how much its generators draw"
+        if first is not None:
+            _restore(states, generators, before)
+            return first, difference
         return tracing.filled(result, iter([np.array(node._value) for node in nodes])), difference
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """A compiled method: every instance has programs of its own."""
+        if instance is None:
+            return self
+        bound = Compiled(MethodType(self.f, instance), self.rewrites, self.always_verify)
+        return vars(instance).setdefault(self.__name__, bound)
 
     def _names(self, n: int) -> list[str]:
         """The names of the first n positional parameters of f."""
@@ -250,13 +266,7 @@ def _entered(value: Any) -> Any:
 def _key(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype
-    try:
-        hash(value)
-    except TypeError:
-        raise TypeError(
-            f"a compiled function takes arrays, and fixed values that can be keys of a dict, not {type(value).__name__}"
-        ) from None
-    return type(value), value
+    return static_key(value)
 
 
 def _arrays(result: Any) -> list[Array]:

@@ -302,3 +302,31 @@ class Places(tuple):  # type: ignore[type-arg]
 
     def __hash__(self) -> int:
         return hash(repr(tuple(self)))
+
+
+def static_key(value: Any) -> Any:
+    """A key for something that does not change: equal only for what is the same in every respect (1, 1.0, −0.0, nan)."""
+    if isinstance(value, tuple | list):
+        return type(value), tuple([static_key(part) for part in value])
+    if isinstance(value, dict):
+        return tuple([(name, static_key(part)) for name, part in value.items()])
+    if isinstance(value, float | slice):
+        return type(value), repr(value)
+    if isinstance(value, bool | int | str | np.dtype | type(None) | type(Ellipsis)):
+        return type(value), value
+    return ByIdentity(value)
+
+
+class ByIdentity:
+    """A key for one object, which it keeps alive."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ByIdentity) and other.thing is self.thing
+
+    def __hash__(self) -> int:
+        return id(self.thing)

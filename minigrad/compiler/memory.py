@@ -297,11 +297,10 @@ class Memory:
         """The operands in whose memory the line could write its value, if nobody reads them later."""
         if not line.call.entrywise:
             return []
-        candidates = line.operands[-1:] if line.call.text.startswith("where(") else line.operands
         contiguous = self.example[line].flags.c_contiguous
         return [
             operand
-            for operand in dict.fromkeys(candidates)
+            for operand in dict.fromkeys(line.operands)
             if operand in self.root
             and not self.root[operand].output
             and contiguous  # in a part of a larger array whole calculations would be slower

@@ -5,13 +5,18 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
+import unicodedata
 from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
 from minigrad.compiler.lines import Line
 
-RESERVED = {"t", "part", "array", "empty", "program", *keyword.kwlist, *dir(builtins)}
+DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
+RESERVED = {
+    *("t", "part", "array", "empty", "program", "where", "astype", "copied", "copyto", "reshaped", "inf", "nan", "np"),
+    *DTYPES, *keyword.kwlist, *dir(builtins),
+}  # fmt: skip
 WORDS = {
     "MatMul": "product",
     "SumOfProducts": "product",
@@ -31,10 +36,7 @@ class Names:
 
     def new(self, word: str) -> str:
         """The word, made a name nobody has."""
-        word = re.sub(r"\W", "_", word).strip("_") or "value"
-        if word[0].isdigit():
-            word = f"_{word}"
-        name = word
+        name = word = as_identifier(word)
         if name in self.taken or f"{name}_" in self.taken:
             name = next(f"{word}_{i}" for i in count(1) if f"{word}_{i}" not in self.taken)
         self.taken.add(name)
@@ -53,6 +55,12 @@ class Names:
         if origin.name and not origin.adjoint:
             self.roles.setdefault(origin.role, name)
         return name
+
+
+def as_identifier(word: str) -> str:
+    """The word as Python may read it (which takes ² for 2)."""
+    word = re.sub(r"\W", "_", unicodedata.normalize("NFKC", word)).strip("_")
+    return word if word.isidentifier() else f"_{word}" if f"_{word}".isidentifier() else "value"
 
 
 def seen_as(text: str) -> str:

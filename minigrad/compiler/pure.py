@@ -29,8 +29,8 @@ def pure_text(lines: Lines, arguments: Sequence[str]) -> str:
 class _PureWriter:
     def __init__(self, lines: Lines, arguments: Sequence[str]) -> None:
         self.lines = lines
-        self.arguments = list(arguments)
-        self.names = Names({*lines.page.names, *arguments, "np"})
+        self.names = Names(lines.page.names)
+        self.arguments = {name: self.names.new(name) for name in arguments}
         self.parameters: list[str] = []
         self.of: dict[Line, str] = {}
         self.tables: list[str] = []
@@ -44,13 +44,13 @@ class _PureWriter:
                 continue
             head = (line.origin.scope, line.origin.adjoint)
             if head != said and line.origin.scope:
-                body.append(f"    # {'backward through ' if line.origin.adjoint else ''}{line.origin.scope}")
+                body.append(f"    # {'backward through ' if line.origin.adjoint else ''}{' '.join(line.origin.scope.split())}")
                 said = head
             self.of[line] = name = self.names.of(line)
             body.append(f"    {name} = {expression}")
         results = [self.of[line] for line in self.lines.results]
         body.append(f"    return {', '.join(results)}{',' if len(results) == 1 else ''}")
-        signature = ", ".join([*self.arguments, *self.parameters])
+        signature = ", ".join([*self.arguments.values(), *self.parameters])
         return "\n".join(["import numpy as np", "", *self.tables, f"def program({signature}):", *body, ""])
 
     def _expression(self, line: Line) -> str | None:
@@ -59,11 +59,11 @@ class _PureWriter:
             self.of[line] = self._constant(line)
             return None
         if line.call.kind == LEAF:
-            name = line.call.text
-            if line.node is not None:
-                name = self.names.new(name or "parameter")
-                self.parameters.append(name)
-            self.of[line] = name
+            if line.node is None:
+                self.of[line] = self.arguments[line.call.text]
+            else:
+                self.of[line] = self.names.new(line.call.text or "parameter")
+                self.parameters.append(self.of[line])
             return None
         operands = [self.of[operand] for operand in line.operands]
         text = _qualified(line.call.text, self.lines.page.names).format(*operands, out="")

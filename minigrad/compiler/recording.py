@@ -29,8 +29,9 @@ from minigrad.compiler.lines import (
     Places,
     in_order,
     index_text,
+    static_key,
 )
-from minigrad.compiler.names import word_for
+from minigrad.compiler.names import as_identifier, word_for
 from minigrad.compiler.tracing import Traced, is_read_in_place
 from minigrad.node import Array, Leaf, Node
 from minigrad.ops.base import AddN, Operation
@@ -104,7 +105,7 @@ class _Recording:
 
     def _operation(self, node: Operation, children: list[Line]) -> Line:
         shapes = tuple([(child.shape, child.dtype) for child in children])
-        key = (type(node), repr(node.attributes), shapes)
+        key = (type(node), static_key(node.attributes), shapes)
         recipe = self.recipes.get(key)
         if recipe is None:
             recipe = self.recipes[key] = recipe_of(node, self.page.names)
@@ -210,7 +211,7 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
         value = np.asarray(twin.fprop(*arrays, **attributes))
         return value.copy() if any([np.may_share_memory(value, array) for array in arrays]) else value
 
-    name = _bound(word_for(type(node)), call, names)
+    name = _bound(f"fprop_{word_for(type(node))}", call, names)
     slots = ", ".join([f"{{{i}}}" for i in range(len(node.children))])
     step = Step(
         Call(FRESH, f"{name}({slots})", pure=node.pure), tuple(range(len(node.children))), node.shape, node.dtype
@@ -219,7 +220,10 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
 
 
 def _bound(name: str, thing: Any, names: dict[str, Any]) -> str:
-    """The name under which the program knows something; numbered where several would have the same."""
+    """The name under which the program knows something: NumPy's for what is NumPy's, else one that nothing has."""
+    name = as_identifier(name)
+    if getattr(np, name, None) is not thing and HELPERS.get(name) is not thing and not name.startswith(("fprop_", "rng")):
+        name = f"own_{name}"
     if names.get(name, thing) is not thing:
         name = next(f"{name}_{i}" for i in count(2) if names.get(f"{name}_{i}", thing) is thing)
     names[name] = thing
@@ -259,9 +263,9 @@ class _Tape:
             parts = [self.text(part, operands) for part in (value.start, value.stop, value.step)]
             return f"slice({', '.join(parts)})"
         if isinstance(value, np.dtype):
-            return self.function(value.type)
+            return self.function(value.type, value.name)
         if isinstance(value, np.integer | np.floating | np.bool_):
-            return f"{self.function(type(value))}({value.item()!r})"
+            return f"{self.function(type(value), value.dtype.name)}({value.item()!r})"
         if isinstance(value, np.ndarray):
             operands.append(value)
             return f"{{{len(operands) - 1}}}"
@@ -269,9 +273,9 @@ class _Tape:
             return self.function(value)
         raise TypeError(f"{type(value).__name__} has no text")
 
-    def function(self, function: Any) -> str:
+    def function(self, function: Any, name: str = "") -> str:
         """The name of a function or type."""
-        return _bound(function.__name__, function, self.names)
+        return _bound(name or function.__name__, function, self.names)
 
     def arguments(self, values: Sequence[Any], keywords: dict[str, Any]) -> tuple[str, list[Any]]:
         operands: list[Any] = []
@@ -481,13 +485,28 @@ def lengths_text(shape: tuple[int, ...]) -> str:
 # What the program calls besides NumPy ------------------------------------------------------------------------------
 
 
+INTEGERS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
+
+
 def where(condition: Any, a: Any, b: Any, out: Any = None) -> Any:
-    """np.where, into memory that may be b's."""
-    if out is None:
-        return np.where(condition, a, b)
-    if out is not b:
-        np.copyto(out, b)
-    np.copyto(out, a, where=condition)
+    """np.where, into memory that may be that of a or b.
+
+    Numbers are chosen bit by bit, b ^ ((a ^ b) & mask): a choice entry by entry costs many times as much where the
+    condition has no pattern, since the processor guesses which way it goes.
+    """
+    kind = INTEGERS.get(out.dtype) if out is not None and condition.dtype.kind == "b" else None
+    if kind is None or a.dtype != out.dtype or b.dtype != out.dtype:
+        chosen = np.where(condition, a, b)
+        if out is not None:
+            np.copyto(out, chosen)
+        return chosen if out is None else out
+    mask = np.multiply(condition, kind(-1), dtype=kind)
+    bits_a, bits_b = a.view(kind), b.view(kind)
+    if b.ndim == 0 and bits_b == 0:
+        np.bitwise_and(mask, bits_a, out=out.view(kind))
+    else:
+        mask &= bits_a ^ bits_b
+        np.bitwise_xor(mask, bits_b, out=out.view(kind))
     return out
 
 
@@ -513,6 +532,9 @@ def reshaped(x: Any, shape: tuple[int, ...], out: Any = None) -> Any:
         return x.reshape(shape)
     np.copyto(out.reshape(x.shape), x)
     return out
+
+
+HELPERS = {"where": where, "astype": cast, "copied": copied, "reshaped": reshaped}
 
 
 # Operations with a writer of their own -----------------------------------------------------------------------------

@@ -108,7 +108,7 @@ def signs(lines: Lines) -> Lines:
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         single_before = [uses[operand] == 1 for operand in line.operands]
         negated = [
-            x.operands[0] if x.call == NEGATIVE and (once or single.get(x, False)) else None
+            x.operands[0] if x.call == NEGATIVE and x.dtype.kind == "f" and (once or single.get(x, False)) else None
             for x, once in zip(operands, single_before, strict=True)
         ]
 
@@ -128,7 +128,7 @@ def signs(lines: Lines) -> Lines:
             a, b = operands
             if negated[0] is not None and negated[1] is not None:
                 return outward(make(ADD, negated[0], negated[1]))
-            if a is b and a.call == NEGATIVE:
+            if a is b and a.call == NEGATIVE and a.dtype.kind == "f":
                 return outward(make(ADD, a.operands[0], a.operands[0]))
             if negated[1] is not None:
                 return make(SUBTRACT, a, negated[1])
@@ -180,13 +180,25 @@ def softmaxes(lines: Lines) -> Lines:
         if line.call != EXP or line.operands[0].call != SUBTRACT:
             return None
         z, log = line.operands[0].operands
-        if log.call != LOG or z not in exponentials:
+        if log.call != LOG or z not in exponentials or not _is_sum_of(log.operands[0], exponentials[z]) or not _is_shifted(z):
             return None
         new_z, new_log = operands[0].operands
         e = page.write(EXP, (new_z,), new_z.shape, new_z.dtype, exponentials[z].origin)
         return page.write(DIVIDE, (e, new_log.operands[0]), line.shape, line.dtype, line.origin)
 
     return rebuilt(lines, change)
+
+
+def _is_sum_of(line: Line, e: Line) -> bool:
+    """Whether it is Σ e, or max(Σ e, 1)."""
+    if line.call.text.startswith("maximum(") and _is_number(line.operands[1], 1):
+        line = line.operands[0]
+    return line.call.text.startswith("add.reduce(") and line.operands[0] is e
+
+
+def _is_shifted(z: Line) -> bool:
+    """Whether it is x − max x: no exponential of it overflows."""
+    return z.call == SUBTRACT and (m := z.operands[1]).call.text.startswith("maximum.reduce(") and m.operands[0] is z.operands[0]
 
 
 @rewrite

@@ -7,7 +7,7 @@ noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -18,6 +18,8 @@ from minigrad.node import Array, Input, Leaf, Node, Parameter, fitting, next_num
 
 Guard = tuple[Callable[[], Any], Any]  # a function of no arguments, and what it gave while tracing
 Update = tuple[Parameter, Node, int]  # a state, its new value, and when it was written
+
+PLACE = object()  # stands for a node in the form of a result
 
 INSTEAD = {
     ".value": "use the node itself, or return it: the compiled function gives its array",
@@ -136,16 +138,16 @@ def leaves(result: Any) -> list[Node]:
     )
 
 
-def filled(result: Any, arrays: Any) -> Any:
-    """What f returned, with arrays (an iterator over them) in the places of its nodes."""
-    if isinstance(result, Node):
-        return next(arrays)
+def filled(result: Any, things: Iterator[Any]) -> Any:
+    """What f returned, with other things in the places of its nodes."""
+    if isinstance(result, Node) or result is PLACE:
+        return next(things)
     if isinstance(result, tuple) and hasattr(result, "_fields"):
-        return type(result)(*[filled(part, arrays) for part in result])
+        return type(result)(*[filled(part, things) for part in result])
     if isinstance(result, tuple | list):
-        return type(result)([filled(part, arrays) for part in result])
+        return type(result)([filled(part, things) for part in result])
     if isinstance(result, dict):
-        return {key: filled(part, arrays) for key, part in result.items()}
+        return {key: filled(part, things) for key, part in result.items()}
     return result
 
 

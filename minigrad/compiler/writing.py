@@ -41,10 +41,10 @@ class _Writer:
     def __init__(self, lines: Lines, arguments: Sequence[str]) -> None:
         lines = cloned(lines)  # what follows changes lines in place
         self.lines = lines
-        self.arguments = list(arguments)
         self.memory = Memory(lines)
         self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped}
-        self.given = Names({*self.names, *arguments})
+        self.given = Names(self.names)
+        self.arguments = {name: self.given.new(name) for name in arguments}
         self.tables: list[str] = []  # statements that make memory, once
         self.body: list[Statement] = []
         self.reads: dict[str, Node] = {}
@@ -62,7 +62,7 @@ class _Writer:
         head = [f"{name} = {name}_.value" for name in self.reads]
         self.names |= {f"{name}_": node for name, node in self.reads.items()}
         body = ["    " + text for text in [*head, *rolled(self.body)]]
-        definition = f"def program({', '.join(self.arguments)}):"
+        definition = f"def program({', '.join(self.arguments.values())}):"
         source = "\n".join([*self.tables, "" if self.tables else "", definition, *body, ""]).lstrip("\n")
         return Text(source, self.names, self.reads)
 
@@ -201,7 +201,7 @@ class _Writer:
 
     def _leaf(self, line: Line) -> str:
         if line.node is None:
-            return line.call.text
+            return self.arguments[line.call.text]
         name = self.given.new(line.call.text or "parameter")
         self.reads[name] = line.node
         return name
@@ -265,7 +265,7 @@ def rolled(statements: Sequence[Statement]) -> list[str]:
         last = statements[i + period * (repeats - 1) : i + period * repeats]
         head = _heading(block[0].origin, last[0].origin if repeats > 1 else block[0].origin)
         if head is not None and head != said:
-            source += [f"# {head[0]}"]
+            source += [f"# {' '.join(head[0].split())}"]
         said = head or said
         if repeats == 1:
             source += [statement.text for statement in block]

@@ -1,0 +1,78 @@
+"""Whether a compiled function gives what the same function gives on nodes, on several calls, and keeps its hands to itself."""
+
+import copy
+import warnings
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.compiler import tracing
+
+
+def arrays_in(result):
+    """The arrays in what a compiled function returned, in order."""
+    if isinstance(result, np.ndarray):
+        return [result]
+    if isinstance(result, dict):
+        result = list(result.values())
+    return [array for part in result or () for array in arrays_in(part)]
+
+
+def eagerly(f, arguments):
+    """The values f gives on nodes."""
+    given = [mg.Input(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    return [node.value.copy() for node in tracing.leaves(f(*given))]
+
+
+def assert_agree(found, expected, message=""):
+    """To rounding: relative to the largest entry of the array."""
+    assert len(found) == len(expected), message
+    for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+        assert type(a) is np.ndarray, f"output {i} is of type {type(a).__name__} {message}"
+        assert (a.shape, a.dtype) == (b.shape, b.dtype), f"output {i} {message}"
+        if b.dtype.kind != "f":
+            np.testing.assert_array_equal(a, b, f"output {i} {message}")
+            continue
+        finite = np.isfinite(b)
+        np.testing.assert_array_equal(a[~finite], b[~finite], f"output {i} {message}")
+        scale = float(np.abs(b[finite]).max(initial=0.0))
+        limit = scale * float(np.finfo(b.dtype).eps) ** 0.75 + float(np.finfo(b.dtype).tiny)
+        np.testing.assert_allclose(a[finite], b[finite], rtol=0, atol=limit, err_msg=f"output {i} {message}")
+
+
+def compare(f, *calls, rewrites=None, states=()):
+    """f compiled and called with each of the calls' arguments, against f on nodes. Gives the compiled function.
+
+    What was returned stays as it is, whatever later calls and the caller do; arguments are not written to; states are
+    set back before the nodes are built, and are as they leave them.
+    """
+    step = mg.compile(f, rewrites=rewrites)
+    returned = []
+    for number, arguments in enumerate(calls):
+        before = copy.deepcopy([a for a in arguments if isinstance(a, np.ndarray)])
+        states_before = [state.value.copy() for state in states]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            found = arrays_in(step(*arguments))
+            states_after = [state.value.copy() for state in states]
+            for state, array in zip(states, states_before, strict=True):
+                state.value = array
+            expected = eagerly(f, arguments)
+        where = f"in call {number}, rewrites={rewrites}"
+        assert_agree(found, expected, where)
+        assert_agree(states_after, [state.value for state in states], f"(a state) {where}")
+        for array, same in zip([a for a in arguments if isinstance(a, np.ndarray)], before, strict=True):
+            np.testing.assert_array_equal(array, same, f"an argument was written to {where}")
+        for i, array in enumerate(found):
+            assert array.flags.owndata or array.base is not None
+            assert array.flags.writeable, f"output {i} cannot be written to {where}"
+            assert not any(np.may_share_memory(array, other) for other in found[:i]), f"outputs share memory {where}"
+            assert not any(np.may_share_memory(array, a) for a in arguments if isinstance(a, np.ndarray)), where
+        for older, values in returned:
+            for array, value in zip(older, values, strict=True):
+                np.testing.assert_array_equal(array, value, f"a later call wrote into what was returned {where}")
+        if number % 2:  # the caller may write into what is theirs
+            for array in found:
+                array[...] = 1
+        returned.append((found, [array.copy() for array in found]))
+    return step
