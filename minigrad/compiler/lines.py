@@ -283,8 +283,10 @@ def cloned(lines: Lines) -> Lines:
     return Lines(lines.page, [new[x] for x in lines.order], [new[x] for x in lines.outputs], updates)
 
 
-def index_text(entries: Sequence[Any]) -> str:
-    """An index as it is written between brackets."""
+def index_text(entries: Sequence[Any], one: bool = False) -> str:
+    """An index as it is written between brackets. one: what it names is one entry, to be seen and not copied: x[3, ...]."""
+    if one and ... not in entries:
+        entries = (*entries, ...)
 
     def text(entry: Any) -> str:
         if not isinstance(entry, slice):

@@ -152,7 +152,7 @@ class Memory:
                 return whole[line]
             if line in self.slot:
                 other, index = self.slot[line]
-                whole[line] = lying(other)[index]
+                whole[line] = lying(other)[index if ... in index else (*index, ...)]
             else:
                 whole[line] = contiguous(line)
             return whole[line]

@@ -387,7 +387,9 @@ class Recorder(NDArrayOperatorsMixin):
             text, operands = self.tape.arguments([self, index], {})
             inside = text.partition(", ")[2]
             return self.tape.write(Call(FRESH, f"{{0}}[{inside}]"), operands, self.array[_array(index)])
-        return self.tape.write(Call(VIEW, f"{{0}}[{index_text(entries)}]"), [self.index], self.array[index])
+        array = self.array[(*entries, ...)] if ... not in entries else self.array[index]
+        text = index_text(entries, one=not array.ndim)
+        return self.tape.write(Call(VIEW, f"{{0}}[{text}]"), [self.index], array)
 
     def _view(self, text: str, array: Any) -> Any:
         return self.tape.write(Call(VIEW, f"{{0}}{text}"), [self.index], array)
@@ -479,7 +481,8 @@ class Recorder(NDArrayOperatorsMixin):
 
 
 def lengths_text(shape: tuple[int, ...]) -> str:
-    return repr(shape) if len(shape) != 1 else f"({shape[0]})"
+    """A shape as the arguments of reshape."""
+    return f"({shape[0]})" if len(shape) == 1 else repr(shape) if shape else "(())"
 
 
 # What the program calls besides NumPy ------------------------------------------------------------------------------
@@ -505,8 +508,7 @@ def where(condition: Any, a: Any, b: Any, out: Any = None) -> Any:
     if b.ndim == 0 and bits_b == 0:
         np.bitwise_and(mask, bits_a, out=out.view(kind))
     else:
-        mask &= bits_a ^ bits_b
-        np.bitwise_xor(mask, bits_b, out=out.view(kind))
+        np.bitwise_xor((bits_a ^ bits_b) & mask, bits_b, out=out.view(kind))
     return out
 
 
@@ -597,7 +599,7 @@ def _products(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Reci
     halves = []
     for half in (recorders[:n], recorders[n:]):
         if len({part.shape for part in half}) == 1:
-            halves.append(np.stack(half).reshape(-1, half[0].shape[-1]))  # type: ignore[call-overload]
+            halves.append(np.stack(half).reshape(n * half[0].shape[0], half[0].shape[1]))  # type: ignore[call-overload]
         else:
             halves.append(np.concatenate(half))  # type: ignore[call-overload]
     result = halves[0].T @ halves[1]

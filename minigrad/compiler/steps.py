@@ -392,7 +392,7 @@ class _Rebuilt:
             whole = self.page.write(first.call, operands, shape, first.dtype, origin)
         whole.number = min(line.number for line in members)  # as soon as it can be
         for i, line in enumerate(members):
-            self.new[line] = self.page.write(Call(VIEW, f"{{0}}[{i}]"), (whole,), line.shape, line.dtype, line.origin)
+            self.new[line] = self.page.write(Call(VIEW, f"{{0}}[{index_text((i,), one=not line.shape)}]"), (whole,), line.shape, line.dtype, line.origin)
 
     def _reshaped(self, line: Line, shape: tuple[int, ...], origin: Origin) -> Line:
         if line.shape == shape:

@@ -151,8 +151,7 @@ class _Writer:
             return self._of(memory.over[line])
         if line in memory.slot:
             other, index = memory.slot[line]
-            entries = index if isinstance(index, tuple) else (index,)
-            return self._seen(self._of(other), f"{{0}}[{index_text(entries)}]", line)
+            return self._seen(self._of(other), f"{{0}}[{index_text(index, one=not line.shape)}]", line)
         if line in memory.place:
             root, at = memory.place[line]
             array, rows = self._series(root)
@@ -213,7 +212,8 @@ class _Writer:
             rows = self.given.of(next((x for x in root.members if x.origin.step), root.members[-1]))
             array = self.given.new(f"all_{rows}")
             self._allocate(array, root.shape, root)
-            self.tables.append(f"{rows} = list({array})")
+            each = f"list({array})" if root.members[0].shape else f"[{array}[i, ...] for i in range({len(root.members)})]"
+            self.tables.append(f"{rows} = {each}")
             self.known[root] = f"{array} {rows}"
         array, rows = self.known[root].split()
         return array, rows

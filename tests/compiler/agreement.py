@@ -40,6 +40,16 @@ def assert_agree(found, expected, message=""):
         np.testing.assert_allclose(a[finite], b[finite], rtol=0, atol=limit, err_msg=f"output {i} {message}")
 
 
+def call(step, arguments):
+    """What a compiled function returns; an error is raised anew, since hypothesis takes each program's lines for a bug of
+    its own."""
+    try:
+        return step(*arguments)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+    raise AssertionError(f"{text}\n{step.source if step.programs else ''}")
+
+
 def compare(f, *calls, rewrites=None, states=()):
     """f compiled and called with each of the calls' arguments, against f on nodes. Gives the compiled function.
 
@@ -53,7 +63,7 @@ def compare(f, *calls, rewrites=None, states=()):
         states_before = [state.value.copy() for state in states]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
-            found = arrays_in(step(*arguments))
+            found = arrays_in(call(step, arguments))
             states_after = [state.value.copy() for state in states]
             for state, array in zip(states, states_before, strict=True):
                 state.value = array

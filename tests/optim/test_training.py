@@ -430,7 +430,7 @@ def test_a_penalty_on_weights_works_for_any_module(eager):
     x, y = rng.normal(size=(8, 4)), rng.integers(3, size=8)
     model, twin = Affine(), Affine()
     step = Step(model, losses.cross_entropy, SGD(model.parameters(), 0.1), penalties=[penalties.L2(0.3, factor=0.5)],
-                replay=replay)  # fmt: skip
+                eager=eager)  # fmt: skip
     for _ in range(3):
         size = 0.15 * (twin.W.value**2).sum()
         losses.cross_entropy(twin(x), y).backward()

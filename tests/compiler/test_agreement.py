@@ -1,0 +1,42 @@
+"""Compiled functions are what they are on nodes, to rounding: on thousands of random graphs, called on fresh arrays."""
+
+import hypothesis
+import pytest
+from hypothesis import strategies as st
+
+from minigrad.compiler import REWRITES
+from tests.compiler.agreement import compare
+from tests.compiler.random_graphs import Random, flat, recurrent
+
+rewrites = st.sampled_from([None, None, None, (), *[(name,) for name in REWRITES]])
+
+
+def agree(graph: Random, rewrites):
+    before = [parameter.value.copy() for parameter in graph.parameters]
+    compare(graph.f, *graph.calls, rewrites=rewrites)
+    for parameter, value in zip(graph.parameters, before, strict=True):
+        assert (parameter.value == value).all(), "a parameter was written to"
+        parameter.value = value * 1.5 + 0.25  # is read anew
+    compare(graph.f, graph.calls[0], rewrites=rewrites)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_flat(part):
+    @hypothesis.settings(max_examples=400)
+    @hypothesis.seed(part)
+    @hypothesis.given(flat(), rewrites)
+    def check(graph, rewrites):
+        agree(graph, rewrites)
+
+    check()
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_recurrent(part):
+    @hypothesis.settings(max_examples=400)
+    @hypothesis.seed(part)
+    @hypothesis.given(recurrent(), rewrites)
+    def check(graph, rewrites):
+        agree(graph, rewrites)
+
+    check()
