@@ -82,10 +82,7 @@ class _Recording:
                 state, value, _ = updates.pop(0)
                 latest[state] = made[value]
             if isinstance(node, Operation):
-                children = [latest.get(child) or made[child] for child in node.children]
-                if type(node) is SumOfProducts:
-                    children = _in_time(children)
-                made[node] = self._operation(node, children)
+                made[node] = self._operation(node, [latest.get(child) or made[child] for child in node.children])
             else:
                 made[node] = self._leaf(node, names.get(node))
         for state, value, _ in updates:
@@ -104,11 +101,15 @@ class _Recording:
         return self.page.constant(node._value)
 
     def _operation(self, node: Operation, children: list[Line]) -> Line:
+        arrays = [child._value for child in node.children]
+        if type(node) is SumOfProducts:
+            order = _in_time(children)
+            children, arrays = [children[i] for i in order], [arrays[i] for i in order]
         shapes = tuple([(child.shape, child.dtype) for child in children])
         key = (type(node), static_key(node.attributes), shapes)
         recipe = self.recipes.get(key)
         if recipe is None:
-            recipe = self.recipes[key] = recipe_of(node, self.page.names)
+            recipe = self.recipes[key] = recipe_of(node, arrays, self.page.names)
         origin = self.roles.origin(node, self.traced.adjoints.get(node))
         results: list[Line] = []
         for i, step in enumerate(recipe.steps):
@@ -172,9 +173,8 @@ def _numbers_out(scope: str) -> tuple[str, tuple[int, ...]]:
 # Recipes -----------------------------------------------------------------------------------------------------------
 
 
-def recipe_of(node: Operation, names: dict[str, Any]) -> Recipe:
-    """What the node's fprop does."""
-    arrays = [child._value for child in node.children]
+def recipe_of(node: Operation, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
+    """What the node's fprop does with arrays like these."""
     writer = _WRITERS.get(type(node))
     recipe = writer(node, arrays, names) if writer else None
     if recipe is None and node.pure:
@@ -584,11 +584,11 @@ def _tiled(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe 
     return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
 
 
-def _in_time(children: list[Line]) -> list[Line]:
+def _in_time(children: Sequence[Line]) -> list[int]:
     """The factors of a sum of products in the order of time, which other stacks of them have too."""
     n = len(children) // 2
-    pairs = sorted(zip(children[:n], children[n:], strict=True), key=lambda pair: (pair[0].origin.step, pair[0].number))
-    return [*[a for a, _ in pairs], *[b for _, b in pairs]]
+    order = sorted(range(n), key=lambda i: (children[i].origin.step, children[i].number))
+    return [*order, *[n + i for i in order]]
 
 
 def _products(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
