@@ -203,7 +203,8 @@ class Compiled:
         nodes = tracing.leaves(result)
         pairs = [(node.label, array, node._value) for node, array in zip(nodes, _arrays(values), strict=True)]
         pairs += [(state.label, array, state._value) for state, array in zip(states, after, strict=True)]
-        difference = next((what for what, found, expected in pairs if not _agree(found, expected)), "")
+        scale = max([_largest(expected) for _, _, expected in pairs])
+        difference = next((what for what, found, expected in pairs if not _agree(found, expected, scale)), "")
         if not difference and drawn != [rng.bit_generator.state for rng in generators]:
             difference = "how much its generators draw"
         if first is not None:
@@ -290,13 +291,18 @@ def _restore(states: Sequence[Parameter], generators: Sequence[np.random.Generat
         rng.bit_generator.state = position
 
 
-def _agree(found: Array, expected: Array) -> bool:
-    """Whether two arrays are the same to rounding, relative to the largest entry."""
+def _agree(found: Array, expected: Array, scale: float) -> bool:
+    """Whether two arrays are the same to rounding. scale: the largest entry of all outputs, whose rounding may reach here."""
     if found.dtype != expected.dtype or found.shape != expected.shape:
         return False
     if expected.dtype.kind != "f":
         return np.array_equal(found, expected)
     finite = np.isfinite(expected)
-    scale = float(np.abs(expected[finite]).max(initial=0))
-    close = np.abs(found[finite] - expected[finite]) <= float(np.finfo(expected.dtype).eps) ** 0.75 * scale
+    eps = float(np.finfo(expected.dtype).eps)
+    close = np.abs(found[finite] - expected[finite]) <= eps**0.5 * _largest(expected) + eps**0.75 * scale
     return np.array_equal(found[~finite], expected[~finite], equal_nan=True) and bool(close.all())
+
+
+def _largest(array: Array) -> float:
+    """The largest finite entry, without its sign."""
+    return float(np.abs(array[np.isfinite(array)]).max(initial=0)) if array.dtype.kind == "f" else 0.0

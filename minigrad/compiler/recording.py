@@ -33,8 +33,9 @@ from minigrad.compiler.lines import (
 )
 from minigrad.compiler.names import as_identifier, word_for
 from minigrad.compiler.tracing import Traced, is_read_in_place
-from minigrad.node import Array, Leaf, Node
-from minigrad.ops.base import AddN, Operation
+from minigrad.node import Array, Node
+from minigrad.ops.arithmetic import Where, chosen
+from minigrad.ops.base import Operation
 from minigrad.ops.indexing import ARRAY, GetItem, Scatter
 from minigrad.ops.linear_algebra import SumOfProducts
 from minigrad.ops.random import RandomNormal, RandomUniform
@@ -488,28 +489,9 @@ def lengths_text(shape: tuple[int, ...]) -> str:
 # What the program calls besides NumPy ------------------------------------------------------------------------------
 
 
-INTEGERS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
-
-
 def where(condition: Any, a: Any, b: Any, out: Any = None) -> Any:
-    """np.where, into memory that may be that of a or b.
-
-    Numbers are chosen bit by bit, b ^ ((a ^ b) & mask): a choice entry by entry costs many times as much where the
-    condition has no pattern, since the processor guesses which way it goes.
-    """
-    kind = INTEGERS.get(out.dtype) if out is not None and condition.dtype.kind == "b" else None
-    if kind is None or a.dtype != out.dtype or b.dtype != out.dtype:
-        chosen = np.where(condition, a, b)
-        if out is not None:
-            np.copyto(out, chosen)
-        return chosen if out is None else out
-    mask = np.multiply(condition, kind(-1), dtype=kind)
-    bits_a, bits_b = a.view(kind), b.view(kind)
-    if b.ndim == 0 and bits_b == 0:
-        np.bitwise_and(mask, bits_a, out=out.view(kind))
-    else:
-        np.bitwise_xor((bits_a ^ bits_b) & mask, bits_b, out=out.view(kind))
-    return out
+    """np.where, into memory that may be that of a or b."""
+    return chosen(condition, a, b, out)
 
 
 def cast(x: Any, dtype: Any, out: Any = None) -> Any:
@@ -606,10 +588,17 @@ def _products(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Reci
     return Recipe(tape.steps, result.index)
 
 
+def _choice(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
+    names["where"] = where
+    call = Call(INTO, "where({0}, {1}, {2}{out})", entrywise=True)
+    return Recipe([Step(call, (0, 1, 2), node.shape, node.dtype)], -1)
+
+
 _WRITERS: dict[type[Operation], Callable[..., Recipe | None]] = {
     RandomUniform: _draw("random"),
     RandomNormal: _draw("standard_normal"),
     GetItem: _taken,
+    Where: _choice,
     Scatter: _tiled,
     SumOfProducts: _products,
 }

@@ -306,7 +306,7 @@ class Where(Elementwise):
     __slots__ = ()
 
     def fprop(self, condition: Any, a: Any, b: Any) -> Any:
-        return np.where(condition, a, b)
+        return chosen(condition, a, b)
 
     def bprop(self, adjoint: Node) -> Entries:
         condition = self.children[0]
@@ -315,6 +315,32 @@ class Where(Elementwise):
             lambda: Masked(where(condition, adjoint, 0), condition),
             lambda: Masked(where(condition, 0, adjoint), ~condition),
         )
+
+
+_INTEGERS: dict[Any, Any] = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
+
+
+def chosen(condition: Any, a: Any, b: Any, out: Any = None) -> Any:
+    """np.where of arrays, in memory that may be that of a or b.
+
+    Where there are many, floating-point numbers are chosen bit by bit, b ^ ((a ^ b) & mask): np.where takes up to thirty
+    times as long if the condition has no pattern, since the processor guesses which way each entry goes.
+    """
+    integer = _INTEGERS.get(a.dtype)
+    if integer is None or b.dtype != a.dtype or condition.dtype != np.bool_ or max(a.size, condition.size) < 1024:
+        found = np.where(condition, a, b)
+        if out is None:
+            return found
+        np.copyto(out, found)
+        return out
+    mask = np.multiply(condition, integer(-1), dtype=integer)
+    bits_a, bits_b = a.view(integer), b.view(integer)
+    bits = None if out is None else out.view(integer)
+    if b.ndim == 0 and bits_b == 0:
+        bits = np.bitwise_and(mask, bits_a, out=bits)
+    else:
+        bits = np.bitwise_xor((bits_a ^ bits_b) & mask, bits_b, out=bits)
+    return bits.view(a.dtype) if out is None else out
 
 
 def maximum(a: Operand, b: Operand) -> Node:

@@ -50,7 +50,7 @@ def product(a, b):
 
 def windows(x):
     image = np.ravel(kept(x))[:1] * np.arange(1.0, 17.0).astype(x.dtype).reshape(1, 4, 4, 1)
-    kernel = np.cos(np.arange(8.0)).astype(x.dtype).reshape(2, 2, 1, 2)
+    kernel = np.cos(np.arange(8.0)).astype(x.dtype).reshape(2, 2, 2, 1)
     return mg.max_pool2d(np.tanh(mg.conv2d(image, mg.Constant(kernel))), 2)
 
 
@@ -174,11 +174,15 @@ def measured(nodes):
 
 
 class Random(NamedTuple):
-    """A function, the arguments of its calls, and the parameters it uses."""
+    """A function, what it was drawn as, the arguments of its calls, and the parameters it uses."""
 
     f: Any
+    drawn: Any
     calls: list[Any]
     parameters: list[mg.Parameter]
+
+    def __repr__(self):
+        return repr(self.drawn)
 
 
 numbers = st.integers(0, 9)
@@ -217,7 +221,8 @@ def flat(draw):
         pool = instructed([table, W, *x], program, (labels, mask))
         return with_gradients(pool, [W, *x], outputs, order)
 
-    return Random(f, [arguments(rng, shapes, dtypes) for _ in range(3)], [W])
+    calls = [arguments(rng, shapes, dtypes) for _ in range(3)]
+    return Random(f, (shapes, program, outputs, order), calls, [W])
 
 
 @st.composite
@@ -259,4 +264,5 @@ def recurrent(draw):
         return with_gradients(pool, [W, h0, x], outputs, order)
 
     calls = [arguments(rng, [(steps, 2, 3)], [dtype]) for _ in range(3)]
-    return Random(f, calls, [W, h0])
+    drawn = steps, program, after, outputs, order, backward, again, stacked, at_once
+    return Random(f, drawn, calls, [W, h0])
