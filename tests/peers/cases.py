@@ -162,15 +162,7 @@ def recurrent() -> Iterator[Case]:
     yield case("gru, reset before, z updates", "GRU", convention="update", reset="before", peers=("keras",))
     yield case("gru, bidirectional", "GRU", bidirectional=True, **peers_gru)
     yield case("gru, stacked, bidirectional", "GRU", n_layers=2, bidirectional=True, **peers_gru)
-    yield case(
-        "gru, bidirectional, gaps",
-        "GRU",
-        bidirectional=True,
-        constants=gaps,
-        peers=("keras",),
-        padding="repeats",
-        **peers_gru,
-    )
+    yield case("gru, bidirectional, gaps", "GRU", bidirectional=True, constants=gaps, peers=("keras",), **peers_gru)
 
 
 # Functions -----------------------------------------------------------------------------------------------------------
@@ -183,10 +175,9 @@ def activations() -> Iterator[Case]:
 
     for function in ("linear", "hard_tanh", "relu"):
         yield case(function, kinked=True)
-    for function in ("sigmoid", "tanh", "softsign", "elu", "gelu", "gelu_tanh", "silu", "mish"):
+    for function in ("sigmoid", "tanh", "softsign", "elu", "gelu", "gelu_tanh", "sine", "arctan", "silu", "mish"):
         yield case(function)
-    for function in ("sine", "arctan", "cardinal_sine"):
-        yield case(function, ("torch",))
+    yield case("cardinal_sine", ("torch",))
     yield case("softplus")
     yield case("softplus", ("torch",), beta=2.5)
     yield case("elu", alpha=0.5)

@@ -5,7 +5,7 @@ The conversion of a layout is part of the function, so PyTorch's own differentia
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -217,7 +217,7 @@ def loss(outputs, *, function, **rest):
     return {"loss": LOSSES[function](outputs, **rest)}
 
 
-FUNCTIONS = [
+FUNCTIONS: list[Any] = [
     dense, conv2d, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
 ]  # fmt: skip
-BLOCKS: dict[str, Callable[..., Tensors]] = {function.__name__: function for function in FUNCTIONS}
+BLOCKS = {function.__name__: function for function in FUNCTIONS}

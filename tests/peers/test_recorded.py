@@ -8,8 +8,8 @@ Layouts are converted where the peers are called. What else differs by conventio
 * LSTM: rows i, f, o, g here, i, f, g, o there. PyTorch has a second bias, which adds nothing: it is 0 in the recording.
 * GRU: rows z, r, g here and in Keras, r, z, g in PyTorch. `convention="keep", reset="after", biases=2` is PyTorch's cell, and
   Keras's; `reset="before"` is Keras's reset_after=False. What updates here keeps there when the rows of z change sign.
-* Padded steps repeat the output before them here and in Keras, and are 0 in PyTorch: they are compared where only Keras
-  computed (`padding="repeats"`), and are 0 elsewhere.
+* Padded steps repeat the output before them here and in Keras, but are 0 in Keras's Bidirectional and in PyTorch: they are
+  compared where only Keras computed, one direction (`padding="repeats"`), and are set to 0 everywhere else.
 * Cross-entropy: PyTorch weights classes and divides by the sum of weights, as the mean over weighted examples does here
   and Keras's "mean_with_sample_weight" does (Keras divides by the batch size by default). `ignore_index` is the mask.
   Keras divides probabilities by their sum before the logarithm, so gradients agree along distributions, not across:
@@ -17,6 +17,9 @@ Layouts are converted where the peers are called. What else differs by conventio
 * Hinge: Keras takes targets 0 as −1; "zero_one" here takes them literally (`2 * targets - 1` is Keras's reading). Keras takes
   means over outputs, where the sum is the default here.
 * Conv2D's "same" puts the odd zero at the bottom and right in all three.
+* Kinks, where no case lies: hard_tanh' at ±1 is 1 here and in Keras, 0 in PyTorch; leaky_relu' at 0 is the slope here and in
+  PyTorch, 1 in Keras; |e|' at 0 is 0 here and in PyTorch, −1 or 1 in Keras on JAX. relu' at 0 is 0, and the first of equal
+  maxima in a pool takes all, in all three.
 * leaky_relu: slope 0.01 here and in PyTorch, 0.2 in Keras. `cardinal_sine` is sin(x) / x, PyTorch's sinc is sin(πx) / πx.
 """
 
@@ -31,6 +34,7 @@ import pytest
 import minigrad as mg
 from minigrad import models
 from minigrad.models import Bidirectional, Stacked, losses
+from tests.peers import cases
 
 RECORDING = json.loads(Path(__file__).with_name("recorded.json").read_text("utf-8"))
 CASES = RECORDING["cases"]
@@ -202,6 +206,14 @@ def test_the_same_numbers_as(name, peer):
 
 def named(block):
     return {case["options"]["function"] for case in CASES.values() if case["block"] == block}
+
+
+def test_the_recording_is_that_of_the_cases():
+    shown = {name: (case["block"], case["options"], list(case["peers"])) for name, case in CASES.items()}
+    assert shown == {case.name: (case.block, case.options, list(case.peers)) for case in cases.CASES}
+    for case in cases.CASES:
+        assert CASES[case.name]["arguments"].keys() == case.arguments.keys()
+        assert ["second" in found for found in CASES[case.name]["peers"].values()] == [case.second] * len(case.peers)
 
 
 def test_the_recording_is_complete():
