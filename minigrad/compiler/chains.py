@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-
+from itertools import pairwise
 from typing import Any
 
 from minigrad.compiler.lines import INTO, LEAF, TILES, Line
@@ -23,7 +23,7 @@ class Chains:
         """Whether the parts can follow each other: no part twice, none torn from its neighbors, no ring."""
         if len(set(parts)) < len(parts):
             return False
-        for before, after in zip(parts, parts[1:], strict=False):
+        for before, after in pairwise(parts):
             if self.next.get(before, after) is not after or self.previous.get(after, before) is not before:
                 return False
         end, seen = parts[-1], set(parts)
@@ -35,7 +35,7 @@ class Chains:
 
     def join(self, parts: Sequence[Any]) -> None:
         """Let the parts follow each other."""
-        for before, after in zip(parts, parts[1:], strict=False):
+        for before, after in pairwise(parts):
             self.next[before], self.previous[after] = after, before
 
     def whole(self) -> Iterator[list[Line]]:

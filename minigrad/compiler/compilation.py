@@ -99,7 +99,7 @@ class Program:
 
     def holds(self) -> bool:
         """Whether what the trace relied on is as it was."""
-        return all([ask() == answer for ask, answer in self.guards])
+        return all(ask() == answer for ask, answer in self.guards)
 
 
 class _Given(NamedTuple):

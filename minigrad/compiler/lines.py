@@ -143,9 +143,10 @@ class Page:
         line = self._known.get(key)
         if line is not None:
             return line
-        line = self._known[key] = Line(call, operands, shape, dtype, self._next(), origin)
-        if operands and all([operand.array is not None for operand in operands]) and line.size <= self.FOLDED:
-            line.array = self.computed(line, [operand.array for operand in operands])
+        line = Line(call, operands, shape, dtype, self._next(), origin)
+        if operands and all(operand.array is not None for operand in operands) and line.size <= self.FOLDED:
+            line = self.constant(self.computed(line, [operand.array for operand in operands]))
+        self._known[key] = line
         return line
 
     def computed(self, line: Line, arrays: Sequence[Any]) -> Array:
@@ -258,7 +259,7 @@ def rebuilt(lines: Lines, change: Callable[[Line, tuple[Line, ...]], Line | None
             if line.after is not None:
                 changed.after = new[line.after]
         new[line] = changed
-    if all([old is changed for old, changed in new.items()]):
+    if all(old is changed for old, changed in new.items()):
         return lines
     return rewired(lines, new)
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -207,7 +208,7 @@ class Memory:
         for family in families.values():
             if len({line.origin.step for line in family}) < max(len(family), 3):
                 continue
-            pairs = list(zip(family, family[1:], strict=False))
+            pairs = list(pairwise(family))
             crowded = [last[a] > index[b] or (last[a] == index[b] and not b.call.entrywise) for a, b in pairs]
             if any(crowded):
                 family.sort(key=lambda line: line.origin.step)

@@ -12,7 +12,20 @@ from typing import Any
 
 from minigrad.compiler.lines import Line
 
-DTYPES = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
+DTYPES = (
+    "bool",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float16",
+    "float32",
+    "float64",
+)
 RESERVED = {
     *("t", "part", "array", "empty", "program", "where", "astype", "copied", "copyto", "reshaped", "inf", "nan", "np"),
     *DTYPES, *keyword.kwlist, *dir(builtins),
@@ -48,13 +61,20 @@ class Names:
         if origin.adjoint and origin.of is not None:
             role, word = origin.of
             return self.new(f"d_{self.roles.get(role, word)}")
-        found = re.match(r"\{0\}\.(\w+)|(\w+)(\.reduce)?", line.call.text)
-        method, function, reduce = found.groups() if found else (None, None, None)
-        word = origin.name or method or (REDUCED.get(function, function) if reduce else function) or "part"
+        word = origin.name or called(line.call.text)
         name = self.new(f"d_{word}" if origin.adjoint else word)
         if origin.name and not origin.adjoint:
             self.roles.setdefault(origin.role, name)
         return name
+
+
+def called(text: str) -> str:
+    """A word for the value of a call: sum for add.reduce(x), part for x[2:4]."""
+    found = re.match(r"\{0\}\.(\w+)|(\w+)(\.reduce)?", text)
+    if found is None:
+        return "part"
+    method, function, reduce = found.groups()
+    return method or (REDUCED.get(function, function) if reduce else function)
 
 
 def as_identifier(word: str) -> str:

@@ -44,7 +44,9 @@ class _PureWriter:
                 continue
             head = (line.origin.scope, line.origin.adjoint)
             if head != said and line.origin.scope:
-                body.append(f"    # {'backward through ' if line.origin.adjoint else ''}{' '.join(line.origin.scope.split())}")
+                body.append(
+                    f"    # {'backward through ' if line.origin.adjoint else ''}{' '.join(line.origin.scope.split())}"
+                )
                 said = head
             self.of[line] = name = self.names.of(line)
             body.append(f"    {name} = {expression}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,25 +74,24 @@ class _Recording:
 
     def lines(self) -> Lines:
         traced, made = self.traced, dict[Node, Line]()
-        names = {node: name for name, node in traced.inputs.items()}
-        state_lines: dict[Node, Line] = {}
-        updates = sorted(traced.updates, key=lambda update: update[2])
+        names: dict[Node, str] = {node: name for name, node in traced.inputs.items()}
+        updates = list(traced.updates)
         latest: dict[Node, Line] = {}
         for node in traced.nodes:
-            while updates and updates[0][2] < node.number:
-                state, value, _ = updates.pop(0)
-                latest[state] = made[value]
+            while (
+                updates and updates[0][2] < node.number
+            ):  # what reads a state after it was written reads the new value
+                latest[updates[0][0]] = made[updates[0][1]]
+                updates.pop(0)
             if isinstance(node, Operation):
                 made[node] = self._operation(node, [latest.get(child) or made[child] for child in node.children])
             else:
                 made[node] = self._leaf(node, names.get(node))
         for state, value, _ in updates:
             latest[state] = made[value]
-        for state in latest:
-            state_lines[state] = made.get(state) or self._leaf(state, None)
+        new_states = [(made.get(node) or self._leaf(node, None), value) for node, value in latest.items()]
         outputs = [made[node] for node in traced.outputs]
-        order = in_order([*outputs, *latest.values()])
-        return Lines(self.page, order, outputs, [(state_lines[state], value) for state, value in latest.items()])
+        return Lines(self.page, in_order([*outputs, *latest.values()]), outputs, new_states)
 
     def _leaf(self, node: Node, argument: str | None) -> Line:
         if argument is not None:
@@ -210,7 +209,7 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
 
     def call(*arrays: Any) -> Array:
         value = np.asarray(twin.fprop(*arrays, **attributes))
-        return value.copy() if any([np.may_share_memory(value, array) for array in arrays]) else value
+        return value.copy() if any(np.may_share_memory(value, array) for array in arrays) else value
 
     name = _bound(f"fprop_{word_for(type(node))}", call, names)
     slots = ", ".join([f"{{{i}}}" for i in range(len(node.children))])
@@ -223,7 +222,11 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
 def _bound(name: str, thing: Any, names: dict[str, Any]) -> str:
     """The name under which the program knows something: NumPy's for what is NumPy's, else one that nothing has."""
     name = as_identifier(name)
-    if getattr(np, name, None) is not thing and HELPERS.get(name) is not thing and not name.startswith(("fprop_", "rng")):
+    if (
+        getattr(np, name, None) is not thing
+        and HELPERS.get(name) is not thing
+        and not name.startswith(("fprop_", "rng"))
+    ):
         name = f"own_{name}"
     if names.get(name, thing) is not thing:
         name = next(f"{name}_{i}" for i in count(2) if names.get(f"{name}_{i}", thing) is thing)
@@ -261,8 +264,8 @@ class _Tape:
         if isinstance(value, list):
             return f"[{', '.join([self.text(part, operands) for part in value])}]"
         if isinstance(value, slice):
-            parts = [self.text(part, operands) for part in (value.start, value.stop, value.step)]
-            return f"slice({', '.join(parts)})"
+            ends = [self.text(part, operands) for part in (value.start, value.stop, value.step)]
+            return f"slice({', '.join(ends)})"
         if isinstance(value, np.dtype):
             return self.function(value.type, value.name)
         if isinstance(value, np.integer | np.floating | np.bool_):
@@ -311,19 +314,19 @@ class Recorder(NDArrayOperatorsMixin):
 
     # What an array is
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Any:
         return self.array.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> Any:
         return self.array.dtype
 
     @property
-    def ndim(self) -> int:
+    def ndim(self) -> Any:
         return self.array.ndim
 
     @property
-    def size(self) -> int:
+    def size(self) -> Any:
         return self.array.size
 
     def __len__(self) -> int:
@@ -341,9 +344,7 @@ class Recorder(NDArrayOperatorsMixin):
             raise TypeError(f"{ufunc.__name__}.{method} is not recorded")
         name = self.tape.function(ufunc) + ("" if method == "__call__" else ".reduce")
         array = getattr(ufunc, method)(*_array(inputs), **keywords)
-        if method == "__call__":
-            inputs = self._numbers(inputs)
-        text, operands = self.tape.arguments(inputs, keywords)
+        text, operands = self.tape.arguments(self._numbers(inputs) if method == "__call__" else inputs, keywords)
         entrywise = method == "__call__" and ufunc.signature is None
         kind = INTO if ufunc.nout == 1 else FRESH
         return self.tape.write(Call(kind, f"{name}({text}{{out}})", entrywise), operands, array)
@@ -375,7 +376,7 @@ class Recorder(NDArrayOperatorsMixin):
         ends = np.cumsum([0, *lengths]).tolist()
         head = (slice(None),) * axis
         places = tuple(
-            [(*head, start if function is np.stack else slice(start, stop)) for start, stop in zip(ends, ends[1:])]
+            [(*head, start if function is np.stack else slice(start, stop)) for start, stop in pairwise(ends)]
         )
         name = self.tape.function(function)
         same = all(isinstance(part, Recorder) and part.dtype == array.dtype for part in values[0])
@@ -581,9 +582,9 @@ def _products(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Reci
     halves = []
     for half in (recorders[:n], recorders[n:]):
         if len({part.shape for part in half}) == 1:
-            halves.append(np.stack(half).reshape(n * half[0].shape[0], half[0].shape[1]))  # type: ignore[call-overload]
+            halves.append(np.stack(half).reshape(n * half[0].shape[0], half[0].shape[1]))
         else:
-            halves.append(np.concatenate(half))  # type: ignore[call-overload]
+            halves.append(np.concatenate(half))
     result = halves[0].T @ halves[1]
     return Recipe(tape.steps, result.index)
 

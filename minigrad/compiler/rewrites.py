@@ -180,7 +180,12 @@ def softmaxes(lines: Lines) -> Lines:
         if line.call != EXP or line.operands[0].call != SUBTRACT:
             return None
         z, log = line.operands[0].operands
-        if log.call != LOG or z not in exponentials or not _is_sum_of(log.operands[0], exponentials[z]) or not _is_shifted(z):
+        if (
+            log.call != LOG
+            or z not in exponentials
+            or not _is_sum_of(log.operands[0], exponentials[z])
+            or not _is_shifted(z)
+        ):
             return None
         new_z, new_log = operands[0].operands
         e = page.write(EXP, (new_z,), new_z.shape, new_z.dtype, exponentials[z].origin)
@@ -198,7 +203,11 @@ def _is_sum_of(line: Line, e: Line) -> bool:
 
 def _is_shifted(z: Line) -> bool:
     """Whether it is x − max x: no exponential of it overflows."""
-    return z.call == SUBTRACT and (m := z.operands[1]).call.text.startswith("maximum.reduce(") and m.operands[0] is z.operands[0]
+    return (
+        z.call == SUBTRACT
+        and (m := z.operands[1]).call.text.startswith("maximum.reduce(")
+        and m.operands[0] is z.operands[0]
+    )
 
 
 @rewrite

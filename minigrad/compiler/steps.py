@@ -248,10 +248,10 @@ class _Choice:
             wanted += claims
         if not wanted and not any(part is not group.members[0].operands[0] for part in group.members[1].operands):
             return False
-        for parts in wanted:
-            if not self.chains.may_join(parts):
+        for links in wanted:
+            if not self.chains.may_join(links):
                 return False
-            self.chains.join(parts)
+            self.chains.join(links)
         return True
 
     def _claims(self, parts: list[Line]) -> list[list[Any]] | None:
@@ -381,8 +381,8 @@ class _Rebuilt:
         origin = Origin(scope, first.origin.adjoint, first.origin.name, first.origin.role, ())
         operands = []
         for parts in zip(*[line.operands for line in members], strict=True):
-            new = [self.new[part] for part in parts]
-            operands.append(new[0] if all(x is new[0] for x in new) else stack_of(self.page, new, origin))
+            news = [self.new[part] for part in parts]
+            operands.append(news[0] if all(x is news[0] for x in news) else stack_of(self.page, news, origin))
         shape = (n, *first.shape)
         if first.call.text == MATMUL:
             flat = self._reshaped(operands[0], (n * operands[0].shape[1], operands[0].shape[2]), origin)
@@ -392,7 +392,13 @@ class _Rebuilt:
             whole = self.page.write(first.call, operands, shape, first.dtype, origin)
         whole.number = min(line.number for line in members)  # as soon as it can be
         for i, line in enumerate(members):
-            self.new[line] = self.page.write(Call(VIEW, f"{{0}}[{index_text((i,), one=not line.shape)}]"), (whole,), line.shape, line.dtype, line.origin)
+            self.new[line] = self.page.write(
+                Call(VIEW, f"{{0}}[{index_text((i,), one=not line.shape)}]"),
+                (whole,),
+                line.shape,
+                line.dtype,
+                line.origin,
+            )
 
     def _reshaped(self, line: Line, shape: tuple[int, ...], origin: Origin) -> Line:
         if line.shape == shape:

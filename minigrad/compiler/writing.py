@@ -212,7 +212,9 @@ class _Writer:
             rows = self.given.of(next((x for x in root.members if x.origin.step), root.members[-1]))
             array = self.given.new(f"all_{rows}")
             self._allocate(array, root.shape, root)
-            each = f"list({array})" if root.members[0].shape else f"[{array}[i, ...] for i in range({len(root.members)})]"
+            each = (
+                f"list({array})" if root.members[0].shape else f"[{array}[i, ...] for i in range({len(root.members)})]"
+            )
             self.tables.append(f"{rows} = {each}")
             self.known[root] = f"{array} {rows}"
         array, rows = self.known[root].split()

@@ -7,6 +7,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.compiler import tracing
+from minigrad.graph import ancestry
 
 
 def arrays_in(result):
@@ -25,19 +26,25 @@ def eagerly(f, arguments):
 
 
 def sensitivity(f, arguments, expected):
-    """By how much rounding of the arguments may change the values, entry by entry: large where they are badly conditioned."""
+    """By how much rounding may change each array: a lot where it is badly conditioned, or float32 on the way."""
     rng = np.random.default_rng(0)
-    largest = [np.zeros_like(value, dtype=float) for value in expected]
-    for _ in range(3):
+    given = [mg.Input(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    single = any(node.dtype == np.float32 for node in ancestry(tracing.leaves(f(*given))))
+    largest = [0.0] * len(expected)
+    for _ in range(4):
         moved = [
-            np.asarray(a * (1 + 2 * np.finfo(a.dtype).eps * rng.choice([-1.0, 1.0], a.shape)), a.dtype)
+            np.asarray(a * (1 + np.finfo(np.float32 if single else a.dtype).eps * rng.choice([-2.0, 2.0], a.shape)), a.dtype)
             if isinstance(a, np.ndarray) and a.dtype.kind == "f"
             else a
             for a in arguments
         ]
-        for change, other, value in zip(largest, eagerly(f, moved), expected, strict=True):
-            np.fmax(change, np.abs(np.subtract(other, value, dtype=float)), out=change)
-    return [float(change.max(initial=0.0)) for change in largest]
+        for i, (other, value) in enumerate(zip(eagerly(f, moved), expected, strict=True)):
+            change = np.abs(np.subtract(other, value, dtype=float))
+            largest[i] = max(largest[i], float(np.nanmax(change, initial=0.0)))
+            if single and value.dtype.kind == "f":
+                rounding = np.abs(value[np.isfinite(value)]).max(initial=0.0) * np.finfo(np.float32).eps
+                largest[i] = max(largest[i], float(rounding))
+    return largest
 
 
 def assert_agree(found, expected, message="", allowed=()):

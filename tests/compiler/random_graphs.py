@@ -126,7 +126,7 @@ BINARY = [
     lambda a, b, k: np.arctan2(a + 0.1, fits(a, b)),
     lambda a, b, k: np.power(np.abs(a) + 0.5, np.tanh(fits(a, b))),
     lambda a, b, k: np.concatenate([np.ravel(a), np.ravel(b)]),
-    lambda a, b, k: np.stack(np.broadcast_arrays(a, fits(a, b)), axis=k % 2),
+    lambda a, b, k: np.stack(np.broadcast_arrays(a, fits(a, b)), axis=-1 - k % min(2, a.ndim + 1)),
     lambda a, b, k: np.stack([a, a * 2.0, a]),
     lambda a, b, k: np.concatenate([a, a + fits(a, b).sum()], axis=-1) if a.ndim else a,
     lambda a, b, k: product(a, b),
@@ -174,19 +174,15 @@ def measured(nodes):
 
 
 class Random(NamedTuple):
-    """A function, what it was drawn as, the arguments of its calls, and the parameters it uses."""
+    """A function, the arguments of its calls, the parameters it uses, and how it is made again."""
 
     f: Any
-    drawn: Any
     calls: list[Any]
     parameters: list[mg.Parameter]
+    recipe: str
 
     def __repr__(self):
-        return repr(self.drawn)
-
-
-numbers = st.integers(0, 9)
-instructions = st.tuples(st.integers(0, 999), numbers, numbers, numbers)
+        return self.recipe
 
 
 def with_gradients(pool, wanted, outputs, order):
@@ -205,14 +201,9 @@ def arguments(rng, shapes, dtypes, length=3):
     return [*arrays, rng.integers(0, 20, length), rng.random(length) < 0.5]
 
 
-@st.composite
-def flat(draw):
-    shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3))
-    dtypes = [draw(st.sampled_from([np.float64, np.float32])) for _ in shapes]
-    program = draw(st.lists(instructions, min_size=1, max_size=9))
-    outputs = draw(st.lists(st.integers(0, 14), max_size=5))
-    order = draw(st.integers(0, 2))
-    rng = np.random.default_rng(draw(st.integers(0, 99)))
+def flat_graph(shapes, dtypes, program, outputs, order, seed):
+    """A graph of the arguments, a parameter and a constant."""
+    rng = np.random.default_rng(seed)
     W = mg.Parameter(np.asarray(rng.normal(size=(3, 2)), dtypes[0]), name="W")
     table = mg.Constant(rng.normal(size=3))
 
@@ -222,20 +213,13 @@ def flat(draw):
         return with_gradients(pool, [W, *x], outputs, order)
 
     calls = [arguments(rng, shapes, dtypes) for _ in range(3)]
-    return Random(f, (shapes, program, outputs, order), calls, [W])
+    return Random(f, calls, [W], f"flat_graph{shapes, dtypes, program, outputs, order, seed}")
 
 
-@st.composite
-def recurrent(draw):
+def recurrent_graph(steps, dtype, program, after, outputs, order, flags, seed):
     """h_t = tanh(what the instructions make of h_{t−1}, x_t and W), forward, backward, or in two layers."""
-    steps = draw(st.integers(1, 5))
-    dtype = draw(st.sampled_from([np.float64, np.float32]))
-    program = draw(st.lists(instructions, min_size=1, max_size=6))
-    after = draw(st.lists(instructions, max_size=3))
-    outputs = draw(st.lists(st.integers(0, 14), max_size=4))
-    order = draw(st.integers(0, 2))
-    backward, again, stacked, at_once = (draw(st.booleans()) for _ in range(4))
-    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    rng = np.random.default_rng(seed)
+    backward, again, stacked, at_once = flags
     W = mg.Parameter(np.asarray(rng.normal(size=(3, 3)) * 0.5, dtype), name="W")
     h0 = mg.Parameter(np.zeros((2, 3), dtype), name="h0")
 
@@ -246,14 +230,13 @@ def recurrent(draw):
             with mg.scope(f"t={t}"):
                 now = projected[t] if at_once else x[t] @ W
                 *rest, last = instructed([W, now, h, now + h @ W], program, choices)
-                h = np.tanh(now + h @ W.T + (last if last.shape == h.shape else np.mean(kept(last))))
+                h = np.tanh(now + h @ W.T + (last if last.shape == h.shape else np.mean(kept(last)))).astype(dtype)
                 extra += [rest[-1], last]
-                states.append(h.astype(dtype))
-                h = states[-1]
+                states.append(h)
         return states
 
     def f(x, labels, mask):
-        extra = []
+        extra: list[Any] = []
         with mg.scope("first"):
             states = layer(x, h0, (labels, mask), extra, backward)
         if again:
@@ -264,5 +247,35 @@ def recurrent(draw):
         return with_gradients(pool, [W, h0, x], outputs, order)
 
     calls = [arguments(rng, [(steps, 2, 3)], [dtype]) for _ in range(3)]
-    drawn = steps, program, after, outputs, order, backward, again, stacked, at_once
-    return Random(f, drawn, calls, [W, h0])
+    recipe = f"recurrent_graph{steps, dtype, program, after, outputs, order, flags, seed}"
+    return Random(f, calls, [W, h0], recipe)
+
+
+numbers = st.integers(0, 9)
+instructions = st.tuples(st.integers(0, 999), numbers, numbers, numbers)
+dtypes = st.sampled_from(["float64", "float32"])
+which = st.integers(0, 14)
+seeds = st.integers(0, 99)
+
+
+@st.composite
+def flat(draw):
+    shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3))
+    program = draw(st.lists(instructions, min_size=1, max_size=9))
+    outputs = draw(st.lists(which, max_size=5))
+    return flat_graph(
+        shapes, [draw(dtypes) for _ in shapes], program, outputs, draw(st.integers(0, 2)), draw(seeds)
+    )
+
+
+recurrent = st.builds(
+    recurrent_graph,
+    steps=st.integers(1, 5),
+    dtype=dtypes,
+    program=st.lists(instructions, min_size=1, max_size=6),
+    after=st.lists(instructions, max_size=3),
+    outputs=st.lists(which, max_size=4),
+    order=st.integers(0, 2),
+    flags=st.tuples(*[st.booleans()] * 4),
+    seed=seeds,
+)

@@ -35,7 +35,7 @@ def test_flat(part):
 def test_recurrent(part):
     @hypothesis.settings(max_examples=400)
     @hypothesis.seed(part)
-    @hypothesis.given(recurrent(), rewrites)
+    @hypothesis.given(recurrent, rewrites)
     def check(graph, rewrites):
         agree(graph, rewrites)
 

@@ -75,7 +75,7 @@ class Masked(Module):
         self.readout = Dense(8, 10, dtype=np.float64, rng=rng)
 
     def forward(self, u):
-        return self.readout(self.net(u, mask=~np.isnan(u.value).any(axis=-1)))
+        return self.readout(self.net(u, mask=~np.isnan(u).any(axis=-1)))
 
 
 def convolutional(rng):
