@@ -1,128 +1,121 @@
-"""LeNet by hand: two convolutions with relu and max pooling, three dense layers.
-
-Arrays are (channels, height, width, batch): every copy, maximum and sum then runs along whole images' worth of memory, and
-a convolution is one product with a matrix of windows, rows (down, right, channel), columns (row, column, example).
-"""
+"""LeNet by hand: two convolutions with relu and max pooling, three dense layers."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from benchmarks.by_hand.base import Step, cross_entropy
+from benchmarks.by_hand.base import Step, flat
+from benchmarks.by_hand.mlp import MLP
 
 if TYPE_CHECKING:
     from benchmarks.rows import Problem
 
 
-class Convolution:
-    """y = W * x + b, then relu and the largest of two by two: relu after pooling gives the same and costs a quarter."""
+class MaxPool:
+    """The largest of two by two, from the four corners of every window, and back to where it came from.
 
-    def __init__(self, x: Any, name: str, step: Step, out: Any, *, first: bool) -> None:
-        values, gradients = step.store.values, step.store.gradients
-        W = values[f"{name}.W"]
-        filters, size = len(W), W.shape[1]
-        channels, height, _, batch = x.shape
-        side, dtype = height - size + 1, x.dtype
-        self.W, self.b = W.reshape(filters, -1), values[f"{name}.b"]
-        self.W_slope, self.b_slope = gradients[f"{name}.W"].reshape(filters, -1), gradients[f"{name}.b"]
-        self.windows = np.empty((size, size, channels, side, side, batch), dtype)
-        places = [(u, v) for u in range(size) for v in range(size)]
-        self.copies = [(self.windows[u, v], x[:, u : u + side, v : v + side]) for u, v in places]
-        self.y = np.empty((filters, side, side, batch), dtype)
-        self.corners = [self.y[:, u::2, v::2] for u in range(2) for v in range(2)]
-        self.out = out
-        half = (filters, side // 2, side // 2, batch)
-        self.upper, self.lower = (np.empty(half, dtype) for _ in range(2))
-        self.right_above, self.right_below, self.below, self.alive = (np.empty(half, bool) for _ in range(4))
-        self.adjoint = np.empty(half, dtype)
-        self.x_adjoint = None if first else np.empty_like(x)
-        if self.x_adjoint is not None:
-            self.windows_adjoint = np.empty_like(self.windows)
-            self.folds = [
-                (self.x_adjoint[:, u : u + side, v : v + side], self.windows_adjoint[u, v]) for u, v in places
-            ]
+    corners: views of what is pooled: above left, above right, below left, below right
+    """
 
-    def forward(self) -> None:
-        for window, pixels in self.copies:
-            np.copyto(window, pixels)
-        np.matmul(self.W, self.windows.reshape(self.W.shape[1], -1), out=self.y.reshape(len(self.W), -1))
+    def __init__(self, corners: list[Any]) -> None:
+        self.corners = corners
+        shape, dtype = corners[0].shape, corners[0].dtype
+        self.upper, self.lower = (np.empty(shape, dtype) for _ in range(2))
+        self.right_above, self.right_below, self.below = (np.empty(shape, bool) for _ in range(3))
+
+    def forward(self, out: Any) -> Any:
         a, b, c, d = self.corners
         np.greater(b, a, out=self.right_above)  # a tie goes to the first
         np.greater(d, c, out=self.right_below)
         np.maximum(a, b, out=self.upper)
         np.maximum(c, d, out=self.lower)
         np.greater(self.lower, self.upper, out=self.below)
-        np.maximum(self.upper, self.lower, out=self.upper)
-        self.upper += self.b[:, np.newaxis, np.newaxis, np.newaxis]
-        np.maximum(self.upper, 0, out=self.out)
+        return np.maximum(self.upper, self.lower, out=out)
 
-    def backward(self, adjoint: Any) -> Any:
-        """Takes the adjoint of what it gave; gives that of its input."""
-        a, b, c, d = self.corners  # of y, whose values are no longer needed
-        np.multiply(adjoint, np.greater(self.out, 0, out=self.alive), out=self.adjoint)
-        np.multiply(self.adjoint, self.below, out=self.lower)
-        np.subtract(self.adjoint, self.lower, out=self.upper)
+    def backward(self, adjoint: Any) -> None:
+        """Writes the adjoint of what was pooled over it."""
+        a, b, c, d = self.corners
+        np.multiply(adjoint, self.below, out=self.lower)
+        np.subtract(adjoint, self.lower, out=self.upper)
         np.multiply(self.upper, self.right_above, out=b)
         np.subtract(self.upper, b, out=a)
         np.multiply(self.lower, self.right_below, out=d)
         np.subtract(self.lower, d, out=c)
-        flat = self.y.reshape(len(self.W), -1)
-        np.matmul(flat, self.windows.reshape(self.W.shape[1], -1).T, out=self.W_slope)
-        np.add.reduce(self.adjoint.reshape(len(self.W), -1), axis=1, out=self.b_slope)
+
+
+class Convolution:
+    """relu(W * x + b), then the largest of two by two.
+
+    Windows are (batch, row, column, down, right, channel), so that the convolution is one product. Their adjoints are
+    (down, right, batch, row, column, channel): what is added to the image at once then is not scattered.
+    """
+
+    def __init__(self, x: Any, name: str, step: Step, out: Any, *, first: bool) -> None:
+        values, gradients, dtype = step.store.values, step.store.gradients, x.dtype
+        self.kernels, self.b = values[f"{name}.W"], values[f"{name}.b"]
+        self.W, self.W_slope = (a.reshape(len(self.b), -1) for a in (self.kernels, gradients[f"{name}.W"]))
+        self.b_slope = gradients[f"{name}.b"]
+        size = self.kernels.shape[1]
+        self.seen = sliding_window_view(x, (size, size), (1, 2)).transpose(0, 1, 2, 4, 5, 3)
+        batch, side = self.seen.shape[:2]
+        self.windows = np.empty(self.seen.shape, dtype)
+        self.wide = self.windows.reshape(batch * side * side, -1)
+        self.y, self.out = np.empty((batch, side, side, len(self.b)), dtype), out
+        self.alive = np.empty(self.y.shape, bool)
+        self.bias = np.empty((side * side, len(self.b)), dtype)  # b at every place: adding long rows is quicker
+        self.pool = MaxPool([self.y[:, u::2, v::2] for u in range(2) for v in range(2)])
+        self.ones = np.ones(len(self.wide), dtype)
+        self.x_adjoint = None if first else np.empty_like(x)
+        if self.x_adjoint is not None:
+            self.windows_adjoint = np.empty((size, size, *x[:, :side, :side].shape), dtype)
+            places = [(u, v) for u in range(size) for v in range(size)]
+            self.folds = [
+                (self.x_adjoint[:, u : u + side, v : v + side], self.windows_adjoint[u, v]) for u, v in places
+            ]
+
+    def forward(self) -> None:
+        np.copyto(self.windows, self.seen)
+        np.matmul(self.wide, self.W.T, out=flat(self.y))
+        self.bias[:] = self.b
+        rows = self.y.reshape(len(self.y), -1)
+        rows += self.bias.reshape(-1)
+        np.maximum(self.y, 0, out=self.y)
+        np.greater(self.y, 0, out=self.alive)
+        self.pool.forward(self.out)
+
+    def backward(self, adjoint: Any) -> Any:
+        """Takes the adjoint of what it gave; gives that of its input."""
+        self.pool.backward(adjoint)
+        self.y *= self.alive
+        rows = flat(self.y)
+        np.matmul(rows.T, self.wide, out=self.W_slope)
+        self.ones.dot(rows, self.b_slope)
         if self.x_adjoint is None:
             return None
-        np.matmul(self.W.T, flat, out=self.windows_adjoint.reshape(self.W.shape[1], -1))
-        self.x_adjoint[:] = 0
+        size = self.kernels.shape[1]
+        np.matmul(rows, self.kernels.transpose(1, 2, 0, 3), out=self.windows_adjoint.reshape(size, size, len(rows), -1))
+        self.x_adjoint.fill(0)
         for pixels, window in self.folds:
             pixels += window
         return self.x_adjoint
 
 
-class LeNet(Step):
-    """Columns are examples in the dense layers too. The last pool writes (row, column, channel), the order they read."""
+class LeNet(MLP):
+    """The dense layers are those of `MLP`, which read the pooled images as rows."""
 
     def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
-        images = np.ascontiguousarray(problem.inputs.transpose(3, 1, 2, 0))
-        batch, dtype, values = images.shape[-1], images.dtype, self.store.values
-        first, second = values["conv2d_1.W"], values["conv2d_2.W"]
+        images = problem.inputs
+        parameters = problem.parameters
+        first, second = parameters["conv2d_1.W"], parameters["conv2d_2.W"]
         side = (images.shape[1] - first.shape[1] + 1) // 2
-        pooled = np.empty((len(first), side, side, batch), dtype)
+        pooled = np.empty((len(images), side, side, len(first)), images.dtype)
         side = (side - second.shape[1] + 1) // 2
-        flat = np.empty((side, side, len(second), batch), dtype)
-        self.flat_images = flat.transpose(2, 0, 1, 3)
+        self.features = np.empty((len(images), side, side, len(second)), images.dtype)
+        super().__init__(problem)
         self.convolutions = [
             Convolution(images, "conv2d_1", self, pooled, first=True),
-            Convolution(pooled, "conv2d_2", self, self.flat_images, first=False),
+            Convolution(pooled, "conv2d_2", self, self.features, first=False),
         ]
-        names = ("dense_1", "dense_2", "dense_3")
-        self.layers = [(values[f"{name}.W"], values[f"{name}.b"][:, np.newaxis]) for name in names]
-        self.slopes = [(self.store.gradients[f"{name}.W"], self.store.gradients[f"{name}.b"]) for name in names]
-        self.y = [flat.reshape(-1, batch), *[np.empty((len(W), batch), dtype) for W, _ in self.layers]]
-        self.adjoints = [np.empty_like(y) for y in self.y[:-1]]
-        self.image_adjoints = self.adjoints[0].reshape(flat.shape).transpose(2, 0, 1, 3)
-        self.rows, self.targets = np.arange(batch), problem.targets
-
-    def sweep(self, scale: float) -> float:
-        for convolution in self.convolutions:
-            convolution.forward()
-        for i, (W, b) in enumerate(self.layers):
-            y = np.matmul(W, self.y[i], out=self.y[i + 1])
-            y += b
-            if i < 2:
-                np.maximum(y, 0, out=y)
-        loss = cross_entropy(self.y[-1].T, self.rows, self.targets, scale)
-        error = self.y[-1]
-        for i in reversed(range(3)):
-            W_slope, b_slope = self.slopes[i]
-            np.matmul(error, self.y[i].T, out=W_slope)
-            np.add.reduce(error, axis=1, out=b_slope)
-            error = np.matmul(self.layers[i][0].T, error, out=self.adjoints[i])
-            if i:
-                error *= self.y[i] > 0
-        adjoint = self.image_adjoints
-        for convolution in reversed(self.convolutions):
-            adjoint = convolution.backward(adjoint)
-        return loss

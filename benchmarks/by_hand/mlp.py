@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class MLP(Step):
-    """Rows are examples. Dropout needs no mask on the way back: what was dropped, as what relu cut, is 0.
+    """Dropout needs no mask of its own on the way back: what was dropped, as what relu cut, is 0.
 
     The masks are drawn as `Dropout` draws them, so that the same seed gives the same numbers.
     """
@@ -24,18 +24,19 @@ class MLP(Step):
         names = [name.removesuffix(".W") for name in values if name.endswith(".W")]
         self.layers = [(values[f"{name}.W"], values[f"{name}.b"]) for name in names]
         self.slopes = [(gradients[f"{name}.W"], gradients[f"{name}.b"]) for name in names]
-        batch = len(problem.inputs)
-        self.y = [problem.inputs, *[np.empty((batch, len(b)), problem.inputs.dtype) for _, b in self.layers]]
+        batch, dtype = len(problem.inputs), problem.inputs.dtype
+        self.y = [problem.inputs, *[np.empty((batch, len(b)), dtype) for _, b in self.layers]]
         self.adjoints = [np.empty_like(y) for y in self.y[1:-1]]
         self.alive = [np.empty(y.shape, bool) for y in self.y[1:-1]]
         self.keep = 1 - problem.row.sizes.get("dropout", 0.0)
         self.draws = [np.empty(y.shape, np.float32) for y in self.y[1:-1]] if self.keep < 1 else []
         self.generators = problem.generators()
+        self.ones = np.ones(batch, dtype)
         self.rows, self.targets = np.arange(batch), problem.targets
 
-    def sweep(self, scale: float) -> float:
+    def sweep(self) -> float:
         self._forward()
-        loss = cross_entropy(self.y[-1], self.rows, self.targets, scale)
+        loss = cross_entropy(self.y[-1], self.rows, self.targets, self.scale)
         self._backward(self.y[-1])
         return loss
 
@@ -55,7 +56,7 @@ class MLP(Step):
         for i in reversed(range(len(self.layers))):
             W_slope, b_slope = self.slopes[i]
             np.matmul(error.T, self.y[i], out=W_slope)
-            np.add.reduce(error, axis=0, out=b_slope)
+            self.ones.dot(error, b_slope)
             if i:
                 error = np.matmul(error, self.layers[i][0], out=self.adjoints[i - 1])
                 error *= np.greater(self.y[i], 0, out=self.alive[i - 1])

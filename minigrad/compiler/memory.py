@@ -82,9 +82,11 @@ class Memory:
             self._chain(line)
         for line in tiles:
             if not is_stack(line):
-                line.operands = tuple([self._own(part) for part in line.operands])
+                owned = []
                 for part, index in zip(line.operands, line.call.places, strict=True):
-                    self.slot[part] = line, index
+                    owned.append(self._own(part))
+                    self.slot[owned[-1]] = line, index
+                line.operands = tuple(owned)
         copied = {copy.operands[0]: copy for copy in self.copies.values()}
         for line in order:  # what is copied into a row is read there
             if line.call.kind != TILES and not copied.keys().isdisjoint(line.operands):

@@ -5,6 +5,7 @@ result beyond rounding, and each can be left out to see the plain program: `mg.c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -97,6 +98,29 @@ def _unchanged(line: Line, operands: tuple[Line, ...]) -> Line | None:
 
 def _is_number(line: Line, number: float) -> bool:
     return line.array is not None and not line.shape and line.array.item() == number
+
+
+@rewrite
+def numbers(lines: Lines) -> Lines:
+    """A constant whose entries are all the same as one number, where another operand has the shape."""
+    page = lines.page
+
+    def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
+        if not line.call.entrywise or not any(x.array is None and x.shape == line.shape for x in operands):
+            return None
+        smaller = tuple([page.constant(_one_of(x.array)) if _is_uniform(x) else x for x in operands])
+        return None if smaller == operands else page.write(line.call, smaller, line.shape, line.dtype, line.origin)
+
+    return rebuilt(lines, change)
+
+
+def _is_uniform(line: Line) -> bool:
+    array = line.array
+    return array is not None and array.size > 1 and array.tobytes() == _one_of(array).tobytes() * array.size
+
+
+def _one_of(array: Any) -> Any:
+    return np.array(array.flat[0], array.dtype)
 
 
 @rewrite
