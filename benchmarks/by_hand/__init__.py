@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.by_hand.adam import AdamUpdate, BlockedAdamUpdate
+from benchmarks.by_hand.adam import AdamUpdate
 from benchmarks.by_hand.cnn import LeNet
-from benchmarks.by_hand.elementwise import Chain, WholeChain
+from benchmarks.by_hand.elementwise import Chain
 from benchmarks.by_hand.gated import GRU, LSTM
 from benchmarks.by_hand.mlp import MLP
 from benchmarks.by_hand.rnn import RNN, PenalizedRNN
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     from benchmarks.rows import Problem
 
 BY_HAND: dict[str, Callable[[Problem], Step]] = {
-    "mlp": MLP,
-    "rnn": RNN,
-    "penalized": PenalizedRNN,
-    "lstm": LSTM,
-    "gru": GRU,
-    "cnn": LeNet,
-    "elementwise": Chain,
+    "mlp": MLP, "rnn": RNN, "penalized": PenalizedRNN, "lstm": LSTM, "gru": GRU, "cnn": LeNet, "elementwise": Chain,
     "adam": AdamUpdate,
-}
-OTHERS_BY_HAND: dict[str, dict[str, Callable[[Problem], Step]]] = {
-    "adam": {"by hand, in blocks": BlockedAdamUpdate},
-    "elementwise": {"by hand, whole arrays": WholeChain},
-}
+}  # fmt: skip

@@ -104,18 +104,27 @@ class Convolution:
 
 
 class LeNet(MLP):
-    """The dense layers are those of `MLP`, which read the pooled images as rows."""
+    """Its dense layers are those of `MLP`."""
 
     def __init__(self, problem: Problem) -> None:
-        images = problem.inputs
-        parameters = problem.parameters
-        first, second = parameters["conv2d_1.W"], parameters["conv2d_2.W"]
-        side = (images.shape[1] - first.shape[1] + 1) // 2
-        pooled = np.empty((len(images), side, side, len(first)), images.dtype)
-        side = (side - second.shape[1] + 1) // 2
-        self.features = np.empty((len(images), side, side, len(second)), images.dtype)
-        super().__init__(problem)
+        images, kernels = problem.inputs, [problem.parameters[f"conv2d_{i}.W"] for i in (1, 2)]
+        x, pooled = images, []
+        for W in kernels:
+            side = (x.shape[1] - W.shape[1] + 1) // 2
+            x = np.empty((len(images), side, side, len(W)), images.dtype)
+            pooled.append(x)
+        super().__init__(problem, features=x.reshape(len(images), -1))
         self.convolutions = [
-            Convolution(images, "conv2d_1", self, pooled, first=True),
-            Convolution(pooled, "conv2d_2", self, self.features, first=False),
+            Convolution(images, "conv2d_1", self, pooled[0], first=True),
+            Convolution(pooled[0], "conv2d_2", self, pooled[1], first=False),
         ]
+        self.pooled_adjoint = self.adjoints[0].reshape(x.shape)
+
+    def sweep(self) -> float:
+        for convolution in self.convolutions:
+            convolution.forward()
+        loss = super().sweep()
+        adjoint = self.pooled_adjoint
+        for convolution in reversed(self.convolutions):
+            adjoint = convolution.backward(adjoint)
+        return loss

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,15 +18,17 @@ class MLP(Step):
     The masks are drawn as `Dropout` draws them, so that the same seed gives the same numbers.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, features: Any = None) -> None:
+        """features: what the first layer reads, if not the inputs; then its adjoint is computed too."""
         super().__init__(problem)
         values, gradients = self.store.values, self.store.gradients
-        names = [name.removesuffix(".W") for name in values if name.endswith(".W")]
+        names = [name.removesuffix(".W") for name in values if name.startswith("dense") and name.endswith(".W")]
         self.layers = [(values[f"{name}.W"], values[f"{name}.b"]) for name in names]
         self.slopes = [(gradients[f"{name}.W"], gradients[f"{name}.b"]) for name in names]
         batch, dtype = len(problem.inputs), problem.inputs.dtype
-        self.y = [problem.inputs, *[np.empty((batch, len(b)), dtype) for _, b in self.layers]]
-        self.adjoints = [np.empty_like(y) for y in self.y[1:-1]]
+        first = problem.inputs if features is None else features
+        self.y = [first, *[np.empty((batch, len(b)), dtype) for _, b in self.layers]]
+        self.adjoints = [None if features is None else np.empty_like(first), *map(np.empty_like, self.y[1:-1])]
         self.alive = [np.empty(y.shape, bool) for y in self.y[1:-1]]
         self.keep = 1 - problem.row.sizes.get("dropout", 0.0)
         self.draws = [np.empty(y.shape, np.float32) for y in self.y[1:-1]] if self.keep < 1 else []
@@ -52,13 +54,14 @@ class MLP(Step):
                     y *= np.less(self.draws[i], self.keep, out=self.alive[i])
                     y *= 1 / self.keep
 
-    def _backward(self, error: np.ndarray) -> None:
+    def _backward(self, error: Any) -> None:
         for i in reversed(range(len(self.layers))):
             W_slope, b_slope = self.slopes[i]
             np.matmul(error.T, self.y[i], out=W_slope)
             self.ones.dot(error, b_slope)
+            if self.adjoints[i] is not None:
+                error = np.matmul(error, self.layers[i][0], out=self.adjoints[i])
             if i:
-                error = np.matmul(error, self.layers[i][0], out=self.adjoints[i - 1])
                 error *= np.greater(self.y[i], 0, out=self.alive[i - 1])
                 if self.draws:
                     error *= 1 / self.keep

@@ -1,4 +1,4 @@
-"""LeNet by hand: two convolutions with relu and max pooling, three dense layers.
+"""LeNet squeezed: two convolutions with relu and max pooling, three dense layers.
 
 Arrays are (channels, height, width, batch): every copy, maximum and sum then runs along whole images' worth of memory, and
 a convolution is one product with a matrix of windows, rows (down, right, channel), columns (row, column, example).
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.by_hand.base import Step, cross_entropy
+from benchmarks.by_hand.base import cross_entropy
+from benchmarks.by_hand.cnn import MaxPool
+from benchmarks.squeezed.base import Squeezed
 
 if TYPE_CHECKING:
     from benchmarks.rows import Problem
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 class Convolution:
     """y = W * x + b, then relu and the largest of two by two: relu after pooling gives the same and costs a quarter."""
 
-    def __init__(self, x: Any, name: str, step: Step, out: Any, *, first: bool) -> None:
+    def __init__(self, x: Any, name: str, step: Squeezed, out: Any, *, first: bool) -> None:
         values, gradients = step.store.values, step.store.gradients
         W = values[f"{name}.W"]
         filters, size = len(W), W.shape[1]
@@ -31,12 +33,9 @@ class Convolution:
         places = [(u, v) for u in range(size) for v in range(size)]
         self.copies = [(self.windows[u, v], x[:, u : u + side, v : v + side]) for u, v in places]
         self.y = np.empty((filters, side, side, batch), dtype)
-        self.corners = [self.y[:, u::2, v::2] for u in range(2) for v in range(2)]
-        self.out = out
-        half = (filters, side // 2, side // 2, batch)
-        self.upper, self.lower = (np.empty(half, dtype) for _ in range(2))
-        self.right_above, self.right_below, self.below, self.alive = (np.empty(half, bool) for _ in range(4))
-        self.adjoint = np.empty(half, dtype)
+        self.pool = MaxPool([self.y[:, u::2, v::2] for u in range(2) for v in range(2)])
+        self.out, half = out, (filters, side // 2, side // 2, batch)
+        self.largest, self.adjoint, self.alive = np.empty(half, dtype), np.empty(half, dtype), np.empty(half, bool)
         self.x_adjoint = None if first else np.empty_like(x)
         if self.x_adjoint is not None:
             self.windows_adjoint = np.empty_like(self.windows)
@@ -48,26 +47,14 @@ class Convolution:
         for window, pixels in self.copies:
             np.copyto(window, pixels)
         np.matmul(self.W, self.windows.reshape(self.W.shape[1], -1), out=self.y.reshape(len(self.W), -1))
-        a, b, c, d = self.corners
-        np.greater(b, a, out=self.right_above)  # a tie goes to the first
-        np.greater(d, c, out=self.right_below)
-        np.maximum(a, b, out=self.upper)
-        np.maximum(c, d, out=self.lower)
-        np.greater(self.lower, self.upper, out=self.below)
-        np.maximum(self.upper, self.lower, out=self.upper)
-        self.upper += self.b[:, np.newaxis, np.newaxis, np.newaxis]
-        np.maximum(self.upper, 0, out=self.out)
+        self.pool.forward(self.largest)
+        self.largest += self.b[:, np.newaxis, np.newaxis, np.newaxis]
+        np.maximum(self.largest, 0, out=self.out)
 
     def backward(self, adjoint: Any) -> Any:
         """Takes the adjoint of what it gave; gives that of its input."""
-        a, b, c, d = self.corners  # of y, whose values are no longer needed
         np.multiply(adjoint, np.greater(self.out, 0, out=self.alive), out=self.adjoint)
-        np.multiply(self.adjoint, self.below, out=self.lower)
-        np.subtract(self.adjoint, self.lower, out=self.upper)
-        np.multiply(self.upper, self.right_above, out=b)
-        np.subtract(self.upper, b, out=a)
-        np.multiply(self.lower, self.right_below, out=d)
-        np.subtract(self.lower, d, out=c)
+        self.pool.backward(self.adjoint)
         flat = self.y.reshape(len(self.W), -1)
         np.matmul(flat, self.windows.reshape(self.W.shape[1], -1).T, out=self.W_slope)
         np.add.reduce(self.adjoint.reshape(len(self.W), -1), axis=1, out=self.b_slope)
@@ -80,7 +67,7 @@ class Convolution:
         return self.x_adjoint
 
 
-class LeNet(Step):
+class LeNet(Squeezed):
     """Columns are examples in the dense layers too. The last pool writes (row, column, channel), the order they read."""
 
     def __init__(self, problem: Problem) -> None:
@@ -105,7 +92,7 @@ class LeNet(Step):
         self.image_adjoints = self.adjoints[0].reshape(flat.shape).transpose(2, 0, 1, 3)
         self.rows, self.targets = np.arange(batch), problem.targets
 
-    def sweep(self, scale: float) -> float:
+    def sweep(self) -> float:
         for convolution in self.convolutions:
             convolution.forward()
         for i, (W, b) in enumerate(self.layers):
@@ -113,7 +100,7 @@ class LeNet(Step):
             y += b
             if i < 2:
                 np.maximum(y, 0, out=y)
-        loss = cross_entropy(self.y[-1].T, self.rows, self.targets, scale)
+        loss = cross_entropy(self.y[-1].T, self.rows, self.targets, self.scale)
         error = self.y[-1]
         for i in reversed(range(3)):
             W_slope, b_slope = self.slopes[i]

@@ -1,4 +1,4 @@
-"""LSTM and GRU by hand. Columns are examples, so that a gate is a block of rows, and neighboring gates are one block.
+"""LSTM and GRU squeezed. Columns are examples, so that a gate is a block of rows, and neighboring gates are one block.
 
 sigmoid(x) = (1 + tanh(x / 2)) / 2: with the gates' weights halved, one tanh serves all gates of a time step. Every factor
 of the way back that does not depend on adjoints is made for all time steps at once, and lies where one call can use it.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.by_hand.base import by_time
-from benchmarks.by_hand.rnn import Recurrence
+from benchmarks.squeezed.rnn import Recurrence
 
 if TYPE_CHECKING:
     from benchmarks.rows import Problem
@@ -54,9 +54,9 @@ class LSTM(Recurrence):
             )
         ]  # fmt: skip
 
-    def sweep(self, scale: float) -> float:
+    def sweep(self) -> float:
         self._forward()
-        loss = self.read_out(scale)
+        loss = self.read_out()
         self._factors()
         self._backward()
         n = self.n
@@ -152,9 +152,9 @@ class GRU(Recurrence):
             )
         ]  # fmt: skip
 
-    def sweep(self, scale: float) -> float:
+    def sweep(self) -> float:
         self._forward()
-        loss = self.read_out(scale)
+        loss = self.read_out()
         self._factors()
         self._backward()
         np.copyto(self.wide_adjoints, self.m[:, self.n :].transpose(1, 0, 2))

@@ -1,4 +1,4 @@
-"""The tanh RNN by hand: its training step, and that of the loss plus Omega, the penalty on its adjoints.
+"""The tanh RNN, squeezed: its training step, and that of the loss plus Omega, the penalty on its adjoints.
 
 Columns are examples, so that the states of one time step are one block of memory, with the inputs and a 1 below it:
 [W | R | b_1] [x; u; 1] is the whole pre-activation, and one product after the loop gives the gradients of W, R and b_1.
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.by_hand.base import Step, by_time, cross_entropy
+from benchmarks.by_hand.base import by_time, cross_entropy, omega
+from benchmarks.squeezed.base import Squeezed
 
 if TYPE_CHECKING:
     from benchmarks.rows import Problem
 
 
-class Recurrence(Step):
+class Recurrence(Squeezed):
     """What the steps of recurrent nets share: the inputs stored as [state; input; 1] per time step, and the readout."""
 
     def __init__(self, problem: Problem, n_states: int) -> None:
@@ -44,13 +45,13 @@ class Recurrence(Step):
         """A buffer of columns, one per example."""
         return np.empty((*shape, self.batch), self.dtype)
 
-    def read_out(self, scale: float) -> float:
+    def read_out(self) -> float:
         """The loss of the last state; leaves the error in `logits`, and the readout's gradients in the store."""
         values, gradients = self.store.values, self.store.gradients
         V, b = self.readout
         np.matmul(values[V], self.x_at[-1], out=self.logits)
         self.logits += values[b][:, np.newaxis]
-        loss = cross_entropy(self.logits.T, self.rows, self.targets, scale)
+        loss = cross_entropy(self.logits.T, self.rows, self.targets, self.scale)
         np.matmul(self.logits, self.x_at[-1].T, out=gradients[V])
         np.add.reduce(self.logits, axis=1, out=gradients[b])
         return loss
@@ -78,9 +79,9 @@ class RNN(Recurrence):
         self.a_at = by_time(self.a)
         self.a_wide = np.empty((n, self.steps, self.batch), self.dtype)
 
-    def sweep(self, scale: float) -> float:
+    def sweep(self) -> float:
         self._forward()
-        loss = self.read_out(scale)
+        loss = self.read_out()
         adjoint = np.matmul(self.store.values["V"].T, self.logits, out=self.adjoint)
         np.copyto(self.W_T, self.store.values["W"].T)
         back = self.W_T.dot
@@ -113,11 +114,7 @@ class PenalizedRNN(RNN):
         ahead:  ν_t = W μ_{t-1},  μ_t = ∂Ω/∂g_t + ν_t D_t,  ∂/∂x_t = −2 x_t ν_t g_t,  W̄ = Σ δ_t μ_{t-1}'
         turn:   ē = V μ_T,  V̄ = e μ_T',  and through the softmax into the logits
         back:   α_t = x̄_t D_t,  x̄_{t-1} = W' α_t + ∂/∂x_{t-1},  W̄ = Σ α_t x_{t-1}'
-    where q_t = ‖g_t‖² / ‖g_{t+1}‖², c = weight / number of terms, Ω = c Σ (q_t − 1)², so that
-        ∂Ω/∂g_t = 4 c ((q_t − 1) / ‖g_{t+1}‖² − (q_{t-1} − 1) q_{t-1} / ‖g_t‖²) g_t.
     """
-
-    BOUND = 1e-20
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
@@ -130,18 +127,21 @@ class PenalizedRNN(RNN):
         self.delta_wide, self.mu_wide = (np.empty((n, steps - 1, self.batch), self.dtype) for _ in range(2))
         self.W_second = np.empty((n, n), self.dtype)
         self.V_second = np.empty_like(self.store.values["V"])
-        self.square, self.slope = (np.empty((steps, self.batch), self.dtype) for _ in range(2))
+        self.square = np.empty((steps, self.batch), self.dtype)
 
-    def sweep(self, scale: float) -> float:
+    def sweep(self) -> float:
         self._forward()
-        loss = self.read_out(1.0)
+        loss = self.read_out()
         W, V = self.store.values["W"], self.store.values["V"]
         probabilities = self.logits * self.batch
         probabilities[self.targets, self.rows] += 1
         self._adjoints(W, V)
-        penalty = self._penalty(scale)
+        np.einsum("tnb,tnb->tb", self.g, self.g, out=self.square)
+        penalty, slope = omega(self.square, self.weight)
+        slope *= self.rate
+        np.multiply(self.g, slope[:, np.newaxis], out=self.mu)
         self._ahead(W)
-        self._turn(V, probabilities, scale)
+        self._turn(V, probabilities)
         self._back(V)
         self._weights_gradients()
         return loss + penalty
@@ -157,25 +157,6 @@ class PenalizedRNN(RNN):
             multiply(g, D, delta)
             back(delta, before)
 
-    def _penalty(self, scale: float) -> float:
-        """Omega; its slope times scale, ∂Ω/∂g_t, is where μ_t will be."""
-        square = np.einsum("tnb,tnb->tb", self.g, self.g, out=self.square)
-        counts = square[1:] >= self.BOUND
-        later = np.where(counts, square[1:], 1)
-        q = square[:-1] / later
-        excess = (q - 1) * counts
-        c = self.weight / max(np.count_nonzero(counts), 1)
-        penalty: float = c * float(np.vdot(excess, excess))
-        excess /= later
-        slope = self.slope
-        slope[:-1] = excess
-        slope[-1] = 0
-        excess *= q
-        slope[1:] -= excess
-        slope *= 4 * c * scale
-        np.multiply(self.g, slope[:, np.newaxis], out=self.mu)
-        return penalty
-
     def _ahead(self, W: Any) -> None:
         _, _, mu_at, nu_at = self.at
         ahead, multiply, scratch = W.dot, np.multiply, self.driven
@@ -184,15 +165,15 @@ class PenalizedRNN(RNN):
             multiply(nu, D, scratch)
             mu += scratch
 
-    def _turn(self, V: Any, f: Any, scale: float) -> None:
-        """Through e = (f − e(y)) / batch: `logits` then holds the whole adjoint of the logits, times scale."""
+    def _turn(self, V: Any, f: Any) -> None:
+        """Through e = (f − e(y)) / batch: `logits` then holds the whole adjoint of the logits, times the rate."""
         error, last = self.logits, self.mu[-1]
         np.matmul(error, last.T, out=self.V_second)
         second = V @ last
         second -= np.add.reduce(f * second, axis=0)
         second *= f
         second *= 1 / self.batch
-        error *= scale
+        error *= self.rate
         error += second
         gradients = self.store.gradients
         np.matmul(error, self.x_at[-1].T, out=gradients["V"])

@@ -4,13 +4,15 @@ result beyond rounding, and each can be left out to see the plain program: `mg.c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.lines import INTO, VIEW, Call, Line, Lines, rebuilt
-from minigrad.compiler.steps import batched, regrouped
+from minigrad.compiler.lines import INTO, RESHAPE, VIEW, Call, Line, Lines, Origin, Page, rebuilt
+from minigrad.compiler.steps import batched, regrouped, stack_of
 
 Rewrite = Callable[[Lines], Lines]
 REWRITES: dict[str, Rewrite] = {}
@@ -29,6 +31,9 @@ MATMUL = Call(INTO, "matmul({0}, {1}{out})")
 EXP = Call(INTO, "exp({0}{out})", entrywise=True)
 LOG = Call(INTO, "log({0}{out})", entrywise=True)
 TRANSPOSED = Call(VIEW, "{0}.T")
+COLUMN = Call(VIEW, "{0}[:, None]")
+SLICE = re.compile(r"\{0\}\[((?::, )*)(\d*):(\d*)\]")
+MANY = 3  # products: fewer are not worth a copy of their factors
 
 
 def rewritten(lines: Lines, names: Sequence[str]) -> Lines:
@@ -232,6 +237,159 @@ def _is_shifted(z: Line) -> bool:
         and (m := z.operands[1]).call.text.startswith("maximum.reduce(")
         and m.operands[0] is z.operands[0]
     )
+
+
+@rewrite
+def neighbors(lines: Lines) -> Lines:
+    """The same function of neighboring slices of one array, f(p[:, :2]) and f(p[:, 2:5]), as one call on both, p[:, :5]."""
+    while (joined := _joined_slices(lines)) is not lines:  # then the next function sees neighbors in its turn
+        lines = joined
+    return lines
+
+
+class _Slice(NamedTuple):
+    """What is computed of the columns start..stop of a base; `like` is equal where all else is the same."""
+
+    start: int
+    stop: int
+    base: Line
+    like: Any
+
+
+def _slice_of(line: Line) -> _Slice | None:
+    """Of an entrywise call whose operands are one slice of columns, and numbers."""
+    if not line.call.entrywise:
+        return None
+    sliced = [x for x in line.operands if x.shape]
+    part = SLICE.fullmatch(sliced[0].call.text) if len(sliced) == 1 and sliced[0].call.kind == VIEW else None
+    if part is None or part.group(1).count(":") != len(line.shape) - 1:
+        return None
+    (base,) = sliced[0].operands
+    start, stop, _ = slice(*[int(n) if n else None for n in part.group(2, 3)]).indices(base.shape[-1])
+    others = tuple([None if x.shape else x for x in line.operands])
+    return _Slice(start, stop, base, (line.call, line.dtype, base, others))
+
+
+def _joined_slices(lines: Lines) -> Lines:
+    page = lines.page
+    families: dict[Any, list[tuple[int, int, Line]]] = {}
+    for line in lines.order:
+        found = _slice_of(line)
+        if found is not None:
+            families.setdefault(found.like, []).append((found.start, found.stop, line))
+    runs: dict[Line, tuple[int, int]] = {}
+    for family in families.values():
+        for run in _side_by_side(sorted(family, key=lambda member: member[:2])):
+            runs.update(dict.fromkeys([line for _, _, line in run], (run[0][0], run[-1][1])))
+    if not runs:
+        return lines
+
+    def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
+        if line not in runs or (found := _slice_of(page.like(line, operands))) is None:
+            return None
+        first, last = runs[line]
+        head = "[" + ":, " * (len(line.shape) - 1)
+        shape = (*line.shape[:-1], last - first)
+        seen = found.base
+        if shape != seen.shape:
+            seen = page.write(Call(VIEW, f"{{0}}{head}{first}:{last}]"), (seen,), shape, seen.dtype, line.origin)
+        whole = page.write(line.call, [seen if x.shape else x for x in operands], shape, line.dtype, line.origin)
+        mine = Call(VIEW, f"{{0}}{head}{found.start - first}:{found.stop - first}]")
+        return page.write(mine, (whole,), line.shape, line.dtype, line.origin)
+
+    return rebuilt(lines, change)
+
+
+def _side_by_side(family: Sequence[tuple[int, int, Line]]) -> list[list[tuple[int, int, Line]]]:
+    """Runs of two or more stretches, each of which begins where the one before ends."""
+    runs: list[list[tuple[int, int, Line]]] = []
+    for member in family:
+        if runs and runs[-1][-1][1] == member[0]:
+            runs[-1].append(member)
+        else:
+            runs.append([member])
+    return [run for run in runs if len(run) > 1]
+
+
+@rewrite
+def products(lines: Lines) -> Lines:
+    """A sum of many products of matrices, Σ A_i B_i, or of vectors, Σ a_i b_i', as one product of all side by side."""
+    page, uses = lines.page, _uses(lines)
+
+    def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
+        if line.call != ADD or line.dtype.kind != "f" or len(line.shape) != 2 or line in inner:
+            return None
+        terms = _terms(page.like(line, operands), line.shape, once)
+        found = [(term, factors) for term in terms if term in once and (factors := _factors(term)) is not None]
+        kinds = {len(factors[0].shape) for _, factors in found}
+        if len(found) < MANY or len(kinds) > 1 or len({(a.shape[0], b.shape[-1]) for _, (a, b) in found}) > 1:
+            return None
+        found.sort(key=lambda pair: (pair[0].origin.step, pair[0].number))
+        left = _side_of(page, [a for _, (a, _) in found], line.origin, first=True)
+        right = _side_of(page, [b for _, (_, b) in found], line.origin, first=False)
+        if left is None or right is None:
+            return None
+        total = page.write(MATMUL, (left, right), line.shape, line.dtype, line.origin)
+        joined = {term for term, _ in found}
+        for term in terms:
+            if term not in joined:
+                total = page.write(ADD, (total, term), line.shape, line.dtype, line.origin)
+        return total
+
+    inner = {
+        operand
+        for line in lines.order
+        if line.call == ADD
+        for operand in line.operands
+        if operand.call == ADD and uses[operand] == 1 and operand.shape == line.shape
+    }
+    once: set[Line] = set()
+
+    def noted(line: Line, operands: tuple[Line, ...]) -> Line:
+        made = change(line, operands) or (line if operands == line.operands else page.like(line, operands))
+        if uses[line] == 1:
+            once.add(made)
+        return made
+
+    return rebuilt(lines, noted)
+
+
+def _terms(line: Line, shape: tuple[int, ...], once: set[Line]) -> list[Line]:
+    """The terms of a sum of sums that nobody else reads."""
+    terms, stack = [], [line]
+    while stack:
+        term = stack.pop()
+        if term.call == ADD and term.shape == shape and (term is line or term in once):
+            stack += term.operands[::-1]
+        else:
+            terms.append(term)
+    return terms
+
+
+def _factors(term: Line) -> tuple[Line, Line] | None:
+    """A and B of a matrix product A B; a and b of a product of vectors a[:, None] * b."""
+    if term.call == MATMUL and all(len(x.shape) == 2 and x.dtype == term.dtype for x in term.operands):
+        a, b = term.operands
+        return a, b
+    if term.call == MULTIPLY and term.operands[0].call == COLUMN and len(term.operands[1].shape) == 1:
+        column, b = term.operands
+        return (column.operands[0], b) if column.dtype == b.dtype == term.dtype else None
+    return None
+
+
+def _side_of(page: Page, parts: Sequence[Line], origin: Origin, *, first: bool) -> Line | None:
+    """The factors side by side: the left ones (n, k) as (n, T k), the right ones (k, m) as (T k, m); vectors as (T, m)."""
+    turned = len(parts[0].shape) == 2 and all(part.call == TRANSPOSED for part in parts)
+    plain = [part.operands[0] for part in parts] if turned else list(parts)
+    upright = len(plain[0].shape) == 1 or first == turned  # whether they lie on top of each other
+    if not upright or len({part.shape for part in plain}) > 1:
+        return None
+    stack = stack_of(page, plain, origin)
+    rows = prod(stack.shape[:-1])
+    if len(stack.shape) == 3:
+        call = Call(RESHAPE, f"{{0}}.reshape{(rows, stack.shape[-1])!r}")
+        stack = page.write(call, (stack,), (rows, stack.shape[-1]), stack.dtype, origin)
+    return page.write(TRANSPOSED, (stack,), stack.shape[::-1], stack.dtype, origin) if first else stack
 
 
 @rewrite

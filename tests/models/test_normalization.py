@@ -243,7 +243,7 @@ def test_every_step_of_a_training_updates_the_statistics():
         step(x[i : i + 4], y[i : i + 4])
         losses.mean_squared_error(twin(x[i : i + 4]), y[i : i + 4]).backward()
         optimizer.step()
-    assert not step.replay
+    assert not step.eager
     for name, array in net.state_dict().items():
         np.testing.assert_allclose(array, twin.state_dict()[name], rtol=1e-12, err_msg=name)
 
@@ -265,7 +265,7 @@ def test_a_step_that_is_refused_leaves_every_running_statistic(fault):
     x, y = RNG.normal(size=(2, 6, 3))
     net = TwoNorms()
     weight = [1.0]
-    step = Step(net, lambda y, t: losses.mean_squared_error(y, t) / weight[0], SGD(net.parameters(), 0.1))
+    step = Step(net, lambda y, t: losses.mean_squared_error(y, t) / weight[0], SGD(net.parameters(), 0.1), eager=True)
     step(x, y)
     before = net.state_dict()
     if fault == "in the inputs":

@@ -74,7 +74,7 @@ def test_sigmoid():
     assert grads(ops.sigmoid, 0.0)[0] == 0.25
     value = ops.sigmoid(HUGE).value
     assert value.dtype == np.float32
-    assert value[0] == 0
+    assert 0 <= value[0] < 2e-38  # as near to 0 as a normal number is
     assert value[-1] == 1
     assert np.isfinite(grads(ops.sigmoid, HUGE)[0]).all()
 
@@ -109,7 +109,7 @@ def test_softplus():
     value = ops.softplus(HUGE).value
     assert value.dtype == np.float32
     np.testing.assert_array_equal(value[[0, -1]], [0, 1000])
-    np.testing.assert_array_equal(grads(ops.softplus, HUGE)[0][[0, -1]], [0, 1])
+    np.testing.assert_allclose(grads(ops.softplus, HUGE)[0][[0, -1]], [0, 1], atol=2e-38)
 
 
 @pytest.mark.parametrize(
