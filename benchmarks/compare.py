@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks._timing import reason, samples, summary
-from benchmarks.by_hand import BY_HAND, OTHERS_BY_HAND
+from benchmarks.by_hand import BY_HAND
 from benchmarks.contestants import nodes
 from benchmarks.rows import ROWS, Problem, Row, problem
+from benchmarks.squeezed import SQUEEZED
 
 Factories = dict[str, Callable[[Problem], Any]]
 STEPS_CHECKED = 3
@@ -31,7 +32,7 @@ BY_HAND_NAME = "by hand"
 def factories(given: Problem) -> Factories:
     """All contestants of a row that are installed, hand-written NumPy first."""
     family = given.row.family
-    found: Factories = {BY_HAND_NAME: BY_HAND[family], **OTHERS_BY_HAND.get(family, {})}
+    found: Factories = {BY_HAND_NAME: BY_HAND[family], "by hand, squeezed": SQUEEZED[family]}
     found |= nodes.contestants(given)
     for module in ("torch", "jax", "autograd", "mygrad"):
         if find_spec(module) is not None:

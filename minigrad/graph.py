@@ -16,7 +16,7 @@ import numpy as np
 from minigrad.context import Context, current, enter, leave, leaving, trace
 from minigrad.dispatch import answers
 from minigrad.errors import explain, where
-from minigrad.node import Array, Constant, Node, Number, Parameter, as_node, check_finite, fitting, latest_change
+from minigrad.node import Array, Constant, Node, Number, Parameter, as_node, check_finite, fitting, latest_change, next_number
 from minigrad.ops.base import AddN, Entry, Masked, Operation, Piece, broadcasts_to, sum_to, where_mask
 
 if TYPE_CHECKING:
@@ -105,17 +105,16 @@ class Graph:
         return values[0] if len(values) == 1 else values
 
     def _feed(self, leaves: Iterable[tuple[Node, Array]]) -> None:
+        now = latest_change[0] = next_number()
         for leaf, array in leaves:
-            leaf._value = array
-        for parameter in self.parameters:
-            parameter.changed = 0
+            leaf._value, leaf.renewed = array, now
         watch = current().anomalies
         for node in self._operations:
             try:
                 value = node.fprop(*[child._value for child in node.children], **node.attributes)
             except Exception as error:
                 raise explain(error, node, node.roles, node.advice()) from error
-            node._value = value if type(value) is np.ndarray else np.asarray(value)
+            node._value, node.renewed = value if type(value) is np.ndarray else np.asarray(value), now
             if watch:
                 check_finite(node)
 
@@ -146,6 +145,7 @@ def gradients(
     if not wanted:
         return ()
     order = ancestry([output], oldest=min(node.number for node in wanted))
+    _refuse_stale(output, order)
     found = _sweep(output, seed, paths(order, wanted), set(wanted), keep_graph=True)
     if unused == "error":
         for node in wanted:
@@ -163,6 +163,7 @@ def backward(output: Node) -> None:
     seed = _seed(output, None)
     leaving(output, ".backward()")
     order = ancestry([output])
+    _refuse_stale(output, order)
     trained = [node for node in order if isinstance(node, Parameter) and node.trainable]
     found = _sweep(output, seed, paths(order, trained), set(trained), keep_graph=False)
     for parameter in trained:
@@ -204,7 +205,6 @@ def _seed(output: Node, adjoint: Operand | None) -> Node:
 
 def _sweep(output: Node, seed: Node, path: Sequence[Node], wanted: set[Node], *, keep_graph: bool) -> dict[Node, Node]:
     """Visit the path from the output down; give the adjoints of the wanted nodes that were reached."""
-    _refuse_stale(path)
     members = set(path)
     arrived: dict[Node, list[Entry]] = {output: [seed]}
     found: dict[Node, Node] = {}
@@ -233,13 +233,14 @@ def _sweep(output: Node, seed: Node, path: Sequence[Node], wanted: set[Node], *,
     return found
 
 
-def _refuse_stale(path: Sequence[Node]) -> None:
-    """Raise where a Parameter was written to after a node was made of it: its rule would mix old and new values."""
-    if not path or latest_change[0] < path[0].number:
+def _refuse_stale(output: Node, order: Iterable[Node]) -> None:
+    """Raise where a value was written to after a node was computed from it: rules would mix old and new values."""
+    oldest = next((node for node in order if node.children), output)
+    if latest_change[0] < oldest.number:
         return
-    for node in path:
+    for node in ancestry([output]):
         for child in node.children:
-            if isinstance(child, Parameter) and child.changed > node.number:
+            if getattr(child, "renewed", 0) > getattr(node, "renewed", node.number):
                 raise ValueError(
                     f"{child.label} was changed after {where(node)} was computed from it: build the graph again, or replay "
                     "it (Graph(output).fprop()), before you ask for gradients"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Array = ndarray[tuple[Any, ...], np.dtype[Any]]
 NO_ATTRIBUTES: dict[str, Any] = {}
 next_number = itertools.count().__next__
-latest_change = [0]  # when any Parameter was last written to: graphs born later need no closer look
+latest_change = [0]  # when any value was last written to: graphs born later need no closer look
 
 
 class Node(Operators):
@@ -34,14 +34,16 @@ class Node(Operators):
     children:   the nodes it is computed from, in the order fprop takes their values
     attributes: fprop's keyword arguments, which never change
     number:     counts births, so children have smaller numbers than their parents
+    renewed:    when its value was written last (in the same count), if that was after its birth
     context:    the scope it was born in and, in an adjoint, the number of the node whose adjoint it computes
     """
 
-    __slots__ = ("__weakref__", "_value", "attributes", "children", "context", "name", "number")
+    __slots__ = ("__weakref__", "_value", "attributes", "children", "context", "name", "number", "renewed")
 
     children: tuple[Node, ...]
     attributes: dict[str, Any]
     number: int
+    renewed: int
     context: Context
     name: str
     _value: Array
@@ -158,7 +160,7 @@ class Parameter(Leaf):
     trainable=False makes it state: frozen weights and running statistics, skipped by backward and by optimizers.
     """
 
-    __slots__ = ("changed", "grad", "trainable")
+    __slots__ = ("grad", "trainable")
 
     def __init__(self, value: Operand, name: str = "", *, trainable: bool = True) -> None:
         super().__init__(value, name)
@@ -170,7 +172,6 @@ class Parameter(Leaf):
         self._value = np.array(self._value)
         self.trainable = trainable
         self.grad: Array | None = None
-        self.changed = 0  # older nodes do not know the array as it is now
 
     @property
     def value(self) -> Array:
@@ -186,7 +187,7 @@ class Parameter(Leaf):
 
     def mark_changed(self) -> None:
         """Say that the array was written into: nodes made of it before are stale from now on."""
-        self.changed = latest_change[0] = next_number()
+        self.renewed = latest_change[0] = next_number()
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = partial(type(self), trainable=self.trainable)

@@ -92,9 +92,10 @@ class Step:
     def __call__(self, inputs: Array, targets: Array) -> dict[str, float]:
         """Train on one batch; returns loss, penalty (if there are any) and the gradient's norm before clipping (if clipped)."""
         before = [(state, state.value.copy()) for state in self._states]
+        trained = tuple([parameter.trainable for parameter in self.optimizer.parameters])
         try:
             with np.errstate(all="ignore"):  # what is not finite is reported below, by name
-                loss, penalties, gradients = self._computed(inputs, targets)
+                loss, penalties, slopes = self._computed(inputs, targets, trained)
         except FloatingPointError as error:  # a layer that refuses such a batch itself
             raise self._non_finite(f"the model refused the batch ({error})", inputs, targets, before) from error
         numbers = {"loss": float(loss)}
@@ -102,18 +103,20 @@ class Step:
             numbers["penalty"] = math.fsum(map(float, penalties))
         if not all(map(math.isfinite, numbers.values())):
             raise self._non_finite(f"the loss is {' + '.join(map(str, numbers.values()))}", inputs, targets, before)
-        for parameter, gradient in zip(self.optimizer.parameters, gradients, strict=True):
-            if not np.isfinite(gradient).all():
+        for parameter, slope in zip(self._trained(trained), slopes, strict=True):
+            if not np.isfinite(slope).all():
                 raise self._non_finite(f"the gradient of {parameter.label} is not finite", inputs, targets, before)
-        for parameter, gradient in zip(self.optimizer.parameters, gradients, strict=True):
-            parameter.grad = gradient
+        for parameter, slope in zip(self._trained(trained), slopes, strict=True):
+            parameter.grad = slope
         if self.clip is not None:
             numbers["gradient_norm"] = clip_by_norm(self.optimizer.parameters, self.clip)
         self.optimizer.step()
         return numbers
 
-    def _objective(self, inputs: Node, targets: Node) -> tuple[Node, tuple[Node, ...], tuple[Node, ...]]:
-        """Loss, penalties, and the gradient of their sum, as nodes."""
+    def _objective(
+        self, inputs: Node, targets: Node, trained: tuple[bool, ...]
+    ) -> tuple[Node, tuple[Node, ...], tuple[Node, ...]]:
+        """Loss, penalties, and the gradient of their sum, as nodes. trained: which of the optimizer's parameters are."""
         states: Sequence[Node] = ()
         if any(map(needs_states, self.penalties)):
             net: Any = self.model
@@ -125,23 +128,26 @@ class Step:
             penalty(self.model) if isinstance(penalty, WeightPenalty) else penalty(loss, states)
             for penalty in self.penalties
         )
-        return loss, penalties, gradients(sum(penalties, loss), self.optimizer.parameters)
+        return loss, penalties, gradients(sum(penalties, loss), self._trained(trained))
 
-    def _computed(self, inputs: Array, targets: Array) -> Any:
+    def _trained(self, flags: tuple[bool, ...]) -> list[Parameter]:
+        """The optimizer's parameters that are trained now: one may have been frozen."""
+        return [parameter for parameter, flag in zip(self.optimizer.parameters, flags, strict=True) if flag]
+
+    def _computed(self, inputs: Array, targets: Array, trained: tuple[bool, ...]) -> Any:
         """The same as arrays: by the program, by nodes built anew, or, where a check is due, by both."""
         if self.eager:
-            return self._by_nodes(inputs, targets)
-        key = (inputs.shape, inputs.dtype, targets.shape, targets.dtype, self.model.training)
+            return self._by_nodes(inputs, targets, trained)
+        key = (inputs.shape, inputs.dtype, targets.shape, targets.dtype, trained)
         self._batches[key] += 1
         n = self._batches[key]
-        if n == 1:
-            try:
-                return self._compiled(inputs, targets)
-            except TraceError as error:
-                return self._give_up(f"cannot be compiled ({error})", self._by_nodes(inputs, targets))
-        if (n > self.CHECKED and n & (n - 1)) or not self._compiled.checkable:
-            return self._compiled(inputs, targets)
-        found, difference = self._compiled.checked(inputs, targets)
+        due = 1 < n <= self.CHECKED or n & (n - 1) == 0
+        try:
+            if n == 1 or not due or not self._compiled.checkable:
+                return self._compiled(inputs, targets, trained)
+            found, difference = self._compiled.checked(inputs, targets, trained)
+        except TraceError as error:
+            return self._give_up(f"cannot be compiled ({error})", self._by_nodes(inputs, targets, trained))
         if difference:
             unchecked = (
                 f"up to {n // 2 - 1} batches before were computed as the first one was; " if n > self.CHECKED else ""
@@ -151,9 +157,10 @@ class Step:
             )
         return found
 
-    def _by_nodes(self, inputs: Array, targets: Array) -> Any:
-        loss, penalties, gradients = self._objective(Input(inputs, "inputs"), Input(targets, "targets"))
-        return loss.value, [p.value for p in penalties], [np.array(g.value) for g in gradients]
+    def _by_nodes(self, inputs: Array, targets: Array, trained: tuple[bool, ...]) -> Any:
+        nodes = self._objective(Input(inputs, "inputs"), Input(targets, "targets"), trained)
+        loss, penalties, slopes = nodes
+        return loss.value, [p.value for p in penalties], [np.array(slope.value) for slope in slopes]
 
     def _give_up(self, why: str, found: Any = None) -> Any:
         self.eager = True
@@ -172,7 +179,7 @@ class Step:
         first = ""
         try:
             with anomalies(), np.errstate(all="ignore"):
-                self._by_nodes(inputs, targets)
+                self._by_nodes(inputs, targets, tuple([p.trainable for p in self.optimizer.parameters]))
         except FloatingPointError as error:
             first = f" The first node to be nan or inf: {error}."
         for state, old in before:  # running statistics took the batch
@@ -214,6 +221,8 @@ def fit(
     rng:        draws the validation split and the order of the examples
     quiet:      show no progress line
 
+    The model is in training mode meanwhile, modules within included, and afterwards in the modes it was found in.
+
     Columns: epoch, loss (its mean over the examples while they were trained on), penalty, val_loss, the metrics.
     Ctrl-C ends the training: the model keeps what was reached, and `history.interrupted` is True.
     """
@@ -229,6 +238,7 @@ def fit(
     step = Step(model, loss, optimizer, penalties=penalties, clip=clip, eager=eager)
     history = History()
     progress = Progress(epochs * -(-len(x) // batch_size), quiet=quiet)
+    modes = modes_of(model)
     model.train()
     ending = ""
     try:
@@ -249,6 +259,7 @@ def fit(
         ending = f"interrupted after {history.n_rows} of {epochs} epochs; the model keeps what was reached"
     finally:
         progress.close(ending)
+        restore(modes)
     return history
 
 
@@ -265,8 +276,8 @@ def batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[npt.N
 
 
 def predict(model: Module, inputs: Array) -> Array:
-    """The outputs on all inputs, in inference mode, some examples at a time; the mode is restored."""
-    training = model.training
+    """The outputs on all inputs, in evaluation mode, some examples at a time; modes are restored."""
+    modes = modes_of(model)
     model.eval()
     try:
         parts = [
@@ -274,9 +285,19 @@ def predict(model: Module, inputs: Array) -> Array:
             for start in range(0, len(inputs), EVALUATION_BATCH)
         ]
     finally:
-        if training:
-            model.train()
+        restore(modes)
     return np.concatenate(parts)
+
+
+def modes_of(model: Module) -> list[tuple[Module, bool]]:
+    """The mode of the model and of every module within."""
+    return [(module, module.training) for _, module in model.named_modules()]
+
+
+def restore(modes: Sequence[tuple[Module, bool]]) -> None:
+    """Put every module back into its mode."""
+    for module, training in modes:
+        module.training = training
 
 
 def evaluate(model: Module, loss: Loss, inputs: Array, targets: Array) -> tuple[float, Array]:

@@ -647,3 +647,38 @@ def test_a_rule_that_forgets_to_return_is_named():
     x = mg.Input([1.0])
     with pytest.raises(TypeError, match="Forgetful: bprop gave nothing"):
         mg.gradients(Forgetful(x).sum(), [x])
+
+
+def test_a_parameter_changed_behind_a_view_makes_its_graph_stale():
+    """Layers use W.T: the parameter itself is on no path from a weight of the layer before."""
+    first, second = mg.Parameter([[1.0, 2.0]], "first"), mg.Parameter([[3.0]], "second")
+    loss = (np.tanh(mg.Input([[0.1, 0.2]]) @ first.T) @ second.T).sum()
+    second.value = second.value * 10
+    with pytest.raises(ValueError, match=r'"second" .* was changed after MatrixTranspose'):
+        mg.gradients(loss, [first])
+
+
+def test_a_replay_of_one_graph_does_not_make_another_fresh():
+    W = mg.Parameter(2.0, "W")
+    square, cube = W * W, W**3
+    W.value = np.array(5.0)
+    mg.Graph(square).fprop()
+    assert float(mg.gradients(square, [W])[0]) == 10
+    with pytest.raises(ValueError, match="was changed after PowerOfNumber"):
+        mg.gradients(cube * cube, [W])
+    x = mg.Input(2.0)
+    square = x * x
+    fifth = square * square * x
+    mg.Graph(square).fprop({x: np.array(3.0)})
+    with pytest.raises(ValueError, match="was changed after Multiply"):
+        mg.gradients(fifth, [x])
+    mg.Graph(fifth).fprop()
+    assert float(mg.gradients(fifth, [x])[0]) == 5 * 3**4
+
+
+def test_a_write_between_two_nodes_of_a_graph_makes_it_stale():
+    W = mg.Parameter(2.0, "W")
+    first = W * W
+    W.value = np.array(3.0)
+    with pytest.raises(ValueError, match="was changed after Multiply"):
+        mg.gradients(first * W, [W])

@@ -27,10 +27,10 @@ class Taped(Step):
         """Loss and gradients by name."""
         raise NotImplementedError
 
-    def sweep(self, scale: float) -> float:
+    def sweep(self) -> float:
         loss, gradients = self.differentiate()
         for name, gradient in gradients.items():
-            np.multiply(gradient, scale, out=self.store.gradients[name])
+            np.copyto(self.store.gradients[name], gradient)
         return loss
 
 

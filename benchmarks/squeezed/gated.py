@@ -56,7 +56,7 @@ class LSTM(Recurrence):
 
     def sweep(self) -> float:
         self._forward()
-        loss = self.read_out()
+        loss = self.read_out(self.scale)
         self._factors()
         self._backward()
         n = self.n
@@ -154,7 +154,7 @@ class GRU(Recurrence):
 
     def sweep(self) -> float:
         self._forward()
-        loss = self.read_out()
+        loss = self.read_out(self.scale)
         self._factors()
         self._backward()
         np.copyto(self.wide_adjoints, self.m[:, self.n :].transpose(1, 0, 2))

@@ -45,13 +45,13 @@ class Recurrence(Squeezed):
         """A buffer of columns, one per example."""
         return np.empty((*shape, self.batch), self.dtype)
 
-    def read_out(self) -> float:
+    def read_out(self, scale: float) -> float:
         """The loss of the last state; leaves the error in `logits`, and the readout's gradients in the store."""
         values, gradients = self.store.values, self.store.gradients
         V, b = self.readout
         np.matmul(values[V], self.x_at[-1], out=self.logits)
         self.logits += values[b][:, np.newaxis]
-        loss = cross_entropy(self.logits.T, self.rows, self.targets, self.scale)
+        loss = cross_entropy(self.logits.T, self.rows, self.targets, scale)
         np.matmul(self.logits, self.x_at[-1].T, out=gradients[V])
         np.add.reduce(self.logits, axis=1, out=gradients[b])
         return loss
@@ -81,7 +81,7 @@ class RNN(Recurrence):
 
     def sweep(self) -> float:
         self._forward()
-        loss = self.read_out()
+        loss = self.read_out(self.scale)
         adjoint = np.matmul(self.store.values["V"].T, self.logits, out=self.adjoint)
         np.copyto(self.W_T, self.store.values["W"].T)
         back = self.W_T.dot
@@ -131,14 +131,14 @@ class PenalizedRNN(RNN):
 
     def sweep(self) -> float:
         self._forward()
-        loss = self.read_out()
+        loss = self.read_out(1.0)
         W, V = self.store.values["W"], self.store.values["V"]
         probabilities = self.logits * self.batch
         probabilities[self.targets, self.rows] += 1
         self._adjoints(W, V)
         np.einsum("tnb,tnb->tb", self.g, self.g, out=self.square)
         penalty, slope = omega(self.square, self.weight)
-        slope *= self.rate
+        slope *= self.scale
         np.multiply(self.g, slope[:, np.newaxis], out=self.mu)
         self._ahead(W)
         self._turn(V, probabilities)
@@ -173,7 +173,7 @@ class PenalizedRNN(RNN):
         second -= np.add.reduce(f * second, axis=0)
         second *= f
         second *= 1 / self.batch
-        error *= self.rate
+        error *= self.scale
         error += second
         gradients = self.store.gradients
         np.matmul(error, self.x_at[-1].T, out=gradients["V"])

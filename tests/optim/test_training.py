@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import RNN, Module, losses, metrics, penalties
+from minigrad.models import RNN, Dense, Dropout, Module, Sequential, losses, metrics, penalties
 from minigrad.optim import SGD, Adam, Step, clip_by_norm, evaluate, fit, predict
 from minigrad.optim.training import batches
 
@@ -470,3 +470,45 @@ def test_fit_takes_penalties_on_weights_of_a_model_without_states():
         sizes.append((model.W.value**2).sum())
         assert list(history) == ["epoch", "loss", "penalty"]
     assert sizes[1] < 0.1 * sizes[0]
+
+
+# Modes and frozen parameters
+
+
+def dropping():
+    return Sequential(Dense(2, 4, dtype=np.float64, rng=0), Dropout(0.5, rng=0), Dense(4, 1, dtype=np.float64, rng=1))
+
+
+def test_frozen_parameters_are_passed_over_and_may_be_trained_again():
+    net, x = dropping(), np.ones((3, 2))
+    step = Step(net, losses.mean_squared_error, SGD(net.parameters(), 0.1))
+    step(x, np.zeros((3, 1)))
+    net[0].freeze()
+    before = net.state_dict()
+    for _ in range(3):
+        step(x, np.zeros((3, 1)))
+    changed = {name for name, array in net.state_dict().items() if not np.array_equal(array, before[name])}
+    assert changed == {"dense_2.W", "dense_2.b"}
+    net[0].unfreeze()
+    step(x, np.zeros((3, 1)))
+    assert not np.array_equal(net[0].W.value, before["dense_1.W"])
+
+
+def test_the_mode_of_a_module_within_is_seen_at_once():
+    net, x, y = dropping(), np.ones((3, 2)), np.zeros((3, 1))
+    step = Step(net, losses.mean_squared_error, SGD(net.parameters(), 0.0))
+    for _ in range(5):
+        step(x, y)
+    net[1].eval()
+    seen = {step(x, y)["loss"] for _ in range(4)}
+    assert len(seen) == 1
+    assert seen.pop() == pytest.approx(evaluate(net, losses.mean_squared_error, x, y)[0])
+
+
+def test_predict_and_fit_restore_every_mode():
+    net, x = dropping(), np.ones((4, 2))
+    net[1].eval()
+    predict(net, x)
+    assert [module.training for module in (net, *net)] == [True, True, False, True]
+    fit(net, x, np.zeros((4, 1)), loss=losses.mean_squared_error, optimizer=SGD(net.parameters()), epochs=1, quiet=True)
+    assert [module.training for module in (net, *net)] == [True, True, False, True]
