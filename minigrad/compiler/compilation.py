@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import linecache
 import re
 from collections.abc import Callable, Sequence
-from itertools import repeat
 from threading import Lock
 from types import MethodType
 from typing import Any, NamedTuple
@@ -46,6 +46,8 @@ def compile(f: Callable[..., Any] | None = None, *, rewrites: Sequence[str] | No
     step.source:      the latest program as text;  step.pure_source: the same without memory of its own
     step.verify(...): a call that is compared with the nodes themselves
 
+    Given nodes, or called while another function is traced, it is f itself and gives nodes.
+
     Threads: a program runs in one thread at a time; others wait.
 
     >>> import numpy as np, minigrad as mg
@@ -72,7 +74,7 @@ class Program:
                 f"mg.compile: the graph has {len(traced.nodes)} nodes, and a program is not made of more than {MOST_NODES}: "
                 "compile a smaller part (fewer time steps, one layer), or replay the graph: mg.Graph(y).fprop({x: array})"
             )
-        self.form = tracing.filled(traced.result, repeat(tracing.PLACE))  # without the nodes, which need not be kept
+        self.form = tracing.filled(traced.result, itertools.repeat(tracing.PLACE))  # without the nodes, which need not be kept
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
         self.lines = rewritten(record(traced), rewrites)
@@ -130,9 +132,13 @@ class Compiled:
         self.__doc__ = f.__doc__
         self.__name__ = getattr(f, "__name__", type(f).__name__)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy makes programs of its own."""
+        return Compiled, (self.f, self.rewrites, self.always_verify)
+
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        if trace.get() is not None:  # a part of a larger program
-            return self.f(*arguments, **keywords)
+        if trace.get() is not None or any(isinstance(x, Node) for x in (*arguments, *keywords.values())):
+            return self.f(*arguments, **keywords)  # a part of a larger function of nodes
         if current().anomalies:
             result = self._eagerly(arguments, keywords)
             return tracing.filled(result, iter([np.array(node._value) for node in tracing.leaves(result)]))
@@ -160,7 +166,7 @@ class Compiled:
     def _first_call(self, given: _Given) -> Any:
         n = len(given.values) - len(given.names)
         keywords = dict(zip(given.names, given.values[n:], strict=True))
-        traced = tracing.run(self.f, self._names(n), given.values[:n], keywords)
+        traced = tracing.run(self.f, self._names(n, given.names), given.values[:n], keywords)
         values = [np.array(node._value) for node in traced.outputs]
         program = self._latest = Program(traced, self.rewrites, self.__name__)
         if sum(map(len, self.programs.values())) >= self.MOST:
@@ -219,15 +225,16 @@ class Compiled:
         bound = Compiled(MethodType(self.f, instance), self.rewrites, self.always_verify)
         return vars(instance).setdefault(self.__name__, bound)
 
-    def _names(self, n: int) -> list[str]:
-        """The names of the first n positional parameters of f."""
+    def _names(self, n: int, taken: Sequence[str] = ()) -> list[str]:
+        """The names of the first n positional parameters of f; those of *arguments are none that are taken."""
         try:
             parameters = list(inspect.signature(self.f).parameters.values())
         except (TypeError, ValueError):
             parameters = []
         names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "argument")
-        return [*names[:n], *[f"{rest}_{i}" for i in range(n - len(names[:n]))]]
+        free = (name for i in itertools.count() if (name := f"{rest}_{i}") not in taken)
+        return [*names[:n], *itertools.islice(free, n - len(names[:n]))]
 
     @property
     def checkable(self) -> bool:
@@ -256,18 +263,22 @@ builtin_compile = __builtins__["compile"] if isinstance(__builtins__, dict) else
 
 def _entered(value: Any) -> Any:
     """An argument: arrays and NumPy's numbers as arrays, anything else as it is."""
-    if isinstance(value, Node):
-        raise TypeError(
-            f"a compiled function takes arrays, not nodes: {value.label} as x.value; parameters are read in place, without "
-            "being passed"
-        )
-    return np.asarray(value) if isinstance(value, np.ndarray | np.generic | list) else value
+    return np.asarray(value) if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _key(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.shape, value.dtype
+    if _holds_arrays(value):
+        raise TypeError(
+            f"a compiled function takes arrays themselves, and not a {type(value).__name__} of them: pass each as an argument"
+        )
     return static_key(value)
+
+
+def _holds_arrays(value: Any) -> bool:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(isinstance(part, np.ndarray | Node) or _holds_arrays(part) for part in parts)
 
 
 def _arrays(result: Any) -> list[Array]:

@@ -136,8 +136,8 @@ def test_batch_norm_in_training_and_evaluation(shape):
 
     step, nodes = mg.compile(function(compiled)), function(eager)
     for training in (True, True, True, False, False, True, False):
-        compiled.train(training)
-        eager.train(training)
+        for model in (compiled, eager):
+            model.train() if training else model.eval()
         x = rng.normal(1.0, 2.0, shape)
         y, gradients = step(x)
         expected, expected_gradients = nodes(mg.Input(x))
@@ -178,8 +178,8 @@ def test_dropout_draws_the_same_sequence():
     rng = np.random.default_rng(0)
     seen = set()
     for training in (True, True, True, True, False, True, False):
-        compiled.train(training)
-        eager.train(training)
+        for model in (compiled, eager):
+            model.train() if training else model.eval()
         x = rng.normal(size=(5, 4))
         (y,), _, gradients = step(x)
         (expected,), _, expected_gradients = nodes(mg.Input(x))
@@ -252,8 +252,8 @@ def test_states_go_in_and_out(make, length):
     pair = make is LSTM
 
     def f(u, *state):
-        steps = layer.states(u, state if pair else state[0])
-        final = steps.final if pair else (steps.final,)
+        steps = layer.states(u, tuple(state) if pair else state[0])
+        final = steps.final if isinstance(steps.final, tuple) else (steps.final,)
         outputs = [*steps, *final]
         return outputs, mg.gradients(measured(*outputs), [*layer.parameters(), u, *state])
 
