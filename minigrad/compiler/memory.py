@@ -284,7 +284,7 @@ class Memory:
             if home is not None and under and (home.output or self.root.get(line) is not home):
                 operand = under.pop(0)  # it lies where the value will lie, inside a larger array
                 home.first = min(home.first, self.root.pop(operand).first)
-                self.over[operand] = line
+                self.over[operand] = self.over.get(line, line)
                 self.example[operand] = self.example[line]
             later = list(dict.fromkeys([self.root[operand] for operand in under]))
             for operand in line.operands:

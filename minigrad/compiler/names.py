@@ -6,7 +6,7 @@ import builtins
 import keyword
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any
 
@@ -45,13 +45,15 @@ class Names:
 
     def __init__(self, taken: Iterable[str]) -> None:
         self.taken = {*RESERVED, *taken}
+        self.counters: dict[str, Iterator[int]] = {}
         self.roles: dict[Any, str] = {}  # what the node of a role is called
 
     def new(self, word: str) -> str:
         """The word, made a name nobody has."""
         name = word = as_identifier(word)
         if name in self.taken or f"{name}_" in self.taken:
-            name = next(f"{word}_{i}" for i in count(1) if f"{word}_{i}" not in self.taken)
+            counter = self.counters.setdefault(word, count(1))
+            name = next(numbered for i in counter if (numbered := f"{word}_{i}") not in self.taken)
         self.taken.add(name)
         return name
 

@@ -1,0 +1,235 @@
+"""Each rewrite: what is computed before and after on a small example, and that the numbers stay."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.compiler import REWRITES
+from minigrad.compiler.lines import LEAF, RESHAPE, VIEW
+from tests.compiler.agreement import compare
+
+rng = np.random.default_rng(0)
+X, Y = rng.normal(size=(2, 3, 4))
+SEQUENCE = rng.normal(size=(6, 3, 4))
+W = mg.Parameter(rng.normal(size=(4, 4)) * 0.5, name="W")
+
+
+def lines_of(f, arguments, rewrites):
+    step = mg.compile(f, rewrites=rewrites)
+    step(*arguments)
+    return step._latest.lines
+
+
+def calls(f, arguments, rewrites):
+    """How often each function is called in the program; views cost nothing."""
+    order = lines_of(f, arguments, rewrites).order
+    work = [line for line in order if line.array is None and line.call.kind not in (LEAF, VIEW, RESHAPE)]
+    return Counter(line.call.text.partition("(")[0] for line in work)
+
+
+def changes(f, arguments, rewrites, *, alone=()):
+    """The calls before and after, where they differ; the results are compared on these and on other arrays."""
+    before, after = calls(f, arguments, alone), calls(f, arguments, (*alone, *rewrites))
+    others = [np.flip(a).copy() * 0.75 for a in arguments]
+    for chosen in ((*alone, *rewrites), alone, None):
+        compare(f, list(arguments), others, list(arguments), rewrites=chosen)
+    return {name: (before[name], after[name]) for name in sorted(before | after) if before[name] != after[name]}
+
+
+def test_squares():
+    def f(x):
+        return np.power(x, np.array(2.0))
+
+    assert changes(f, [X], ["squares"]) == {"multiply": (0, 1), "power": (1, 0)}
+    assert changes(lambda x: np.power(x, np.array(3.0)), [np.abs(X)], ["squares"]) == {}
+    assert changes(lambda x, y: np.power(x, y), [np.abs(X), np.full((3, 4), 2.0)], ["squares"]) == {}
+
+
+def test_identities():
+    def f(x):
+        inner = np.where(x > 0, x * 1.0 + 0.0, 2.0)
+        return np.where(x > 0, inner, 2.0) / 1.0 - 0.0
+
+    found = changes(f, [X], ["identities"])
+    assert found == {"add": (1, 0), "divide": (1, 0), "multiply": (1, 0), "subtract": (1, 0), "where": (2, 1)}
+
+
+def test_identities_keep_dtypes_and_shapes():
+    def f(i, x):
+        return i * np.float64(1.0), x + np.zeros((2, 3, 4)), np.float64(1.0) * i, x * np.ones((1, 1))
+
+    compare(f, [np.array([[1, 2]]), X], [np.array([[5, -7]]), Y], rewrites=["identities"])
+    step = mg.compile(f, rewrites=["identities"])
+    for _ in range(2):
+        found = step(np.array([[1, 2]]), X)
+    assert [a.dtype.kind for a in found] == ["f"] * 4
+    assert found[1].shape == (2, 3, 4)
+
+
+def test_numbers():
+    table = mg.Constant(np.full((3, 4), 2.5))
+
+    def largest_constant(rewrites):
+        order = lines_of(lambda x: x * table, [X], rewrites).order
+        return max(line.array.size for line in order if line.array is not None)
+
+    assert changes(lambda x: x * table, [X], ["numbers"]) == {}
+    assert (largest_constant(()), largest_constant(["numbers"])) == (12, 1)
+    wide = mg.Constant(np.full((2, 3, 4), 2.5))  # has a shape that nothing else has
+    compare(lambda x: x * wide, [X], [Y], rewrites=["numbers"])
+
+
+def test_signs():
+    def f(x, y):
+        return x + (-y), (-x) * y - -(x / -y), -(-x), (-x) + (-y), x - -y
+
+    before, after = (calls(f, [X, Y], rewrites)["negative"] for rewrites in ((), ["signs"]))
+    assert after <= before / 2
+    changes(f, [X, Y], ["signs"])
+
+
+def test_signs_stay_where_integers_wrap_around():
+    def f(u, w):
+        return (-u) * w, w / (-u), w + (-u)
+
+    calls_of = [[np.array([1, 2], dtype), np.array([2.0, 3.0])] for dtype in (np.uint8, np.int8, np.uint64)]
+    for arguments in calls_of:
+        compare(f, arguments, arguments, rewrites=["signs"])
+
+
+def test_transposes():
+    def turned(rewrites):
+        order = lines_of(lambda x, y: np.tanh((x @ y.T).T) + x.T.T @ y.T, [X, Y], rewrites).order
+        return sum(line.call.kind == VIEW for line in order)
+
+    f = lambda x, y: (np.tanh((x @ y.T).T), x.T.T + 0.5)  # noqa: E731
+    assert changes(f, [X, Y], ["transposes"]) == {}
+    assert turned(["transposes"]) <= turned(())
+    order = lines_of(f, [X, Y], ["transposes"]).order
+    products = [line for line in order if line.call.text.startswith("matmul")]
+    tanh = next(line for line in order if line.call.text.startswith("tanh"))
+    assert tanh.operands == (products[0],), "the product is computed transposed"
+
+
+def test_softmaxes():
+    def f(x):
+        y = mg.log_softmax(x)
+        return y, mg.gradients(y[0, 0] + np.sum(np.sin(y)), [x])
+
+    found = changes(f, [X], ["softmaxes"])
+    assert found["exp"] == (2, 1)
+    assert found["divide"] == (0, 1)
+
+
+@pytest.mark.parametrize(("z", "s"), [(1000.0, 1e300), (-1000.0, 1e-300)])
+def test_softmaxes_leave_exponentials_of_anything_else(z, s):
+    def f(z, s):
+        return np.exp(z), np.exp(z - np.log(s))
+
+    calls_of = [[np.array([z]), np.array([s])], [np.array([0.5]), np.array([2.0])]] * 2
+    with np.errstate(all="ignore"):
+        compare(f, *calls_of, rewrites=["softmaxes"])
+        compare(f, *calls_of)
+
+
+def test_neighbors():
+    def f(x):
+        return np.tanh(x[:, :2]) * 2.0, np.tanh(x[:, 2:]) * 2.0
+
+    assert changes(f, [X], ["neighbors"]) == {"multiply": (2, 1), "tanh": (2, 1)}
+
+    def g(x):
+        return np.tanh(x[:, :1]), np.tanh(x[:, 2:]), np.tanh(x[:, 0:0]), np.sin(x[:, 1:2]), np.tanh(x[:2, 1:2]), np.tanh(x[:, 1:3])
+
+    changes(g, [X], ["neighbors"])
+
+
+def test_products():
+    def f(x, y):
+        total = mg.Constant(np.zeros((4, 4)))
+        for t in range(6):
+            total = total + x[t].T @ y[t]
+        return total
+
+    found = changes(f, [SEQUENCE, SEQUENCE[::-1].copy()], ["products"])
+    assert found["matmul"] == (6, 1)
+    assert found["add"][1] <= 1
+
+    def few(x, y):
+        return x[:2].T @ y[:2] + x[1:].T @ y[1:]
+
+    changes(few, [X, Y], ["products"])
+
+
+def unrolled(x):
+    h, states = mg.Constant(np.zeros((3, 4))), []
+    for t in range(6):
+        with mg.scope(f"t={t}"):
+            h = np.tanh(x[t] @ W.T + h @ W)
+            states.append(h)
+    loss = np.sum(np.square(np.stack(states)))
+    return loss, mg.gradients(loss, [W, x])
+
+
+def test_products_of_one_weight_gradient():
+    assert changes(unrolled, [SEQUENCE], ["products"], alone=["transposes"]).get("matmul", (1, 0))[1] < 30
+
+
+def test_factors():
+    def f(x):
+        h = mg.Constant(np.zeros((3, 4)))
+        for t in range(6):
+            with mg.scope(f"t={t}"):
+                h = h * np.cos(x[t]) * np.sin(x[t]) + x[t]
+        return h
+
+    found = changes(f, [SEQUENCE], ["factors", "steps"])
+    only_steps = calls(f, [SEQUENCE], ["steps"])
+    assert found["multiply"] == (12, 8), "products that need not wait go before the loop, as one"
+    assert only_steps["multiply"] == 12
+
+
+def test_steps():
+    found = changes(unrolled, [SEQUENCE], ["steps"])
+    assert found["matmul"][0] - found["matmul"][1] >= 5, "projections of inputs are one product"
+    only_tanh = calls(unrolled, [SEQUENCE], ["steps"])["tanh"]
+    assert only_tanh == 6, "states wait for each other"
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", REWRITES)
+def test_each_alone_on_a_recurrent_net(name, length):
+    rng = np.random.default_rng(length)
+
+    def f(x):
+        h, states = mg.Constant(np.zeros((3, 4))), []
+        for t in range(length):
+            with mg.scope(f"t={t}"):
+                z = x[t] @ W.T + h @ W
+                gate, new = mg.sigmoid(z[:, :2]), np.tanh(z[:, 2:])
+                h = np.concatenate([gate * new, h[:, :2] * (1.0 - gate)], axis=1)
+                states.append(h)
+        loss = -mg.log_softmax(h)[:, 0].mean() + np.square(np.stack(states)).sum() ** 2
+        first = mg.gradients(loss, [W, x])
+        return loss, first, mg.gradients(sum(np.sum(np.sin(g)) for g in first), [W, x])
+
+    compare(f, *[[rng.normal(size=(length, 3, 4))] for _ in range(3)], rewrites=[name])
+
+
+def test_every_rewrite_has_a_test_and_can_be_left_out():
+    tests = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+    assert set(REWRITES) <= tests, f"no test of {set(REWRITES) - tests}"
+    for left_out in REWRITES:
+        rest = [name for name in REWRITES if name != left_out]
+        compare(unrolled, [SEQUENCE], [np.flip(SEQUENCE).copy()], rewrites=rest)
+
+
+def test_the_order_in_which_rewrites_are_named_does_not_matter():
+    sources = set()
+    for names in (list(REWRITES), list(REWRITES)[::-1]):
+        step = mg.compile(unrolled, rewrites=names)
+        step(SEQUENCE)
+        sources.add(step.source)
+    assert len(sources) == 1
