@@ -42,10 +42,9 @@ class Recurrence(Step):
         return np.empty((steps, self.batch, *shape), self.dtype)
 
     def drive(self) -> None:
-        """What the inputs contribute, for all time steps at once."""
+        """What the inputs contribute, for all time steps at once, without the bias."""
         np.copyto(self.inputs, self.given.swapaxes(0, 1))
         np.matmul(flat(self.inputs), self.store.values[self.W_x].T, out=flat(self.driven))
-        self.driven += self.store.values[self.b]
 
     def slopes_of_drive(self, adjoints: Any) -> None:
         """Those of the weights of the inputs and of their bias."""
@@ -72,13 +71,6 @@ class Recurrence(Step):
         np.matmul(self.logits.T, self.x_at[-1], out=self.store.gradients[self.V])
         np.add.reduce(self.logits, axis=0, out=self.store.gradients[self.b_o])
 
-    def sigmoid(self, a: Any) -> None:
-        """In place, (1 + tanh(a / 2)) / 2: as many calls as with exp, and no overflow."""
-        a *= self.half
-        np.tanh(a, a)
-        a *= self.half
-        a += self.half
-
 
 class RNN(Recurrence):
     """Three calls per time step forward (product, sum, tanh), two back (times 1 − x², product)."""
@@ -103,6 +95,7 @@ class RNN(Recurrence):
     def forward(self) -> None:
         """The states, and 1 − x²."""
         self.drive()
+        self.driven += self.store.values[self.b]
         W_T, tanh = self.store.values["W"].T, np.tanh
         for x, driven, new in zip(self.x_at, self.driven_at, self.x_at[1:], strict=False):
             x.dot(W_T, new)

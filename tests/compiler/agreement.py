@@ -33,7 +33,9 @@ def sensitivity(f, arguments, expected):
     largest = [0.0] * len(expected)
     for _ in range(4):
         moved = [
-            np.asarray(a * (1 + np.finfo(np.float32 if single else a.dtype).eps * rng.choice([-2.0, 2.0], a.shape)), a.dtype)
+            np.asarray(
+                a * (1 + np.finfo(np.float32 if single else a.dtype).eps * rng.choice([-2.0, 2.0], a.shape)), a.dtype
+            )
             if isinstance(a, np.ndarray) and a.dtype.kind == "f"
             else a
             for a in arguments
@@ -66,7 +68,8 @@ def assert_agree(found, expected, message="", allowed=()):
 
 def call(step, arguments):
     """What a compiled function returns; an error is raised anew, since hypothesis takes each program's lines for a bug of
-    its own."""
+    its own.
+    """
     try:
         return step(*arguments)
     except Exception as error:

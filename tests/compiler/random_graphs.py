@@ -263,9 +263,7 @@ def flat(draw):
     shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3))
     program = draw(st.lists(instructions, min_size=1, max_size=9))
     outputs = draw(st.lists(which, max_size=5))
-    return flat_graph(
-        shapes, [draw(dtypes) for _ in shapes], program, outputs, draw(st.integers(0, 2)), draw(seeds)
-    )
+    return flat_graph(shapes, [draw(dtypes) for _ in shapes], program, outputs, draw(st.integers(0, 2)), draw(seeds))
 
 
 recurrent = st.builds(

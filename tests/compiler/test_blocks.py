@@ -171,7 +171,9 @@ def test_batch_norm_refuses_what_it_refuses_on_nodes():
 
 def test_dropout_draws_the_same_sequence():
     def net():
-        return Sequential(Dense(4, 6, np.tanh, dtype=F, rng=0), Dropout(0.4, rng=1), Dense(6, 2, dtype=F, rng=2), Dropout(0.2, rng=3))
+        return Sequential(
+            Dense(4, 6, np.tanh, dtype=F, rng=0), Dropout(0.4, rng=1), Dense(6, 2, dtype=F, rng=2), Dropout(0.2, rng=3)
+        )
 
     compiled, eager = net(), net()
     step, nodes = mg.compile(trained(compiled)), trained(eager)
@@ -202,11 +204,18 @@ RECURRENT = {
     "RNN": lambda: RNN(3, 4, 2, dtype=F, rng=0),
     "RNN that learns its first state": lambda: RNN(3, 4, 2, mg.sigmoid, trainable_initial_state=True, dtype=F, rng=0),
     "Stacked": lambda: Stacked([LSTM(3, 4, dtype=F, rng=0), GRU(4, 4, dtype=F, rng=1)]),
-    "Stacked, all outputs": lambda: Stacked([SimpleRNN(3, 4, dtype=F, rng=0)] * 1 + [SimpleRNN(4, 4, dtype=F, rng=1)], sequences=True),
+    "Stacked, all outputs": lambda: Stacked(
+        [SimpleRNN(3, 4, dtype=F, rng=0)] * 1 + [SimpleRNN(4, 4, dtype=F, rng=1)], sequences=True
+    ),
     "Bidirectional": lambda: Bidirectional(SimpleRNN(3, 4, dtype=F, rng=0), LSTM(3, 4, dtype=F, rng=1)),
-    "Bidirectional, all outputs": lambda: Bidirectional(GRU(3, 4, dtype=F, rng=0), GRU(3, 4, dtype=F, rng=1), sequences=True),
+    "Bidirectional, all outputs": lambda: Bidirectional(
+        GRU(3, 4, dtype=F, rng=0), GRU(3, 4, dtype=F, rng=1), sequences=True
+    ),
     "Stacked and bidirectional": lambda: Stacked(
-        [Bidirectional(LSTM(3, 2, dtype=F, rng=0), LSTM(3, 2, dtype=F, rng=1)), Bidirectional(GRU(4, 2, dtype=F, rng=2), GRU(4, 2, dtype=F, rng=3))],
+        [
+            Bidirectional(LSTM(3, 2, dtype=F, rng=0), LSTM(3, 2, dtype=F, rng=1)),
+            Bidirectional(GRU(4, 2, dtype=F, rng=2), GRU(4, 2, dtype=F, rng=3)),
+        ],
         sequences=True,
     ),
     "LSTM in float32": lambda: LSTM(3, 4, rng=0),
@@ -268,7 +277,13 @@ def test_cells(make):
 
     def f(x, *state):
         result = cell(x, state if pair else state[0])
-        outputs = [result.h, result.c] if pair and hasattr(result, "h") else list(result) if isinstance(result, tuple) else [result]
+        outputs = (
+            [result.h, result.c]
+            if pair and hasattr(result, "h")
+            else list(result)
+            if isinstance(result, tuple)
+            else [result]
+        )
         first = mg.gradients(measured(*outputs), [*cell.parameters(), x, *state])
         return outputs, first, mg.gradients(measured(*first), [*cell.parameters(), x, *state])
 
@@ -297,7 +312,11 @@ def numbers(rng):
 
 LOSSES = {
     "cross_entropy": (losses.cross_entropy, classes, {}),
-    "cross_entropy of probabilities": (lambda x, y, **o: losses.cross_entropy(mg.softmax(x), y, from_logits=False, **o), classes, {}),
+    "cross_entropy of probabilities": (
+        lambda x, y, **o: losses.cross_entropy(mg.softmax(x), y, from_logits=False, **o),
+        classes,
+        {},
+    ),
     "categorical_cross_entropy": (losses.categorical_cross_entropy, one_hot, {}),
     "binary_cross_entropy": (losses.binary_cross_entropy, zeros_and_ones, {"over_outputs": "sum"}),
     "binary_log_likelihood": (losses.binary_log_likelihood, zeros_and_ones, {"over_examples": "sum"}),
@@ -346,7 +365,9 @@ def test_losses_of_scores_and_of_one_example():
     compare(f, *[[rng.normal(size=6), rng.normal(size=6)] for _ in range(3)])
 
 
-@pytest.mark.parametrize("make", [penalties.L1, penalties.L2, penalties.ElasticNet, penalties.MaxNorm, penalties.LogSumExp])
+@pytest.mark.parametrize(
+    "make", [penalties.L1, penalties.L2, penalties.ElasticNet, penalties.MaxNorm, penalties.LogSumExp]
+)
 def test_weight_penalties(make):
     model = Dense(4, 3, np.tanh, dtype=F, rng=0)
     penalty = make(0.3)
@@ -401,7 +422,9 @@ def test_adjoint_penalty_of_gated_cells(make):
         return total, mg.gradients(total, wanted)
 
     rng = np.random.default_rng(0)
-    calls = [[sequences(rng, 4), rng.integers(0, 2, 3), np.arange(4) < rng.integers(2, 5, 3)[:, None]] for _ in range(3)]
+    calls = [
+        [sequences(rng, 4), rng.integers(0, 2, 3), np.arange(4) < rng.integers(2, 5, 3)[:, None]] for _ in range(3)
+    ]
     compare(f, *calls)
 
 
@@ -423,7 +446,11 @@ def test_a_net_learns_the_same_compiled():
 
     def net():
         return Sequential(
-            Dense(4, 8, dtype=F, rng=0), BatchNorm(8, dtype=F), mg.relu, Dropout(0.25, rng=5), Dense(8, 3, dtype=F, rng=1)
+            Dense(4, 8, dtype=F, rng=0),
+            BatchNorm(8, dtype=F),
+            mg.relu,
+            Dropout(0.25, rng=5),
+            Dense(8, 3, dtype=F, rng=1),
         )
 
     def function(model):
@@ -459,3 +486,88 @@ def test_a_copied_model_has_programs_of_its_own():
     for _ in range(2):
         for step, net in zip(steps, (model, other), strict=True):
             np.testing.assert_allclose(step(x), net(x).value, rtol=1e-12)
+
+
+# The tutorials' models -----------------------------------------------------------------------------------------------
+
+
+def test_the_smallest_net():
+    rng = np.random.default_rng(0)
+    W_1, b_1 = mg.Parameter(rng.normal(size=(2, 2)), "W_1"), mg.Parameter(np.zeros(2), "b_1")
+    W_2, b_2 = mg.Parameter(rng.normal(size=(1, 2)), "W_2"), mg.Parameter(np.zeros(1), "b_2")
+    wanted = [W_1, b_1, W_2, b_2]
+
+    def f(x, y):
+        loss = np.mean((mg.sigmoid(np.tanh(x @ W_1.T + b_1) @ W_2.T + b_2) - y) ** 2)
+        first = mg.gradients(loss, wanted)
+        return loss, first, mg.gradients(measured(*first), wanted)
+
+    compare(f, *[[rng.normal(size=(4, 2)), rng.integers(0, 2, (4, 1)).astype(F)] for _ in range(3)])
+
+
+def test_a_state_that_is_a_number():
+    W = mg.Parameter(0.8, name="W")
+
+    def f(x0):
+        x, states = x0, []
+        for t in range(6):
+            with mg.scope(f"t={t}"):
+                x = np.tanh(W * x)
+                states.append(x)
+        norms = mg.gradients(x, states)
+        penalty = sum((later / earlier - 1.0) ** 2 for earlier, later in zip(norms, norms[1:], strict=False))
+        return states, norms, penalty, mg.gradients(x + penalty, [W, x0])
+
+    for rewrites in (None, ()):
+        compare(f, *[[np.array(number)] for number in (0.5, -0.25, 1.5)], rewrites=rewrites)
+
+
+@pytest.mark.parametrize("activation", [mg.relu, np.tanh])
+def test_a_recurrent_net_with_one_output(activation):
+    net = Sequential(LSTM(2, 5, activation, rng=4), Dense(5, 1, rng=5))
+
+    def f(u, y):
+        loss = losses.mean_squared_error(net(u), y)
+        return loss, mg.gradients(loss, net.parameters())
+
+    rng = np.random.default_rng(0)
+    draw = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
+    compare(f, *[[draw(4, 7, 2), draw(4, 1)] for _ in range(3)])
+
+
+def test_a_classifier_that_gives_probabilities():
+    net = Sequential(Dense(9, 6, mg.relu, rng=0), Dropout(0.2, rng=1), Dense(6, 4, mg.softmax, rng=2)).eval()
+
+    def f(x, y):
+        p = net(x)
+        loss = losses.cross_entropy(p, y, from_logits=False)
+        return np.argmax(p, axis=-1), loss, mg.gradients(loss, net.parameters())
+
+    rng = np.random.default_rng(0)
+    compare(f, *[[rng.normal(size=(8, 9)).astype(np.float32), rng.integers(0, 4, 8)] for _ in range(4)])
+
+
+def test_word_windows_are_ranked():
+    vectors = Sequential(Embedding(11, 4, dtype=F, rng=0), Flatten())
+    scorer = Sequential(Dense(20, 8, mg.sigmoid, dtype=F, rng=1), Dense(8, 1, bias=False, dtype=F, rng=2))
+
+    def f(windows, corrupt):
+        loss = losses.max_margin_ranking(scorer(vectors(windows))[:, 0], scorer(vectors(corrupt))[:, 0])
+        return loss, mg.gradients(loss, [*vectors.parameters(), *scorer.parameters()])
+
+    rng = np.random.default_rng(0)
+    for rewrites in (None, ()):
+        compare(f, *[list(rng.integers(0, 11, (2, 3, 5))) for _ in range(4)], rewrites=rewrites)
+
+
+def test_an_activation_that_learns():
+    beta = mg.Parameter(1.5, name="beta")
+    branch = Dense(3, 5, lambda h: mg.softplus(h, beta), dtype=F, rng=0)
+
+    def f(x):
+        loss = np.sum(np.square(branch(x)))
+        first = mg.gradients(loss, [beta, *branch.parameters(), x])
+        return loss, first, mg.gradients(measured(*first), [beta, branch.W])
+
+    rng = np.random.default_rng(0)
+    compare(f, *[[rng.normal(size=(4, 3))] for _ in range(3)])

@@ -37,7 +37,15 @@ def counted(f):
 
 def test_shapes_and_dtypes_have_programs_of_their_own():
     step, f = counted(lambda x: x * 2.0)
-    for x in (np.ones(2), np.ones(3), np.ones((2, 1)), np.float32([1, 2]), np.array(1.0), np.array([1, 2]), np.zeros(0)):
+    for x in (
+        np.ones(2),
+        np.ones(3),
+        np.ones((2, 1)),
+        np.float32([1, 2]),
+        np.array(1.0),
+        np.array([1, 2]),
+        np.zeros(0),
+    ):
         for runs in (f.runs + 1, f.runs + 1):
             y = step(x)
             np.testing.assert_array_equal(y, x * 2.0, strict=True)
@@ -57,7 +65,7 @@ def test_fixed_arguments_have_programs_of_their_own():
 
 
 def test_zero_and_minus_zero_are_two_numbers():
-    step = mg.compile(lambda x, k: np.copysign(1.0, 1.0) * x / k)
+    step = mg.compile(lambda x, k: x / k)
     with np.errstate(divide="ignore"):
         for k in (0.0, -0.0, 0.0, -0.0):
             np.testing.assert_array_equal(step(np.ones(1), k), np.ones(1) / np.float64(k))
@@ -117,11 +125,30 @@ def test_positional_arguments_and_a_keyword_of_one_name():
 
 
 def test_parameter_and_scope_names_are_anything():
-    odd = ["W", "W_", "W_1", "x", "t", "x²", "ª", "ﬁ", "a b", "", "1", "λ", "None", "layer/W", "a\nb", "{0}", "_", "program"]
+    odd = [
+        "W",
+        "W_",
+        "W_1",
+        "x",
+        "t",
+        "x²",
+        "ª",
+        "ﬁ",
+        "a b",
+        "",
+        "1",
+        "λ",
+        "None",
+        "layer/W",
+        "a\nb",
+        "{0}",
+        "_",
+        "program",
+    ]
     parameters = [mg.Parameter([float(i + 1), 2.0], name=name) for i, name in enumerate(odd)]
 
     def f(x):
-        with mg.scope("a\nb"), mg.scope("{0} '\"\"\" \\"):
+        with mg.scope("a\nb"), mg.scope('{0} \'""" \\'):
             y = x
             for parameter in parameters:
                 y = np.tanh(y * parameter)
@@ -139,7 +166,25 @@ def test_names_of_a_users_operations_are_anything():
     def bprop(self, adjoint):
         return adjoint * 3.0
 
-    names = "Lambda Array Empty Add Multiply Range List Program Where Stack Copied Inf Copyto T Float64 Half Two".split()
+    names = [
+        "Lambda",
+        "Array",
+        "Empty",
+        "Add",
+        "Multiply",
+        "Range",
+        "List",
+        "Program",
+        "Where",
+        "Stack",
+        "Copied",
+        "Inf",
+        "Copyto",
+        "T",
+        "Float64",
+        "Half",
+        "Two",
+    ]
     for name in names:
         kind = type(name, (mg.Operation,), {"__slots__": (), "fprop": fprop, "bprop": bprop, "__module__": "users"})
 
@@ -195,7 +240,7 @@ def test_inputs_from_before_are_read_at_every_call():
     graph = mg.Graph(u * 1.0)
     for value in ([1.0, 2.0], [3.0, 4.0]):
         graph.fprop({u: np.array(value)})
-        np.testing.assert_array_equal(step(np.ones(2)), mg.Graph(u * 1.0).fprop()[0] if False else u.value)
+        np.testing.assert_array_equal(step(np.ones(2)), u.value)
 
 
 def test_modes_have_programs_of_their_own():
@@ -301,7 +346,11 @@ BAD = {
         (np.ones(3), np.array([0, -7])),
     ),
     "a shape": (lambda x, i: x @ np.ones((3, 2)) + i, (ONES, np.ones(1)), (np.ones((2, 4)), np.ones(1))),
-    "a mask's shape": (lambda x, m: np.tanh(x[m]), (np.ones(3), np.eye(3, dtype=bool)[0]), (np.ones(4), np.eye(3, dtype=bool)[0])),
+    "a mask's shape": (
+        lambda x, m: np.tanh(x[m]),
+        (np.ones(3), np.eye(3, dtype=bool)[0]),
+        (np.ones(4), np.eye(3, dtype=bool)[0]),
+    ),
     "a singular matrix": (lambda A, b: np.linalg.solve(A, b), (np.eye(2), np.ones(2)), (np.ones((2, 2)), np.ones(2))),
     "not positive definite": (
         lambda A, b: np.linalg.cholesky(A) @ b,
@@ -332,7 +381,7 @@ def test_a_mask_that_holds_another_number_of_times_is_refused_or_right():
     x, mask = np.arange(4.0), np.array([True, True, False, False])
     step(x, mask)
     np.testing.assert_array_equal(step(x, ~mask)[0], 2.5)
-    with pytest.raises(ValueError, match="mask.*held 2 times.*holds 3 times"):
+    with pytest.raises(ValueError, match=r"mask.*held 2 times.*holds 3 times"):
         step(x, np.array([True, True, True, False]))
     np.testing.assert_array_equal(step(x, mask)[0], 0.5)
 

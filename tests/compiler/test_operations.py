@@ -30,7 +30,6 @@ def differentiated(call):
     return f
 
 
-
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
 def test_operation(kind):
     met = []

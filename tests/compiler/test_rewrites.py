@@ -83,7 +83,7 @@ def test_numbers():
 
 def test_signs():
     def f(x, y):
-        return x + (-y), (-x) * y - -(x / -y), -(-x), (-x) + (-y), x - -y
+        return x + (-y), (-x) * y - -(x / -y), -(-x), (-x) + (-y), x - -y  # noqa: B002
 
     before, after = (calls(f, [X, Y], rewrites)["negative"] for rewrites in ((), ["signs"]))
     assert after <= before / 2
@@ -141,7 +141,14 @@ def test_neighbors():
     assert changes(f, [X], ["neighbors"]) == {"multiply": (2, 1), "tanh": (2, 1)}
 
     def g(x):
-        return np.tanh(x[:, :1]), np.tanh(x[:, 2:]), np.tanh(x[:, 0:0]), np.sin(x[:, 1:2]), np.tanh(x[:2, 1:2]), np.tanh(x[:, 1:3])
+        return (
+            np.tanh(x[:, :1]),
+            np.tanh(x[:, 2:]),
+            np.tanh(x[:, 0:0]),
+            np.sin(x[:, 1:2]),
+            np.tanh(x[:2, 1:2]),
+            np.tanh(x[:, 1:3]),
+        )
 
     changes(g, [X], ["neighbors"])
 
