@@ -8,14 +8,20 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+FEWEST = 5
+
 
 def interleaved(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """The median seconds of one call of each contestant, over so many rounds in which each is called once."""
     return {name: statistics.median(seconds) for name, seconds in samples(contestants, rounds).items()}
 
 
-def samples(contestants: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1) -> dict[str, list[float]]:
+def samples(
+    contestants: Mapping[str, Callable[[], object]], rounds: int, warm: int = 1, longest: float = float("inf")
+) -> dict[str, list[float]]:
     """Seconds of every call of each contestant, in rounds; each is called `warm` times before, untimed.
+
+    longest: after so many seconds there is no further round, unless there were fewer than five
 
     A contestant with a method `prepare` has it called before each of its calls, off the clock.
     """
@@ -28,7 +34,10 @@ def samples(contestants: Mapping[str, Callable[[], object]], rounds: int, warm: 
     gc.collect()
     gc.disable()  # a collection would hit whoever is running
     try:
-        for _ in range(rounds):
+        begin = time.perf_counter()
+        for i in range(rounds):
+            if i >= FEWEST and time.perf_counter() - begin > longest:
+                break
             for run, prepare, note in calls:
                 prepare()
                 start = time.perf_counter()

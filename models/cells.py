@@ -296,7 +296,7 @@ class GRUCell(GatedCell):
     def step(self, driven: Node, state: CellState, shared: CellState) -> CellState:
         (h,) = state
         z, g = (self._reset_before if self.reset == "before" else self._reset_after)(driven, h, shared)
-        return ((1 - z) * h + z * g if self.convention == "update" else z * h + (1 - z) * g,)
+        return (h + z * (g - h) if self.convention == "update" else g + z * (h - g),)
 
     def _reset_before(self, driven: Node, h: Node, shared: CellState) -> tuple[Node, Node]:
         n = 2 * self.n_units

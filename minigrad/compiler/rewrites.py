@@ -349,12 +349,11 @@ def products(lines: Lines) -> Lines:
     page, uses = lines.page, _uses(lines)
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
-        if line.call != ADD or line.dtype.kind != "f" or len(line.shape) != 2 or line in inner:
+        if line.call != ADD or line.dtype.kind != "f" or len(line.shape) not in (1, 2) or line in inner:
             return None
         terms = _terms(page.like(line, operands), line.shape, once)
         found = [(term, factors) for term in terms if term in once and (factors := _factors(term)) is not None]
-        kinds = {len(factors[0].shape) for _, factors in found}
-        if len(found) < MANY or len(kinds) > 1 or len({(a.shape[0], b.shape[-1]) for _, (a, b) in found}) > 1:
+        if len(found) < MANY or len({(a.shape[:-1], b.shape[-1], len(b.shape)) for _, (a, b) in found}) > 1:
             return None
         found.sort(key=lambda pair: (pair[0].origin.step, pair[0].number))
         left = _side_of(page, [a for _, (a, _) in found], line.origin, first=True)
@@ -399,10 +398,13 @@ def _terms(line: Line, shape: tuple[int, ...], once: set[Line]) -> list[Line]:
 
 
 def _factors(term: Line) -> tuple[Line, Line] | None:
-    """A and B of a matrix product A B; a and b of a product of vectors a[:, None] * b."""
+    """A and B of a matrix product A B; a and b of a product of vectors a[:, None] * b; ones and B of a sum of B's rows."""
     if term.call == MATMUL and all(len(x.shape) == 2 and x.dtype == term.dtype for x in term.operands):
         a, b = term.operands
         return a, b
+    if term.call == MATMUL and term.operands[0].array is not None and len(term.operands[1].shape) == 2:
+        ones, b = term.operands
+        return (ones, b) if len(ones.shape) == 1 and (ones.array == 1).all() else None
     if term.call == MULTIPLY and term.operands[0].call == COLUMN and len(term.operands[1].shape) == 1:
         column, b = term.operands
         return (column.operands[0], b) if column.dtype == b.dtype == term.dtype else None
@@ -411,6 +413,8 @@ def _factors(term: Line) -> tuple[Line, Line] | None:
 
 def _side_of(page: Page, parts: Sequence[Line], origin: Origin, *, first: bool) -> Line | None:
     """The factors side by side: the left ones (n, k) as (n, T k), the right ones (k, m) as (T k, m); vectors as (T, m)."""
+    if first and len(parts[0].shape) == 1 and all(part.array is not None for part in parts):
+        return page.constant(_ones(sum(part.size for part in parts), parts[0].dtype))
     turned = len(parts[0].shape) == 2 and all(part.call == TRANSPOSED for part in parts)
     plain = [part.operands[0] for part in parts] if turned else list(parts)
     upright = len(plain[0].shape) == 1 or first == turned  # whether they lie on top of each other

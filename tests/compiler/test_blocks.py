@@ -1,6 +1,7 @@
 """Every building block, compiled: outputs, losses and gradients, in training and in evaluation, on arrays that change."""
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -515,7 +516,7 @@ def test_a_state_that_is_a_number():
                 x = np.tanh(W * x)
                 states.append(x)
         norms = mg.gradients(x, states)
-        penalty = sum((later / earlier - 1.0) ** 2 for earlier, later in zip(norms, norms[1:], strict=False))
+        penalty = sum((later / earlier - 1.0) ** 2 for earlier, later in pairwise(norms))
         return states, norms, penalty, mg.gradients(x + penalty, [W, x0])
 
     for rewrites in (None, ()):
@@ -560,14 +561,27 @@ def test_word_windows_are_ranked():
         compare(f, *[list(rng.integers(0, 11, (2, 3, 5))) for _ in range(4)], rewrites=rewrites)
 
 
-def test_an_activation_that_learns():
-    beta = mg.Parameter(1.5, name="beta")
-    branch = Dense(3, 5, lambda h: mg.softplus(h, beta), dtype=F, rng=0)
+def test_siamese_branches():
+    branch = Dense(3, 5, lambda h: mg.softplus(h, 2.0), dtype=F, rng=0)
+    output = Dense(5, 1, dtype=F, rng=1)
+
+    def f(p, q, y):
+        loss = losses.binary_cross_entropy(output(branch(p) - branch(q)), y)
+        wanted = [*branch.parameters(), *output.parameters()]
+        first = mg.gradients(loss, wanted)
+        return loss, first, mg.gradients(measured(*first), wanted)
+
+    rng = np.random.default_rng(0)
+    calls = [[*rng.normal(size=(2, 4, 3)), rng.integers(0, 2, (4, 1)).astype(F)] for _ in range(3)]
+    compare(f, *calls)
+
+
+def test_a_slope_that_learns():
+    slope = mg.Parameter([0.25], name="slope")
 
     def f(x):
-        loss = np.sum(np.square(branch(x)))
-        first = mg.gradients(loss, [beta, *branch.parameters(), x])
-        return loss, first, mg.gradients(measured(*first), [beta, branch.W])
+        y = mg.prelu(x, slope)
+        return y, mg.gradients(measured(y), [slope, x])
 
     rng = np.random.default_rng(0)
     compare(f, *[[rng.normal(size=(4, 3))] for _ in range(3)])

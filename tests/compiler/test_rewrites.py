@@ -81,6 +81,20 @@ def test_numbers():
     compare(lambda x: x * wide, [X], [Y], rewrites=["numbers"])
 
 
+def test_sums():
+    rows = rng.normal(size=(256, 8, 5))
+
+    def f(x):
+        return np.sum(np.tanh(x), axis=(0, 1)), np.sum(np.tanh(x[:, 0]), axis=0)
+
+    found = changes(f, [rows], ["sums"])
+    assert found["matmul"] == (0, 2)
+    assert found["add.reduce"] == (2, 0)
+    compare(f, [rows.astype(np.float32)], [rows[::-1].astype(np.float32)], rewrites=["sums"])
+    others = lambda x: (np.sum(x, axis=1), np.sum(x, axis=-1), np.sum(x), np.sum(x > 0, axis=(0, 1)))  # noqa: E731
+    assert changes(others, [rows], ["sums"]) == {}
+
+
 def test_signs():
     def f(x, y):
         return x + (-y), (-x) * y - -(x / -y), -(-x), (-x) + (-y), x - -y  # noqa: B002
