@@ -194,8 +194,10 @@ def _recorded(node: Operation, arrays: Sequence[Array], names: dict[str, Any]) -
     if not isinstance(result, Recorder):
         return None
     value = np.asarray(result.array)
-    same = value.dtype == node.dtype and value.shape == node.shape
-    if not same or not np.array_equal(value, node._value, equal_nan=value.dtype.kind == "f"):
+    if value.dtype != node.dtype or value.shape != node.shape:
+        return None
+    rewritten = any(getattr(child, "renewed", 0) > node.number for child in node.children)  # a state, updated since
+    if not rewritten and not np.array_equal(value, node._value, equal_nan=value.dtype.kind == "f"):
         return None
     return Recipe(tape.steps, result.index)
 
@@ -300,6 +302,15 @@ def _array(value: Any) -> Any:
 # Functions that only look at memory in another way, and those that take out=.
 _VIEWS = {np.expand_dims, np.squeeze, np.transpose, np.swapaxes, np.moveaxis, np.broadcast_to, sliding_window_view}
 _INTO = {np.clip, np.cumsum, np.cumprod, np.einsum}
+# Others whose result has a shape that follows from shapes alone. What is in none of these (np.flatnonzero) is not recorded:
+# an fprop may look at the size of its result, and raise.
+_FRESH = {
+    np.argmax, np.argmin, np.argsort, np.sort, np.any, np.all, np.count_nonzero, np.flip, np.roll, np.tril, np.triu, np.cross,
+    np.round, np.isclose, np.diff, np.prod, np.var, np.std, np.sum, np.mean, np.max, np.min, np.take_along_axis, np.repeat,
+    np.tile, np.pad, np.outer, np.trace, np.diag, np.sinc, np.median, np.linalg.solve, np.linalg.inv, np.linalg.det,
+    np.linalg.cholesky, np.linalg.norm,
+}  # fmt: skip
+_METHODS = {"any", "all", "argmax", "argmin", "argsort", "prod", "var", "std", "cumsum", "cumprod", "round", "trace"}
 
 
 class Recorder(NDArrayOperatorsMixin):
@@ -361,6 +372,8 @@ class Recorder(NDArrayOperatorsMixin):
             text, operands = self.tape.arguments([values[0], *numbers], {})
             self.tape.names["where"] = where
             return self.tape.write(Call(INTO, f"where({text}{{out}})", True), operands, array)
+        if function not in _VIEWS | _INTO | _FRESH | {np.stack, np.concatenate}:
+            raise TypeError(f"{function.__name__} is not recorded")
         text, operands = self.tape.arguments(values, keywords)
         kind = VIEW if function in _VIEWS else INTO if function in _INTO and array.dtype == self.dtype else FRESH
         if kind == FRESH and np.may_share_memory(array, self.array):
@@ -386,6 +399,8 @@ class Recorder(NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Any:
         entries = index if isinstance(index, tuple) else (index,)
         if any(not (entry is None or entry is Ellipsis or isinstance(entry, slice | int)) for entry in entries):
+            if any(np.asarray(_array(entry)).dtype.kind == "b" for entry in entries):
+                raise TypeError("how many entries a mask names depends on values")
             text, operands = self.tape.arguments([self, index], {})
             inside = text.partition(", ")[2]
             return self.tape.write(Call(FRESH, f"{{0}}[{inside}]"), operands, self.array[_array(index)])
@@ -460,9 +475,9 @@ class Recorder(NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         """A method that is not above: called on the array, and written as a call with memory of its own."""
+        if name not in _METHODS:
+            raise AttributeError(f"{name} is not recorded")
         method = getattr(self.array, name)
-        if not callable(method):
-            raise AttributeError(name)
 
         def call(*values: Any, **keywords: Any) -> Any:
             array = method(*_array(values), **keywords)

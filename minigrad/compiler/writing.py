@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import count
+from textwrap import indent
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
+from minigrad.compiler.groups import Group, grouped
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
 from minigrad.compiler.memory import Memory, Root
 from minigrad.compiler.names import Names, seen_as
@@ -42,7 +46,7 @@ class _Writer:
         lines = cloned(lines)  # what follows changes lines in place
         self.lines = lines
         self.memory = Memory(lines)
-        self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped}
+        self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped, "blocks": blocks, "reused": reused}
         self.given = Names(self.names)
         self.arguments = {name: self.given.new(name) for name in arguments}
         self.tables: list[str] = []  # statements that make memory, once
@@ -52,8 +56,11 @@ class _Writer:
         self.made: set[Line] = set()  # outputs whose memory is there
 
     def text(self) -> Text:
-        for line in self.memory.order:
-            self._write(line)
+        for item in grouped(self.memory, RULES):
+            if isinstance(item, Group):
+                self._write_blocks(item)
+            else:
+                self._write(item)
         for state, value in self.lines.updates:
             self._say(f"copyto({self._of(state)}, {self._of(value)})", value.origin)
             self.names["copyto"] = np.copyto
@@ -61,7 +68,7 @@ class _Writer:
         self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", Origin("", False, "", -1, ()))
         head = [f"{name} = {name}_.value" for name in self.reads]
         self.names |= {f"{name}_": node for name, node in self.reads.items()}
-        body = ["    " + text for text in [*head, *rolled(self.body)]]
+        body = [indent(text, "    ") for text in [*head, *rolled(self.body)]]
         definition = f"def program({', '.join(self.arguments.values())}):"
         source = "\n".join([*self.tables, "" if self.tables else "", definition, *body, ""]).lstrip("\n")
         return Text(source, self.names, self.reads)
@@ -93,6 +100,71 @@ class _Writer:
                 name = self.given.of(line)
             self.known[line] = name
             self._say(f"{name} = {line.call.text.format(*operands, out='')}", line.origin)
+
+    def _write_blocks(self, group: Group) -> None:
+        """A group, block by block: a loop over pieces of what others know, and over one block for each value in between."""
+        cut = Cut.of(group.shape)
+        assert cut is not None
+        for line in group.stored:
+            self._ready(line)
+        lists: dict[str, str] = {}  # what the loop goes over, and what a piece of it is called
+        pieces: dict[Line, str] = {}
+        for line in [*group.operands, *group.stored]:
+            pieces[line] = whole = self._of(self._number(line))
+            if cut.cuts(self._number(line)):
+                over = f"blocks({whole}, {cut.length}, {cut.axis})"
+                if over not in lists:
+                    lists[over] = self._local(f"{whole.partition('[')[0]}_block", lists.values())
+                pieces[line] = lists[over]
+        for line, first in buffers_of(group).items():
+            if line is first:
+                pieces[line] = name = self._local("buffer", lists.values())
+                lists[self._reused(name, cut, line.dtype)] = name
+            pieces[line] = pieces[first]
+        body = [
+            x.call.text.format(*[pieces[operand] for operand in x.operands], out=f", out={pieces[x]}")
+            for x in group.members
+        ]
+        end = []
+        if group.total is not None:
+            self._ready(group.total)
+            sums = self.given.new("sums")
+            self._make(sums, (cut.pieces,), group.total.dtype)
+            lists[self._prepared(f"[{sums}[i, ...] for i in range({cut.pieces})]", f"each_of_{sums}")] = part = "part"
+            summed = group.total.operands[0]
+            body.insert(
+                group.members.index(summed) + 1, group.total.call.text.format(pieces[summed], out=f", out={part}")
+            )
+            end = [group.total.call.text.format(sums, out=f", out={self._of(group.total)}")]
+        head = f"for {_folded(lists.values())} in zip{_folded(lists)}:"
+        self._say("\n".join([head, *[f"    {text}" for text in body], *end]), group.members[0].origin)
+
+    def _number(self, line: Line) -> Line:
+        """A constant whose entries are all the same as one without axes, which broadcasts; other lines as they are."""
+        array = line.array
+        if array is None or not array.size or array.ndim == 0 or (array != array.flat[0]).any():
+            return line
+        return self.lines.page.constant(array.reshape(-1)[0, ...])
+
+    def _local(self, word: str, others: Collection[str]) -> str:
+        """A name that nothing has but loops: the word, or the next one that none of the others is."""
+        for nth in count():
+            name = self.known.get(("local", word, nth))
+            if name is None:
+                name = self.known["local", word, nth] = self.given.new(word)
+            if name not in others:
+                return name
+        raise AssertionError
+
+    def _reused(self, name: str, cut: Cut, dtype: np.dtype[Any]) -> str:
+        """The name of a list of as many blocks as there are pieces, all in one place."""
+        key = ("reused", name, cut, dtype)
+        if key not in self.known:
+            self.names["empty"] = np.empty
+            self.known[key] = self.given.new(f"{name}s")
+            memory = f"empty({cut.piece!r}, {self._dtype(dtype)})"
+            self.tables.append(f"{self.known[key]} = reused({memory}, {cut.shape[cut.axis]}, {cut.axis})")
+        return self.known[key]
 
     def _ready(self, line: Line) -> None:
         """The memory of an output is made in every call, so that the caller may keep it."""
@@ -233,16 +305,32 @@ class _Writer:
         first = self.known.get(("block", root.block))
         if first is None:
             self.known[("block", root.block)] = f"{name} {shape!r}"
-            self.names["empty"] = np.empty
-            self.tables.append(f"{name} = empty({shape!r}, {self._dtype(root.dtype)})")
+            self._make(name, shape, root.dtype)
             return
         other, _, its_shape = first.partition(" ")
         self.tables.append(f"{name} = {other}" + ("" if its_shape == repr(shape) else f".reshape({shape!r})"))
+
+    def _make(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        """Memory under a name."""
+        self.names["empty"] = np.empty
+        self.tables.append(f"{name} = empty({shape!r}, {self._dtype(dtype)})")
 
     def _dtype(self, dtype: np.dtype[Any]) -> str:
         self.names[dtype.name] = dtype.type
         self.given.taken.add(dtype.name)
         return dtype.name
+
+
+def _folded(items: Iterable[str], width: int = 100) -> str:
+    """The items in parentheses, as few to a line as fit."""
+    rows = [""]
+    for item in items:
+        if len(rows[-1]) + len(item) > width:
+            rows.append("")
+        rows[-1] += f"{item}, "
+    if len(rows) == 1:
+        return f"({rows[0].strip()})"
+    return "(\n" + "".join([f"        {row.strip()}\n" for row in rows]) + ")"
 
 
 # Loops -------------------------------------------------------------------------------------------------------------
@@ -339,5 +427,5 @@ def _loop(block: Sequence[Statement], numbers: Sequence[tuple[int, ...]], repeat
                 return "t" if not offset else f"t + {offset}" if offset > 0 else f"t - {-offset}"
             return f"{first + start} - t"
 
-        body.append("    " + INTEGER.sub(counted, statement.text))
+        body.append(indent(INTEGER.sub(counted, statement.text), "    "))
     return [head, *body]

@@ -1,0 +1,83 @@
+"""Blocks: a group over large arrays as a loop over pieces that stay in the cache while all of its lines work on them."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, NamedTuple
+
+from minigrad.compiler.groups import Group, Rules
+from minigrad.compiler.lines import Line
+from minigrad.node import Array
+
+LEAST = 1 << 18  # entries of a result: smaller ones are in the cache as they are
+ENTRIES = 1 << 15  # of a block, about
+
+
+def _is_large(line: Line) -> bool:
+    return line.size >= LEAST and Cut.of(line.shape) is not None
+
+
+RULES = Rules(fits=_is_large, moves=lambda line: True, sums=True, least=3)
+
+
+class Cut(NamedTuple):
+    """How arrays of a shape are cut: along which axis, counted from the last, and into pieces of what length."""
+
+    shape: tuple[int, ...]
+    axis: int
+    length: int
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> Cut | None:
+        """Along the first axis there is; None where there is none, or a single slice is too much."""
+        axis = next((i for i, n in enumerate(shape) if n > 1), None)
+        if axis is None or (slice_size := prod(shape[axis + 1 :])) > 2 * ENTRIES:
+            return None
+        n = max(ENTRIES // slice_size, 1)
+        pieces = -(-shape[axis] // n)
+        return cls(shape, axis - len(shape), -(-shape[axis] // pieces))
+
+    @property
+    def pieces(self) -> int:
+        return -(-self.shape[self.axis] // self.length)
+
+    @property
+    def piece(self) -> tuple[int, ...]:
+        """The shape of a piece (the last one may be shorter)."""
+        shape = list(self.shape)
+        shape[self.axis] = self.length
+        return tuple(shape)
+
+    def cuts(self, line: Line) -> bool:
+        """Whether an operand is cut; what is broadcast along the axis is not."""
+        return len(line.shape) >= -self.axis and line.shape[self.axis] > 1
+
+
+def blocks(x: Array, length: int, axis: int) -> list[Any]:
+    """Views of the pieces of an array, cut along an axis."""
+    after = (slice(None),) * (-1 - axis)
+    return [x[(..., slice(i, i + length), *after)] for i in range(0, x.shape[axis], length)]
+
+
+def reused(buffer: Array, total: int, axis: int) -> list[Any]:
+    """One block for all pieces of an array with a total length: itself again and again, and what the last one needs of it."""
+    n, after = buffer.shape[axis], (slice(None),) * (-1 - axis)
+    return [buffer[(..., slice(0, min(n, total - i)), *after)] for i in range(0, total, n)]
+
+
+def buffers_of(group: Group) -> dict[Line, Line]:
+    """The inner members to those whose block they are written into: it is free once its last reader has run."""
+    last: dict[Line, int] = {}
+    for i, member in enumerate(group.members):
+        last[member] = i
+        last.update(dict.fromkeys([x for x in member.operands if x in group.inner], i))
+    free: dict[Any, list[Line]] = {}
+    buffer: dict[Line, Line] = {}
+    for i, member in enumerate(group.members):
+        for x in dict.fromkeys(member.operands):
+            if x in group.inner and last[x] == i:
+                free.setdefault(x.dtype, []).append(buffer[x])
+        if member in group.inner:
+            spare = free.get(member.dtype)
+            buffer[member] = spare.pop() if spare else member
+    return buffer

@@ -1,0 +1,262 @@
+"""Groups: runs of entrywise lines with results of one shape, which are computed together, a block or an entry at a time.
+
+Then most values in between never reach main memory: what nobody outside the group reads needs no memory of its own.
+A group changes the order of what is computed: all its lines see the first entries before any sees the last, and lines that
+stood between its members come after it. Memory is laid out already, so where a member would write over what somebody still
+has to read, the group ends before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, before
+from minigrad.compiler.memory import Memory
+
+TOTAL = "add.reduce({0}, axis=None{out})"
+WINDOW = 200  # lines that are looked through for members
+
+
+class Rules(NamedTuple):
+    """What a backend can do with groups.
+
+    fits:  whether a line can be a member
+    moves: whether lines between the members of a group that begins with this line may come after it
+    sums:  whether a group may sum one of its members up
+    least: how many members make a group
+    """
+
+    fits: Callable[[Line], bool]
+    moves: Callable[[Line], bool]
+    sums: bool
+    least: int
+
+
+class Group(NamedTuple):
+    """Lines that are computed together.
+
+    members: entrywise lines with results of one shape
+    total:   the sum over all entries of one of them, or None
+    inner:   the members whose values nobody else reads
+    """
+
+    members: list[Line]
+    total: Line | None
+    inner: set[Line]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.members[0].shape
+
+    @property
+    def operands(self) -> list[Line]:
+        """What it reads from outside, each once."""
+        own = set(self.members)
+        return list(dict.fromkeys([x for member in self.members for x in member.operands if x not in own]))
+
+    @property
+    def stored(self) -> list[Line]:
+        """The members others read."""
+        return [member for member in self.members if member not in self.inner]
+
+
+def grouped(memory: Memory, rules: Rules) -> list[Line | Group]:
+    """The lines in an order in which the members of each group stand together, as one item."""
+    return _Grouping(memory, rules).items()
+
+
+@dataclass
+class _Scan:
+    """A group in the making: its members, and the lines found between them.
+
+    before: those that can stand before it;  after: those that have to stand after it;  late: what members cannot wait for
+    """
+
+    members: list[Line] = field(default_factory=list)
+    total: Line | None = None
+    before: list[Line] = field(default_factory=list)
+    after: list[Line] = field(default_factory=list)
+    late: set[Line] = field(default_factory=set)
+
+
+class _Grouping:
+    def __init__(self, memory: Memory, rules: Rules) -> None:
+        self.memory = memory
+        self.rules = rules
+        self.results = set(memory.lines.results)
+        self.readers: dict[Line, list[Line]] = {}
+        for line in memory.order:
+            for operand in line.operands:
+                self.readers.setdefault(operand, []).append(line)
+
+    def items(self) -> list[Line | Group]:
+        items: list[Line | Group] = []
+        order = self.memory.order[::-1]  # a stack: what comes next is last
+        while order:
+            found = self._begun_by(order) if self._may_join(order[-1]) else None
+            if found is None:
+                items.append(order.pop())
+                continue
+            group, scan = found
+            del order[-sum(map(len, (scan.members, scan.before, scan.after))) - (scan.total is not None) :]
+            items += [*scan.before, group]
+            order += scan.after[::-1]
+        return items
+
+    def _begun_by(self, order: Sequence[Line]) -> tuple[Group, _Scan] | None:
+        """The group that begins with the next line; None where there is none."""
+        window = order[: -WINDOW - 1 : -1]
+        while True:
+            scan = self._scanned(window)
+            if len(scan.members) + (scan.total is not None) < self.rules.least:
+                return None
+            group = Group(scan.members, scan.total, self._inner(scan))
+            offender = self._offender(group, scan, window)
+            if offender is None:
+                return group._replace(members=self._scheduled(group)), scan
+            window = window[: window.index(offender)]
+
+    def _scanned(self, window: Sequence[Line]) -> _Scan:
+        """Take the lines that can be members. Stop at the first that cannot, or let it wait, if lines may move."""
+        scan, kept = _Scan(), (0, 0)
+        moves = bool(window) and self.rules.moves(window[0])
+        for line in window:
+            waits = not scan.late.isdisjoint(before(line))
+            if not _computes(line):
+                if waits or not set(line.operands).isdisjoint(scan.members):
+                    scan.after.append(line)
+                    scan.late.add(line)
+                else:
+                    scan.before.append(line)
+            elif not waits and line.shape == window[0].shape and self._may_join(line):
+                scan.members.append(line)
+                kept = len(scan.before), len(scan.after)
+            elif not waits and scan.total is None and self._is_total(line, scan.members):
+                scan.total = line
+                scan.late.add(line)
+                kept = len(scan.before), len(scan.after)
+            elif moves:
+                scan.after.append(line)
+                scan.late.add(line)
+            else:
+                break
+        del scan.before[kept[0] :], scan.after[kept[1] :]  # what stands after the last member stays there
+        return scan
+
+    def _may_join(self, line: Line) -> bool:
+        return line.array is None and line.call.kind == INTO and line.call.entrywise and self.rules.fits(line)
+
+    def _is_total(self, line: Line, members: Sequence[Line]) -> bool:
+        fits = self.rules.sums and line.call.text == TOTAL and line.dtype.kind == "f"
+        return fits and line.operands[0] in members
+
+    def _inner(self, scan: _Scan) -> set[Line]:
+        own = {*scan.members, scan.total}
+        return {
+            line
+            for line in scan.members
+            if line not in self.results and all([reader in own for reader in self.readers.get(line, ())])
+        }
+
+    def _scheduled(self, group: Group) -> list[Line]:
+        """The members in an order in which a value comes right before it is needed, so that few are alive at a time."""
+        own = set(group.members)
+        needs: dict[Line, list[Line]] = {}
+        touching: dict[Any, list[Line]] = {}  # who has read and written a place that a later member writes over
+        for line in group.members:
+            needs[line] = [x for x in line.operands if x in own]
+            if line not in group.inner:
+                needs[line] += touching.get(_address(self.memory, line), [])
+            for x in (*line.operands, line):
+                if x not in group.inner:
+                    touching.setdefault(_address(self.memory, x), []).append(line)
+        order: dict[Line, None] = {}
+        stack = [*group.stored[::-1], *([group.total.operands[0]] if group.total is not None else [])]
+        while stack:
+            line = stack[-1]
+            waiting = [x for x in needs[line] if x not in order]
+            if waiting:
+                stack += waiting[::-1]
+            else:
+                order[stack.pop()] = None
+        return list(order)
+
+    def _offender(self, group: Group, scan: _Scan, window: Sequence[Line]) -> Line | None:
+        """The first member that writes over what is still to be read: in another place of it, or by a line that waits."""
+        waiting, touched = set(scan.after), list[Any]()
+        members = {*group.members, group.total}
+        entries = list[Any]()  # where the members so far read and write
+        for line in window:
+            if line in waiting and _computes(line):
+                touched += [_address(self.memory, x) for x in (line, *line.operands)]
+            if line not in members:
+                continue
+            entries += [_address(self.memory, x) for x in line.operands if x not in members]
+            if line in group.inner:
+                continue
+            to = _address(self.memory, line)
+            if any([_relation(to, other) != APART for other in touched]):
+                return line
+            allowed = (APART,) if line is group.total else (APART, SAME)
+            if any([_relation(to, other) not in allowed for other in entries]):
+                return line
+            entries.append(to)
+        return None
+
+
+def _computes(line: Line) -> bool:
+    """Whether there is something to do at its place in the order."""
+    return line.array is None and line.call.kind not in (LEAF, VIEW, RESHAPE, TILES)
+
+
+# Where values lie ----------------------------------------------------------------------------------------------------
+
+APART, SAME, MIXED = "apart", "same", "mixed"
+
+
+class _Address(NamedTuple):
+    """What memory a value lies in, and the way to it: rows of a series, parts of a whole, views."""
+
+    memory: Any
+    shape: tuple[int, ...]
+    path: tuple[Any, ...]
+
+
+def _address(memory: Memory, line: Line) -> _Address:
+    path: list[Any] = []
+    while True:
+        if line.call.kind in (VIEW, RESHAPE) and line.array is None:
+            path.append(("view", line.call.text, line.shape))
+            line = line.operands[0]
+        elif line in memory.over:
+            line = memory.over[line]
+        elif line in memory.slot:
+            line, index = memory.slot[line]
+            path.append(("part", line, repr(index)))
+        else:
+            break
+    if line in memory.place:
+        root, at = memory.place[line]
+        path.append(("rows", at, at + 1) if isinstance(at, int) else ("rows", at.start, at.stop))
+    elif line in memory.root:
+        root = memory.root[line]
+    else:
+        return _Address(line, line.shape, tuple(path[::-1]))
+    return _Address(root if root.output else root.block, root.shape, tuple(path[::-1]))
+
+
+def _relation(a: _Address, b: _Address) -> str:
+    """Whether two values lie apart from each other, or entry by entry in the same place; MIXED where that is not known."""
+    if a.memory != b.memory:
+        return APART
+    if a.shape != b.shape:
+        return MIXED
+    for x, y in zip(a.path, b.path, strict=False):
+        if x == y:
+            continue
+        if x[0] == y[0] == "rows":
+            return APART if x[2] <= y[1] or y[2] <= x[1] else MIXED
+        return APART if x[0] == y[0] == "part" and x[1] is y[1] else MIXED
+    return SAME if len(a.path) == len(b.path) else MIXED
