@@ -2,7 +2,10 @@
 
     python -m benchmarks                              all rows, with one thread and with two, growth, memory, eager
     python -m benchmarks rnn lstm --threads 1         rows whose name starts so, with one thread
-    python -m benchmarks rnn --rounds 30 --json out.json --plot out.svg
+    python -m benchmarks rnn --rounds 60 --only minigrad JAX
+    python -m benchmarks --record                     all, kept in results.json part by part; the page and its plots anew
+    python -m benchmarks --record --resume            the same, without what results.json has
+    python -m benchmarks --page                       the page and its plots from results.json; nothing is measured
     python -m benchmarks eager                        what a node costs
     python -m benchmarks temporal_order [options]     does the penalty help? (not part of "all": half an hour)
 
@@ -16,18 +19,30 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks import results
+from benchmarks import page, results
 from benchmarks.rows import ROWS
 
 SCRIPTS = ("eager", "temporal_order")
-MEASURES = ("growth", "memory")
+MEASURES = ("growth", "memory", "eager")
+LONGEST = 400  # seconds of one part
+HERE = Path(__file__).parent
+
+
+class Part(NamedTuple):
+    """What one process measures."""
+
+    key: str
+    module: str
+    arguments: list[str]
+    threads: int
 
 
 def main() -> int:
-    """Parse, run each part in a process of its own, and write what was found."""
+    """Parse, run each part in a process of its own, and show or keep what was found. 1 if a part gave nothing."""
     if sys.argv[1:2] and sys.argv[1] in SCRIPTS:
         return subprocess.run(
             [sys.executable, "-m", f"benchmarks.{sys.argv[1]}", *sys.argv[2:]], env=environment(1), check=False
@@ -41,49 +56,66 @@ def main() -> int:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--only", nargs="*", default=[], help="contestants whose name contains one of these words")
-    parser.add_argument("--json", type=Path, help="write the results there")
-    parser.add_argument("--table", type=Path, help="write the Markdown table there")
-    parser.add_argument("--plot", type=Path, help="draw the ratios there (needs matplotlib)")
+    parser.add_argument("--record", action="store_true", help="keep the results and write the page")
+    parser.add_argument("--resume", action="store_true", help="leave out what is kept already")
+    parser.add_argument("--page", action="store_true", help="write the page from what is kept; measure nothing")
+    parser.add_argument("--folder", type=Path, default=HERE, help="where results, page and plots are kept")
     options = parser.parse_args()
-    rows, measures, eager = chosen(parser, options.names)
-    found: dict[str, Any] = {**results.conditions(), "rows": []}
+    kept = results.read(options.folder)
+    if options.page:
+        page.write(kept, options.folder)
+        return 0
+    found = kept if options.record else {}
+    complete = True
+    for part in parts(parser, options):
+        if options.resume and part.key in kept:
+            continue
+        measured = run(part)
+        complete = complete and measured is not None
+        if measured is None:
+            continue
+        found[part.key] = {**results.conditions(), "threads": part.threads, "measured": measured}
+        print(results.text(part.key, found[part.key]), flush=True)
+        if options.record:
+            results.write(found, options.folder)
+    if options.record:
+        page.write(found, options.folder)
+    return 0 if complete else 1
+
+
+def parts(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Iterator[Part]:
+    """What was asked for, rows first."""
+    rows = [row for row in ROWS if not options.names or any(row.startswith(name) for name in options.names)]
+    for name in options.names:
+        if name not in MEASURES and not any(row.startswith(name) for row in rows):
+            parser.error(f"no benchmark is called {name!r}: {', '.join((*ROWS, *MEASURES, *SCRIPTS))}")
     for threads in options.threads:
         for row in rows:
             arguments = [row, "--rounds", str(options.rounds), "--threads", str(threads), "--only", *options.only]
-            entry = {"threads": threads, **as_json("benchmarks.compare", arguments, threads)}
-            found["rows"].append(entry)
-            print(results.line(entry), flush=True)
-    for measure in measures:
-        found[measure] = as_json(f"benchmarks.{measure}", [], 1)
-    if eager:
-        found["eager"] = as_json("benchmarks.eager", ["--json"], 1)
-    results.write(found, options.json, options.table, options.plot)
-    return 0
+            yield Part(results.key(row, threads), "benchmarks.compare", arguments, threads)
+    for measure in MEASURES:
+        if not options.names or measure in options.names:
+            yield Part(measure, f"benchmarks.{measure}", ["--json"] if measure == "eager" else [], 1)
 
 
-def chosen(parser: argparse.ArgumentParser, names: list[str]) -> tuple[list[str], list[str], bool]:
-    """Rows, measures, and whether the cost of the eager form is asked for."""
-    if not names:
-        return list(ROWS), list(MEASURES), True
-    rows = [row for row in ROWS if any(row.startswith(name) for name in names)]
-    for name in names:
-        if name not in (*MEASURES, "eager") and not any(row.startswith(name) for row in rows):
-            parser.error(f"no benchmark is called {name!r}: {', '.join((*ROWS, *MEASURES, *SCRIPTS))}")
-    return rows, [measure for measure in MEASURES if measure in names], "eager" in names
-
-
-def as_json(module: str, arguments: list[str], threads: int) -> Any:
-    """What a module prints, run with so many threads on so many processors."""
+def run(part: Part) -> Any:
+    """What a part prints, run with so many threads on so many processors; None, and a word, if it fails."""
     before = processors()
-    held = set(sorted(before)[-threads:])
+    held = set(sorted(before)[-part.threads :])
     try:
         hold(held)  # inherited: some libraries ask nobody how many threads to start
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments], env=environment(threads), stdout=subprocess.PIPE, check=True
-        )
+            [sys.executable, "-m", part.module, *part.arguments],
+            env=environment(part.threads), capture_output=True, text=True, check=True, timeout=LONGEST,
+        )  # fmt: skip
+        return json.loads(done.stdout.splitlines()[-1])
+    except subprocess.CalledProcessError as error:
+        print(f"{part.key} failed: {error.stderr.strip().splitlines()[-1:]}", file=sys.stderr, flush=True)
+    except subprocess.TimeoutExpired:
+        print(f"{part.key} failed: not done after {LONGEST} s", file=sys.stderr, flush=True)
     finally:
         hold(before)
-    return json.loads(done.stdout.splitlines()[-1])
+    return None
 
 
 def processors() -> set[int]:

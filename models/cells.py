@@ -14,7 +14,7 @@ import numpy as np
 from minigrad.context import scope
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, orthogonal
-from minigrad.models.inputs import count, float_dtype, floats
+from minigrad.models.inputs import count, float_dtype, floats, started
 from minigrad.models.layers import Activation, activated, name_of
 from minigrad.models.module import Module
 from minigrad.node import Constant, Node, Parameter
@@ -76,7 +76,7 @@ class Cell(Module):
             raise ValueError(f"{name}: expected inputs of shape (batch, {self.n_inputs}), found {node.label}")
         before = self.given(state, len(node))
         with scope(name.lower()):
-            return self.step(self.project(node), before, self.shared())
+            return self.checked(self.step(self.project(node), before, self.shared()), before)
 
     def start(self, batch: int) -> CellState:
         """The state before all time steps: zeros."""
@@ -99,6 +99,22 @@ class Cell(Module):
     def step(self, driven: Node, state: CellState, shared: CellState) -> CellState:
         """The next state from `project(x_t)`, the state before, and `shared()`."""
         raise TypeError(f"{type(self).__name__} defines no step: write step(self, driven, state, shared) -> state")
+
+    def checked(self, after: CellState, before: CellState) -> CellState:
+        """What `step` gave, which must be a state as the one before it was."""
+        if not isinstance(after, tuple) or len(after) != len(before):
+            found = f"{len(after)} nodes" if isinstance(after, tuple) else getattr(after, "label", type(after).__name__)
+            raise TypeError(
+                f"{type(self).__name__}.step gave {found}, expected a state, a tuple of {len(before)} (n_parts): of one node "
+                "it is written (h,)"
+            )
+        for new, old in zip(after, before, strict=True):
+            if not isinstance(new, Node) or (new.shape, new.dtype) != (old.shape, old.dtype):
+                raise TypeError(
+                    f"{type(self).__name__}.step gave a state with {getattr(new, 'label', type(new).__name__)} of dtype "
+                    f"{getattr(new, 'dtype', None)}, expected nodes of shape {old.shape} and dtype {old.dtype}"
+                )
+        return after
 
     def given(self, state: GivenState, batch: int) -> CellState:
         """A state as nodes of this cell's dtype, each (batch, n_units).
@@ -144,14 +160,15 @@ class GatedCell(Cell):
         self.activation_name = name_of(activation)
         self.activation = TABLE.get(activation, activation)  # np.tanh's node at once, without NumPy's dispatch
         rng = np.random.default_rng(rng)
-        weights = initializer or orthogonal()
+        weights = orthogonal() if initializer is None else initializer
 
-        def stacked(n_columns: int, start: Initializer) -> Parameter:
+        def stacked(name: str, n_columns: int, start: Initializer) -> Parameter:
             """Each gate's block is drawn by itself: to an initializer it is a matrix of its own."""
-            return Parameter(np.concatenate([start((self.n_units, n_columns), rng, self.dtype) for _ in self.gates]))
+            kind, shape = type(self).__name__, (self.n_units, n_columns)
+            return Parameter(np.concatenate([started(kind, name, start, shape, rng, self.dtype) for _ in self.gates]))
 
-        self.W_x = stacked(self.n_inputs, weights)
-        self.W_h = stacked(self.n_units, recurrent_initializer or weights)
+        self.W_x = stacked("W_x", self.n_inputs, weights)
+        self.W_h = stacked("W_h", self.n_units, weights if recurrent_initializer is None else recurrent_initializer)
         self.b: Parameter | None = self._bias()
 
     def project(self, x: Node) -> Node:

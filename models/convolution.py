@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, normal
-from minigrad.models.inputs import count, float_dtype, floats
+from minigrad.models.inputs import count, float_dtype, floats, started
 from minigrad.models.layers import Activation, activated, name_of
 from minigrad.models.module import Module
 from minigrad.node import Node, Parameter
@@ -74,9 +74,9 @@ class Conv2D(Module):
         self.activation = None if activation is None else TABLE.get(activation, activation)
         self.dtype = float_dtype("Conv2D", dtype)
         fan_in = prod(self.size) * self.n_channels
-        start = initializer or normal(sqrt(2 / fan_in))
+        start = normal(sqrt(2 / fan_in)) if initializer is None else initializer
         shape = (self.n_filters, *self.size, self.n_channels)
-        self.W = Parameter(start(shape, np.random.default_rng(rng), self.dtype))
+        self.W = Parameter(started("Conv2D", "W", start, shape, np.random.default_rng(rng), self.dtype))
         self.b = Parameter(np.zeros(self.n_filters, self.dtype)) if bias else None
 
     def forward(self, x: Operand) -> Node:

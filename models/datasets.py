@@ -33,7 +33,6 @@ from minigrad.models.generated import (
     SOLVED,
     adding,
     copying,
-    float_dtype,
     fraction_wrong,
     random_permutation,
     spirals,
@@ -41,6 +40,7 @@ from minigrad.models.generated import (
     temporal_order_3bit,
     two_moons,
 )
+from minigrad.models.inputs import float_dtype
 from minigrad.models.preprocessing import Split, time_windows, word_windows
 from minigrad.models.readers import RIGHT_FILE, existing, read_conll, read_idx, read_table, read_text, refusal
 
@@ -159,7 +159,7 @@ def digits(*, dtype: DTypeLike = np.float32) -> Dataset:
     Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998,
     doi:10.24432/C50P49, CC BY 4.0; its test part, the one scikit-learn ships too.
     """
-    dtype = float_dtype(dtype)
+    dtype = float_dtype("digits", dtype)
     images, labels = _images_and_labels(
         _shipped("digits-images-idx3-ubyte.gz"), _shipped("digits-labels-idx1-ubyte.gz"), 8
     )
@@ -188,7 +188,7 @@ def mnist(folder: Folder = None, *, download: bool = False, dtype: DTypeLike = n
     Source: Y. LeCun, C. Cortes and C. Burges, The MNIST Database of Handwritten Digits, 1998, usually given as
     CC BY-SA 3.0.
     """
-    dtype = float_dtype(dtype)
+    dtype = float_dtype("mnist", dtype)
     place = _place("mnist", folder, download, {f"{name}.gz": sha for name, sha in MNIST_FILES.items()}, MNIST_MIRRORS)
     parts = [
         _images_and_labels(place / f"{part}-images-idx3-ubyte", place / f"{part}-labels-idx1-ubyte", 28)
@@ -398,7 +398,7 @@ def _table(
     name: str, features: tuple[str, ...], label: str, classes: tuple[str, ...], description: str, dtype: DTypeLike
 ) -> Dataset:
     """A shipped table of numbers and one column of classes; rows with a number missing are left out."""
-    dtype = float_dtype(dtype)
+    dtype = float_dtype(name, dtype)
     file = _shipped(f"{name}.csv.gz")
     columns = read_table(file, numbers=features, words=[label], missing="NA")
     inputs = np.stack([columns[feature] for feature in features], axis=1)
@@ -419,7 +419,7 @@ def _table(
 
 def _series(name: str, column: str, length: int, horizon: int, description: str, dtype: DTypeLike) -> Dataset:
     """Windows of a shipped series, the first 80 % of its values to train."""
-    values = read_table(_shipped(f"{name}.csv.gz"), numbers=[column])[column].astype(float_dtype(dtype))
+    values = read_table(_shipped(f"{name}.csv.gz"), numbers=[column])[column].astype(float_dtype(name, dtype))
     cut = len(values) * 8 // 10
     return Dataset(
         name=name,

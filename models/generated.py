@@ -11,11 +11,12 @@ sequences are `(n, time, features)`, symbols one-hot.
 * `two_moons`, `spirals`: points `(n, 2)` of classes that no straight line parts.
 """
 
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from minigrad.models.inputs import float_dtype
 from minigrad.models.preprocessing import Split, one_hot
 
 ADDING_TOLERANCE = 0.04
@@ -60,7 +61,7 @@ def adding(n: int, length: int, rng: np.random.Generator, *, dtype: DTypeLike = 
     the target of Hochreiter and Schmidhuber, 1997, whose numbers span [-1, 1], so that their tolerance, 0.04, holds.
     Where the sum is the target (Arjovsky, Shah and Bengio, 2016), squared errors are 4 times as large.
     """
-    dtype = float_dtype(dtype)
+    dtype = float_dtype("adding", dtype)
     tenth = _tenth("adding", n, length, rng)
     inputs = np.zeros((n, length, 2), dtype)
     inputs[..., 0] = rng.random((n, length))
@@ -89,7 +90,7 @@ def copying(
     optimization, ICML 2011. M. Arjovsky, A. Shah and Y. Bengio (Unitary evolution recurrent neural networks, ICML 2016)
     take 8 symbols and show the cue one step before the answer starts.
     """
-    dtype = float_dtype(dtype)
+    dtype = float_dtype("copying", dtype)
     _check("copying", n, rng)
     if min(delay, n_symbols - 1, n_memorized) < 1:
         raise ValueError(
@@ -114,7 +115,7 @@ def random_permutation(
     Source: Pascanu, Mikolov and Bengio, ICML 2013, as their published generator draws it; after Hochreiter and
     Schmidhuber, 1997 (task 2b).
     """
-    dtype = float_dtype(dtype)
+    dtype = float_dtype("random_permutation", dtype)
     _check("random_permutation", n, rng)
     if length < 2 or n_symbols < 3:
         raise ValueError(
@@ -162,7 +163,7 @@ def two_moons(n: int, rng: np.random.Generator, *, noise: float = 0.1, dtype: DT
 
     Source: scikit-learn's make_moons, for the places (F. Pedregosa et al., Scikit-learn, JMLR 12, 2011).
     """
-    dtype = float_dtype(dtype)
+    dtype = float_dtype("two_moons", dtype)
     _check("two_moons", n, rng, noise)
     classes = np.arange(n) % 2
     t = rng.uniform(0.0, np.pi, n)
@@ -187,7 +188,7 @@ def spirals(
     Source: after the two spirals of K. Lang and M. Witbrock, Learning to tell two spirals apart, Proceedings of the 1988
     Connectionist Models Summer School.
     """
-    dtype = float_dtype(dtype)
+    dtype = float_dtype("spirals", dtype)
     _check("spirals", n, rng, noise)
     if n_classes < 2:
         raise ValueError(f"spirals: expected n_classes of at least 2, found {n_classes}")
@@ -198,19 +199,11 @@ def spirals(
     return Split((points + noise * rng.normal(size=(n, 2))).astype(dtype), classes)
 
 
-def float_dtype(dtype: DTypeLike) -> np.dtype[np.floating[Any]]:
-    """`dtype` as a NumPy dtype; inputs in [0, 1] would all become 0 or 1 as integers."""
-    result = np.dtype(dtype)
-    if not np.issubdtype(result, np.floating):
-        raise TypeError(f"inputs are floating point numbers: dtype must be float32, float64 or float16, not {result}")
-    return cast(np.dtype[np.floating[Any]], result)
-
-
 def _order(
     task: str, n: int, length: int, rng: np.random.Generator, dtype: DTypeLike, *, tenths: tuple[int, ...]
 ) -> Split:
     """Distractors 2..5 with one symbol, 0 or 1, at a random place of each of the tenths named; the class is its bits."""
-    dtype = float_dtype(dtype)
+    dtype = float_dtype(task, dtype)
     tenth = _tenth(task, n, length, rng)
     starts = np.array([[k * length // 10] for k in tenths])
     symbols = rng.integers(2, 6, (n, length))

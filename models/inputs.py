@@ -1,4 +1,4 @@
-"""What layers ask of what they are given: sizes that are integers, arrays of their own floating-point dtype.
+"""What layers ask of what they are given: sizes that are integers, arrays of their own floating-point dtype, indices in range.
 
 An empty batch is no error to a layer (but to a BatchNorm in training), it gives an empty output; losses refuse it, since
 there is nothing to take the mean of.
@@ -6,20 +6,28 @@ there is nothing to take the mean of.
 
 from __future__ import annotations
 
+from math import inf
 from operator import index
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 import numpy as np
 
 from minigrad.node import Array, Input, Node, as_array
+from minigrad.ops.arithmetic import PiecewiseConstant
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from minigrad.models.initializers import Initializer
     from minigrad.operators import Operand
 
+NumberOrNode = TypeVar("NumberOrNode", float, "float | Node")
 
-def floats(layer: str, x: Operand, dtype: np.dtype[Any]) -> Node:
+
+# Arrays --------------------------------------------------------------------------------------------------------------
+
+
+def floats(layer: str, x: Operand, dtype: np.dtype[Any], name: str = "x") -> Node:
     """x as a node of the layer's dtype. Integers are refused: they may be class indices, or grey levels up to 255."""
     given = x if isinstance(x, Node) else array_of(layer, x)
     if given.dtype.kind != "f":
@@ -27,7 +35,20 @@ def floats(layer: str, x: Operand, dtype: np.dtype[Any]) -> Node:
             f"{layer}: the inputs hold {given.dtype}, expected floating-point numbers: write x.astype(np.{dtype}), grey "
             f"levels from 0 to 255 as x / np.{dtype}(255)"
         )
-    return given.astype(dtype) if isinstance(given, Node) else Input(given.astype(dtype, copy=False), "x")
+    return given.astype(dtype) if isinstance(given, Node) else Input(given.astype(dtype, copy=False), name)
+
+
+def sequences(layer: str, u: Operand, n_inputs: int, dtype: np.dtype[Any]) -> Node:
+    """Sequences u as a node (batch, time, n_inputs) of the layer's dtype."""
+    node = floats(layer, u, dtype, "u")
+    if node.ndim != 3 or node.shape[2] != n_inputs:
+        raise ValueError(
+            f"{layer}: expected inputs of shape (batch, time, {n_inputs}), found {node.label}: a single sequence is a "
+            "batch of one, u[np.newaxis]"
+        )
+    if node.shape[1] == 0:
+        raise ValueError(f"{layer}: {node.label} has no time steps, and there is no state to show")
+    return node
 
 
 def array_of(owner: str, given: Any) -> Array:
@@ -41,12 +62,71 @@ def array_of(owner: str, given: Any) -> Array:
         ) from error
 
 
-def float_dtype(layer: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """The dtype of a layer's parameters."""
+class Indices(PiecewiseConstant):
+    """y = x, integers;  no adjoint. Raises where one is not among 0..n − 1, in replays too: −1 would be the last.
+
+    role: what the indices are of, for the error
+    """
+
+    __slots__ = ()
+    n: int
+    role: str
+
+    def fprop(self, x: Any, *, n: int, role: str) -> Any:
+        check_indices(x, n, role)
+        return x
+
+
+def check_indices(x: Array, n: int, role: str) -> None:
+    """Raise IndexError unless all are among 0..n − 1."""
+    wrong = x[(x < 0) | (x >= n)]
+    if wrong.size:
+        raise IndexError(
+            f"{wrong.size} of {x.size} indices are not among 0..{n - 1}, the first is {wrong[0]}: there are {n} {role}"
+        )
+
+
+# What a constructor is given -------------------------------------------------------------------------------------------
+
+
+def float_dtype(owner: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """The dtype of a layer's parameters, or of data."""
     found = np.dtype(dtype)
     if found.kind != "f":
-        raise TypeError(f"{layer}(dtype={found}): parameters are floating-point numbers, np.float32 or np.float64")
+        raise TypeError(f"{owner}(dtype={found}): expected floating-point numbers, np.float32 or np.float64")
     return found
+
+
+def started(
+    layer: str,
+    name: str,
+    initializer: Initializer,
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+    dtype: np.dtype[Any],
+) -> Array:
+    """What the initializer draws for the layer's parameter of that name: of the shape asked for, and in the dtype."""
+    if not callable(initializer):
+        raise TypeError(
+            f"{layer}: the initializer of {name} is {initializer!r}, expected a function (shape, rng, dtype) -> array, such "
+            "as initializers.glorot_uniform() or initializers.constant(0.5)"
+        )
+    drawn = array_of(f"{layer}: the initializer of {name}", initializer(shape, rng, dtype))
+    if drawn.shape != shape:
+        raise ValueError(f"{layer}: the initializer of {name} gave an array of shape {drawn.shape}, expected {shape}")
+    return drawn.astype(dtype, copy=False)
+
+
+def not_negative(owner: str, name: str, given: NumberOrNode) -> NumberOrNode:
+    """A finite number of at least 0, as Python's: one of NumPy's would bring its dtype along. A node of shape () as it is."""
+    shape = given.shape if isinstance(given, Node) else np.shape(given)
+    if shape != ():
+        raise ValueError(f"{owner}({name}): expected one number, found an array or node of shape {shape}")
+    if isinstance(given, Node):
+        return given
+    if not 0 <= given < inf:
+        raise ValueError(f"{owner}({name}={given!r}): expected a finite number of at least 0")
+    return float(given)
 
 
 def count(layer: str, name: str, given: SupportsIndex) -> int:

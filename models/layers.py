@@ -1,20 +1,19 @@
-"""The layers most nets are made of: Sequential, Dense, Embedding and EmbeddingBag, Dropout, Flatten."""
+"""The layers most nets are made of: Sequential, Dense, Embedding and EmbeddingBag, Dropout, RReLU, PReLU, Flatten."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import prod, sqrt
+from math import inf, prod, sqrt
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, glorot_uniform, normal
-from minigrad.models.inputs import array_of, count, float_dtype, floats
-from minigrad.models.module import Module
+from minigrad.models.inputs import Indices, array_of, count, float_dtype, floats, started
+from minigrad.models.module import Module, holds_members
 from minigrad.node import Input, Node, Parameter
-from minigrad.ops import expand_dims, maximum, random_bernoulli, where
-from minigrad.ops.arithmetic import PiecewiseConstant
+from minigrad.ops import expand_dims, maximum, prelu, random_bernoulli, rrelu, where
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -54,11 +53,28 @@ class Sequential(Module):
             self._add(name, _as_module(given, name))
 
     def _add(self, name: str, layer: Module) -> None:
-        if name in self._names or hasattr(type(self), name):
+        if hasattr(self, name):
             taken = "a layer's" if name in self._names else "taken by Module"
             raise ValueError(f"Sequential: a layer cannot be called {name!r}, which is {taken}: give it another name")
         self._names = (*self._names, name)
         setattr(self, name, layer)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self).get("_names", ()):
+            value = _as_module(value, name)
+        elif type(self).forward is Sequential.forward and holds_members(value):
+            raise TypeError(
+                f"Sequential: {name!r} is none of its layers, and would never run: give all layers to the constructor, or "
+                "write forward in a class of your own"
+            )
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in self._names:
+            raise AttributeError(
+                f"Sequential: the layer {name!r} cannot be deleted: make another of those to keep, net[:2]"
+            )
+        super().__delattr__(name)
 
     def forward(self, x: Operand) -> Node:
         """The last layer's output."""
@@ -143,8 +159,9 @@ class Dense(Module):
         self.activation_name = "" if activation is None else name_of(activation)
         self.activation = None if activation is None else TABLE.get(activation, activation)
         self.dtype = float_dtype("Dense", dtype)
-        start = initializer or glorot_uniform()
-        self.W = Parameter(start((self.n_outputs, self.n_inputs), np.random.default_rng(rng), self.dtype))
+        start = glorot_uniform() if initializer is None else initializer
+        shape = (self.n_outputs, self.n_inputs)
+        self.W = Parameter(started("Dense", "W", start, shape, np.random.default_rng(rng), self.dtype))
         self.b = Parameter(np.zeros(self.n_outputs, self.dtype)) if bias else None
 
     def forward(self, x: Operand) -> Node:
@@ -198,15 +215,16 @@ class Embedding(Module):
         self.n_embeddings = count(kind, "n_embeddings", n_embeddings)
         self.n_features = count(kind, "n_features", n_features)
         self.dtype = float_dtype(kind, dtype)
-        start = initializer or normal(1 / sqrt(self.n_features))
-        self.W = Parameter(start((self.n_embeddings, self.n_features), np.random.default_rng(rng), self.dtype))
+        start = normal(1 / sqrt(self.n_features)) if initializer is None else initializer
+        shape = (self.n_embeddings, self.n_features)
+        self.W = Parameter(started(kind, "W", start, shape, np.random.default_rng(rng), self.dtype))
 
     def forward(self, indices: Operand) -> Node:
         """(batch, ..., n_features) from indices (batch, ...)."""
         return self._vectors(as_indices(type(self).__name__, indices))
 
     def _vectors(self, indices: Node) -> Node:
-        return self.W[RowIndices(indices, n_rows=self.n_embeddings)]
+        return self.W[Indices(indices, n=self.n_embeddings, role="embeddings; unknown words need one of their own")]
 
     @property
     def input_dtype(self) -> np.dtype[Any]:
@@ -313,6 +331,61 @@ class Dropout(Module):
         return str(self.rate)
 
 
+class RReLU(Module):
+    """y = x where x > 0, else s x, s ~ U[lower, upper) entry by entry;  x̄ = ȳ where x > 0, else s ȳ. Random only in training.
+
+    In evaluation s is the mean slope (lower + upper) / 2, see `mg.rrelu`. Every replay draws anew.
+
+    rng: a numpy Generator or a seed, which the slopes are drawn from; None draws differently in every run
+
+    A copy has a generator of its own, in the same state. There are no parameters.
+
+    B. Xu, N. Wang, T. Chen and M. Li, Empirical evaluation of rectified activations in convolutional network, 2015.
+    """
+
+    def __init__(
+        self, rng: np.random.Generator | int | None = None, *, lower: float = 1 / 8, upper: float = 1 / 3
+    ) -> None:
+        if not 0 <= lower <= upper < inf:
+            raise ValueError(f"RReLU(lower={lower!r}, upper={upper!r}): slopes lie between 0 <= lower <= upper")
+        self.lower, self.upper = float(lower), float(upper)
+        self.rng = np.random.default_rng(rng)
+
+    def forward(self, x: Operand) -> Node:
+        """y, of x's shape."""
+        node = x if isinstance(x, Node) else Input(array_of("RReLU", x), "x")
+        return rrelu(node, self.lower, self.upper, rng=self.rng if self.training else None)
+
+
+class PReLU(Module):
+    """y = x where x > 0, else α x, with α learned;  x̄ = ȳ where x > 0, else α ȳ, and ᾱ = Σ x ȳ over all x ≤ 0 that share it.
+
+    Shapes: x and y (batch, ..., n_features); alpha (n_features,), or (1,) for one slope that all features share (the default).
+
+    alpha: what the slopes start at. A penalty on weights leaves them out: it would make relu of them
+
+    K. He, X. Zhang, S. Ren and J. Sun, Delving deep into rectifiers, ICCV 2015.
+    """
+
+    def __init__(
+        self, n_features: SupportsIndex = 1, *, alpha: float = 0.25, dtype: npt.DTypeLike = np.float32
+    ) -> None:
+        self.n_features = count("PReLU", "n_features", n_features)
+        self.dtype = float_dtype("PReLU", dtype)
+        self.alpha = Parameter(np.full(self.n_features, alpha, self.dtype))
+
+    def forward(self, x: Operand) -> Node:
+        """y, of x's shape."""
+        node = floats("PReLU", x, self.dtype)
+        if node.ndim < 2 or self.n_features not in (1, node.shape[-1]):
+            raise ValueError(f"PReLU: expected inputs of shape (batch, ..., {self.n_features}), found {node.label}")
+        return prelu(node, self.alpha)
+
+    def description(self) -> str:
+        """The number of slopes."""
+        return str(self.n_features)
+
+
 class Flatten(Module):
     """y = x with all axes but the batch in one, row by row: (batch, a, b, ...) to (batch, a · b · ...);  x̄ = ȳ in x's shape."""
 
@@ -325,22 +398,6 @@ class Flatten(Module):
                 "batch of one, x[np.newaxis]"
             )
         return node.reshape(node.shape[0], prod(node.shape[1:]))
-
-
-class RowIndices(PiecewiseConstant):
-    """y = x, integers;  no adjoint. Raises where one names no row of a table, in replays too: −1 would be the last."""
-
-    __slots__ = ()
-    n_rows: int
-
-    def fprop(self, x: Any, *, n_rows: int) -> Any:
-        wrong = x[(x < 0) | (x >= n_rows)]
-        if wrong.size:
-            raise IndexError(
-                f"{wrong.size} of {x.size} indices are not among 0..{n_rows - 1}, the first is {wrong[0]}: there are {n_rows} "
-                "embeddings; unknown words need one of their own"
-            )
-        return x
 
 
 # What layers ask of what they are given ------------------------------------------------------------------------------

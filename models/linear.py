@@ -6,7 +6,6 @@ penalized; ridge regression has none: center the data, or append a column of one
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from minigrad.context import scope
 from minigrad.graph import gradients
 from minigrad.models import losses
+from minigrad.models.inputs import not_negative
 from minigrad.models.module import Module
 from minigrad.models.penalties import WeightPenalty
 from minigrad.node import Constant, Node, Parameter, as_node
@@ -41,7 +41,7 @@ def ridge(X: Operand, y: Operand, weight: float | Node) -> Node:
     array([1.])
     """
     X, y = _data(X, y, "ridge")
-    _check_weight(weight)
+    weight = not_negative("ridge", "weight", weight)
     with scope("ridge"):
         return solve(X.T @ X + weight * np.eye(X.shape[1], dtype=X.dtype), X.T @ y)
 
@@ -49,7 +49,7 @@ def ridge(X: Operand, y: Operand, weight: float | Node) -> Node:
 def ridge_objective(theta: Node, X: Operand, y: Operand, weight: float | Node) -> Node:
     """½‖y − Xθ‖² + (λ/2)‖θ‖²;  gradient −X'(y − Xθ) + λθ."""
     X, y = _data(X, y, "ridge_objective")
-    _check_weight(weight)
+    weight = not_negative("ridge_objective", "weight", weight)
     return losses.half_least_squares(X @ theta, y) + 0.5 * weight * square(theta).sum()
 
 
@@ -65,12 +65,14 @@ def ridge_by_descent(
     if steps < 0:
         raise ValueError(f"ridge_by_descent(steps={steps!r}): at least 0")
     theta = Parameter(np.zeros(inputs.shape[1], inputs.dtype), "theta")
+    weight = not_negative("ridge_by_descent", "weight", weight)
     if learning_rate is None:
         largest = float(np.linalg.norm(inputs.value, 2)) ** 2 + weight
         learning_rate = 1 / largest if largest > 0 else 1.0
+    rate = float(learning_rate)  # one of NumPy's would bring its dtype along
     for _ in range(steps):
         (gradient,) = gradients(ridge_objective(theta, inputs, targets, weight), theta)
-        theta.value -= learning_rate * gradient.value
+        theta.value -= rate * gradient.value
     return theta.value
 
 
@@ -118,8 +120,3 @@ def _data(X: Operand, y: Operand, function: str) -> tuple[Node, Node]:
         )
     dtype = inputs.dtype if inputs.dtype.kind == "f" else np.dtype(np.float64)
     return inputs.astype(dtype), targets.astype(dtype)
-
-
-def _check_weight(weight: float | Node) -> None:
-    if not isinstance(weight, Node) and not 0 <= weight < math.inf:
-        raise ValueError(f"weight={weight!r}: λ is a finite number of at least 0")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from minigrad.context import scope
-from minigrad.models.inputs import array_of
+from minigrad.models.inputs import Indices, array_of, not_negative
 from minigrad.node import Input, Node
 from minigrad.ops import (
     absolute,
@@ -89,7 +89,7 @@ def cross_entropy(
         )
     with scope("cross_entropy"):
         examples = _Examples("cross_entropy", indices.shape, over_examples, weights, mask)
-        indices = ClassIndices(examples.only(indices, 0), n_classes=logits.shape[-1])
+        indices = Indices(examples.only(indices, 0), n=logits.shape[-1], role="outputs per example")
         log_likelihoods = _log_probabilities(logits, examples, from_logits)
         return -examples.reduced(take_along_axis(log_likelihoods, expand_dims(indices, -1), axis=-1))
 
@@ -108,6 +108,8 @@ def categorical_cross_entropy(
     targets:     y, of the outputs' shape (batch, n_classes): one-hot rows, or soft ones, not below 0 and of sum 1 (to
                  0.001). One-hot rows give what `cross_entropy` gives for their indices
     from_logits: as in `cross_entropy`
+
+    A logit −∞ says that a class is out of the question, and counts 0 where its target is 0.
     """
     name = "categorical_cross_entropy"
     _check_outputs(logits, name, "logits" if from_logits else "probabilities")
@@ -116,7 +118,9 @@ def categorical_cross_entropy(
     with scope(name):
         examples = _Examples(name, logits.shape[:-1], over_examples, weights, mask)
         wanted = Distributions(examples.only(wanted, 1 / logits.shape[-1]), role="targets")
-        products = wanted * _log_probabilities(logits, examples, from_logits)
+        log_likelihoods = _log_probabilities(logits, examples, from_logits)
+        excluded = (wanted == 0) & (log_likelihoods == -np.inf)  # 0 ln 0 is 0
+        products = wanted * where(excluded, 0, log_likelihoods)
         return -examples.reduced(products, "sum")
 
 
@@ -323,30 +327,13 @@ def max_margin_ranking(
     _check_outputs(scores, name, "scores")
     _check_outputs(corrupt_scores, name, "corrupt scores")
     _check_shape(name, "corrupt scores", corrupt_scores, scores)
-    if not 0 <= margin < np.inf:
-        raise ValueError(f"{name}(margin={margin!r}): expected a finite number of at least 0")
+    margin = not_negative(name, "margin", margin)
     with scope(name):
         examples = _Examples(name, scores.shape, over_examples, weights, mask)
         return examples.reduced(relu(margin + examples.only(corrupt_scores, 0) - examples.only(scores, 0)))
 
 
 # What is asked of values -------------------------------------------------------------------------------------------
-
-
-class ClassIndices(PiecewiseConstant):
-    """y = x, integers;  no adjoint. Raises where one is not a class, in replays too: −1 would be the last class."""
-
-    __slots__ = ()
-    n_classes: int
-
-    def fprop(self, x: Any, *, n_classes: int) -> Any:
-        wrong = x[(x < 0) | (x >= n_classes)]
-        if wrong.size:
-            raise IndexError(
-                f"{wrong.size} of {x.size} class indices are not among 0..{n_classes - 1}, the first is {wrong[0]}: there "
-                f"are {n_classes} logits per example"
-            )
-        return x
 
 
 class Labels(PiecewiseConstant):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigrad.models.inputs import check_indices
 from minigrad.node import Node
 
 if TYPE_CHECKING:
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 
 
 def accuracy(outputs: Operand, class_indices: Operand, *, mask: Operand | None = None) -> float:
-    """The fraction of examples whose largest output is that of their class (a tie goes to the first).
+    """The fraction of examples whose largest output is that of their class (a tie goes to the first). A row with nan is wrong.
 
     outputs (batch, n_classes), logits or probabilities; class_indices (batch,). Arrays or nodes, with any number of axes
     between, as time. mask (batch,) holds booleans: only the examples, or time steps, where it is True count.
+
+    Errors: IndexError for a class that there is no output of, among the examples that count.
     """
     return float(np.mean(_right("accuracy", outputs, class_indices, mask)))
 
@@ -34,23 +37,23 @@ def classification_error(outputs: Operand, class_indices: Operand, *, mask: Oper
 def _right(metric: str, outputs: Operand, class_indices: Operand, mask: Operand | None) -> Array:
     """Whether each example that counts is classified rightly."""
     given, indices = _array(outputs), _array(class_indices)
-    if given.ndim < 2 or given.shape[:-1] != indices.shape or 0 in given.shape:
+    if given.ndim < 2 or given.shape[:-1] != indices.shape or 0 in given.shape or given.shape[-1] == 1:
         raise ValueError(
-            f"{metric}: expected outputs (batch, n_classes) and class indices (batch,), neither empty, found shapes "
-            f"{given.shape} and {indices.shape}"
+            f"{metric}: expected outputs (batch, n_classes) of two classes or more, and class indices (batch,), neither empty, "
+            f"found shapes {given.shape} and {indices.shape}: of one logit z per example, np.concatenate([0 * z, z], axis=-1)"
         )
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{metric}: expected integer class indices, found {indices.dtype}")
-    right: Array = np.equal(given.argmax(axis=-1), indices)
-    if mask is None:
-        return right
-    counts = _array(mask)
+    counts = np.ones(indices.shape, bool) if mask is None else _array(mask)
     if counts.dtype.kind != "b" or counts.shape != indices.shape or not counts.any():
         raise ValueError(
             f"{metric}: expected a mask of booleans of shape {indices.shape}, not all False, found {counts.dtype} of shape "
             f"{counts.shape} with {np.count_nonzero(counts)} that count"
         )
-    return np.asarray(right[counts])
+    given, indices = given[counts], indices[counts]
+    check_indices(indices, given.shape[-1], "outputs per example")
+    right: Array = (given.argmax(axis=-1) == indices) & ~np.isnan(given).any(axis=-1)
+    return right
 
 
 def _array(given: Operand) -> Array:

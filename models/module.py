@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 from functools import partial
 from reprlib import recursive_repr
@@ -25,7 +27,8 @@ class Module:
     and defines `forward(self, *inputs) -> node`; calling the module runs it in a scope named after the class.
 
     The order of parameters is the order of assignment; one that is shared counts once, under the path it has first. A
-    parameter without a name gets its attribute's.
+    parameter without a name gets its path, which grows as modules become part of others: "W", "output.W". Sets have no
+    order, so that modules and parameters in them are refused, and so are two paths that read the same.
 
     What else a layer may rely on, or define:
 
@@ -80,7 +83,7 @@ class Module:
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
         """The parameters with their paths: [("layers.0.W", ...), ...]."""
-        return [(path, member) for path, member in _members(self) if isinstance(member, Parameter)]
+        return _named_parameters(self)
 
     def named_modules(self) -> list[tuple[str, Module]]:
         """The module itself, under the path "", and all within it, each once: [("", ...), ("layers.0", ...), ...]."""
@@ -99,7 +102,7 @@ class Module:
         """The modules and parameters that are attributes here, or stand in a list, tuple or dict that is one."""
         found: list[tuple[str, Module | Parameter]] = []
         seen = {id(self)}
-        for name, value in vars(self).items():
+        for name, value in _entries(self):
             found += _members(value, name, seen, enter=False)
         return found
 
@@ -220,15 +223,44 @@ class Module:
         return "\n".join([head, *[indent(part, "  ") for part in parts]])
 
     def __setattr__(self, name: str, value: Any) -> None:
+        named = [] if name == FROZEN else _named_parameters(value, name)
         super().__setattr__(name, value)
-        for path, member in _members(value, name):
-            if isinstance(member, Parameter) and not member.name:
-                member.name = path
+        for path, parameter in named:
+            if not parameter.name or path.endswith(f".{parameter.name}"):
+                parameter.name = path
 
 
 Shape: TypeAlias = tuple[int | None, ...]
 Observer: TypeAlias = Callable[[Module, Any], None]
 OBSERVER: ContextVar[Observer | None] = ContextVar("minigrad.models", default=None)  # who is told of every call
+FROZEN = "_frozen"
+
+
+def holds_members(value: Any) -> bool:
+    """Whether a value is a module or parameter, or a list, tuple or dict with some in it."""
+    return any(True for _ in _members(value))
+
+
+def all_paths(value: Any, path: str = "", above: frozenset[int] = frozenset()) -> Iterator[tuple[str, Parameter]]:
+    """Every path that leads to a parameter: several where one is shared. None goes through a module twice."""
+    if isinstance(value, Parameter):
+        yield path, value
+    elif id(value) not in above:
+        for key, entry in _entries(value):
+            yield from all_paths(entry, _joined(path, key), above | {id(value)})
+
+
+def _named_parameters(value: Any, path: str = "") -> list[tuple[str, Parameter]]:
+    """The parameters in a value with their paths, which must differ: a state_dict could not tell them apart."""
+    found = [(path, member) for path, member in _members(value, path) if isinstance(member, Parameter)]
+    paths = [path for path, _ in found]
+    if len(set(paths)) < len(paths):
+        twice = next(path for path in paths if paths.count(path) > 1)
+        raise ValueError(
+            f'two parameters have the path {twice!r}: in a dict 1 and "1" read the same, and so do a key with a dot and a '
+            "dict in a dict; rename one"
+        )
+    return found
 
 
 def _members(
@@ -240,6 +272,10 @@ def _members(
     """
     seen = set() if seen is None else seen
     if not isinstance(value, Module | Parameter | list | tuple | dict) or id(value) in seen:
+        if isinstance(value, AbstractSet | deque) and any(isinstance(entry, Module | Parameter) for entry in value):
+            raise TypeError(
+                f"{path}: modules and parameters are found in lists, tuples and dicts, not in a {type(value).__name__}"
+            )
         return
     seen.add(id(value))
     if isinstance(value, Module | Parameter):
@@ -247,14 +283,18 @@ def _members(
         if not enter:
             return
     for key, entry in _entries(value):
-        yield from _members(entry, f"{path}.{key}" if path else str(key), seen, enter=enter)
+        yield from _members(entry, _joined(path, key), seen, enter=enter)
 
 
-def _entries(value: Module | Parameter | list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterator[tuple[Any, Any]]:
+def _joined(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _entries(value: Any) -> Iterator[tuple[Any, Any]]:
     """What a module or a container holds, by attribute, key or place."""
     if isinstance(value, Module):
-        yield from vars(value).items()
+        yield from ((name, entry) for name, entry in vars(value).items() if name != FROZEN)
     elif isinstance(value, dict):
         yield from value.items()
-    elif not isinstance(value, Parameter):
+    elif isinstance(value, list | tuple):
         yield from enumerate(value)

@@ -18,7 +18,6 @@ eq. 9 and 10); L. Johnston and V. Patel, penalized backpropagation (the variance
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
@@ -28,7 +27,8 @@ import numpy as np
 
 from minigrad.context import scope
 from minigrad.graph import gradients
-from minigrad.models.module import Module
+from minigrad.models.inputs import not_negative
+from minigrad.models.module import Module, all_paths
 from minigrad.models.recurrent import States
 from minigrad.node import Constant, Node, Parameter, as_node
 from minigrad.ops import absolute, log, logsumexp, maximum, norm, relu, sign, square, stack, stop_gradient, where
@@ -66,7 +66,8 @@ class ParameterPenalty(WeightPenalty):
     weight: λ, a finite number of at least 0, or a node where it changes during training
     role:   "weights" (the default): trainable parameters of two axes or more. Biases, the gains of a normalization, initial
             states have one: they are left out. "biases": the trainable ones with less than two axes. "all": every one
-    names:  patterns of paths (`model.named_parameters()`), such as "W", "layers.0.*" or ["W", "R"], instead of a role
+    names:  patterns of paths (`model.named_parameters()`), such as "W", "layers.0.*" or ["W", "R"], instead of a role. Each
+            must match; one that is shared has several paths, any of which will do
 
     Nodes given themselves, `penalty(W)` or `penalty([W, R])`, are all penalized.
     """
@@ -74,12 +75,11 @@ class ParameterPenalty(WeightPenalty):
     def __init__(
         self, weight: float | Node = 1.0, *, role: Role | None = None, names: str | Sequence[str] | None = None
     ) -> None:
-        _check_weight(self, weight)
+        self.weight = not_negative(type(self).__name__, "weight", weight)
         if role not in (None, "weights", "biases", "all"):
             raise ValueError(f'{type(self).__name__}(role={role!r}): "weights", "biases" or "all"')
         if role is not None and names is not None:
             raise ValueError(f"{type(self).__name__}: role={role!r} or names={names!r}, not both")
-        self.weight = weight
         self.role: Role = role or "weights"
         self.names = (names,) if isinstance(names, str) else None if names is None else tuple(names)
 
@@ -101,22 +101,30 @@ class ParameterPenalty(WeightPenalty):
             if not nodes or not all(isinstance(node, Node) for node in nodes):
                 raise TypeError(f"{type(self).__name__}: expected a Module, a node, or a sequence of nodes")
             return nodes
-        found: list[Node] = [p for path, p in target.named_parameters() if self._chooses(path, p)]
+        trained = [p for p in target.parameters() if p.trainable]
+        if self.names is None:
+            found: list[Node] = [p for p in trained if self.role == "all" or (self.role == "weights") == (p.ndim >= 2)]
+        else:
+            named = {p for pattern in self.names for p in self._matching(pattern, target)}
+            found = [p for p in trained if p in named]
         if not found:
             wanted = f"role={self.role!r}" if self.names is None else f"names={self.names!r}"
-            paths = ", ".join(f"{path} {p.shape}" for path, p in target.named_parameters())
-            raise ValueError(
-                f"{type(self).__name__}({wanted}) chooses none of the parameters of {type(target).__name__} ({paths}): "
-                'write names=, or role="all"'
-            )
+            raise self._chooses_none(wanted, target)
         return found
 
-    def _chooses(self, path: str, parameter: Parameter) -> bool:
-        if not parameter.trainable:
-            return False
-        if self.names is not None:
-            return any(fnmatchcase(path, pattern) for pattern in self.names)
-        return self.role == "all" or (self.role == "weights") == (parameter.ndim >= 2)
+    def _matching(self, pattern: str, target: Module) -> set[Parameter]:
+        """The parameters with a path that the pattern matches, trained or not."""
+        found = {parameter for path, parameter in all_paths(target) if fnmatchcase(path, pattern)}
+        if not found:
+            raise self._chooses_none(f"names={pattern!r}", target)
+        return found
+
+    def _chooses_none(self, wanted: str, target: Module) -> ValueError:
+        paths = ", ".join(f"{path} {p.shape}" for path, p in target.named_parameters())
+        return ValueError(
+            f"{type(self).__name__}({wanted}) chooses none of the parameters of {type(target).__name__} ({paths}): "
+            'write names=, or role="all"'
+        )
 
 
 class L2(ParameterPenalty):
@@ -140,7 +148,7 @@ class L2(ParameterPenalty):
         super().__init__(weight, role=role, names=names)
         if factor not in (1, 0.5):
             raise ValueError(f"L2(factor={factor!r}): 1 for λ Σ w², or 0.5 for (λ/2) Σ w²")
-        self.factor = factor
+        self.factor = float(factor)
 
     def of(self, w: Node) -> Node:
         squares = square(w).sum()
@@ -166,10 +174,11 @@ class L1(ParameterPenalty):
         One step of gradient descent on the loss alone and then this is a step of proximal gradient descent on loss + L1
         (A. Beck and M. Teboulle, A fast iterative shrinkage-thresholding algorithm, SIAM J. Imaging Sciences 2, 2009).
         """
+        threshold = not_negative("L1.proximal_step", "learning_rate", learning_rate) * float(self.weight)
         for node in self.chosen(target):
             if not isinstance(node, Parameter):
                 raise TypeError(f"L1.proximal_step writes into Parameters, not {node.label}")
-            node.value = soft_threshold(Constant(node.value), learning_rate * float(self.weight)).value
+            node.value = soft_threshold(Constant(node.value), threshold).value
 
 
 class ElasticNet(ParameterPenalty):
@@ -189,7 +198,7 @@ class ElasticNet(ParameterPenalty):
         super().__init__(weight, role=role, names=names)
         if not 0 <= ratio <= 1:
             raise ValueError(f"ElasticNet(ratio={ratio!r}): the share of L1 is a number from 0 to 1")
-        self.ratio = ratio
+        self.ratio = float(ratio)
 
     def of(self, w: Node) -> Node:
         return self.ratio * absolute(w).sum() + (0.5 * (1 - self.ratio)) * square(w).sum()
@@ -265,8 +274,7 @@ class Penalty:
     """
 
     def __init__(self, weight: float | Node = 1.0) -> None:
-        _check_weight(self, weight)
-        self.weight = weight
+        self.weight = not_negative(type(self).__name__, "weight", weight)
 
     def __call__(self, loss: Node, states: Sequence[Node]) -> Node:
         """weight · G, a scalar node."""
@@ -432,11 +440,6 @@ def _mean(terms: Node, counts: Node) -> Node:
 
 
 # Weights of penalties ----------------------------------------------------------------------------------------------
-
-
-def _check_weight(penalty: object, weight: float | Node) -> None:
-    if not isinstance(weight, Node) and not 0 <= weight < math.inf:
-        raise ValueError(f"{type(penalty).__name__}(weight={weight!r}): expected a finite number of at least 0")
 
 
 def _weighted(weight: float | Node, measure: Callable[[], Node], dtype: np.dtype[Any]) -> Node:

@@ -359,7 +359,7 @@ def augment(
         )
     parts = [inputs]
     for _ in range(copies):
-        changed = inputs
+        changed = inputs.copy()  # an augmentation may write into what it is given
         for f in augmentations:
             changed = f(changed, rng)
             if changed.shape != inputs.shape:
@@ -398,6 +398,11 @@ def train_validation_test(
     for group in groups:
         shuffled = rng.permutation(group)
         n_test, n_validation = round(test * len(group)), round(validation * len(group))
+        if n_test + n_validation >= len(group):
+            raise ValueError(
+                f"train_validation_test: validation={validation} and test={test} leave none of {len(group)} examples"
+                f"{' of a class' if stratified else ''} to train: lower the fractions"
+            )
         bounds = [len(group) - n_test - n_validation, len(group) - n_test]
         for part, rows in zip(sets, np.split(shuffled, bounds), strict=True):
             part.append(rows)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, Unpack
 import numpy as np
 
 from minigrad.context import scope
-from minigrad.models.cells import Cell, CellOptions, GRUCell, LSTMCell, SimpleRNNCell
-from minigrad.models.inputs import array_of, floats
+from minigrad.models.cells import Cell, CellOptions, CellState, GRUCell, LSTMCell, SimpleRNNCell
+from minigrad.models.inputs import array_of, sequences
 from minigrad.models.layers import Activation
 from minigrad.models.module import OBSERVER, Module
 from minigrad.models.rnn import RNN, States
@@ -95,22 +95,11 @@ class Recurrent(Module):
         )
 
     def _steps(self, u: Operand, state: Any, mask: Operand | None) -> Steps:
-        node = self._checked(floats(type(self).__name__, u, self.dtype))
+        node = sequences(type(self).__name__, u, self.n_inputs, self.dtype)
         if mask is None:
             return self.unroll(node.swapaxes(0, 1), state, None)
         present = expand_dims(self._mask(mask, node.shape[:2]), -1)
         return self.unroll(where(present, node, 0).swapaxes(0, 1), state, present.swapaxes(0, 1))
-
-    def _checked(self, u: Node) -> Node:
-        name = type(self).__name__
-        if u.ndim != 3 or u.shape[2] != self.n_inputs:
-            raise ValueError(
-                f"{name}: expected inputs of shape (batch, time, {self.n_inputs}), found {u.label}: a single sequence is a "
-                "batch of one, u[np.newaxis]"
-            )
-        if u.shape[1] == 0:
-            raise ValueError(f"{name}: {u.label} has no time steps, and there is no state to show")
-        return u
 
     def _mask(self, mask: Operand, shape: tuple[int, ...]) -> Node:
         name = type(self).__name__
@@ -153,10 +142,12 @@ class Unrolled(Recurrent):
         driven = rows.reshape(n_steps, batch, rows.shape[-1])
         shared = cell.shared()
         state = cell.start(batch) if state is None else cell.given(state, batch)
-        whole = []
+        whole: list[CellState] = []
         for t in reversed(range(n_steps)) if backward else range(n_steps):
             with scope(f"t={t + 1}"):
                 after = cell.step(driven[t], state, shared)
+                if not whole:  # the first step shows what a cell of one's own gives
+                    cell.checked(after, state)
                 if present is not None:
                     counts = present[t]
                     after = tuple([where(counts, new, old) for new, old in zip(after, state, strict=True)])

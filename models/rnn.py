@@ -10,10 +10,10 @@ import numpy as np
 from minigrad.context import scope
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, orthogonal, zeros
-from minigrad.models.inputs import array_of, count, float_dtype
-from minigrad.models.layers import Activation, activated
+from minigrad.models.inputs import count, float_dtype, floats, sequences, started
+from minigrad.models.layers import Activation, activated, name_of
 from minigrad.models.module import Module
-from minigrad.node import Constant, Input, Node, Parameter
+from minigrad.node import Constant, Node, Parameter
 from minigrad.ops import broadcast_to
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ class RNN(Module):
     initializer: for W, R and V; biases start at 0. The default makes them orthogonal, so that states and adjoints
                  begin with lengths that last
     recurrent_initializer:   for W, where it is to differ from `initializer`
-    initial_state:           x_0, (n_states,), the same for every example; 0 by default. A call may give its own
-    trainable_initial_state: makes x_0 a sixth parameter, which learns
+    initial_state:           x_0, (n_states,), the same for every example; 0 by default. One that is given is state, a sixth
+                             parameter that is not trained. A call may give its own
+    trainable_initial_state: makes x_0 a parameter which learns
     rng:         a numpy Generator or a seed; None starts differently in every run
 
     >>> import numpy as np
@@ -79,16 +80,19 @@ class RNN(Module):
         self.n_inputs = n_inputs = count("RNN", "n_inputs", n_inputs)
         self.n_states = n_states = count("RNN", "n_states", n_states)
         self.n_outputs = n_outputs = count("RNN", "n_outputs", n_outputs)
+        for function in (activation, *([] if output is None else [output])):
+            name_of(function)  # refuses names
         self.activation = TABLE.get(activation, activation)  # np.tanh's node at once, without NumPy's dispatch
         self.output = output
         self.dtype = float_dtype("RNN", dtype)
         rng = np.random.default_rng(rng)
-        weights = initializer or orthogonal()
+        weights = orthogonal() if initializer is None else initializer
 
         def parameter(name: str, shape: tuple[int, ...], start: Initializer) -> Parameter:
-            return Parameter(start(shape, rng, self.dtype), name)
+            return Parameter(started("RNN", name, start, shape, rng, self.dtype), name)
 
-        self.W = parameter("W", (n_states, n_states), recurrent_initializer or weights)
+        recurrent = weights if recurrent_initializer is None else recurrent_initializer
+        self.W = parameter("W", (n_states, n_states), recurrent)
         self.R = parameter("R", (n_states, n_inputs), weights)
         self.b_1 = parameter("b_1", (n_states,), zeros)
         self.V = parameter("V", (n_outputs, n_states), weights)
@@ -96,7 +100,10 @@ class RNN(Module):
         x_0 = np.array(np.zeros(n_states) if initial_state is None else initial_state, self.dtype)
         if x_0.shape != (n_states,):
             raise ValueError(f"RNN(initial_state): expected shape ({n_states},), found {x_0.shape}")
-        self.x_0: Parameter | Constant = (Parameter if trainable_initial_state else Constant)(x_0, "x_0")
+        is_part_of_the_model = trainable_initial_state or initial_state is not None
+        self.x_0: Parameter | Constant = (
+            Parameter(x_0, "x_0", trainable=trainable_initial_state) if is_part_of_the_model else Constant(x_0, "x_0")
+        )
 
     def forward(self, u: Operand, x_0: Operand | None = None) -> Node:
         """ŷ, (batch, n_outputs), from inputs (batch, time, n_inputs)."""
@@ -112,8 +119,8 @@ class RNN(Module):
         x_0: an initial state for this call, (n_states,) or (batch, n_states): an array, or a node, to which an
              adjoint then flows. With the last state of a call the next one goes on where that ended
         """
-        u = self._floats(u, "u", "one-hot inputs are np.eye(n, dtype=np.float32)[indices]")
-        batch, n_steps = self._lengths(u)
+        u = sequences("RNN", u, self.n_inputs, self.dtype)
+        batch, n_steps = u.shape[:2]
         states, pre_activations = [], []
         with scope("rnn"):
             x = self._start(x_0, batch)
@@ -135,29 +142,8 @@ class RNN(Module):
             y = x_T @ self.V.T + self.b_o
             return y if self.output is None else self.output(y)
 
-    def _floats(self, array: Operand, name: str, advice: str) -> Node:
-        """A node of the net's dtype; integers are refused, since they may be class indices."""
-        given = array if isinstance(array, Node) else array_of(f"RNN({name})", array)
-        if given.dtype.kind != "f":
-            raise TypeError(
-                f"RNN: {name} holds {given.dtype}, expected floating-point numbers: write {name}.astype(np.float32); {advice}"
-            )
-        return (
-            given.astype(self.dtype) if isinstance(given, Node) else Input(given.astype(self.dtype, copy=False), name)
-        )
-
-    def _lengths(self, u: Node) -> tuple[int, int]:
-        if u.ndim != 3 or u.shape[2] != self.n_inputs:
-            raise ValueError(
-                f"RNN: expected inputs of shape (batch, time, {self.n_inputs}), found {u.label}: a single sequence is a "
-                "batch of one, u[np.newaxis]"
-            )
-        if u.shape[1] == 0:
-            raise ValueError(f"RNN: {u.label} has no time steps, and the net is read out at the last one")
-        return u.shape[0], u.shape[1]
-
     def _start(self, given: Operand | None, batch: int) -> Node:
-        x_0 = self.x_0 if given is None else self._floats(given, "x_0", "states are not indices")
+        x_0 = self.x_0 if given is None else floats("RNN: x_0", given, self.dtype, "x_0")
         if x_0.shape not in ((self.n_states,), (batch, self.n_states)):
             raise ValueError(
                 f"RNN: expected x_0 of shape ({self.n_states},) or ({batch}, {self.n_states}), found {x_0.label}"

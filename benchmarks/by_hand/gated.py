@@ -98,7 +98,8 @@ class LSTM(Gated):
             multiply(o, tanh_c, h)
 
     def _factors(self) -> None:
-        factors, through_c, one, (i, f, o, g) = self.factors, self.through_c, self.one, self.p.swapaxes(0, 1)
+        factors, through_c, one = self.factors, self.through_c, self.one
+        i, _, o, g = self.p.swapaxes(0, 1)
         sigmoids, of_sigmoids, of_g = self.p[:, :3], factors[:, :3], factors[:, 3]
         np.subtract(one, sigmoids, out=of_sigmoids)
         of_sigmoids *= sigmoids
@@ -180,7 +181,8 @@ class GRU(Gated):
             h += g
 
     def _factors(self) -> None:
-        factors, d, one, (_, r, g) = self.factors, self.d, self.one, self.p.swapaxes(0, 1)
+        factors, d, one = self.factors, self.d, self.one
+        _, r, g = self.p.swapaxes(0, 1)
         z_r, of_z_r = self.p[:, :2], factors[:, :2]
         np.subtract(one, z_r, out=of_z_r)
         np.multiply(g, g, out=d)

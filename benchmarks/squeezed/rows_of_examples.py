@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks import by_hand
+from benchmarks.by_hand import adam, elementwise, mlp
 from benchmarks.squeezed.base import Squeezed
 
 if TYPE_CHECKING:
     from benchmarks.rows import Problem
 
 
-class MLP(by_hand.MLP, Squeezed):
+class MLP(mlp.MLP, Squeezed):
     """By hand, with the squeezed optimizers."""
 
 
-class AdamUpdate(by_hand.AdamUpdate, Squeezed):
+class AdamUpdate(adam.AdamUpdate, Squeezed):
     """By hand, with the squeezed optimizer."""
 
 
-class Chain(by_hand.Chain, Squeezed):
+class Chain(elementwise.Chain, Squeezed):
     """So many values at a time go through all of it, while they are in the cache."""
 
     block = 32768

@@ -74,7 +74,9 @@ class Program:
                 f"mg.compile: the graph has {len(traced.nodes)} nodes, and a program is not made of more than {MOST_NODES}: "
                 "compile a smaller part (fewer time steps, one layer), or replay the graph: mg.Graph(y).fprop({x: array})"
             )
-        self.form = tracing.filled(traced.result, itertools.repeat(tracing.PLACE))  # without the nodes, which need not be kept
+        self.form = tracing.filled(
+            traced.result, itertools.repeat(tracing.PLACE)
+        )  # without the nodes, which need not be kept
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
         self.lines = rewritten(record(traced), rewrites)

@@ -284,6 +284,14 @@ def cloned(lines: Lines) -> Lines:
     return Lines(lines.page, [new[x] for x in lines.order], [new[x] for x in lines.outputs], updates)
 
 
+COPY = Call(INTO, "copied({0}{out})", entrywise=True, pure=False)
+
+
+def copy_of(part: Line) -> Line:
+    """A line that copies another."""
+    return Line(COPY, (part,), part.shape, part.dtype, part.number, part.origin)
+
+
 def index_text(entries: Sequence[Any], one: bool = False) -> str:
     """An index as it is written between brackets. one: what it names is one entry, to be seen and not copied: x[3, ...]."""
     if one and ... not in entries:

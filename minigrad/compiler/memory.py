@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
-from minigrad.compiler.lines import FRESH, INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, compiled, in_order
-
-COPY = Call(INTO, "copied({0}{out})", entrywise=True, pure=False)
+from minigrad.compiler.lines import FRESH, INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, compiled, copy_of, in_order
 
 
 class Root:
@@ -309,11 +307,6 @@ class Memory:
             and contiguous  # in a part of a larger array whole calculations would be slower
             and (operand.shape, operand.dtype) == (line.shape, line.dtype)
         ]
-
-
-def copy_of(part: Line) -> Line:
-    """A line that copies another."""
-    return Line(COPY, (part,), part.shape, part.dtype, part.number, part.origin)
 
 
 def _reshapes(array: Any, shape: tuple[int, ...]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.lines import INTO, RESHAPE, VIEW, Call, Line, Lines, Origin, Page, rebuilt
+from minigrad.compiler.lines import INTO, RESHAPE, VIEW, Call, Line, Lines, Origin, Page, copy_of, in_order, rebuilt
 from minigrad.compiler.steps import batched, regrouped, stack_of
 
 Rewrite = Callable[[Lines], Lines]
@@ -46,7 +46,22 @@ def rewritten(lines: Lines, names: Sequence[str]) -> Lines:
     for name, rewrite in REWRITES.items():
         if name in names:
             lines = rewrite(lines)
-    return lines
+    return _detached(lines)
+
+
+def _detached(lines: Lines) -> Lines:
+    """Results that are a state's own memory, as copies: the states are written at the end, one after the other."""
+    states = {state for state, _ in lines.updates}
+
+    def own(line: Line) -> Line:
+        base = line
+        while base.call.kind in (VIEW, RESHAPE):
+            base = base.operands[0]
+        return copy_of(line) if base in states else line
+
+    outputs = [own(line) for line in lines.outputs]
+    updates = [(state, own(value)) for state, value in lines.updates]
+    return Lines(lines.page, in_order([*outputs, *[value for _, value in updates]]), outputs, updates)
 
 
 def rewrite(function: Rewrite) -> Rewrite:
@@ -402,9 +417,9 @@ def _factors(term: Line) -> tuple[Line, Line] | None:
     if term.call == MATMUL and all(len(x.shape) == 2 and x.dtype == term.dtype for x in term.operands):
         a, b = term.operands
         return a, b
-    if term.call == MATMUL and term.operands[0].array is not None and len(term.operands[1].shape) == 2:
+    if term.call == MATMUL and len(term.operands[1].shape) == 2:
         ones, b = term.operands
-        return (ones, b) if len(ones.shape) == 1 and (ones.array == 1).all() else None
+        return (ones, b) if ones.array is not None and len(ones.shape) == 1 and bool(np.all(ones.array == 1)) else None
     if term.call == MULTIPLY and term.operands[0].call == COLUMN and len(term.operands[1].shape) == 1:
         column, b = term.operands
         return (column.operands[0], b) if column.dtype == b.dtype == term.dtype else None

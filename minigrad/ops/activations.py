@@ -15,7 +15,7 @@ import numpy as np
 
 from minigrad.node import Node, as_node, is_number
 from minigrad.ops.activation_table import activation
-from minigrad.ops.arithmetic import minimum, positive, where
+from minigrad.ops.arithmetic import floating, minimum, positive, where
 from minigrad.ops.base import Elementwise, Entries, Operation, broadcasts_to
 from minigrad.ops.elementwise import Sinc, arctan, erf, exp, expm1, sin, sqrt, square, tanh
 from minigrad.ops.random import random_uniform
@@ -234,7 +234,7 @@ def linear(x: Operand) -> Node:
 )
 def sigmoid(x: Operand) -> Node:
     """1 / (1 + e⁻ˣ), the logistic function."""
-    return Sigmoid(_floating(x))
+    return Sigmoid(floating(x))
 
 
 activation(
@@ -251,7 +251,7 @@ activation(
 )
 def hard_tanh(x: Operand) -> Node:
     """min(max(x, −1), 1), the cheap tanh; its slope is 1 at ±1 (where any number from 0 to 1 would do)."""
-    return HardTanh(_floating(x))
+    return HardTanh(floating(x))
 
 
 @activation(
@@ -262,7 +262,7 @@ def hard_tanh(x: Operand) -> Node:
 )
 def softsign(x: Operand) -> Node:
     """x / (1 + |x|): a tanh whose tails fade like 1/x² and not exponentially."""
-    return Softsign(_floating(x))
+    return Softsign(floating(x))
 
 
 @activation(
@@ -285,7 +285,7 @@ def leaky_relu(x: Operand, slope: float = 0.01) -> Node:
     """max(x, slope · x) for a slope between 0 and 1 (beyond 1 the maximum has the slopes on the wrong sides)."""
     if not 0 < slope < 1:
         raise ValueError(f"leaky_relu(x, slope={slope!r}): the slope is a number between 0 and 1")
-    return LeakyReLU(_floating(x), float(slope))
+    return LeakyReLU(floating(x), float(slope))
 
 
 @activation(
@@ -298,8 +298,8 @@ def prelu(x: Operand, alpha: Operand = 0.25) -> Node:
 
     ∂y/∂α is 0 where x > 0, else x, summed over all that share an α.
     """
-    x = _floating(x)
-    alpha = as_node(alpha, x.dtype)
+    x = floating(x)
+    alpha = _factor(alpha, x)
     if not broadcasts_to(alpha.shape, x.shape):
         raise ValueError(f"prelu: alpha of shape {alpha.shape} does not broadcast to {x.label}")
     return LeakyReLU(x, alpha)
@@ -317,7 +317,7 @@ def rrelu(x: Operand, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.ran
     """
     if not 0 <= lower <= upper < math.inf:
         raise ValueError(f"rrelu(x, lower={lower!r}, upper={upper!r}): slopes lie between 0 <= lower <= upper")
-    x = _floating(x)
+    x = floating(x)
     if rng is None:
         return LeakyReLU(x, float(lower + upper) / 2)
     return LeakyReLU(x, random_uniform(x.shape, float(lower), float(upper), rng=rng, dtype=x.dtype))
@@ -330,7 +330,7 @@ def rrelu(x: Operand, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.ran
 )
 def elu(x: Operand, alpha: float = 1.0) -> Node:
     """x where x > 0, else α (eˣ − 1), for a number α > 0."""
-    return ELU(_floating(x), alpha=_above_zero("elu", alpha=alpha))
+    return ELU(floating(x), alpha=_above_zero("elu", alpha=alpha))
 
 
 @activation(
@@ -344,7 +344,7 @@ def gelu(x: Operand, approximate: bool | str = False) -> Node:
         raise ValueError(f'gelu(x, approximate={approximate!r}): one of False, True, "none", "tanh"')
     if approximate in (True, "tanh"):
         return gelu_tanh(x)
-    x = _floating(x)
+    x = floating(x)
     return x * ((1 + erf(x * math.sqrt(0.5))) * 0.5)
 
 
@@ -356,7 +356,7 @@ def gelu(x: Operand, approximate: bool | str = False) -> Node:
 )
 def gelu_tanh(x: Operand) -> Node:
     """x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, within 4.8e-4 of `gelu`."""
-    x = _floating(x)
+    x = floating(x)
     # (1 + tanh u) / 2 is σ(2u), which keeps its digits where tanh u is near −1
     return x * Sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x**3))
 
@@ -369,8 +369,8 @@ def gelu_tanh(x: Operand) -> Node:
 )
 def sine(x: Operand, omega: float = 1.0) -> Node:
     """sin(ω x), of period 2π/ω; ω may be a Parameter too."""
-    x = _floating(x)
-    return sin(x if is_number(omega) and omega == 1 else x * omega)
+    x = floating(x)
+    return sin(x if is_number(omega) and omega == 1 else x * _factor(omega, x))
 
 
 @activation(
@@ -380,7 +380,7 @@ def sine(x: Operand, omega: float = 1.0) -> Node:
 )
 def binary_step(x: Operand) -> Node:
     """1 where x ≥ 0, else 0. No gradient comes back: the slope is 0 wherever there is one."""
-    x = _floating(x)
+    x = floating(x)
     return (x >= 0).astype(x.dtype)
 
 
@@ -394,7 +394,7 @@ activation(formula="arctan(x)", derivative="1/(1 + x**2)")(arctan)
 )
 def isru(x: Operand, alpha: float = 1.0) -> Node:
     """x / √(1 + α x²) for a number α > 0: between ±1/√α."""
-    return ISRU(_floating(x), alpha=_above_zero("isru", alpha=alpha))
+    return ISRU(floating(x), alpha=_above_zero("isru", alpha=alpha))
 
 
 @activation(
@@ -404,7 +404,7 @@ def isru(x: Operand, alpha: float = 1.0) -> Node:
 )
 def isrlu(x: Operand, alpha: float = 1.0) -> Node:
     """x where x ≥ 0, else x / √(1 + α x²), for a number α > 0; f′ and f″ are continuous."""
-    return ISRLU(_floating(x), alpha=_above_zero("isrlu", alpha=alpha))
+    return ISRLU(floating(x), alpha=_above_zero("isrlu", alpha=alpha))
 
 
 @activation(
@@ -414,7 +414,7 @@ def isrlu(x: Operand, alpha: float = 1.0) -> Node:
 )
 def sqnl(x: Operand) -> Node:
     """x − x |x| / 4 between ±2 and ±1 beyond: a tanh of two parabolas."""
-    return SQNL(_floating(x))
+    return SQNL(floating(x))
 
 
 @activation(
@@ -424,14 +424,14 @@ def sqnl(x: Operand) -> Node:
 )
 def softplus(x: Operand, beta: float = 1) -> Node:
     """ln(1 + e^(βx)) / β for a number β > 0: the smooth relu; the larger β, the sharper its bend."""
-    x, beta = _floating(x), _above_zero("softplus", beta=beta)
+    x, beta = floating(x), _above_zero("softplus", beta=beta)
     return Softplus(x) if beta == 1 else Softplus(x * beta) / beta
 
 
 @activation(formula="(sqrt(x**2 + 1) - 1)/2 + x", derivative="x/(2*sqrt(x**2 + 1)) + 1")
 def bent_identity(x: Operand) -> Node:
     """(√(x² + 1) − 1) / 2 + x: of slope 1/2 far to the left, 3/2 far to the right."""
-    x = _floating(x)
+    x = floating(x)
     return (sqrt(square(x) + 1) - 1) / 2 + x
 
 
@@ -446,7 +446,7 @@ def soft_exponential(x: Operand, alpha: float = 0.5) -> Node:
     α < 0: −ln(1 − α (x + α)) / α, and a ValueError where x ≤ 1/α − α;  α > 0: (e^(αx) − 1) / α + α, which overflows
     where e^(αx) does.
     """
-    x, alpha = _floating(x), float(alpha)
+    x, alpha = floating(x), float(alpha)
     if not math.isfinite(alpha):
         raise ValueError(f"soft_exponential(x, alpha={alpha!r}): alpha is a finite number")
     if alpha < 0:
@@ -461,7 +461,7 @@ def soft_exponential(x: Operand, alpha: float = 0.5) -> Node:
 )
 def soft_clipping(x: Operand, alpha: float = 1.0) -> Node:
     """ln((1 + e^(αx)) / (1 + e^(α(x−1)))) / α for a number α > 0: x clipped to (0, 1), sharper the larger α."""
-    return SoftClipping(_floating(x), alpha=_above_zero("soft_clipping", alpha=alpha))
+    return SoftClipping(floating(x), alpha=_above_zero("soft_clipping", alpha=alpha))
 
 
 @activation(
@@ -471,13 +471,13 @@ def soft_clipping(x: Operand, alpha: float = 1.0) -> Node:
 )
 def cardinal_sine(x: Operand) -> Node:
     """sin(x) / x, 1 at 0. The tables of activations call it sinc; np.sinc is the other one, sin(πx) / πx."""
-    return Sinc(_floating(x) * (1 / math.pi))
+    return Sinc(floating(x) * (1 / math.pi))
 
 
 @activation(formula="exp(-x**2)", derivative="-2*x*exp(-x**2)")
 def gaussian(x: Operand) -> Node:
     """exp(−x²)."""
-    return exp(-square(_floating(x)))
+    return exp(-square(floating(x)))
 
 
 @activation(
@@ -488,7 +488,7 @@ def gaussian(x: Operand) -> Node:
 )
 def silu(x: Operand) -> Node:
     """x σ(x), σ the logistic function; also called swish."""
-    x = _floating(x)
+    x = floating(x)
     return x * Sigmoid(x)
 
 
@@ -500,7 +500,7 @@ def silu(x: Operand) -> Node:
 )
 def mish(x: Operand) -> Node:
     """x tanh(ln(1 + eˣ))."""
-    x = _floating(x)
+    x = floating(x)
     return x * tanh(Softplus(x))
 
 
@@ -562,23 +562,22 @@ class LogSumExp(Operation):
 
 def softmax(x: Operand, axis: Axis = -1) -> Node:
     """eˣ / Σ eˣ along the axis (or axes): positive, and of sum 1."""
-    return Softmax(_floating(x), axis=axis)
+    return Softmax(floating(x), axis=axis)
 
 
 def log_softmax(x: Operand, axis: Axis = -1) -> Node:
     """ln softmax(x) along the axis (or axes), without underflow."""
-    return LogSoftmax(_floating(x), axis=axis)
+    return LogSoftmax(floating(x), axis=axis)
 
 
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
     """ln Σ eˣ over the axes, without overflow; −∞ where there are no entries."""
-    return LogSumExp(_floating(x), axis=axis, keepdims=keepdims)
+    return LogSumExp(floating(x), axis=axis, keepdims=keepdims)
 
 
-def _floating(x: Operand) -> Node:
-    """x as a floating-point node: integers become float64, as in np.exp."""
-    node = as_node(x)
-    return node if node.dtype.kind == "f" else node.astype(np.float64)
+def _factor(given: Operand, x: Node) -> Node:
+    """What a curve of x is scaled by, as a node. A NumPy scalar counts as a number: it would bring its own dtype along."""
+    return as_node(given if isinstance(given, Node) or np.ndim(given) else np.asarray(given).item(), x.dtype)
 
 
 def _above_zero(function: str, **given: float) -> float:

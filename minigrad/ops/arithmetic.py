@@ -816,6 +816,12 @@ def array_equal(a1: Operand, a2: Operand, equal_nan: bool = False) -> bool:
     return np.array_equal(as_node(a1).value, as_node(a2).value, equal_nan=equal_nan)
 
 
+def floating(x: Operand) -> Node:
+    """x as a floating-point node: integers and booleans become float64, as in np.exp."""
+    node = as_node(x)
+    return node if node.dtype.kind == "f" else node.astype(np.float64)
+
+
 ADVICE.update(
     {
         np.modf: "write (x - np.trunc(x), np.trunc(x))",

@@ -19,7 +19,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from minigrad.dispatch import ADVICE, answers
 from minigrad.node import Constant, Node, as_node
-from minigrad.ops.arithmetic import PiecewiseConstant, absolute, sign, where
+from minigrad.ops.arithmetic import PiecewiseConstant, absolute, floating, sign, where
 from minigrad.ops.base import Entries, Operation, Piece, broadcast_to
 from minigrad.ops.indexing import ARRAY, AddAt
 from minigrad.ops.shaping import (
@@ -707,7 +707,7 @@ def norm(x: Operand, ord: float | str | None = None, axis: Axis = None, keepdims
 
     ord: for vectors 2 (None), 1, inf, -inf, 0 or any p; for matrices "fro" (None), 1, -1, inf or -inf.
     """
-    a = _floating(x)
+    a = floating(x)
     if axis is None and ord is None:
         return VectorNorm(a, ord=2, axis=tuple(range(a.ndim)), keepdims=keepdims)
     axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim, f"norm of {a.label}")
@@ -723,7 +723,7 @@ def norm(x: Operand, ord: float | str | None = None, axis: Axis = None, keepdims
 @answers(np.linalg.vector_norm)
 def vector_norm(x: Operand, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Node:
     """The norm of the vectors that lie along axes (None: all); ord is 2, 1, inf, -inf, 0 or any p."""
-    a = _floating(x)
+    a = floating(x)
     axes = normalize_axis_tuple(range(a.ndim) if axis is None else axis, a.ndim, f"vector_norm of {a.label}")
     return _vector_norm(a, ord, axes, keepdims)
 
@@ -731,14 +731,9 @@ def vector_norm(x: Operand, /, *, axis: Axis = None, keepdims: bool = False, ord
 @answers(np.linalg.matrix_norm)
 def matrix_norm(x: Operand, /, *, keepdims: bool = False, ord: float | str = "fro") -> Node:
     """The norm of each matrix of a stack; ord is "fro", 1, -1, inf or -inf."""
-    a = _floating(x)
+    a = floating(x)
     axes = normalize_axis_tuple((-2, -1), a.ndim, f"matrix_norm of {a.label}")
     return _matrix_norm(a, ord, axes, keepdims)
-
-
-def _floating(x: Operand) -> Node:
-    a = as_node(x)
-    return a if a.dtype.kind == "f" else a.astype(float)
 
 
 def _vector_norm(x: Node, ord: float | str | None, axes: tuple[int, ...], keepdims: bool) -> Node:

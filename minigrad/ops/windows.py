@@ -65,9 +65,12 @@ class Fold(Operation):
         batch, rows, columns, window_height, window_width, channels = x.shape
         down, right = stride
         y = np.zeros((batch, height, width, channels), x.dtype)
+        entries = x.transpose(3, 4, 0, 1, 2, 5)
+        if channels < 16:  # then they are too short to be added where they lie
+            entries = np.ascontiguousarray(entries)
         for u in range(window_height):  # one entry of all windows at a time: these never overlap
             for v in range(window_width):
-                y[:, u : u + rows * down : down, v : v + columns * right : right] += x[:, :, :, u, v]
+                y[:, u : u + rows * down : down, v : v + columns * right : right] += entries[u, v]
         return y
 
     def bprop(self, adjoint: Node) -> Entries:

@@ -324,7 +324,7 @@ def test_indices_out_of_range_are_refused_now_and_in_replays():
     np.testing.assert_array_equal(graph.fprop({i: np.array([3, 3])}), layer.W.value[[3, 3]])
     with pytest.raises(IndexError, match="the first is -2"):
         graph.fprop({i: np.array([0, -2])})
-    indices = next(node for node in graph.nodes if type(node).__name__ == "RowIndices")
+    indices = next(node for node in graph.nodes if type(node).__name__ == "Indices")
     assert indices.dtype == i.dtype
     assert mg.gradients(y.sum(), [layer.W])[0].shape == (5, 2)
 

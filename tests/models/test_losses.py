@@ -67,7 +67,7 @@ def test_cross_entropy_is_finite_at_large_logits(dtype):
 
 def test_class_indices_out_of_range_are_refused_now_and_in_replays():
     a = mg.Input(np.zeros((2, 3)))
-    message = r"ClassIndices.*1 of 2 class indices are not among 0\.\.2, the first is %s: there are 3 logits"
+    message = r"Indices.*1 of 2 indices are not among 0\.\.2, the first is %s: there are 3 outputs per example"
     for wrong in (3, -1):
         with pytest.raises(IndexError, match=message % wrong):
             cross_entropy(a, [0, wrong])

@@ -1,9 +1,9 @@
 """What proves the operations that layers bring along."""
 
-from minigrad.models import layers, normalization
+from minigrad.models import inputs, normalization
 from tests.models import test_layers, test_normalization
 
 DEFINITIONS = {
-    layers.RowIndices: test_layers.test_indices_out_of_range_are_refused_now_and_in_replays,
+    inputs.Indices: test_layers.test_indices_out_of_range_are_refused_now_and_in_replays,
     normalization.FiniteStatistics: test_normalization.test_statistics_that_are_not_finite_are_refused_now_and_in_replays,
 }

@@ -4,7 +4,6 @@ from minigrad.models import losses
 from tests.models import test_bad_input, test_losses
 
 DEFINITIONS = {
-    losses.ClassIndices: test_losses.test_class_indices_out_of_range_are_refused_now_and_in_replays,
     losses.Labels: test_losses.test_labels_that_are_no_signs_are_refused_now_and_in_replays,
     losses.Probabilities: test_losses.test_numbers_that_are_no_probabilities_are_refused_now_and_in_replays,
     losses.Distributions: test_losses.test_rows_that_are_no_distributions_are_refused_now_and_in_replays,

@@ -1,0 +1,109 @@
+"""The page: page.md with the tables filled in, as README.md, and the plots beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from benchmarks import results
+from benchmarks.rows import ROWS
+
+TEMPLATE = Path(__file__).parent / "page.md"
+TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+THREADS = (1, 2)
+
+
+def write(found: results.Found, folder: Path) -> None:
+    """README.md, steps.svg and growth.svg there."""
+    tables = {f"steps_{threads}": results.steps(found, threads) for threads in THREADS}
+    for name, show in results.MEASURES.items():
+        tables[name] = show(found[name]["measured"]) if name in found else "Not measured."
+    page = Template(TEMPLATE.read_text()).substitute(tables, made=results.made(found))
+    (folder / "README.md").write_text(page)
+    plot_steps({threads: results.rows(found, threads) for threads in THREADS}, folder / "steps.svg")
+    if "growth" in found:
+        plot_growth(found["growth"]["measured"]["series"], folder / "growth.svg")
+
+
+def plot_steps(found: dict[int, dict[str, Any]], path: Path) -> None:
+    """A mark per contestant and row, its quartiles as a bar, on a logarithmic axis of ratios."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(1, len(found), figsize=(15, 7), squeeze=False, sharey=True, layout="constrained")
+    for axis, (threads, entries) in zip(axes[0], found.items(), strict=True):
+        for k, who in enumerate(results.COLUMNS):
+            _marks(axis, entries, who, k)
+        axis.axvline(1, color="black", linewidth=0.8)
+        axis.set(xscale="log", xlabel=f"time / NumPy by hand, {threads} thread{'s' if threads > 1 else ''}")
+        axis.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        axis.set_xticks([], minor=True)
+        axis.set_yticks(range(len(ROWS)), ROWS)
+        axis.set_ylim(len(ROWS) - 0.5, -0.5)
+        axis.grid(axis="x", alpha=0.3)
+        for i in range(0, len(ROWS), 2):
+            axis.axhspan(i - 0.5, i + 0.5, color="0.96", zorder=0)
+    handles = {
+        label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False)
+    _save(figure, path)
+
+
+def plot_growth(series: dict[str, Any], path: Path) -> None:
+    """Milliseconds against size, both logarithmic, with a line of slope 1."""
+    plt = _pyplot()
+    figure, axes = plt.subplots(1, len(series), figsize=(15, 4), squeeze=False, layout="constrained")
+    styles = {
+        "by hand": "k-o",
+        "minigrad eager": "C0-s",
+        "minigrad compiled": "C1-^",
+        "minigrad compiled, numba": "C2-v",
+    }
+    for axis, (name, of) in zip(axes[0], series.items(), strict=True):
+        for who, milliseconds in of["milliseconds"].items():
+            there = [(size, t) for size, t in zip(of["sizes"], milliseconds, strict=True) if t is not None]
+            axis.plot(*zip(*there, strict=True), styles.get(who, "-"), label=who, markersize=4)
+        sizes = of["sizes"]
+        lowest = min(t for ts in of["milliseconds"].values() for t in ts if t is not None)
+        axis.plot(sizes, [lowest / 2 * size / sizes[0] for size in sizes], "k:", linewidth=0.8, label="linear")
+        axis.set(xscale="log", yscale="log", title=name, xlabel=of["axis"], ylabel="milliseconds")
+        axis.title.set_fontsize(9)
+        axis.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        axis.set_xticks([], minor=True)
+        axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize="small")
+    _save(figure, path)
+
+
+def _marks(axis: Any, entries: dict[str, Any], who: str, k: int) -> None:
+    there = [
+        (i, entries[row]["ratios"][who]) for i, row in enumerate(ROWS) if who in entries.get(row, {}).get("ratios", {})
+    ]
+    if not there:
+        return
+    offset = (k / (len(results.COLUMNS) - 1) - 0.5) * 0.6  # a lane of its own in every row
+    medians = [of["median"] for _, of in there]
+    bars = [
+        [of["median"] - of["first_quartile"] for _, of in there],
+        [of["third_quartile"] - of["median"] for _, of in there],
+    ]
+    axis.errorbar(
+        medians, [i + offset for i, _ in there], xerr=bars, fmt="os^Dv"[k % 5], color=f"C{k % 10}", markersize=5,
+        linewidth=1, label=who,
+    )  # fmt: skip
+
+
+def _pyplot() -> Any:
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "minigrad"  # the same results, the same file
+    from matplotlib import pyplot as plt
+
+    return plt
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, metadata={"Date": None})
+    _pyplot().close(figure)
