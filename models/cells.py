@@ -157,7 +157,7 @@ class GatedCell(Cell):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__(n_inputs, n_units, dtype=dtype)
-        self.activation_name = name_of(activation)
+        self.activation_name = name_of(type(self).__name__, activation)
         self.activation = TABLE.get(activation, activation)  # np.tanh's node at once, without NumPy's dispatch
         rng = np.random.default_rng(rng)
         weights = orthogonal() if initializer is None else initializer

@@ -70,7 +70,7 @@ class Conv2D(Module):
         self.size = as_pair("Conv2D", "size", size, 1)
         self.stride = as_pair("Conv2D", "stride", stride, 1)
         self.padding = as_padding("Conv2D", padding)
-        self.activation_name = "" if activation is None else name_of(activation)
+        self.activation_name = "" if activation is None else name_of("Conv2D", activation)
         self.activation = None if activation is None else TABLE.get(activation, activation)
         self.dtype = float_dtype("Conv2D", dtype)
         fan_in = prod(self.size) * self.n_channels

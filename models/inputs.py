@@ -32,8 +32,8 @@ def floats(layer: str, x: Operand, dtype: np.dtype[Any], name: str = "x") -> Nod
     given = x if isinstance(x, Node) else array_of(layer, x)
     if given.dtype.kind != "f":
         raise TypeError(
-            f"{layer}: the inputs hold {given.dtype}, expected floating-point numbers: write x.astype(np.{dtype}), grey "
-            f"levels from 0 to 255 as x / np.{dtype}(255)"
+            f"{layer}: the inputs hold {given.dtype}, expected floating-point numbers: write {name}.astype(np.{dtype}), "
+            f"grey levels from 0 to 255 as {name} / np.{dtype}(255)"
         )
     return given.astype(dtype) if isinstance(given, Node) else Input(given.astype(dtype, copy=False), name)
 

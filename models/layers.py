@@ -113,7 +113,7 @@ class Function(Module):
     """A function of a node as a layer: what a Sequential makes of np.tanh."""
 
     def __init__(self, function: Activation) -> None:
-        self.name = name_of(function)
+        self.name = name_of("Sequential", function)
         self.function = TABLE.get(function, function)
 
     def forward(self, x: Operand) -> Node:
@@ -156,7 +156,7 @@ class Dense(Module):
     ) -> None:
         self.n_inputs = count("Dense", "n_inputs", n_inputs)
         self.n_outputs = count("Dense", "n_outputs", n_outputs)
-        self.activation_name = "" if activation is None else name_of(activation)
+        self.activation_name = "" if activation is None else name_of("Dense", activation)
         self.activation = None if activation is None else TABLE.get(activation, activation)
         self.dtype = float_dtype("Dense", dtype)
         start = glorot_uniform() if initializer is None else initializer
@@ -428,11 +428,11 @@ def activated(layer: str, activation: Activation, pre_activation: Node) -> Node:
     return y
 
 
-def name_of(function: Activation) -> str:
+def name_of(layer: str, function: Activation) -> str:
     """What to call a function in a listing. A name instead of a function is an error that says so."""
     if not callable(function):
         raise TypeError(
-            f"expected a function of a node, such as np.tanh, mg.relu or mg.sigmoid, found {function!r}: activations are "
+            f"{layer}: expected a function of a node, such as np.tanh, mg.relu or mg.sigmoid, found {function!r}: activations are "
             "functions, not names"
         )
     return str(getattr(function, "__name__", type(function).__name__)).strip("<>")

@@ -29,6 +29,7 @@ from minigrad.ops import (
     absolute,
     broadcast_to,
     expand_dims,
+    isinf,
     log,
     log_softmax,
     maximum,
@@ -119,7 +120,7 @@ def categorical_cross_entropy(
         examples = _Examples(name, logits.shape[:-1], over_examples, weights, mask)
         wanted = Distributions(examples.only(wanted, 1 / logits.shape[-1]), role="targets")
         log_likelihoods = _log_probabilities(logits, examples, from_logits)
-        excluded = (wanted == 0) & (log_likelihoods == -np.inf)  # 0 ln 0 is 0
+        excluded = (wanted == 0) & isinf(log_likelihoods)  # 0 ln 0 is 0
         products = wanted * where(excluded, 0, log_likelihoods)
         return -examples.reduced(products, "sum")
 

@@ -110,7 +110,7 @@ class Module:
         """Keep all parameters as they are: backward and optimizers pass them over, until `unfreeze`."""
         trained = {p for p in self.parameters() if p.trainable}
         for _, module in self.named_modules():
-            module._frozen |= trained.intersection(module.parameters())
+            vars(module)[FROZEN] = module._frozen | trained.intersection(module.parameters())
         for parameter in trained:
             parameter.trainable = False
             parameter.grad = None
@@ -121,7 +121,7 @@ class Module:
         for _, module in self.named_modules():
             for parameter in module._frozen:
                 parameter.trainable = True
-            module._frozen = frozenset()
+            vars(module)[FROZEN] = frozenset()
         return self
 
     # State ------------------------------------------------------------------------------------------------------------
@@ -223,8 +223,10 @@ class Module:
         return "\n".join([head, *[indent(part, "  ") for part in parts]])
 
     def __setattr__(self, name: str, value: Any) -> None:
-        named = [] if name == FROZEN else _named_parameters(value, name)
+        named = _named_parameters(value, name)
         super().__setattr__(name, value)
+        if any(member is self for _, member in _members(value)):  # one that holds its owner does not name it
+            return
         for path, parameter in named:
             if not parameter.name or path.endswith(f".{parameter.name}"):
                 parameter.name = path
@@ -233,7 +235,7 @@ class Module:
 Shape: TypeAlias = tuple[int | None, ...]
 Observer: TypeAlias = Callable[[Module, Any], None]
 OBSERVER: ContextVar[Observer | None] = ContextVar("minigrad.models", default=None)  # who is told of every call
-FROZEN = "_frozen"
+FROZEN = "_frozen"  # the attribute that is no part of a model
 
 
 def holds_members(value: Any) -> bool:

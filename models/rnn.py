@@ -81,7 +81,7 @@ class RNN(Module):
         self.n_states = n_states = count("RNN", "n_states", n_states)
         self.n_outputs = n_outputs = count("RNN", "n_outputs", n_outputs)
         for function in (activation, *([] if output is None else [output])):
-            name_of(function)  # refuses names
+            name_of("RNN", function)  # refuses names
         self.activation = TABLE.get(activation, activation)  # np.tanh's node at once, without NumPy's dispatch
         self.output = output
         self.dtype = float_dtype("RNN", dtype)

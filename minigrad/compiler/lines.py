@@ -245,6 +245,15 @@ def sorted_lines(lines: Iterable[Line]) -> list[Line]:
     return order
 
 
+def uses_of(lines: Lines) -> dict[Line, int]:
+    """How many readers each line has."""
+    uses: dict[Line, int] = dict.fromkeys(lines.results, 1)
+    for line in lines.order:
+        for operand in line.operands:
+            uses[operand] = uses.get(operand, 0) + 1
+    return uses
+
+
 def rebuilt(lines: Lines, change: Callable[[Line, tuple[Line, ...]], Line | None]) -> Lines:
     """The lines written again, operands first: `change(line, new operands)` gives the new line, or None for the like."""
     new: dict[Line, Line] = {}

@@ -52,6 +52,8 @@ class _PureWriter:
             body.append(f"    {name} = {expression}")
         results = [self.of[line] for line in self.lines.results]
         body.append(f"    return {', '.join(results)}{',' if len(results) == 1 else ''}")
+        used = [name for name in self.lines.page.names if name.startswith("fprop_") and f" {name}(" in "\n".join(body)]
+        self.tables += [f"# {name}: {self.lines.page.names[name].__doc__}" for name in used]
         signature = ", ".join([*self.arguments.values(), *self.parameters])
         return "\n".join(["import numpy as np", "", *self.tables, f"def program({signature}):", *body, ""])
 

@@ -213,6 +213,7 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
         value = np.asarray(twin.fprop(*arrays, **attributes))
         return value.copy() if any(np.may_share_memory(value, array) for array in arrays) else value
 
+    call.__doc__ = f"{type(node).__name__}.fprop, called as it stands"
     name = _bound(f"fprop_{word_for(type(node))}", call, names)
     slots = ", ".join([f"{{{i}}}" for i in range(len(node.children))])
     step = Step(

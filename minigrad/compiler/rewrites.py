@@ -12,7 +12,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.lines import INTO, RESHAPE, VIEW, Call, Line, Lines, Origin, Page, copy_of, in_order, rebuilt
+from minigrad.compiler.lines import (
+    INTO,
+    RESHAPE,
+    VIEW,
+    Call,
+    Line,
+    Lines,
+    Origin,
+    Page,
+    copy_of,
+    in_order,
+    rebuilt,
+    uses_of,
+)
 from minigrad.compiler.steps import batched, regrouped, stack_of
 
 Rewrite = Callable[[Lines], Lines]
@@ -68,15 +81,6 @@ def rewrite(function: Rewrite) -> Rewrite:
     """Decorator: a rewrite, under its own name."""
     REWRITES[function.__name__] = function
     return function
-
-
-def _uses(lines: Lines) -> dict[Line, int]:
-    """How many readers each line has."""
-    uses: dict[Line, int] = dict.fromkeys(lines.results, 1)
-    for line in lines.order:
-        for operand in line.operands:
-            uses[operand] = uses.get(operand, 0) + 1
-    return uses
 
 
 @rewrite
@@ -178,7 +182,7 @@ def _ones(n: int, dtype: np.dtype[Any]) -> Any:
 @rewrite
 def signs(lines: Lines) -> Lines:
     """Minus signs move outward, until a sum takes them in: (−a) b as −(a b), a + (−b) as a − b."""
-    page, uses = lines.page, _uses(lines)
+    page, uses = lines.page, uses_of(lines)
     single: dict[Line, bool] = {}
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
@@ -225,7 +229,7 @@ def signs(lines: Lines) -> Lines:
 @rewrite
 def transposes(lines: Lines) -> Lines:
     """(x')' as x, and (A B)' as B' A' where nobody else reads A B: transposing costs a product nothing."""
-    page, uses = lines.page, _uses(lines)
+    page, uses = lines.page, uses_of(lines)
 
     def turned(x: Line) -> Line:
         if x.call == TRANSPOSED:
@@ -361,7 +365,7 @@ def _side_by_side(family: Sequence[tuple[int, int, Line]]) -> list[list[tuple[in
 @rewrite
 def products(lines: Lines) -> Lines:
     """A sum of many products of matrices, Σ A_i B_i, or of vectors, Σ a_i b_i', as one product of all side by side."""
-    page, uses = lines.page, _uses(lines)
+    page, uses = lines.page, uses_of(lines)
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         if line.call != ADD or line.dtype.kind != "f" or len(line.shape) not in (1, 2) or line in inner:

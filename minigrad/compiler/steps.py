@@ -29,12 +29,14 @@ from minigrad.compiler.lines import (
     before,
     index_text,
     rewired,
+    uses_of,
 )
 
 LEAST = 3  # time steps
 LARGEST = 1 << 16  # bytes of one step's result: beyond, the cache is worth more than the calls that are saved
 MATMUL = "matmul({0}, {1}{out})"
 MULTIPLY = Call(INTO, "multiply({0}, {1}{out})", entrywise=True)
+SUBTRACT = Call(INTO, "subtract({0}, {1}{out})", entrywise=True)
 ROW = re.compile(r"\{0\}\[(\d+)\]")
 COLUMN = re.compile(r"\{0\}\[((?:\:, )+)(\d+)\]")
 
@@ -74,11 +76,7 @@ def regrouped(lines: Lines) -> Lines:
     above = _find_needs(lines.order, groups)
     if not any(group.waits for group in groups.values()):
         return lines
-    uses: dict[Line, int] = dict.fromkeys(lines.results, 1)
-    for line in lines.order:
-        for operand in line.operands:
-            uses[operand] = uses.get(operand, 0) + 1
-    return rewired(lines, _Regrouping(lines.page, groups, above, uses).new(lines.order))
+    return rewired(lines, _Regrouping(lines.page, groups, above, uses_of(lines)).new(lines.order))
 
 
 class _Regrouping:
@@ -101,6 +99,8 @@ class _Regrouping:
             made = None
             if group is not None and group.waits and line.call == MULTIPLY:
                 made = self._product(line, operands, group)
+            elif group is not None and group.waits and line.call == SUBTRACT:
+                made = self._difference(line, operands, group)
             if made is None:
                 made = line if operands == line.operands else self.page.like(line, operands)
             if line.after is not None:
@@ -122,6 +122,23 @@ class _Regrouping:
                 return self._into_tiles(moving, still, line, group)
         return None
 
+    def _difference(self, line: Line, operands: tuple[Line, ...], group: Group) -> Line | None:
+        """a − a b as a (1 − b): the factor can be made before the loop, and taken into others."""
+        a, product = operands
+        if (
+            product.call != MULTIPLY
+            or a not in product.operands
+            or a.shape != product.shape
+            or not self._waits(a, group)
+        ):
+            return None
+        b = product.operands[1] if product.operands[0] is a else product.operands[0]
+        if self._waits(b, group) or b.dtype != a.dtype:
+            return None
+        one = self.page.constant(np.ones((), b.dtype))
+        factor = self._written(SUBTRACT, (one, b), b.shape, line, "factor 0", group.first)
+        return self._written(MULTIPLY, (a, factor), line.shape, line, "", 0)
+
     def _waits(self, line: Line, group: Group) -> bool:
         return bool(self.needs[line] >> group.number & 1)
 
@@ -129,8 +146,8 @@ class _Regrouping:
         """(a b) c as a (b c). New roles, so that lines of other time steps are known as their like."""
         for a, b in (product.operands, product.operands[::-1]):
             if self._waits(a, group) and not self._waits(b, group) and b.shape == product.shape:
-                factor = self._written((b, still), b.shape, line, f"factor {part}", group.first)
-                return self._written((a, factor), product.shape, line, f"product {part}" if part else "", 0)
+                factor = self._written(MULTIPLY, (b, still), b.shape, line, f"factor {part}", group.first)
+                return self._written(MULTIPLY, (a, factor), product.shape, line, f"product {part}" if part else "", 0)
         return None
 
     def _into_tiles(self, tiles: Line, still: Line, line: Line, group: Group) -> Line | None:
@@ -148,13 +165,15 @@ class _Regrouping:
             parts.append(made)
         return self.page.write(tiles.call, parts, line.shape, line.dtype, tiles.origin)
 
-    def _written(self, factors: tuple[Line, Line], shape: tuple[int, ...], line: Line, part: str, first: int) -> Line:
+    def _written(
+        self, call: Call, factors: tuple[Line, Line], shape: tuple[int, ...], line: Line, part: str, first: int
+    ) -> Line:
         origin, number = line.origin, line.number if part.startswith("product") or not part else first
         if part:
             origin = origin._replace(role=(origin.role, part))
-        made = self.page.write(MULTIPLY, factors, shape, factors[0].dtype, origin)
+        made = self.page.write(call, factors, shape, factors[0].dtype, origin)
         made.number = number
-        self.needs[made] = self.needs[factors[0]] | self.needs[factors[1]]
+        self.needs[made] = self.needs.get(factors[0], 0) | self.needs[factors[1]]
         self.once.add(made)
         return made
 

@@ -368,8 +368,8 @@ def test_class_indices_are_integers_in_range():
         ([0.0, 1.0], TypeError, "expected integer class indices"),
         ([0, np.nan], TypeError, "expected integer class indices"),
         ([True, False], TypeError, "expected integer class indices"),
-        ([0, 3], IndexError, "1 of 2 class indices are not among 0..2, the first is 3"),
-        ([-1, 0], IndexError, "1 of 2 class indices are not among 0..2, the first is -1"),
+        ([0, 3], IndexError, "1 of 2 indices are not among 0..2, the first is 3"),
+        ([-1, 0], IndexError, "1 of 2 indices are not among 0..2, the first is -1"),
         ([[0, 1, 0]], ValueError, "expected class indices of shape (2,)"),
     ):
         refused(lambda wrong=wrong: losses.cross_entropy(logits, wrong), error, part)

@@ -314,7 +314,7 @@ def test_wrong_constructions_are_refused():
             GRUCell(2, 3, **{name: given})
     with pytest.raises(ValueError, match=r"LSTMCell\(n_units=0\): expected an integer of at least 1"):
         LSTMCell(2, 0)
-    with pytest.raises(TypeError, match=r"SimpleRNNCell\(dtype=int64\): parameters are floating-point"):
+    with pytest.raises(TypeError, match=r"SimpleRNNCell\(dtype=int64\): expected floating-point"):
         SimpleRNNCell(2, 3, dtype=int)
     with pytest.raises(TypeError, match="activations are functions, not names"):
         LSTMCell(2, 3, "relu")

@@ -124,7 +124,7 @@ def test_bad_layers_and_inputs_are_refused():
     ):
         with pytest.raises(ValueError, match=message):
             call()
-    with pytest.raises(TypeError, match=r"Conv2D\(dtype=int64\): parameters are floating-point"):
+    with pytest.raises(TypeError, match=r"Conv2D\(dtype=int64\): expected floating-point"):
         Conv2D(1, 1, 3, dtype=int)
     with pytest.raises(TypeError, match=r"Conv2D: the inputs hold uint8.* as x / np.float32\(255\)"):
         Conv2D(1, 1, 3)(np.zeros((1, 8, 8, 1), np.uint8))

@@ -407,7 +407,7 @@ def test_pooch_refuses_a_file_with_another_checksum(tmp_path, monkeypatch):
 
 def test_integer_inputs_are_refused(tmp_path):
     for load in (datasets.digits, lambda dtype: datasets.mnist(tmp_path, dtype=dtype)):
-        with pytest.raises(TypeError, match="not uint8"):
+        with pytest.raises(TypeError, match=r"dtype=uint8\): expected floating-point numbers"):
             load(dtype=np.uint8)
 
 

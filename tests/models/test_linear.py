@@ -75,7 +75,7 @@ def test_ridge_says_what_it_expects():
         with pytest.raises(ValueError, match=r"ridge: expected X \(m, n\), the examples in rows, and y \(m,\)"):
             linear.ridge(*wrong, 1.0)
     for function in (linear.ridge, linear.ridge_by_descent):
-        with pytest.raises(ValueError, match="weight=-1: λ is a finite number of at least 0"):
+        with pytest.raises(ValueError, match=r"weight=-1\): expected a finite number of at least 0"):
             function(X, y, -1)
     with pytest.raises(ValueError, match=r"ridge_by_descent\(steps=-1\): at least 0"):
         linear.ridge_by_descent(X, y, 1.0, steps=-1)

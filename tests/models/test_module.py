@@ -50,7 +50,9 @@ def test_parameters_are_found_in_the_order_of_assignment_each_once():
 
 def test_a_parameter_without_a_name_gets_the_path_of_its_attribute():
     net = Net()
-    assert [p.name for p in net.parameters()] == ["W", "b", "scales.a", "own", "W", "b", "W", "b", "count"]
+    assert [p.name for p in net.parameters()] == [
+        "first.W", "first.b", "scales.a", "own", "layers.0.W", "layers.0.b", "layers.1.0.W", "layers.1.0.b", "count",
+    ]  # fmt: skip
 
 
 def test_modules_that_hold_each_other_end():

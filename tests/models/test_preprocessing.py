@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from minigrad.models import preprocessing as pre
@@ -436,6 +436,8 @@ def test_what_draws_takes_a_generator(draw):
 )
 def test_splits_are_disjoint_and_whole(n, validation, test, stratified, seed):
     inputs, targets = np.arange(n) * 10, np.arange(n) % 3
+    sizes = np.bincount(targets) if stratified else [n]
+    assume(all(round(test * size) + round(validation * size) < size for size in sizes))
     draw = partial(pre.train_validation_test, inputs, targets, validation=validation, test=test, stratified=stratified)
     parts = draw(rng=np.random.default_rng(seed))
     assert sorted(np.concatenate([part.inputs for part in parts]).tolist()) == inputs.tolist()
@@ -462,6 +464,10 @@ def test_splits_refuse():
     for fractions in ({"test": 1.0}, {"test": -0.1}, {"test": 0.5, "validation": 0.5}, {"test": np.nan}):
         with pytest.raises(ValueError, match="fractions of at least 0 that leave some to train"):
             split(np.zeros(4), np.zeros(4), **fractions)
+    with pytest.raises(ValueError, match=r"validation=0\.45 and test=0\.45 leave none of 2 examples to train"):
+        split(np.zeros(2), np.zeros(2), validation=0.45, test=0.45)
+    with pytest.raises(ValueError, match=r"test=0\.6 leave none of 1 examples of a class to train"):
+        split(np.zeros(6), np.array([0, 0, 0, 0, 0, 1]), test=0.6, stratified=True)
     with pytest.raises(ValueError, match=r"takes class indices \(n,\), found float64 \(4,\)"):
         split(np.zeros(4), np.zeros(4), stratified=True)
     with pytest.raises(ValueError, match="at least one"):

@@ -134,7 +134,14 @@ def test_the_initial_state_is_zero_fixed_given_or_trained():
     np.testing.assert_array_equal(net_of()(U).value, fixed(U, np.zeros(4)).value)
     for given in (start, np.tile(start, (3, 1)), mg.Input(start), start.astype(np.longdouble)):
         np.testing.assert_array_equal(net_of()(U, given).value, expected)
-    assert list(fixed.state_dict()) == ["W", "R", "b_1", "V", "b_o"]
+    assert list(net_of().state_dict()) == ["W", "R", "b_1", "V", "b_o"]
+    assert [p.name for p in fixed.parameters() if not p.trainable] == ["x_0"]
+    fresh = net_of()
+    with pytest.raises(ValueError, match="x_0 is unexpected"):
+        fresh.load_state_dict(fixed.state_dict())
+    twin = net_of(initial_state=np.zeros(4))
+    twin.load_state_dict(fixed.state_dict())
+    np.testing.assert_array_equal(twin(U).value, expected)
 
     trained = net_of(initial_state=start, trainable_initial_state=True)
     np.testing.assert_array_equal(trained(U).value, expected)
@@ -260,9 +267,9 @@ def test_wrong_inputs_are_refused_with_what_is_expected():
         (
             TypeError,
             np.zeros((3, 6, 2), int),
-            "u holds int64, expected floating-point numbers: write u.astype(np.float32)",
+            "RNN: the inputs hold int64, expected floating-point numbers: write u.astype(np.float64)",
         ),
-        (TypeError, mg.Input(np.zeros((3, 6, 2), bool)), "u holds bool, expected floating-point numbers"),
+        (TypeError, mg.Input(np.zeros((3, 6, 2), bool)), "the inputs hold bool, expected floating-point numbers"),
         (TypeError, "text", "takes real numbers or booleans, not str"),
     ):
         with pytest.raises(error, match=re.escape(message)):
@@ -275,7 +282,9 @@ def test_wrong_initial_states_are_refused():
         net(U, np.zeros(3))
     with pytest.raises(ValueError, match=re.escape("expected x_0 of shape (4,) or (3, 4), found")):
         net(U, np.zeros((1, 4)))
-    with pytest.raises(TypeError, match="x_0 holds int64, expected floating-point numbers"):
+    with pytest.raises(
+        TypeError, match=r"RNN: x_0: the inputs hold int64, expected floating-point numbers: write x_0\.astype"
+    ):
         net(U, np.zeros(4, int))
     with pytest.raises(ValueError, match=re.escape("RNN(initial_state): expected shape (4,), found (2,)")):
         net_of(initial_state=[0.0, 1.0])
@@ -285,8 +294,11 @@ def test_wrong_constructions_are_refused():
     for sizes, message in (((0, 4, 3), "n_inputs=0"), ((2, -1, 3), "n_states=-1"), ((2, 4, 1.0), "n_outputs=1.0")):
         with pytest.raises(ValueError, match=f"{message}\\): expected an integer of at least 1"):
             RNN(*sizes)
-    with pytest.raises(TypeError, match=r"dtype=int64\): parameters are floating-point"):
+    with pytest.raises(TypeError, match=r"dtype=int64\): expected floating-point"):
         RNN(2, 4, 3, dtype=int)
+    for names in ({"activation": "tanh"}, {"output": "softmax"}):
+        with pytest.raises(TypeError, match=r"RNN: expected a function of a node.*activations are functions, not names"):
+            RNN(1, 2, 2, **names)
 
 
 def test_an_activation_that_is_none_is_named():

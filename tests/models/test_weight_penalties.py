@@ -210,9 +210,7 @@ def test_paths_of_nested_modules_and_the_recurrent_net():
 
 def test_what_chooses_nothing_or_is_nothing_is_refused():
     net = Net()
-    with pytest.raises(
-        ValueError, match=r"L1\(names=\('V',\)\) chooses none of the parameters of Net \(W1 \(4, 3\), b1"
-    ):
+    with pytest.raises(ValueError, match=r"L1\(names='V'\) chooses none of the parameters of Net \(W1 \(4, 3\), b1"):
         L1(names="V")(net)
     with pytest.raises(ValueError, match="L1: role='all' or names='W1', not both"):
         L1(role="all", names="W1")
