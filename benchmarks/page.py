@@ -12,6 +12,11 @@ from benchmarks.rows import ROWS
 TEMPLATE = Path(__file__).parent / "page.md"
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 THREADS = (1, 2)
+STYLES = {  # of a column: color and marker
+    "squeezed": ("black", "o"), "eager": ("C1", "s"), "compiled": ("C3", "D"), "compiled, numba": ("C6", "D"),
+    "PyTorch": ("C0", "^"), "torch.compile": ("C0", "v"), "JAX": ("C2", "^"), "autograd": ("C8", "<"), "MyGrad": ("C9", ">"),
+    "PyTorch, other": ("C7", "^"),
+}  # fmt: skip
 
 
 def write(found: results.Found, folder: Path) -> None:
@@ -29,10 +34,12 @@ def write(found: results.Found, folder: Path) -> None:
 def plot_steps(found: dict[int, dict[str, Any]], path: Path) -> None:
     """A mark per contestant and row, its quartiles as a bar, on a logarithmic axis of ratios."""
     plt = _pyplot()
-    figure, axes = plt.subplots(1, len(found), figsize=(15, 7), squeeze=False, sharey=True, layout="constrained")
+    figure, axes = plt.subplots(
+        1, len(found), figsize=(15, 7), squeeze=False, sharex=True, sharey=True, layout="constrained"
+    )
     for axis, (threads, entries) in zip(axes[0], found.items(), strict=True):
-        for k, who in enumerate(results.COLUMNS):
-            _marks(axis, entries, who, k)
+        for who in results.COLUMNS:
+            _marks(axis, entries, who)
         axis.axvline(1, color="black", linewidth=0.8)
         axis.set(xscale="log", xlabel=f"time / NumPy by hand, {threads} thread{'s' if threads > 1 else ''}")
         axis.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
@@ -69,29 +76,29 @@ def plot_growth(series: dict[str, Any], path: Path) -> None:
         axis.plot(sizes, [lowest / 2 * size / sizes[0] for size in sizes], "k:", linewidth=0.8, label="linear")
         axis.set(xscale="log", yscale="log", title=name, xlabel=of["axis"], ylabel="milliseconds")
         axis.title.set_fontsize(9)
-        axis.set_xticks(sizes, [f"{size:g}" for size in sizes])
+        axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.set_xticks([], minor=True)
         axis.grid(alpha=0.3)
     axes[0][0].legend(fontsize="small")
     _save(figure, path)
 
 
-def _marks(axis: Any, entries: dict[str, Any], who: str, k: int) -> None:
+def _marks(axis: Any, entries: dict[str, Any], who: str) -> None:
     there = [
         (i, entries[row]["ratios"][who]) for i, row in enumerate(ROWS) if who in entries.get(row, {}).get("ratios", {})
     ]
     if not there:
         return
-    offset = (k / (len(results.COLUMNS) - 1) - 0.5) * 0.6  # a lane of its own in every row
+    column = results.COLUMNS[who]
+    color, marker = STYLES[column]
+    offset = (list(STYLES).index(column) / (len(STYLES) - 1) - 0.5) * 0.6  # a lane of its own in every row
     medians = [of["median"] for _, of in there]
     bars = [
         [of["median"] - of["first_quartile"] for _, of in there],
         [of["third_quartile"] - of["median"] for _, of in there],
     ]
-    axis.errorbar(
-        medians, [i + offset for i, _ in there], xerr=bars, fmt="os^Dv"[k % 5], color=f"C{k % 10}", markersize=5,
-        linewidth=1, label=who,
-    )  # fmt: skip
+    places = [i + offset for i, _ in there]
+    axis.errorbar(medians, places, xerr=bars, fmt=marker, color=color, markersize=5, linewidth=1, label=column)
 
 
 def _pyplot() -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -36,10 +37,18 @@ class FlatStore:
         self.values = np.empty(self.bounds[-1], self.dtype) if known is None else known
         self.value_views = self.split(self.values) if known is None else [p._value for p in self.parameters]
         self.take_in()
-        self.gradients = np.zeros(self.values.size, self.dtype)  # no memory until someone writes to it
-        self.gradient_views = self.split(self.gradients)
         self.scratch = np.empty(min(BLOCK, self.values.size), self.dtype)
         self._gathered = np.empty_like(self.scratch)
+
+    @cached_property
+    def gradients(self) -> Array:
+        """Made when it is first asked for: not everybody computes in place."""
+        return np.zeros(self.values.size, self.dtype)
+
+    @cached_property
+    def gradient_views(self) -> list[Array]:
+        """Its parts, one of each parameter's shape."""
+        return self.split(self.gradients)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is made anew for the copied parameters: views do not survive copying."""
@@ -77,7 +86,8 @@ class FlatStore:
     def blocks(self, run: range) -> Iterator[tuple[slice, Array]]:
         """The entries of a run of parameters, BLOCK at a time, with their gradients: these may be overwritten."""
         given = [self.parameters[i].grad for i in run]
-        in_place = all(grad is self.gradient_views[i] for i, grad in zip(run, given, strict=True))
+        views = vars(self).get("gradient_views")
+        in_place = views is not None and all(grad is views[i] for i, grad in zip(run, given, strict=True))
         flat = [] if in_place else [grad.reshape(-1) for grad in given if grad is not None]
         stop = self.bounds[run.stop]
         for start in range(self.bounds[run.start], stop, BLOCK):

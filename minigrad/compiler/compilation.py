@@ -79,9 +79,12 @@ class Program:
         )  # without the nodes, which need not be kept
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
-        self.lines = rewritten(record(traced), rewrites)
+        lines = rewritten(record(traced), rewrites)
         self.arguments = list(traced.inputs)
-        text = written(self.lines, self.arguments)
+        self.pure_source = pure_text(
+            lines, self.arguments
+        )  # now: to keep the lines would cost many times as much memory
+        text = written(lines, self.arguments)
         self.source = text.source
         self.name = f"<{name} {next_number()}>"
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)  # for tracebacks
@@ -90,7 +93,7 @@ class Program:
         self.run: Callable[..., tuple[Array, ...]] = names["program"]
         self.lock = Lock()
         self.generators = list({id(x): x for x in names.values() if isinstance(x, np.random.Generator)}.values())
-        impure = [line for line in self.lines.order if not line.call.pure]
+        impure = [line for line in lines.order if not line.call.pure]
         # draws can be taken back; other effects (mg.probe's callback) cannot, and a check would have them twice
         self.checkable = all(re.match(r"rng\w*\.", line.call.text) for line in impure)
 
@@ -251,8 +254,7 @@ class Compiled:
     @property
     def pure_source(self) -> str:
         """The same as a pure function of arguments and parameters: one formula a line, without memory of its own."""
-        program = self._program()
-        return pure_text(program.lines, program.arguments)
+        return self._program().pure_source
 
     def _program(self) -> Program:
         if self._latest is None:

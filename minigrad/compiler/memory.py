@@ -158,21 +158,30 @@ class Memory:
                 whole[line] = contiguous(line)
             return whole[line]
 
+        layout: dict[Line, Any] = {}  # of lines outside of it too, as far as it is known
         for line in self.order:
             kind = line.call.kind
             if kind in (INTO, TILES):
-                self.example[line] = lying(line)
-            elif kind in (VIEW, RESHAPE) and line.operands[0] in self.example:
-                seen = self.example[line.operands[0]]
-                if kind == RESHAPE and not _reshapes(seen, line.shape):
-                    line.call = Call(INTO, f"reshaped({{0}}, {line.shape!r}{{out}})")
-                    self.example[line] = contiguous(line)
-                elif kind == RESHAPE:
-                    self.example[line] = np.reshape(seen, line.shape, copy=False)
-                else:
-                    self.example[line] = eval(
-                        compiled(line.call.text.format("x")), {**self.lines.page.names, "x": seen}
-                    )
+                self.example[line] = layout[line] = lying(line)
+                continue
+            if kind not in (VIEW, RESHAPE):
+                layout[line] = contiguous(line)
+                continue
+            (operand,) = line.operands
+            seen = layout[operand]
+            if kind == RESHAPE and not _reshapes(seen, line.shape) and operand.array is None:
+                line.call = Call(INTO, f"reshaped({{0}}, {line.shape!r}{{out}})")
+                self.example[line] = layout[line] = contiguous(line)
+                continue
+            if kind == RESHAPE:
+                layout[line] = (
+                    contiguous(line) if operand.array is not None else np.reshape(seen, line.shape, copy=False)
+                )
+            else:
+                names = {**self.lines.page.names, "x": seen}
+                layout[line] = eval(compiled(line.call.text.format("x")), names)
+            if operand in self.example:
+                self.example[line] = layout[line]
         self.is_output = outputs
 
     def base(self, line: Line) -> Line:

@@ -131,6 +131,11 @@ def test_results_are_kept_and_shown(tmp_path):
     assert "minigrad eager" in results.text("mlp-sgd, 1 thread", found["mlp-sgd, 1 thread"])
 
 
+def test_every_column_has_a_mark_of_its_own():
+    assert set(page.STYLES) == set(results.COLUMNS.values())
+    assert len(set(page.STYLES.values())) == len(page.STYLES)
+
+
 def test_a_page_without_results(tmp_path):
     page.write(results.read(tmp_path), tmp_path)
     assert "Nothing was measured yet." in (tmp_path / "README.md").read_text()

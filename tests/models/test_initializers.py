@@ -1,10 +1,11 @@
 import pickle
+import re
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import Dense, Sequential
+from minigrad.models import GRU, LSTM, RNN, Conv2D, Dense, Embedding, EmbeddingBag, Sequential
 from minigrad.models.initializers import (
     constant,
     gain,
@@ -261,3 +262,35 @@ def test_layers_are_reused_frozen():
     net.unfreeze()
     (net(x) ** 2).mean().backward()
     assert all(p.grad.any() for p in net.parameters())
+
+
+# What an initializer has to give -----------------------------------------------------------------------------------
+
+BUILT = {  # a layer by its initializers, the parameter each starts
+    "Dense": (lambda f: Dense(3, 2, initializer=f), "W", (2, 3)),
+    "Embedding": (lambda f: Embedding(3, 2, initializer=f), "W", (3, 2)),
+    "EmbeddingBag": (lambda f: EmbeddingBag(3, 2, initializer=f), "W", (3, 2)),
+    "Conv2D": (lambda f: Conv2D(1, 2, 3, initializer=f), "W", (2, 3, 3, 1)),
+    "LSTMCell": (lambda f: LSTM(2, 4, initializer=f).cell, "W_x", (4, 2)),
+    "GRUCell": (lambda f: GRU(2, 4, recurrent_initializer=f).cell, "W_h", (4, 4)),
+    "RNN": (lambda f: RNN(2, 4, 3, initializer=f), "W", (4, 4)),
+    "RNN R": (lambda f: RNN(2, 4, 3, initializer=f, recurrent_initializer=zeros), "R", (4, 2)),
+}
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_what_an_initializer_gives_is_checked_and_cast(name):
+    build, parameter, shape = BUILT[name]
+    place = f"{name.split()[0]}: the initializer of {parameter}"
+    for wrong in (lambda s, r, t: np.ones((5, 5)), lambda s, r, t: 1.0, lambda s, r, t: np.ones(s[::-1])):
+        if np.shape(wrong(shape, None, None)) != shape:
+            with pytest.raises(ValueError, match=re.escape(f"{place} gave an array of shape ")):
+                build(wrong)
+    for no_function in ("glorot", 0.0, np.ones(shape)):
+        with pytest.raises(TypeError, match=re.escape(f"{place} is ") + "[^:]*, expected a function"):
+            build(no_function)
+    with pytest.raises(TypeError, match=re.escape(f"{place} takes real numbers or booleans")):
+        build(lambda s, r, t: np.full(s, 1j))
+    for draw in (lambda s, r, t: r.normal(size=s), lambda s, r, t: np.ones(s, int).tolist()):
+        W = getattr(build(draw), parameter)
+        assert W.dtype == np.float32

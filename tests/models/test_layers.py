@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import Dense, Dropout, Embedding, EmbeddingBag, Flatten, Module, Sequential, losses
+from minigrad.models import Dense, Dropout, Embedding, EmbeddingBag, Flatten, Module, PReLU, RReLU, Sequential, losses
 from minigrad.models.initializers import normal
 from minigrad.optim import SGD
 
@@ -524,3 +524,107 @@ def test_the_siamese_net_with_its_penalties():
 
     assert total(*net.parameters()).value == pytest.approx(penalized.value)
     mg.check_gradients(total, *[p.value for p in net.parameters()], order=2)
+
+
+# Layers of a Sequential stay what they are ---------------------------------------------------------------------------
+
+
+def test_a_layer_is_replaced_by_a_layer_only():
+    net = Sequential(Dense(2, 3, rng=0), Dense(3, 1, rng=1))
+    for wrong in (None, 3.0, Dense):
+        with pytest.raises(TypeError, match="Sequential: dense_1 is neither a module nor a function of a node"):
+            net.dense_1 = wrong
+    with pytest.raises(AttributeError, match="Sequential: the layer 'dense_1' cannot be deleted"):
+        del net.dense_1
+    assert net(np.ones((4, 2))).shape == (4, 1)
+    net.dense_1 = np.tanh  # as in the constructor
+    net.dense_2 = replaced = Dense(2, 5, rng=2)
+    assert (net(np.ones((4, 2))).shape, net[1], list(net.state_dict())) == (
+        (4, 5),
+        replaced,
+        ["dense_2.W", "dense_2.b"],
+    )
+
+
+def test_what_would_never_run_is_refused():
+    net = Sequential(Dense(2, 3))
+    for extra in (Dense(3, 1), mg.Parameter(1.0), [Dense(3, 1)], {"a": Dense(3, 1)}):
+        with pytest.raises(TypeError, match="Sequential: 'extra' is none of its layers, and would never run"):
+            net.extra = extra
+    net.note = "trained twice"
+    del net.note
+
+    class Scaled(Sequential):
+        def __init__(self, *layers):
+            super().__init__(*layers)
+            self.scale = mg.Parameter(np.float32(2.0))
+
+        def forward(self, x):
+            return super().forward(x) * self.scale
+
+    assert list(Scaled(Dense(2, 3)).state_dict()) == ["dense_1.W", "dense_1.b", "scale"]
+    assert net.freeze().unfreeze().eval().train() is net
+
+
+@pytest.mark.parametrize("name", ["_names", "training", "forward", "_frozen", "parameters"])
+def test_names_that_are_taken_are_refused(name):
+    with pytest.raises(ValueError, match=f"a layer cannot be called '{name}', which is taken by Module"):
+        Sequential(**{name: Dense(2, 2)})
+    with pytest.raises(ValueError, match="a layer cannot be called 'dense_1', which is a layer's"):
+        Sequential(Dense(2, 2), dense_1=Dense(2, 2))
+
+
+# Rectifiers whose slopes are drawn or learned ------------------------------------------------------------------------
+
+
+def test_rrelu_draws_its_slopes_in_training_and_takes_their_mean_in_evaluation():
+    layer = RReLU(0, lower=0.2, upper=0.4)
+    x = np.concatenate([-np.ones((100, 5), np.float32), np.ones((100, 5), np.float32)])
+    y = layer(node := mg.Input(x))
+    slopes = -y.value[:100]
+    assert y.dtype == np.float32
+    assert ((slopes >= 0.2) & (slopes < 0.4)).all()
+    assert len(np.unique(slopes)) > 400
+    np.testing.assert_array_equal(y.value[100:], 1)
+    np.testing.assert_array_equal(mg.gradients(y.sum(), node)[0].value, np.where(x > 0, 1, -y.value))
+    assert (mg.Graph(y).fprop() != -slopes[0, 0])[:100].any()
+    np.testing.assert_array_equal(RReLU(3)(x).value, RReLU(np.random.default_rng(3))(x).value)
+    evaluated = layer.eval()(x).value
+    np.testing.assert_allclose(evaluated[:100], -0.3, rtol=1e-6)
+    assert layer.parameters() == []
+    for lower, upper in ((0.5, 0.4), (-0.1, 0.4), (0.1, np.inf)):
+        with pytest.raises(ValueError, match=r"RReLU\(lower=.*slopes lie between 0 <= lower <= upper"):
+            RReLU(lower=lower, upper=upper)
+
+
+def test_prelu_learns_a_slope_for_every_feature_or_one_for_all():
+    x = np.array([[-1.0, 2.0, -3.0], [-4.0, -5.0, 6.0]], np.float32)
+    layer = PReLU(3)
+    layer.alpha.value = np.array([0.1, 0.2, 0.3], np.float32)
+    y = layer(x)
+    np.testing.assert_allclose(y.value, np.where(x > 0, x, x * [0.1, 0.2, 0.3]), rtol=1e-6)
+    np.testing.assert_array_equal(mg.gradients(y.sum(), layer.alpha)[0].value, [-5, -5, -3])
+    one = PReLU()
+    assert one.alpha.value.tolist() == [0.25]
+    np.testing.assert_array_equal(mg.gradients(one(x).sum(), one.alpha)[0].value, [-13])
+    net = Sequential(dense(3, 4), PReLU(4, dtype=np.float64), dense(4, 1))
+    check(net, RNG.normal(size=(5, 3)), order=1)
+    assert PReLU(2, alpha=0.5, dtype=np.float64).alpha.value.tolist() == [0.5, 0.5]
+    for wrong in (np.ones((2, 4)), np.ones(3), np.ones((2, 1))):
+        with pytest.raises(ValueError, match=r"PReLU: expected inputs of shape \(batch, ..., 3\), found"):
+            layer(wrong)
+
+
+def test_rectifiers_train():
+    X = RNG.normal(size=(64, 2)).astype(np.float32)
+    y = np.abs(X[:, :1])
+    net = Sequential(Dense(2, 8, rng=0), RReLU(1), Dense(8, 8, rng=2), PReLU(8), Dense(8, 1, rng=3))
+    optimizer, before = SGD(net.parameters(), 0.05), float(losses.mean_squared_error(net.eval()(X), y))
+    net.train()
+    step = mg.compile(lambda x, y: mg.gradients(losses.mean_squared_error(net(x), y), net.parameters()))
+    for _ in range(200):
+        for parameter, gradient in zip(net.parameters(), step(X, y), strict=True):
+            parameter.grad = np.asarray(gradient)
+        optimizer.step()
+    assert float(losses.mean_squared_error(net.eval()(X), y)) < before / 10
+    assert (net[3].alpha.value != 0.25).all()

@@ -165,3 +165,18 @@ def test_the_machine_says_what_it_expects():
     with pytest.raises(ValueError, match=r"LinearSVM\(n_inputs=0\): at least 1"):
         linear.LinearSVM(0)
     assert model.predict(np.zeros((3, 2))).tolist() == [1, 1, 1]
+
+
+def test_numbers_of_numpys_keep_float32():
+    X, y = (array.astype(np.float32) for array in regression())
+    weight, rate = np.float64(0.7), np.float64(0.01)
+    assert linear.ridge(X, y, weight).dtype == np.float32
+    assert linear.ridge_objective(mg.Parameter(np.zeros(3, np.float32)), X, y, weight).dtype == np.float32
+    assert linear.ridge_by_descent(X, y, weight, steps=2).dtype == np.float32
+    assert linear.ridge_by_descent(X, y, weight, steps=2, learning_rate=rate).dtype == np.float32
+
+
+def test_the_default_rate_is_one_over_the_largest_curvature():
+    X, y = np.diag([3.0, 1.0]), np.array([6.0, 5.0])
+    # One step from 0 gives X'y / L with L = 3² + λ: along the steepest direction that is the solution already.
+    np.testing.assert_allclose(linear.ridge_by_descent(X, y, 0.5, steps=1), [18 / 9.5, 5 / 9.5], rtol=1e-12)

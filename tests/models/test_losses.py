@@ -699,3 +699,37 @@ def test_losses_say_their_own_name():
     assert binary_cross_entropy(z, np.zeros((2, 3), bool)).scope == "binary_cross_entropy"
     with pytest.raises(ValueError, match='hinge\\(over_outputs=\'max\'\\): "mean" or "sum"'):
         hinge(z, np.ones((2, 3)), over_outputs="max")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("loss", [binary_cross_entropy, binary_log_likelihood])
+def test_probabilities_under_a_mask_may_be_rubbish(loss):
+    rng = np.random.default_rng(5)
+    p, y = rng.uniform(0.1, 0.9, (2, 3, 4)), rng.uniform(size=(2, 3, 4))
+    expected = loss(x := mg.Input(p), y, from_logits=False, mask=MASK)
+    for rubbish in (np.nan, 7.0):
+        outputs = mg.Input(np.where(MASK[..., np.newaxis], p, rubbish))
+        total = loss(outputs, y, from_logits=False, mask=MASK)
+        np.testing.assert_allclose(float(total), float(expected), rtol=1e-14)
+        np.testing.assert_allclose(gradient(total, outputs)[0], gradient(expected, x)[0], rtol=1e-13)
+
+
+def test_a_class_that_is_out_of_the_question_costs_nothing_where_it_is_not_the_target():
+    logits, targets = np.array([[1.0, -np.inf, 2.0]]), np.array([[0.25, 0.0, 0.75]])
+    a, y = mg.Input(logits), mg.Input(targets)
+    loss = categorical_cross_entropy(a, y)
+    without = mg.Input(logits[:, [0, 2]])
+    expected = categorical_cross_entropy(without, targets[:, [0, 2]])
+    with mg.anomalies():
+        by_logits, by_targets = mg.gradients(loss, [a, y])
+    assert float(loss) == pytest.approx(float(expected), rel=1e-14)
+    np.testing.assert_allclose(by_logits.value, np.insert(gradient(expected, without)[0], 1, 0, axis=1), rtol=1e-13)
+    np.testing.assert_allclose(by_targets.value, [[1.31326169, 0, 0.31326169]], rtol=1e-8)
+    hopeless = categorical_cross_entropy(a, [[0.0, 1.0, 0.0]])
+    assert float(hopeless) == np.inf
+    finite = categorical_cross_entropy(b := mg.Input([[1.0, 3.0, 2.0]]), y)  # at a target 0 the slope is −ln f still
+    np.testing.assert_allclose(gradient(finite, y)[0], -np.log(softmax(b.value)), rtol=1e-13)
+
+
+def test_a_margin_of_numpys_keeps_float32():
+    s, c = (mg.Input(np.ones(3, np.float32)) for _ in range(2))
+    assert max_margin_ranking(s, c, margin=np.float64(0.5)).dtype == np.float32

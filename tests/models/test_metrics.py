@@ -59,3 +59,25 @@ def test_metrics_say_what_they_expect():
             metrics.accuracy(outputs, indices)
     with pytest.raises(TypeError, match="classification_error: expected integer class indices, found float64"):
         metrics.classification_error(np.zeros((2, 3)), [0.0, 1.0])
+
+
+def test_what_is_not_a_number_is_wrong_whatever_its_class():
+    outputs = [[np.nan, np.nan], [np.nan, 1.0], [2.0, 1.0]]
+    assert metrics.accuracy(outputs, [0, 0, 0]) == pytest.approx(1 / 3)
+    assert metrics.classification_error(outputs, [0, 1, 0]) == pytest.approx(2 / 3)
+    assert metrics.accuracy(outputs, [0, 1, 0], mask=[False, False, True]) == 1
+
+
+@pytest.mark.parametrize("wrong", [2, -1])
+def test_classes_out_of_range_are_refused_where_they_count(wrong):
+    for metric in (metrics.accuracy, metrics.classification_error):
+        with pytest.raises(IndexError, match=rf"1 of 4 indices are not among 0\.\.1, the first is {wrong}"):
+            metric(OUTPUTS, [1, 0, wrong, 0])
+    assert metrics.accuracy(OUTPUTS, [1, 0, wrong, 0], mask=[True, True, False, True]) == pytest.approx(2 / 3)
+
+
+def test_one_logit_per_example_has_no_largest():
+    with pytest.raises(ValueError, match=r"two classes or more.*found shapes \(3, 1\) and \(3,\): of one logit z"):
+        metrics.accuracy([[2.0], [-1.0], [3.0]], [1, 0, 1])
+    z = np.array([[2.0], [-1.0], [3.0]])
+    assert metrics.accuracy(np.concatenate([0 * z, z], axis=-1), [1, 0, 0]) == pytest.approx(2 / 3)

@@ -1,4 +1,6 @@
 import copy
+import re
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -248,3 +250,62 @@ def test_repr_shows_the_tree():
     looped = Net()
     looped.first.owner = looped
     assert "..." in repr(looped)
+
+
+# What could not be found, or not be told apart ---------------------------------------------------------------------
+
+
+def test_two_paths_that_read_the_same_are_refused():
+    class Holder(Module):
+        pass
+
+    layers = [Dense(1, 1, rng=i) for i in range(2)]
+    net = Holder()
+    for parts, path in (
+        ({1: layers[0], "1": layers[1]}, "parts.1.W"),
+        ({"a.b": layers[0], "a": {"b": layers[1]}}, "parts.a.b.W"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(f"two parameters have the path {path!r}")):
+            net.parts = parts
+        assert not hasattr(net, "parts")
+    net.parts = {"a": {"b": layers[0]}}
+    net.parts["a.b"] = layers[1]  # behind its back
+    with pytest.raises(ValueError, match="two parameters have the path 'parts.a.b.W'"):
+        net.state_dict()
+    net.parts = {1: layers[0], "1": layers[0]}  # one and the same, under its first path
+    assert list(net.state_dict()) == ["parts.1.W", "parts.1.b"]
+
+
+@pytest.mark.parametrize("kind", [set, frozenset, deque])
+@pytest.mark.parametrize("entry", [Dense(1, 1), mg.Parameter(1.0)])
+def test_sets_and_queues_of_modules_are_refused(kind, entry):
+    class Holder(Module):
+        pass
+
+    net = Holder()
+    for value in (kind([entry]), [kind([entry])], {"a": kind([entry])}):
+        with pytest.raises(TypeError, match=f"modules and parameters are found in lists.*not in a {kind.__name__}"):
+            net.parts = value
+        assert not hasattr(net, "parts")
+    net.words = kind(["a", "b"])  # of anything else they are fine
+    assert net.parameters() == []
+
+
+def test_a_name_grows_with_its_path_unless_it_was_given():
+    inner = Sequential(Dense(2, 2, np.tanh), Dense(2, 1))
+    assert [p.name for p in inner.parameters()] == ["dense_1.W", "dense_1.b", "dense_2.W", "dense_2.b"]
+
+    class Outer(Module):
+        def __init__(self):
+            self.nets = [inner]
+            self.scale = mg.Parameter(1.0, "gain")
+
+    net = Outer()
+    assert [p.name for p in net.parameters()][1:] == [
+        "nets.0.dense_1.b",
+        "nets.0.dense_2.W",
+        "nets.0.dense_2.b",
+        "gain",
+    ]
+    inner[0].owner = net  # what holds its owner does not name it
+    assert [p.name for p in net.parameters()][0] == "nets.0.dense_1.W"

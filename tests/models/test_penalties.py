@@ -397,3 +397,21 @@ def test_a_penalty_has_a_scope():
     net, u, targets = problem(3)
     G = RelativeVariance()(*build(net, u, targets))
     assert {"penalty", "rnn/t=2", "cross_entropy"} <= {node.scope for node in mg.Graph(G).nodes}
+
+
+# Which terms count -------------------------------------------------------------------------------------------------
+
+
+def test_a_log_ratio_counts_where_both_norms_can_be_seen():
+    norms = np.array([0.0, 1e-12, 2.0, 3.0, 0.0, 5.0])  # between 2 and 3 only: what comes and what goes is below 1e-10
+    rows = np.zeros((6, 1, 2))
+    rows[:, 0, 0] = norms
+    np.testing.assert_allclose(float(LogRatio().of(mg.Input(rows))), np.log(2 / 3) ** 2, rtol=1e-14)
+
+
+def test_the_relative_variance_is_the_mean_over_the_examples_that_count():
+    rows = np.zeros((3, 4, 2))
+    rows[:, 1, 0] = [1.0, 2.0, 3.0]
+    rows[:, 3, 1] = [1.0, 1.0, 4.0]  # examples 0 and 2 have vanished
+    expected = (np.var([1, 2, 3]) / 4 + np.var([1, 1, 4]) / 4) / 2
+    np.testing.assert_allclose(float(RelativeVariance().of(mg.Input(rows))), expected, rtol=1e-14)

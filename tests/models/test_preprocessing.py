@@ -472,3 +472,15 @@ def test_splits_refuse():
         split(np.zeros(4), np.zeros(4), stratified=True)
     with pytest.raises(ValueError, match="at least one"):
         split(np.zeros(0), np.zeros(0))
+
+
+def test_an_augmentation_may_write_into_what_it_is_given():
+    def darken(inputs, rng):
+        inputs *= 0.5
+        return inputs
+
+    x = np.arange(6.0).reshape(3, 2)
+    original = x.copy()
+    inputs, _ = pre.augment(x, np.zeros(3), darken, copies=2, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(x, original)
+    np.testing.assert_array_equal(inputs, np.concatenate([original, original / 2, original / 2]))

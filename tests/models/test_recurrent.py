@@ -615,3 +615,47 @@ def test_layers_that_do_not_fit_each_other_are_refused():
         Bidirectional(GRU(2, 3), GRU(3, 3))
     with pytest.raises(TypeError, match="Recurrent defines no unroll: write unroll"):
         Recurrent(2, 2, np.dtype(float), False)(U)
+
+
+# Cells of one's own ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "n_parts", "message"),
+    [
+        (lambda h, driven: h + driven, 1, "Leak.step gave Add (3, 2), expected a state, a tuple of 1 (n_parts)"),
+        (lambda h, driven: [h + driven], 1, "Leak.step gave list, expected a state, a tuple of 1"),
+        (lambda h, driven: (h + driven,), 2, "Leak.step gave 1 nodes, expected a state, a tuple of 2"),
+        (lambda h, driven: (h, h + driven), 1, "Leak.step gave 2 nodes, expected a state, a tuple of 1"),
+        (
+            lambda h, driven: ((h + driven).sum(-1),), 1,
+            "Leak.step gave a state with Sum (3,) of dtype float64, expected nodes of shape (3, 2)",
+        ),
+        (
+            lambda h, driven: ((h + driven).astype(np.float32),), 1,
+            "of dtype float32, expected nodes of shape (3, 2) and dtype float64",
+        ),
+        (lambda h, driven: ((h + driven).value,), 1, "Leak.step gave a state with ndarray"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("run", ["unrolled", "masked", "once"])
+def test_a_step_that_gives_no_state_is_refused(step, n_parts, message, run):
+    class Leak(Cell):
+        def step(self, driven, state, shared):
+            return step(state[0], driven)
+
+    Leak.n_parts = n_parts
+    cell = Leak(2, 2, dtype=np.float64)
+    with pytest.raises(TypeError, match=re.escape(message)):
+        if run == "once":
+            cell(U[:, 0], cell.start(3))
+        else:
+            Unrolled(cell)(U, mask=MASK if run == "masked" else None)
+
+
+def test_what_reads_backward_within_what_reads_backward_reads_ahead():
+    ahead, back = GRU(2, 2, rng=0), GRU(2, 2, rng=1)
+    turned = Bidirectional(GRU(2, 1, rng=2), Bidirectional(ahead, back)).states(U)
+    for t, (_, (outer_ahead, outer_back)) in enumerate(turned.whole):
+        np.testing.assert_array_equal(outer_ahead[0].value, ahead.states(U[:, ::-1].copy())[5 - t].value)
+        np.testing.assert_array_equal(outer_back[0].value, back.states(U)[t].value)

@@ -297,7 +297,9 @@ def test_wrong_constructions_are_refused():
     with pytest.raises(TypeError, match=r"dtype=int64\): expected floating-point"):
         RNN(2, 4, 3, dtype=int)
     for names in ({"activation": "tanh"}, {"output": "softmax"}):
-        with pytest.raises(TypeError, match=r"RNN: expected a function of a node.*activations are functions, not names"):
+        with pytest.raises(
+            TypeError, match=r"RNN: expected a function of a node.*activations are functions, not names"
+        ):
             RNN(1, 2, 2, **names)
 
 

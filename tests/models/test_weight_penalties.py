@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import RNN, Module, linear, losses, penalties
+from minigrad.models import RNN, Dense, Module, linear, losses, penalties
 from minigrad.models.penalties import L1, L2, ElasticNet, LogSumExp, MaxNorm, ParameterPenalty, SumOf, soft_threshold
 from tests.models.claims import holds
 
@@ -322,3 +322,75 @@ def test_l1_is_the_laplacian_prior():
     np.testing.assert_allclose(float(negative_log_prior), float(penalized) + 3 * np.log(2 * b), rtol=1e-13)
     one, other = (mg.gradients(value, theta)[0].value for value in (negative_log_prior, penalized))
     np.testing.assert_allclose(one, other, rtol=1e-13)
+
+
+# Numbers of NumPy's, patterns, shared parameters -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", [*EVERY, lambda weight: ElasticNet(ratio=weight), lambda weight: L2(1.0, factor=weight)]
+)
+def test_a_weight_of_numpys_keeps_float32(kind):
+    net = Net(dtype=np.float32)
+    number = np.float64(0.5)
+    assert kind(number)(net).dtype == np.float32
+    assert float(kind(number)(net)) == float(kind(0.5)(net))
+    assert kind(np.array(0.5))(net).shape == ()
+
+
+def test_a_weight_of_several_numbers_is_refused():
+    for several in (np.array([0.1]), mg.Input([0.1]), [0.1, 0.2]):
+        with pytest.raises(ValueError, match=r"L2\(weight\): expected one number, found an array or node of shape"):
+            L2(several)
+
+
+def test_a_weight_that_is_a_node_takes_the_precision_of_what_it_weighs():
+    weight = mg.Input(np.float64(0.5))
+    W = mg.Parameter(np.ones((2, 2), np.float32))
+    assert L2(weight)(W).dtype == np.float32
+    (slope,) = mg.gradients(L2(weight)(W), [weight])
+    assert (slope.dtype, float(slope)) == (np.float64, 4.0)
+    net = RNN(2, 3, 2, rng=0)
+    loss = losses.cross_entropy(net.readout((states := net.states(np.ones((2, 4, 2))))[-1]), [0, 1])
+    assert penalties.Omega(weight)(loss, states).dtype == np.float32
+
+
+def test_proximal_steps_take_numpys_numbers_and_no_negative_rates():
+    net = Net(dtype=np.float32)
+    expected = np.sign(net.W1.value) * np.maximum(np.abs(net.W1.value) - 0.1, 0)
+    L1(1.0, names="W1").proximal_step(net, np.float64(0.1))
+    np.testing.assert_allclose(net.W1.value, expected, rtol=1e-6, atol=1e-7)
+    before = net.state_dict()
+    with pytest.raises(ValueError, match=r"L1.proximal_step\(learning_rate=-1.0\): expected a finite number"):
+        L1(1.0).proximal_step(net, -1.0)
+    assert all((net.state_dict()[path] == array).all() for path, array in before.items())
+
+
+def test_every_pattern_has_to_match():
+    net = Net()
+    with pytest.raises(ValueError, match=r"L2\(names='W3'\) chooses none of the parameters of Net \(W1"):
+        L2(names=["W1", "W3"])(net)
+    assert [node.name for node in L2(names=["W2", "W1", "frozen"]).chosen(net)] == ["W1", "W2"]
+    with pytest.raises(ValueError, match=r"L2\(names=\('frozen',\)\) chooses none"):
+        L2(names="frozen")(net)
+    with pytest.raises(ValueError, match=r"L2\(names=\(\)\) chooses none"):
+        L2(names=[])(net)
+
+
+def test_a_shared_parameter_goes_by_all_its_paths_and_counts_once():
+    class Tied(Module):
+        def __init__(self):
+            self.encoder, self.twin = Dense(2, 3, rng=0), Dense(2, 3, rng=1)
+            self.again = self.twin
+            self.decoder = [self.encoder.W]
+            self.encoder.owner = self  # a circle ends
+
+    net = Tied()
+    for name, expected in (
+        ("decoder.0", net.encoder.W),
+        ("encoder.W", net.encoder.W),
+        ("again.W", net.twin.W),
+        ("twin.W", net.twin.W),
+    ):
+        assert L2(names=name).chosen(net) == [expected]
+    assert L2(names=["decoder.0", "encoder.W"]).chosen(net) == [net.encoder.W]

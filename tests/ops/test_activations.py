@@ -508,3 +508,12 @@ def test_integers_become_float64(function):
 def test_an_axis_that_is_not_there_is_named():
     with pytest.raises(IndexError, match=r"Softmax\(axis=2\): axis 2 is out of bounds.*x: Input \(3,\)"):
         ops.softmax(mg.Input(np.ones(3)), axis=2)
+
+
+@pytest.mark.parametrize(("function", "name"), [(ops.sine, "omega"), (ops.prelu, "alpha")])
+def test_a_parameter_of_numpys_keeps_float32(function, name):
+    x = np.array([-1.0, 2.0], np.float32)
+    for number in (np.float64(0.5), np.array(0.5)):
+        y = function(mg.Input(x), **{name: number})
+        assert y.dtype == np.float32
+        np.testing.assert_array_equal(y.value, function(x, **{name: 0.5}).value)

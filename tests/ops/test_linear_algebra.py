@@ -385,6 +385,16 @@ def test_float32_stays_float32():
     assert {node.dtype for node in ancestry([*first, *second]) if node.dtype.kind == "f"} == {np.dtype(np.float32)}
 
 
+def test_a_float32_matrix_under_float64_inputs_gets_its_gradient_in_float64_sums():
+    """Shared by several products, as by time steps: the adjoint is summed in float64 and then cast, once."""
+    W = mg.Parameter(np.ones((2, 2), np.float32))
+    x = leaf(np.array([[1.0, 1e-9], [0.0, 1.0]]))
+    total = (x @ W).sum() + (-x @ W).sum() * 0.5
+    (gradient,) = mg.gradients(total, W)
+    assert (gradient.dtype, total.dtype) == (np.float32, np.float64)
+    np.testing.assert_array_equal(gradient.value, np.float32(0.5 * (x.value.T @ np.ones((2, 2)))))
+
+
 # Errors --------------------------------------------------------------------------------------------------------------
 
 
