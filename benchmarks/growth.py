@@ -34,7 +34,7 @@ def sized(row: str, axis: str, sizes: Sequence[int], dtype: type = np.float32) -
         makers = {"by hand": BY_HAND[given.row.family], **nodes.contestants(given)}
         return {name: lambda make=make: make(given) for name, make in makers.items()}  # type: ignore[misc]
 
-    return series(axis, sizes, contestants, lambda size: max(3, 400 // size))
+    return series(axis, sizes, contestants, lambda size: max(7, 1200 // size))
 
 
 def chain_of_nodes(sizes: Sequence[int] = NODES) -> Series:

@@ -6,14 +6,14 @@ penalized; ridge regression has none: center the data, or append a column of one
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex
 
 import numpy as np
 
 from minigrad.context import scope
 from minigrad.graph import gradients
 from minigrad.models import losses
-from minigrad.models.inputs import not_negative
+from minigrad.models.inputs import count, float_dtype, not_negative
 from minigrad.models.module import Module
 from minigrad.models.penalties import WeightPenalty
 from minigrad.node import Constant, Node, Parameter, as_node
@@ -88,10 +88,9 @@ class LinearSVM(Module):
     Source: C. Cortes and V. Vapnik, Support-vector networks, Machine Learning 20, 1995.
     """
 
-    def __init__(self, n_inputs: int, *, dtype: npt.DTypeLike = np.float32) -> None:
-        if n_inputs < 1:
-            raise ValueError(f"LinearSVM(n_inputs={n_inputs!r}): at least 1")
-        self.W = Parameter(np.zeros((1, n_inputs), dtype))
+    def __init__(self, n_inputs: SupportsIndex, *, dtype: npt.DTypeLike = np.float32) -> None:
+        dtype = float_dtype("LinearSVM", dtype)
+        self.W = Parameter(np.zeros((1, count("LinearSVM", "n_inputs", n_inputs)), dtype))
         self.b = Parameter(np.zeros(1, dtype))
 
     def forward(self, x: Operand) -> Node:

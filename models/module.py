@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
-from functools import partial
 from reprlib import recursive_repr
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
@@ -62,14 +61,19 @@ class Module:
 
     def call_as(self, name: str, *inputs: Any, **options: Any) -> Node:
         """What a call does, in a scope of the given name."""
-        if (running := trace.get()) is not None:
-            running.guard(partial(getattr, self, "training"))
+        self.watched()
         with scope(name):
             output = self.forward(*inputs, **options)
         observe = OBSERVER.get()
         if observe is not None:
             observe(self, output)
         return output
+
+    def watched(self) -> None:
+        """Tell a running trace of `mg.compile` that its program depends on what this module and those within are made of."""
+        if (running := trace.get()) is not None:
+            for _, module in self.named_modules():
+                running.watch(module)
 
     def forward(self, *inputs: Any, **options: Any) -> Node:
         """The output as a node, from the inputs."""

@@ -85,6 +85,7 @@ class Recurrent(Module):
                what the inputs hold there, nan included, changes nothing, and `last` is the output after the last step
                that counts. A row with no step that counts keeps its initial state, and sends no gradient to parameters
         """
+        self.watched()
         with scope(type(self).__name__.lower()):
             return self._steps(u, state, mask)
 

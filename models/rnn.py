@@ -119,6 +119,7 @@ class RNN(Module):
         x_0: an initial state for this call, (n_states,) or (batch, n_states): an array, or a node, to which an
              adjoint then flows. With the last state of a call the next one goes on where that ended
         """
+        self.watched()
         u = sequences("RNN", u, self.n_inputs, self.dtype)
         batch, n_steps = u.shape[:2]
         states, pre_activations = [], []

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.compiler import Compiled, TraceError
+from minigrad.compiler import Compiled, NotCompiled
 from minigrad.context import anomalies
 from minigrad.graph import gradients
 from minigrad.models import Module
@@ -146,7 +146,7 @@ class Step:
             if n == 1 or not due or not self._compiled.checkable:
                 return self._compiled(inputs, targets, trained)
             found, difference = self._compiled.checked(inputs, targets, trained)
-        except TraceError as error:
+        except NotCompiled as error:
             return self._give_up(f"cannot be compiled ({error})", self._by_nodes(inputs, targets, trained))
         if difference:
             unchecked = (

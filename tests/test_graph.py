@@ -631,7 +631,7 @@ def test_a_failed_replay_leaves_the_graph_as_it_was():
     logits, labels = mg.Input(np.zeros((2, 3))), mg.Input(np.array([0, 1]))
     loss = losses.cross_entropy(logits, labels)
     before = [node.value.copy() for node in mg.Graph(loss).nodes]
-    with pytest.raises(IndexError, match="class indices"):
+    with pytest.raises(IndexError, match="indices are not among"):
         mg.Graph(loss).fprop({logits: np.ones((2, 3)), labels: np.array([0, 5])})
     assert all(np.array_equal(node.value, old) for node, old in zip(mg.Graph(loss).nodes, before, strict=True))
 

@@ -2,6 +2,6 @@
 
 from minigrad.compiler.compilation import Compiled, compile
 from minigrad.compiler.rewrites import REWRITES
-from minigrad.compiler.tracing import TraceError
+from minigrad.compiler.tracing import NotCompiled, TraceError
 
-__all__ = ["REWRITES", "Compiled", "TraceError", "compile"]
+__all__ = ["REWRITES", "Compiled", "NotCompiled", "TraceError", "compile"]

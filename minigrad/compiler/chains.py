@@ -20,8 +20,9 @@ class Chains:
         return line in self.next or line in self.previous
 
     def may_join(self, parts: Sequence[Any]) -> bool:
-        """Whether the parts can follow each other: no part twice, none torn from its neighbors, no ring."""
-        if len(set(parts)) < len(parts):
+        """Whether the parts can follow each other: all alike, no part twice, none torn from its neighbors, no ring."""
+        lines = [part[0] if isinstance(part, tuple) else part for part in parts]
+        if len(set(parts)) < len(parts) or len({(line.shape, line.dtype) for line in lines}) > 1:
             return False
         for before, after in pairwise(parts):
             if self.next.get(before, after) is not after or self.previous.get(after, before) is not before:

@@ -20,7 +20,7 @@ from minigrad.compiler.recording import record
 from minigrad.compiler.rewrites import REWRITES, rewritten
 from minigrad.compiler.writing import written
 from minigrad.context import current, trace
-from minigrad.node import Array, Input, Node, Parameter, next_number
+from minigrad.node import Array, Input, Node, Parameter, as_array, next_number
 
 MOST_NODES = 200_000
 
@@ -70,7 +70,7 @@ class Program:
 
     def __init__(self, traced: tracing.Traced, rewrites: Sequence[str], name: str) -> None:
         if len(traced.nodes) > MOST_NODES:
-            raise ValueError(
+            raise tracing.TooLarge(
                 f"mg.compile: the graph has {len(traced.nodes)} nodes, and a program is not made of more than {MOST_NODES}: "
                 "compile a smaller part (fewer time steps, one layer), or replay the graph: mg.Graph(y).fprop({x: array})"
             )
@@ -79,6 +79,7 @@ class Program:
         )  # without the nodes, which need not be kept
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
+        self.signature = set(tracing.signature(traced).values())
         lines = rewritten(record(traced), rewrites)
         self.arguments = list(traced.inputs)
         self.pure_source = pure_text(
@@ -106,7 +107,7 @@ class Program:
 
     def holds(self) -> bool:
         """Whether what the trace relied on is as it was."""
-        return all(ask() == answer for ask, answer in self.guards)
+        return all(holds() for holds in self.guards)
 
 
 class _Given(NamedTuple):
@@ -154,9 +155,11 @@ class Compiled:
         if program is None:
             return self._first_call(given)
         self._latest = program
+        before = _snapshot((), program.generators)
         try:
             return program(given.arrays)
         except Exception:
+            _restore((), program.generators, before)
             self._eagerly(arguments, keywords)  # which explains the error as nodes do
             raise
 
@@ -169,15 +172,27 @@ class Compiled:
         return next((program for program in self.programs.get(given.key, ()) if program.holds()), None)
 
     def _first_call(self, given: _Given) -> Any:
-        n = len(given.values) - len(given.names)
-        keywords = dict(zip(given.names, given.values[n:], strict=True))
-        traced = tracing.run(self.f, self._names(n, given.names), given.values[:n], keywords)
+        traced = self._traced(given)
         values = [np.array(node._value) for node in traced.outputs]
-        program = self._latest = Program(traced, self.rewrites, self.__name__)
+        try:
+            program = self._latest = Program(traced, self.rewrites, self.__name__)
+        except Exception as error:
+            traced.take_back()
+            if isinstance(error, tracing.NotCompiled):
+                raise
+            raise tracing.NotCompiled(
+                f"mg.compile made no program of {self.__name__}, which is a fault of its own ({type(error).__name__}: {error}): "
+                "please report it; the nodes themselves work as always"
+            ) from error
         if sum(map(len, self.programs.values())) >= self.MOST:
             self.programs.pop(next(iter(self.programs)))
         self.programs.setdefault(given.key, []).append(program)
         return tracing.filled(traced.result, iter(values))
+
+    def _traced(self, given: _Given) -> tracing.Traced:
+        n = len(given.values) - len(given.names)
+        keywords = dict(zip(given.names, given.values[n:], strict=True))
+        return tracing.run(self.f, self._names(n, given.names), given.values[:n], keywords)
 
     def _eagerly(self, arguments: Sequence[Any], keywords: dict[str, Any]) -> Any:
         def node(name: str, value: Any) -> Any:
@@ -210,18 +225,19 @@ class Compiled:
         values = program(given.arrays)
         after, drawn = _snapshot(states, generators)
         _restore(states, generators, before)
-        result = self._eagerly(arguments, keywords)
-        nodes = tracing.leaves(result)
-        pairs = [(node.label, array, node._value) for node, array in zip(nodes, _arrays(values), strict=True)]
-        pairs += [(state.label, array, state._value) for state, array in zip(states, after, strict=True)]
-        scale = max([_largest(expected) for _, _, expected in pairs])
-        difference = next((what for what, found, expected in pairs if not _agree(found, expected, scale)), "")
+        traced = self._traced(given)
+        difference = _news(tracing.signature(traced), program.signature)
+        if not difference:
+            pairs = [(node.label, a, node._value) for node, a in zip(traced.outputs, _arrays(values), strict=True)]
+            pairs += [(state.label, array, state._value) for state, array in zip(states, after, strict=True)]
+            scale = max([_largest(expected) for _, _, expected in pairs])
+            difference = next((what for what, found, expected in pairs if not _agree(found, expected, scale)), "")
         if not difference and drawn != [rng.bit_generator.state for rng in generators]:
             difference = "how much its generators draw"
         if first is not None:
             _restore(states, generators, before)
             return first, difference
-        return tracing.filled(result, iter([np.array(node._value) for node in nodes])), difference
+        return tracing.filled(traced.result, iter([np.array(node._value) for node in traced.outputs])), difference
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method: every instance has programs of its own."""
@@ -267,7 +283,9 @@ builtin_compile = __builtins__["compile"] if isinstance(__builtins__, dict) else
 
 def _entered(value: Any) -> Any:
     """An argument: arrays and NumPy's numbers as arrays, anything else as it is."""
-    return np.asarray(value) if isinstance(value, np.ndarray | np.generic) else value
+    if type(value) is np.ndarray:
+        return value
+    return as_array(value, "a compiled function") if isinstance(value, np.ndarray | np.generic) else value
 
 
 def _key(value: Any) -> Any:
@@ -293,6 +311,14 @@ def _arrays(result: Any) -> list[Array]:
     if isinstance(result, dict):
         return [array for part in result.values() for array in _arrays(part)]
     return []
+
+
+def _news(found: dict[Node, int], known: set[int]) -> str:
+    """The first node that does what none of the program's graph did; "" where there is none."""
+    for node, how in found.items():
+        if how not in known:
+            return f"{node.label}{f' in scope {node.scope}' if node.scope else ''}"
+    return ""
 
 
 def _snapshot(states: Sequence[Parameter], generators: Sequence[np.random.Generator]) -> Any:

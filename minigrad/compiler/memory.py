@@ -149,13 +149,15 @@ class Memory:
             return np.ndarray(line.shape, line.dtype, buffer=ground)
 
         def lying(line: Line) -> Any:
-            if line in whole:
-                return whole[line]
-            if line in self.slot:
-                other, index = self.slot[line]
-                whole[line] = lying(other)[index if ... in index else (*index, ...)]
-            else:
-                whole[line] = contiguous(line)
+            inner = [line]
+            while inner[-1] not in whole and inner[-1] in self.slot:
+                inner.append(self.slot[inner[-1]][0])
+            for part in reversed(inner):
+                if part not in whole and part in self.slot:
+                    other, index = self.slot[part]
+                    whole[part] = whole[other][index if ... in index else (*index, ...)]
+                elif part not in whole:
+                    whole[part] = contiguous(part)
             return whole[line]
 
         layout: dict[Line, Any] = {}  # of lines outside of it too, as far as it is known

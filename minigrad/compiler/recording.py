@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import reduce
 from itertools import count, pairwise
+from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +37,7 @@ from minigrad.compiler.names import as_identifier, word_for
 from minigrad.compiler.tracing import Traced, is_read_in_place
 from minigrad.node import Array, Node
 from minigrad.ops.arithmetic import Where, chosen
-from minigrad.ops.base import Operation
+from minigrad.ops.base import AddN, Operation
 from minigrad.ops.indexing import ARRAY, GetItem, Scatter
 from minigrad.ops.linear_algebra import SumOfProducts
 from minigrad.ops.random import RandomNormal, RandomUniform
@@ -81,16 +83,16 @@ class _Recording:
             while (
                 updates and updates[0][2] < node.number
             ):  # what reads a state after it was written reads the new value
-                latest[updates[0][0]] = made[updates[0][1]]
-                updates.pop(0)
+                state, value, _ = updates.pop(0)
+                latest[state] = latest.get(value) or made[value]
             if isinstance(node, Operation):
                 made[node] = self._operation(node, [latest.get(child) or made[child] for child in node.children])
             else:
                 made[node] = self._leaf(node, names.get(node))
         for state, value, _ in updates:
-            latest[state] = made[value]
+            latest[state] = latest.get(value) or made[value]
         new_states = [(made.get(node) or self._leaf(node, None), value) for node, value in latest.items()]
-        outputs = [made[node] for node in traced.outputs]
+        outputs = [latest.get(node) or made[node] for node in traced.outputs]
         return Lines(self.page, in_order([*outputs, *latest.values()]), outputs, new_states)
 
     def _leaf(self, node: Node, argument: str | None) -> Line:
@@ -307,7 +309,7 @@ _INTO = {np.clip, np.cumsum, np.cumprod, np.einsum}
 # an fprop may look at the size of its result, and raise.
 _FRESH = {
     np.argmax, np.argmin, np.argsort, np.sort, np.any, np.all, np.count_nonzero, np.flip, np.roll, np.tril, np.triu, np.cross,
-    np.round, np.isclose, np.diff, np.prod, np.var, np.std, np.sum, np.mean, np.max, np.min, np.take_along_axis, np.repeat,
+    np.round, np.isclose, np.diff, np.prod, np.var, np.std, np.sum, np.mean, np.max, np.min, np.take_along_axis,
     np.tile, np.pad, np.outer, np.trace, np.diag, np.sinc, np.median, np.linalg.solve, np.linalg.inv, np.linalg.det,
     np.linalg.cholesky, np.linalg.norm,
 }  # fmt: skip
@@ -352,7 +354,7 @@ class Recorder(NDArrayOperatorsMixin):
 
     # What is done with it
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
-        if (out is not None and not isinstance(out[0], Recorder)) or method not in ("__call__", "reduce"):
+        if out is not None or method not in ("__call__", "reduce"):  # what writes in place may have other names
             raise TypeError(f"{ufunc.__name__}.{method} is not recorded")
         name = self.tape.function(ufunc) + ("" if method == "__call__" else ".reduce")
         array = getattr(ufunc, method)(*_array(inputs), **keywords)
@@ -444,6 +446,8 @@ class Recorder(NDArrayOperatorsMixin):
         return self.tape.write(Call(INTO, "copied({0}{out})", True), [self.index], self.array.copy())
 
     def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        if dtype is not None and dtype != self.dtype:
+            raise TypeError("a sum in another dtype is not recorded")
         return self._reduced(np.add, axis, keepdims, self.array.sum(axis=axis, keepdims=keepdims))
 
     def max(self, axis: Any = None, keepdims: bool = False, **initial: Any) -> Any:
@@ -611,9 +615,18 @@ def _choice(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe
     return Recipe([Step(call, (0, 1, 2), node.shape, node.dtype)], -1)
 
 
+def _total(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
+    """Σ x_i, from left to right."""
+    tape = _Tape(names)
+    recorders: list[Any] = [Recorder(array, tape, i) for i, array in enumerate(arrays)]
+    total = reduce(add, recorders)
+    return Recipe(tape.steps, total.index)
+
+
 _WRITERS: dict[type[Operation], Callable[..., Recipe | None]] = {
     RandomUniform: _draw("random"),
     RandomNormal: _draw("standard_normal"),
+    AddN: _total,
     GetItem: _taken,
     Where: _choice,
     Scatter: _tiled,

@@ -49,6 +49,7 @@ COLUMN = Call(VIEW, "{0}[:, None]")
 SLICE = re.compile(r"\{0\}\[((?::, )*)(\d*):(\d*)\]")
 LEADING = re.compile(r"add\.reduce\(\{0\}, axis=(\d+|\([\d, ]+\))\{out\}\)")
 FEWEST_ROWS = 8  # of a sum: fewer are added quickly
+AXIS = re.compile(r"axis=(\([^)]*\)|[^,{)]+)(, keepdims=True)?")
 MANY = 3  # products: fewer are not worth a copy of their factors
 
 
@@ -97,7 +98,7 @@ def squares(lines: Lines) -> Lines:
 
 @rewrite
 def identities(lines: Lines) -> Lines:
-    """What changes nothing goes: 1 x, x / 1, x + 0, x − 0, and a choice made twice by one condition."""
+    """What changes nothing goes: 1 x, x / 1, x − 0 (x + 0 makes 0 of −0), and a choice made twice by one condition."""
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         kept = _unchanged(line, operands)
@@ -110,17 +111,19 @@ def _unchanged(line: Line, operands: tuple[Line, ...]) -> Line | None:
     call = line.call
     if call in (MULTIPLY, DIVIDE) and _is_number(operands[1], 1):
         return operands[0]
-    if call in (ADD, SUBTRACT) and _is_number(operands[1], 0):
+    if call == SUBTRACT and _is_number(operands[1], 0) and not _is_negative_zero(operands[1]):
         return operands[0]
     if call == MULTIPLY and _is_number(operands[0], 1):
-        return operands[1]
-    if call == ADD and _is_number(operands[0], 0):
         return operands[1]
     if call.text.startswith("where("):
         inner = operands[1]
         again = inner.call == call and inner.operands[0] is operands[0] and inner.operands[2] is operands[2]
         return inner if again else None
     return None
+
+
+def _is_negative_zero(line: Line) -> bool:
+    return line.array is not None and bool(np.signbit(line.array))
 
 
 def _is_number(line: Line, number: float) -> bool:
@@ -260,12 +263,7 @@ def softmaxes(lines: Lines) -> Lines:
         if line.call != EXP or line.operands[0].call != SUBTRACT:
             return None
         z, log = line.operands[0].operands
-        if (
-            log.call != LOG
-            or z not in exponentials
-            or not _is_sum_of(log.operands[0], exponentials[z])
-            or not _is_shifted(z)
-        ):
+        if log.call != LOG or z not in exponentials or not _is_shifted_sum(log.operands[0], exponentials[z]):
             return None
         new_z, new_log = operands[0].operands
         e = page.write(EXP, (new_z,), new_z.shape, new_z.dtype, exponentials[z].origin)
@@ -274,20 +272,16 @@ def softmaxes(lines: Lines) -> Lines:
     return rebuilt(lines, change)
 
 
-def _is_sum_of(line: Line, e: Line) -> bool:
-    """Whether it is Σ e, or max(Σ e, 1)."""
+def _is_shifted_sum(line: Line, e: Line) -> bool:
+    """Whether it is Σ e, or max(Σ e, 1), of e = e^(x − max x) over the same axes: then no exponential overflows."""
     if line.call.text.startswith("maximum(") and _is_number(line.operands[1], 1):
         line = line.operands[0]
-    return line.call.text.startswith("add.reduce(") and line.operands[0] is e
-
-
-def _is_shifted(z: Line) -> bool:
-    """Whether it is x − max x: no exponential of it overflows."""
-    return (
-        z.call == SUBTRACT
-        and (m := z.operands[1]).call.text.startswith("maximum.reduce(")
-        and m.operands[0] is z.operands[0]
-    )
+    (z,) = e.operands
+    if line.operands[0] is not e or z.call != SUBTRACT or z.operands[1].operands[:1] != z.operands[:1]:
+        return False
+    total, largest = line.call.text, z.operands[1].call.text
+    reduced = total.startswith("add.reduce(") and largest.startswith("maximum.reduce(")
+    return reduced and AXIS.search(total)[0] == AXIS.search(largest)[0]  # type: ignore[index]
 
 
 @rewrite
@@ -371,7 +365,8 @@ def products(lines: Lines) -> Lines:
         if line.call != ADD or line.dtype.kind != "f" or len(line.shape) not in (1, 2) or line in inner:
             return None
         terms = _terms(page.like(line, operands), line.shape, once)
-        found = [(term, factors) for term in terms if term in once and (factors := _factors(term)) is not None]
+        alike = [term for term in terms if term in once and term.dtype == line.dtype]
+        found = [(term, factors) for term in alike if (factors := _factors(term)) is not None]
         if len(found) < MANY or len({(a.shape[:-1], b.shape[-1], len(b.shape)) for _, (a, b) in found}) > 1:
             return None
         found.sort(key=lambda pair: (pair[0].origin.step, pair[0].number))
@@ -423,7 +418,8 @@ def _factors(term: Line) -> tuple[Line, Line] | None:
         return a, b
     if term.call == MATMUL and len(term.operands[1].shape) == 2:
         ones, b = term.operands
-        return (ones, b) if ones.array is not None and len(ones.shape) == 1 and bool(np.all(ones.array == 1)) else None
+        rows = ones.array is not None and len(ones.shape) == 1 and ones.dtype == b.dtype == term.dtype
+        return (ones, b) if rows and bool(np.all(ones.array == 1)) else None
     if term.call == MULTIPLY and term.operands[0].call == COLUMN and len(term.operands[1].shape) == 1:
         column, b = term.operands
         return (column.operands[0], b) if column.dtype == b.dtype == term.dtype else None
@@ -449,7 +445,10 @@ def _side_of(page: Page, parts: Sequence[Line], origin: Origin, *, first: bool) 
 
 @rewrite
 def factors(lines: Lines) -> Lines:
-    """In time steps that wait for each other (a b) c as a (b c), where only a waits: the rest can be done for all at once."""
+    """In time steps that wait for each other (a b) c as a (b c), where only a waits: the rest can be done for all at once.
+
+    Where b c overflows although a b does not, that is not the same.
+    """
     return regrouped(lines)
 
 

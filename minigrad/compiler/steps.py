@@ -133,7 +133,7 @@ class _Regrouping:
         ):
             return None
         b = product.operands[1] if product.operands[0] is a else product.operands[0]
-        if self._waits(b, group) or b.dtype != a.dtype:
+        if self._waits(b, group) or not b.dtype == a.dtype == line.dtype or line.dtype.kind != "f":
             return None
         one = self.page.constant(np.ones((), b.dtype))
         factor = self._written(SUBTRACT, (one, b), b.shape, line, "factor 0", group.first)
@@ -145,7 +145,8 @@ class _Regrouping:
     def _times(self, product: Line, still: Line, line: Line, group: Group, part: int) -> Line | None:
         """(a b) c as a (b c). New roles, so that lines of other time steps are known as their like."""
         for a, b in (product.operands, product.operands[::-1]):
-            if self._waits(a, group) and not self._waits(b, group) and b.shape == product.shape:
+            same = {x.dtype for x in (a, b, still, product)} == {line.dtype} and line.dtype.kind == "f"
+            if same and self._waits(a, group) and not self._waits(b, group) and b.shape == product.shape:
                 factor = self._written(MULTIPLY, (b, still), b.shape, line, f"factor {part}", group.first)
                 return self._written(MULTIPLY, (a, factor), product.shape, line, f"product {part}" if part else "", 0)
         return None
@@ -183,7 +184,7 @@ def _groups(order: Iterable[Line]) -> dict[Line, Group]:
     families: dict[Any, list[Line]] = {}
     for line in order:
         if line.origin.step and line.call.kind == INTO and line.call.pure and line.array is None:
-            shapes = tuple([operand.shape for operand in line.operands])
+            shapes = tuple([(operand.shape, operand.dtype) for operand in line.operands])
             families.setdefault((line.origin.role, line.call, line.shape, line.dtype, shapes), []).append(line)
     groups: dict[Line, Group] = {}
     for family in families.values():

@@ -8,15 +8,18 @@ noted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from operator import is_
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from minigrad.compiler.lines import static_key
 from minigrad.context import trace
 from minigrad.graph import ancestry
 from minigrad.node import Array, Input, Leaf, Node, Parameter, fitting, next_number
 
-Guard = tuple[Callable[[], Any], Any]  # a function of no arguments, and what it gave while tracing
+Guard = Callable[[], bool]  # whether something is as it was while tracing
 Update = tuple[Parameter, Node, int]  # a state, its new value, and when it was written
 
 PLACE = object()  # stands for a node in the form of a result
@@ -31,8 +34,16 @@ INSTEAD = {
 }
 
 
-class TraceError(TypeError):
+class NotCompiled(Exception):  # noqa: N818 -- what happened, not what failed
+    """No program was made of the function."""
+
+
+class TraceError(NotCompiled, TypeError):
     """The function does what no program could do anew."""
+
+
+class TooLarge(NotCompiled, ValueError):  # noqa: N818
+    """The graph has more nodes than a program is made of."""
 
 
 class Trace:
@@ -41,13 +52,19 @@ class Trace:
     def __init__(self) -> None:
         self.start = next_number()
         self.guards: list[Guard] = []
+        self.watched: set[Any] = set()
         self.updates: list[Update] = []
         self.before: dict[Parameter, Array] = {}  # states as they were found
         self.adjoints: dict[Node, Node] = {}  # a node that is an adjoint, and of which node
 
-    def guard(self, ask: Callable[[], Any]) -> None:
-        """The program holds as long as `ask()` gives what it gives now."""
-        self.guards.append((ask, ask()))
+    def watch(self, module: Any) -> None:
+        """The program holds as long as the module's mode, parameters, modules and functions are the same things.
+
+        Its numbers may be counts, which change in every call, so they are not watched.
+        """
+        if module not in self.watched:
+            self.watched.add(module)
+            self.guards.append(partial(_is_made_of, module, _parts(module), module.training))
 
     def update(self, state: Parameter, node: Node) -> None:
         """The state takes the node's value: now, and at the end of every later call."""
@@ -75,6 +92,16 @@ class Trace:
         )
 
 
+def _parts(module: Any) -> list[Any]:
+    return [value for value in vars(module).values() if isinstance(value, Leaf) or callable(value)]
+
+
+def _is_made_of(module: Any, parts: list[Any], training: bool) -> bool:
+    now = _parts(module)
+    same = len(now) == len(parts) and all(map(is_, now, parts))  # identity: == of nodes says something else
+    return same and module.training == training
+
+
 class Traced(NamedTuple):
     """The graph of one run: its nodes children first, what it was fed, what it returns and writes."""
 
@@ -86,6 +113,7 @@ class Traced(NamedTuple):
     guards: list[Guard]
     adjoints: dict[Node, Node]
     start: int
+    take_back: Callable[[], None]
 
 
 def run(f: Callable[..., Any], names: Sequence[str], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Traced:
@@ -119,7 +147,40 @@ def _traced(running: Trace, inputs: dict[str, Input], result: Any) -> Traced:
     nodes = ancestry([*outputs, *[node for _, node, _ in running.updates]])
     for node in nodes:
         _check(node, running.start)
-    return Traced(nodes, inputs, result, outputs, running.updates, running.guards, running.adjoints, running.start)
+    return Traced(
+        nodes,
+        inputs,
+        result,
+        outputs,
+        running.updates,
+        running.guards,
+        running.adjoints,
+        running.start,
+        running.take_back,
+    )
+
+
+def signature(traced: Traced) -> dict[Node, int]:
+    """A number per node that says how it is computed, all the way from the leaves: equal for nodes that do the same."""
+    names: dict[Node, str] = {node: name for name, node in traced.inputs.items()}
+    found: dict[Node, int] = {}
+    for node in traced.nodes:
+        key: Any
+        if not isinstance(node, Leaf):
+            key = type(node), _likeness(node.attributes), tuple([found[child] for child in node.children])
+        elif node in names:
+            key = names[node]
+        elif is_read_in_place(node, traced.start):
+            key = id(node)
+        else:
+            key = node.shape, node.dtype.str, node._value.tobytes()
+        found[node] = hash(key)
+    return found
+
+
+def _likeness(attributes: dict[str, Any]) -> Any:
+    """A key for attributes; of functions, which may be made anew in every run, the name."""
+    return static_key({name: getattr(value, "__qualname__", value) for name, value in attributes.items()})
 
 
 def leaves(result: Any) -> list[Node]:

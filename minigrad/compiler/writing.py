@@ -205,10 +205,23 @@ class _Writer:
 
     def _of(self, line: Line) -> str:
         """How the program writes the value of a line."""
-        known = self.known.get(line)
-        if known is None:
-            known = self.known[line] = self._found(line)
-        return known
+        chain = [line]  # views of views of ...: from the outside in, and then written from the inside out
+        while chain[-1] not in self.known and (inner := self._within(chain[-1])) is not None:
+            chain.append(inner)
+        for part in reversed(chain):
+            if part not in self.known:
+                self.known[part] = self._found(part)
+        return self.known[line]
+
+    def _within(self, line: Line) -> Line | None:
+        """The line in whose text the line's own is written."""
+        if line.array is not None:
+            return None
+        if line.call.kind in (VIEW, RESHAPE):
+            return line.operands[0]
+        if line in self.memory.over:
+            return self.memory.over[line]
+        return self.memory.slot[line][0] if line in self.memory.slot else None
 
     def _found(self, line: Line) -> str:
         kind = line.call.kind

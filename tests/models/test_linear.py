@@ -162,7 +162,7 @@ def test_the_machine_says_what_it_expects():
     model = linear.LinearSVM(2)
     with pytest.raises(ValueError, match=r"LinearSVM: expected inputs \(batch, 2\), found Constant \(4, 3\)"):
         model(np.zeros((4, 3)))
-    with pytest.raises(ValueError, match=r"LinearSVM\(n_inputs=0\): at least 1"):
+    with pytest.raises(ValueError, match=r"LinearSVM\(n_inputs=0\): expected an integer of at least 1"):
         linear.LinearSVM(0)
     assert model.predict(np.zeros((3, 2))).tolist() == [1, 1, 1]
 

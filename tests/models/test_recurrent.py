@@ -646,11 +646,13 @@ def test_a_step_that_gives_no_state_is_refused(step, n_parts, message, run):
 
     Leak.n_parts = n_parts
     cell = Leak(2, 2, dtype=np.float64)
+    runs = {
+        "unrolled": lambda: Unrolled(cell)(U),
+        "masked": lambda: Unrolled(cell)(U, mask=MASK),
+        "once": lambda: cell(U[:, 0], cell.start(3)),
+    }
     with pytest.raises(TypeError, match=re.escape(message)):
-        if run == "once":
-            cell(U[:, 0], cell.start(3))
-        else:
-            Unrolled(cell)(U, mask=MASK if run == "masked" else None)
+        runs[run]()
 
 
 def test_what_reads_backward_within_what_reads_backward_reads_ahead():
