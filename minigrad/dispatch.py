@@ -71,15 +71,11 @@ def _check_fit(function: Any, answer: Callable[..., Any], arguments: tuple[Any, 
     try:
         inspect.signature(answer).bind(*arguments, **given)
     except TypeError as misfit:
-        raise TypeError(f"{spelling(function)} on nodes: {misfit}. {_way_out(given)}".rstrip()) from None
+        ways = " ".join(WAYS_OUT[keyword] for keyword in given if keyword in WAYS_OUT)
+        raise TypeError(f"{spelling(function)} on nodes: {misfit}. {ways}".rstrip()) from None
 
 
 def spelling(function: Any) -> str:
     """The name a user knows a NumPy function by: np.linalg.norm."""
     module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
     return f"{module}.{function.__name__}"
-
-
-def _way_out(keywords: Mapping[str, Any]) -> str:
-    """What to write instead of the keywords NumPy has and nodes do not."""
-    return " ".join(WAYS_OUT[keyword] for keyword in keywords if keyword in WAYS_OUT)

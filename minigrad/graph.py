@@ -16,23 +16,13 @@ import numpy as np
 from minigrad.context import Context, current, enter, leave, leaving, trace
 from minigrad.dispatch import answers
 from minigrad.errors import explain, where
-from minigrad.node import (
-    Array,
-    Constant,
-    Node,
-    Number,
-    Parameter,
-    as_node,
-    check_finite,
-    fitting,
-    latest_change,
-    next_number,
-)
+from minigrad.node import Constant, Node, Number, Parameter, as_node, check_finite, fitting, latest_change, next_number
 from minigrad.ops.base import AddN, Entry, Masked, Operation, Piece, broadcasts_to, sum_to, where_mask
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from minigrad.node import Array
     from minigrad.operators import Operand
 
 by_age = attrgetter("number")

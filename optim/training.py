@@ -143,7 +143,7 @@ class Step:
         n = self._batches[key]
         due = 1 < n <= self.CHECKED or n & (n - 1) == 0
         try:
-            if n == 1 or not due or not self._compiled.checkable:
+            if n == 1 or not due:
                 return self._compiled(inputs, targets, trained)
             found, difference = self._compiled.checked(inputs, targets, trained)
         except NotCompiled as error:

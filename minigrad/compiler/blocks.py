@@ -55,14 +55,15 @@ class Cut(NamedTuple):
 
 def blocks(x: Array, length: int, axis: int) -> list[Any]:
     """Views of the pieces of an array, cut along an axis."""
-    after = (slice(None),) * (-1 - axis)
-    return [x[(..., slice(i, i + length), *after)] for i in range(0, x.shape[axis], length)]
+    after: Any = (slice(None),) * (-1 - axis)
+    return [x[..., slice(i, i + length), *after] for i in range(0, x.shape[axis], length)]
 
 
 def reused(buffer: Array, total: int, axis: int) -> list[Any]:
     """One block for all pieces of an array with a total length: itself again and again, and what the last one needs of it."""
-    n, after = buffer.shape[axis], (slice(None),) * (-1 - axis)
-    return [buffer[(..., slice(0, min(n, total - i)), *after)] for i in range(0, total, n)]
+    n = buffer.shape[axis]
+    after: Any = (slice(None),) * (-1 - axis)
+    return [buffer[..., slice(0, min(n, total - i)), *after] for i in range(0, total, n)]
 
 
 def buffers_of(group: Group) -> dict[Line, Line]:

@@ -7,9 +7,11 @@ import itertools
 import linecache
 import re
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from threading import Lock
 from types import MethodType
 from typing import Any, NamedTuple
+from weakref import finalize
 
 import numpy as np
 
@@ -23,15 +25,24 @@ from minigrad.context import current, trace
 from minigrad.node import Array, Input, Node, Parameter, as_array, next_number
 
 MOST_NODES = 200_000
+BACKENDS = ("numpy", "numba")
 
 
-def compile(f: Callable[..., Any] | None = None, *, rewrites: Sequence[str] | None = None, verify: bool = False) -> Any:
+def compile(
+    f: Callable[..., Any] | None = None,
+    *,
+    rewrites: Sequence[str] | None = None,
+    verify: bool = False,
+    backend: str = "numpy",
+) -> Any:
     """f as a program: straight-line NumPy in memory of its own, without nodes.
 
     f:        a function of nodes that returns nodes (a node, or tuples, lists and dicts of them): losses, outputs, and
               gradients alike, by `mg.gradients`
     rewrites: which rewrites to apply, by name; None for all (`mg.compiler.REWRITES` lists them), () for the plain program
     verify:   compare every call with the nodes themselves, built anew; AssertionError where they differ
+    backend:  "numpy"; or "numba", which computes runs of entrywise lines in compiled loops (pip install 'minigrad[fast]'):
+              first calls take seconds, until the loops are in the cache of `minigrad.compiler.kernels`; later ones less time
 
     The compiled function takes arrays and gives arrays, which are the caller's to keep. Its first call with arrays of new
     shapes or dtypes, or in another mode of the modules it calls, traces f: runs it once on Input nodes, and prints what they
@@ -61,14 +72,14 @@ def compile(f: Callable[..., Any] | None = None, *, rewrites: Sequence[str] | No
     (0.7615941559557649, array([[0.20998717, 0.10499359]]))
     """
     if f is None:
-        return lambda g: compile(g, rewrites=rewrites, verify=verify)
-    return Compiled(f, rewrites, verify)
+        return lambda g: compile(g, rewrites=rewrites, verify=verify, backend=backend)
+    return Compiled(f, rewrites, verify, backend)
 
 
 class Program:
     """One traced graph as a function of arrays."""
 
-    def __init__(self, traced: tracing.Traced, rewrites: Sequence[str], name: str) -> None:
+    def __init__(self, traced: tracing.Traced, rewrites: Sequence[str], name: str, backend: str = "numpy") -> None:
         if len(traced.nodes) > MOST_NODES:
             raise tracing.TooLarge(
                 f"mg.compile: the graph has {len(traced.nodes)} nodes, and a program is not made of more than {MOST_NODES}: "
@@ -79,7 +90,7 @@ class Program:
         )  # without the nodes, which need not be kept
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
-        self.signature = set(tracing.signature(traced).values())
+        self.signature = tracing.signature(traced)
         lines = rewritten(record(traced), rewrites)
         self.arguments = list(traced.inputs)
         self.pure_source = pure_text(
@@ -89,6 +100,7 @@ class Program:
         self.source = text.source
         self.name = f"<{name} {next_number()}>"
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)  # for tracebacks
+        finalize(self, linecache.cache.pop, self.name, None)
         names = dict(text.names)
         exec(builtin_compile(self.source, self.name, "exec"), names)
         self.run: Callable[..., tuple[Array, ...]] = names["program"]
@@ -107,7 +119,7 @@ class Program:
 
     def holds(self) -> bool:
         """Whether what the trace relied on is as it was."""
-        return all(holds() for holds in self.guards)
+        return all([attributes.get(name, True) is thing for attributes, name, thing in self.guards])
 
 
 class _Given(NamedTuple):
@@ -124,13 +136,26 @@ class Compiled:
 
     MOST = 16  # programs that are kept
 
-    def __init__(self, f: Callable[..., Any], rewrites: Sequence[str] | None = None, verify: bool = False) -> None:
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        rewrites: Sequence[str] | None = None,
+        verify: bool = False,
+        backend: str = "numpy",
+    ) -> None:
         if not callable(f):
             raise TypeError(f"mg.compile(f): f is a function of nodes, not {type(f).__name__}")
         unknown = set(rewrites or ()) - set(REWRITES)
         if unknown:
             raise ValueError(f"mg.compile(rewrites=...): {sorted(unknown)} are none of {', '.join(REWRITES)}")
+        if backend not in BACKENDS:
+            raise ValueError(f"mg.compile(backend={backend!r}): it is one of {', '.join(BACKENDS)}")
+        if backend == "numba" and find_spec("numba") is None:
+            raise ModuleNotFoundError(
+                "mg.compile(backend='numba'): numba is not installed: pip install 'minigrad[fast]', or leave backend='numpy'"
+            )
         self.f = f
+        self.backend = backend
         self.rewrites = tuple(REWRITES if rewrites is None else rewrites)
         self.always_verify = verify
         self.programs: dict[Any, list[Program]] = {}
@@ -140,7 +165,7 @@ class Compiled:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy makes programs of its own."""
-        return Compiled, (self.f, self.rewrites, self.always_verify)
+        return Compiled, (self.f, self.rewrites, self.always_verify, self.backend)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         if trace.get() is not None or any(isinstance(x, Node) for x in (*arguments, *keywords.values())):
@@ -175,7 +200,7 @@ class Compiled:
         traced = self._traced(given)
         values = [np.array(node._value) for node in traced.outputs]
         try:
-            program = self._latest = Program(traced, self.rewrites, self.__name__)
+            program = self._latest = Program(traced, self.rewrites, self.__name__, self.backend)
         except Exception as error:
             traced.take_back()
             if isinstance(error, tracing.NotCompiled):
@@ -213,20 +238,25 @@ class Compiled:
         return found
 
     def checked(self, *arguments: Any, **keywords: Any) -> tuple[Any, str]:
-        """What the nodes give, built anew on the same parameters, states and draws, and in what the program differs."""
+        """What the nodes give, built anew on the same parameters, states and draws, and in what the program differs.
+
+        A program that calls back (`mg.probe`) is only called: a check would have the effect twice.
+        """
         given = self._given(arguments, keywords)
         first = None
         if self._program_for(given) is None:
             first = self._first_call(given)  # whose effects are those of the call; what follows is taken back
         program = self._latest = self._program_for(given)
         assert program is not None
+        if not program.checkable:
+            return (program(given.arrays) if first is None else first), ""
         states, generators = list(dict.fromkeys(program.states)), program.generators
         before = _snapshot(states, generators)
         values = program(given.arrays)
         after, drawn = _snapshot(states, generators)
         _restore(states, generators, before)
         traced = self._traced(given)
-        difference = _news(tracing.signature(traced), program.signature)
+        difference = _news(tracing.signature(traced), program)
         if not difference:
             pairs = [(node.label, a, node._value) for node, a in zip(traced.outputs, _arrays(values), strict=True)]
             pairs += [(state.label, array, state._value) for state, array in zip(states, after, strict=True)]
@@ -243,7 +273,7 @@ class Compiled:
         """A compiled method: every instance has programs of its own."""
         if instance is None:
             return self
-        bound = Compiled(MethodType(self.f, instance), self.rewrites, self.always_verify)
+        bound = Compiled(MethodType(self.f, instance), self.rewrites, self.always_verify, self.backend)
         return vars(instance).setdefault(self.__name__, bound)
 
     def _names(self, n: int, taken: Sequence[str] = ()) -> list[str]:
@@ -256,11 +286,6 @@ class Compiled:
         rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "argument")
         free = (name for i in itertools.count() if (name := f"{rest}_{i}") not in taken)
         return [*names[:n], *itertools.islice(free, n - len(names[:n]))]
-
-    @property
-    def checkable(self) -> bool:
-        """Whether a check has no effects of its own: the latest program calls nobody back."""
-        return self._program().checkable
 
     @property
     def source(self) -> str:
@@ -313,12 +338,15 @@ def _arrays(result: Any) -> list[Array]:
     return []
 
 
-def _news(found: dict[Node, int], known: set[int]) -> str:
-    """The first node that does what none of the program's graph did; "" where there is none."""
-    for node, how in found.items():
+def _news(found: tracing.Signature, program: Program) -> str:
+    """The first node that does what none of the program's graph did; "" where the graphs are the same."""
+    if found.results == program.signature.results:
+        return ""
+    known = set(program.signature.nodes.values())
+    for label, how in found.nodes.items():
         if how not in known:
-            return f"{node.label}{f' in scope {node.scope}' if node.scope else ''}"
-    return ""
+            return label
+    return "which nodes it returns"
 
 
 def _snapshot(states: Sequence[Parameter], generators: Sequence[np.random.Generator]) -> Any:

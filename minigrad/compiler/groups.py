@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, before
 from minigrad.compiler.memory import Memory
+from minigrad.node import Array
 
 TOTAL = "add.reduce({0}, axis=None{out})"
 WINDOW = 200  # lines that are looked through for members
@@ -124,7 +125,7 @@ class _Grouping:
         moves = bool(window) and self.rules.moves(window[0])
         for line in window:
             waits = not scan.late.isdisjoint(before(line))
-            if not _computes(line):
+            if not computes(line):
                 if waits or not set(line.operands).isdisjoint(scan.members):
                     scan.after.append(line)
                     scan.late.add(line)
@@ -157,7 +158,7 @@ class _Grouping:
         return {
             line
             for line in scan.members
-            if line not in self.results and all([reader in own for reader in self.readers.get(line, ())])
+            if line not in self.results and all(reader in own for reader in self.readers.get(line, ()))
         }
 
     def _scheduled(self, group: Group) -> list[Line]:
@@ -168,10 +169,10 @@ class _Grouping:
         for line in group.members:
             needs[line] = [x for x in line.operands if x in own]
             if line not in group.inner:
-                needs[line] += touching.get(_address(self.memory, line), [])
+                needs[line] += touching.get(address(self.memory, line), [])
             for x in (*line.operands, line):
                 if x not in group.inner:
-                    touching.setdefault(_address(self.memory, x), []).append(line)
+                    touching.setdefault(address(self.memory, x), []).append(line)
         order: dict[Line, None] = {}
         stack = [*group.stored[::-1], *([group.total.operands[0]] if group.total is not None else [])]
         while stack:
@@ -189,26 +190,34 @@ class _Grouping:
         members = {*group.members, group.total}
         entries = list[Any]()  # where the members so far read and write
         for line in window:
-            if line in waiting and _computes(line):
-                touched += [_address(self.memory, x) for x in (line, *line.operands)]
+            if line in waiting and computes(line):
+                touched += [address(self.memory, x) for x in (line, *line.operands)]
             if line not in members:
                 continue
-            entries += [_address(self.memory, x) for x in line.operands if x not in members]
+            entries += [address(self.memory, x) for x in line.operands if x not in members]
             if line in group.inner:
                 continue
-            to = _address(self.memory, line)
-            if any([_relation(to, other) != APART for other in touched]):
+            to = address(self.memory, line)
+            if any(_relation(to, other) != APART for other in touched):
                 return line
             allowed = (APART,) if line is group.total else (APART, SAME)
-            if any([_relation(to, other) not in allowed for other in entries]):
+            if any(_relation(to, other) not in allowed for other in entries):
                 return line
             entries.append(to)
         return None
 
 
-def _computes(line: Line) -> bool:
+def computes(line: Line) -> bool:
     """Whether there is something to do at its place in the order."""
     return line.array is None and line.call.kind not in (LEAF, VIEW, RESHAPE, TILES)
+
+
+def number(line: Line) -> Array | None:
+    """The one number, without axes, that all entries of a constant are; None where they are not, or it is no constant."""
+    array = line.array
+    if array is None or not array.size or (array.ndim and (array != array.flat[0]).any()):
+        return None
+    return array.reshape(-1)[0, ...]
 
 
 # Where values lie ----------------------------------------------------------------------------------------------------
@@ -224,7 +233,8 @@ class _Address(NamedTuple):
     path: tuple[Any, ...]
 
 
-def _address(memory: Memory, line: Line) -> _Address:
+def address(memory: Memory, line: Line) -> _Address:
+    """Where a value lies."""
     path: list[Any] = []
     while True:
         if line.call.kind in (VIEW, RESHAPE) and line.array is None:

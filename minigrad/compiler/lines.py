@@ -308,8 +308,8 @@ def index_text(entries: Sequence[Any], one: bool = False) -> str:
 
     def text(entry: Any) -> str:
         if not isinstance(entry, slice):
-            return "..." if entry is Ellipsis else repr(entry)
-        start, stop, step = ("" if part is None else repr(part) for part in (entry.start, entry.stop, entry.step))
+            return "..." if entry is Ellipsis else "None" if entry is None else str(int(entry))
+        start, stop, step = ("" if part is None else str(int(part)) for part in (entry.start, entry.stop, entry.step))
         return f"{start}:{stop}" + (f":{step}" if step else "")
 
     return ", ".join(map(text, entries)) + ("," if not entries else "") if entries else "()"

@@ -8,18 +8,15 @@ noted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
-from operator import is_
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from minigrad.compiler.lines import static_key
 from minigrad.context import trace
 from minigrad.graph import ancestry
 from minigrad.node import Array, Input, Leaf, Node, Parameter, fitting, next_number
 
-Guard = Callable[[], bool]  # whether something is as it was while tracing
+Guard = tuple[dict[str, Any], str, Any]  # the attributes of a module, the name of one, and what it was while tracing
 Update = tuple[Parameter, Node, int]  # a state, its new value, and when it was written
 
 PLACE = object()  # stands for a node in the form of a result
@@ -60,11 +57,15 @@ class Trace:
     def watch(self, module: Any) -> None:
         """The program holds as long as the module's mode, parameters, modules and functions are the same things.
 
-        Its numbers may be counts, which change in every call, so they are not watched.
+        Its numbers may be counts, which change in every call, so they are not watched; nor is what lists and dicts hold.
         """
         if module not in self.watched:
             self.watched.add(module)
-            self.guards.append(partial(_is_made_of, module, _parts(module), module.training))
+            attributes = vars(module)
+            self.guards.append((attributes, "training", attributes.get("training", True)))
+            for name, value in attributes.items():
+                if isinstance(value, Leaf) or callable(value):
+                    self.guards.append((attributes, name, value))
 
     def update(self, state: Parameter, node: Node) -> None:
         """The state takes the node's value: now, and at the end of every later call."""
@@ -90,16 +91,6 @@ class Trace:
         raise TraceError(
             f"mg.compile: {way} on {getattr(node, 'label', node)} while tracing would put the value of this call into every later one: {instead}"
         )
-
-
-def _parts(module: Any) -> list[Any]:
-    return [value for value in vars(module).values() if isinstance(value, Leaf) or callable(value)]
-
-
-def _is_made_of(module: Any, parts: list[Any], training: bool) -> bool:
-    now = _parts(module)
-    same = len(now) == len(parts) and all(map(is_, now, parts))  # identity: == of nodes says something else
-    return same and module.training == training
 
 
 class Traced(NamedTuple):
@@ -160,8 +151,15 @@ def _traced(running: Trace, inputs: dict[str, Input], result: Any) -> Traced:
     )
 
 
-def signature(traced: Traced) -> dict[Node, int]:
-    """A number per node that says how it is computed, all the way from the leaves: equal for nodes that do the same."""
+class Signature(NamedTuple):
+    """What a graph computes: of every node how, all the way from the leaves, as a number; and those of the results."""
+
+    nodes: dict[str, int]
+    results: list[int]
+
+
+def signature(traced: Traced) -> Signature:
+    """Equal for runs that built the same graph."""
     names: dict[Node, str] = {node: name for name, node in traced.inputs.items()}
     found: dict[Node, int] = {}
     for node in traced.nodes:
@@ -175,12 +173,27 @@ def signature(traced: Traced) -> dict[Node, int]:
         else:
             key = node.shape, node.dtype.str, node._value.tobytes()
         found[node] = hash(key)
-    return found
+    labels = {
+        f"{node.label}{f' in scope {node.scope}' if node.scope else ''} (number {i})": how
+        for i, (node, how) in enumerate(found.items())
+    }
+    results = [found[node] for node in traced.outputs]
+    return Signature(labels, [*results, *[hash((id(state), found[node])) for state, node, _ in traced.updates]])
 
 
 def _likeness(attributes: dict[str, Any]) -> Any:
-    """A key for attributes; of functions, which may be made anew in every run, the name."""
-    return static_key({name: getattr(value, "__qualname__", value) for name, value in attributes.items()})
+    """A key for attributes: of arrays what they hold; of functions and other things, made anew in every run, what they are."""
+    return [(name, _like(value)) for name, value in attributes.items()].__repr__()
+
+
+def _like(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [_like(part) for part in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, bool | int | float | str | slice | np.dtype | type(None) | type(Ellipsis)):
+        return value
+    return getattr(value, "__qualname__", type(value).__qualname__)
 
 
 def leaves(result: Any) -> list[Node]:

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.compiler import kernels
 from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
-from minigrad.compiler.groups import Group, grouped
+from minigrad.compiler.groups import Group, grouped, number
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
 from minigrad.compiler.memory import Memory, Root
 from minigrad.compiler.names import Names, seen_as
@@ -36,17 +37,20 @@ class Statement(NamedTuple):
     origin: Origin
 
 
-def written(lines: Lines, arguments: Sequence[str]) -> Text:
-    """The program that computes the lines, in memory of its own."""
-    return _Writer(lines, arguments).text()
+def written(lines: Lines, arguments: Sequence[str], backend: str = "numpy") -> Text:
+    """The program that computes the lines, in memory of its own; with "numba", groups of entrywise lines as compiled loops."""
+    return _Writer(lines, arguments, backend).text()
 
 
 class _Writer:
-    def __init__(self, lines: Lines, arguments: Sequence[str]) -> None:
+    def __init__(self, lines: Lines, arguments: Sequence[str], backend: str) -> None:
+        self.numba = backend == "numba"
         lines = cloned(lines)  # what follows changes lines in place
         self.lines = lines
         self.memory = Memory(lines)
         self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped, "blocks": blocks, "reused": reused}
+        self.kernels: dict[str, kernels.Kernel] = {}  # by name
+        self.names["compiled"] = lambda function: kernels.compiled(self.kernels[function.__name__])
         self.given = Names(self.names)
         self.arguments = {name: self.given.new(name) for name in arguments}
         self.tables: list[str] = []  # statements that make memory, once
@@ -56,11 +60,14 @@ class _Writer:
         self.made: set[Line] = set()  # outputs whose memory is there
 
     def text(self) -> Text:
-        for item in grouped(self.memory, RULES):
-            if isinstance(item, Group):
+        items = grouped(self.memory, kernels.RULES if self.numba else RULES)
+        for item in kernels.together(items) if self.numba else items:
+            if isinstance(item, Line):
+                self._write(item)
+            elif isinstance(item, Group):
                 self._write_blocks(item)
             else:
-                self._write(item)
+                self._write_loops(item)
         for state, value in self.lines.updates:
             self._say(f"copyto({self._of(state)}, {self._of(value)})", value.origin)
             self.names["copyto"] = np.copyto
@@ -70,7 +77,11 @@ class _Writer:
         self.names |= {f"{name}_": node for name, node in self.reads.items()}
         body = [indent(text, "    ") for text in [*head, *rolled(self.body)]]
         definition = f"def program({', '.join(self.arguments.values())}):"
-        source = "\n".join([*self.tables, "" if self.tables else "", definition, *body, ""]).lstrip("\n")
+        loops = [
+            f"@compiled\n{kernel.text}\n".replace(f"def {kernel.name}(", f"def {name}(")
+            for name, kernel in self.kernels.items()
+        ]
+        source = "\n".join([*loops, *self.tables, "", definition, *body, ""]).lstrip("\n")
         return Text(source, self.names, self.reads)
 
     # Statements --------------------------------------------------------------------------------------------------------
@@ -82,7 +93,7 @@ class _Writer:
         kind = line.call.kind
         if line.array is not None:
             return
-        if kind == LEAF or kind == TILES or self._is_prepared(line):
+        if kind in (LEAF, TILES) or self._is_prepared(line):
             if kind == TILES:
                 self._ready(line)
             return
@@ -100,6 +111,17 @@ class _Writer:
                 name = self.given.of(line)
             self.known[line] = name
             self._say(f"{name} = {line.call.text.format(*operands, out='')}", line.origin)
+
+    def _write_loops(self, groups: Sequence[Group]) -> None:
+        """Groups as one call of compiled loops."""
+        for line in [line for group in groups for line in group.stored]:
+            self._ready(line)
+        kernel = kernels.kernel_of(groups, self.memory)
+        if kernel.text not in self.known:
+            name = self.known[kernel.text] = self.given.new(kernel.name)
+            self.kernels[name] = kernel
+        arguments = ", ".join([self._of(line) for line in kernel.arguments])
+        self._say(f"{self.known[kernel.text]}({arguments})", groups[0].members[0].origin)
 
     def _write_blocks(self, group: Group) -> None:
         """A group, block by block: a loop over pieces of what others know, and over one block for each value in between."""
@@ -141,10 +163,8 @@ class _Writer:
 
     def _number(self, line: Line) -> Line:
         """A constant whose entries are all the same as one without axes, which broadcasts; other lines as they are."""
-        array = line.array
-        if array is None or not array.size or array.ndim == 0 or (array != array.flat[0]).any():
-            return line
-        return self.lines.page.constant(array.reshape(-1)[0, ...])
+        array = number(line) if line.shape else None
+        return line if array is None else self.lines.page.constant(array)
 
     def _local(self, word: str, others: Collection[str]) -> str:
         """A name that nothing has but loops: the word, or the next one that none of the others is."""
