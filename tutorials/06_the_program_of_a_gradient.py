@@ -108,8 +108,12 @@ print(program[program.index("def program") :])
 # %%
 plain = mg.compile(recurrent, rewrites=())
 plain(inputs, targets)
-same = [np.allclose(a, b, atol=1e-6) for a, b in zip(recurrent_step(inputs, targets), plain(inputs, targets), strict=True)]
-print(f"plain program: {len(plain.source.splitlines())} lines, rewritten: {len(program.splitlines())}; the same numbers: {all(same)}")
+same = [
+    np.allclose(a, b, atol=1e-6) for a, b in zip(recurrent_step(inputs, targets), plain(inputs, targets), strict=True)
+]
+print(
+    f"plain program: {len(plain.source.splitlines())} lines, rewritten: {len(program.splitlines())}; the same numbers: {all(same)}"
+)
 
 # %% [markdown]
 # ## What a program cannot know

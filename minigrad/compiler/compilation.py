@@ -119,7 +119,7 @@ class Program:
 
     def holds(self) -> bool:
         """Whether what the trace relied on is as it was."""
-        return all([attributes.get(name, True) is thing for attributes, name, thing in self.guards])
+        return all(attributes.get(name, True) is thing for attributes, name, thing in self.guards)
 
 
 class _Given(NamedTuple):
