@@ -212,7 +212,8 @@ def fit(
 
     loss, optimizer, penalties, clip: as `Step` takes them
     eager:      False compiles the nodes of the first batch, and runs that program on the next ones; True builds every
-                batch anew, which gives the same numbers to rounding (see `Step`)
+                batch anew, which gives the same numbers to rounding. Say True where callbacks change numbers that the
+                model, the loss or a penalty reads (a weight, a rate): the program has those of the first batch (see `Step`)
     batch_size: every epoch goes once through the shuffled examples; the last batch may be smaller
     validation: (inputs, targets) of their own, or the fraction of the examples to set aside, chosen by rng
     metrics:    functions of (outputs, targets), as arrays, that give a number; on the validation examples after every

@@ -8,7 +8,7 @@ import linecache
 import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from threading import Lock
+from threading import Lock, get_ident
 from types import MethodType
 from typing import Any, NamedTuple
 from weakref import finalize
@@ -96,7 +96,7 @@ class Program:
         self.pure_source = pure_text(
             lines, self.arguments
         )  # now: to keep the lines would cost many times as much memory
-        text = written(lines, self.arguments)
+        text = written(lines, self.arguments, backend)
         self.source = text.source
         self.name = f"<{name} {next_number()}>"
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)  # for tracebacks
@@ -105,14 +105,21 @@ class Program:
         exec(builtin_compile(self.source, self.name, "exec"), names)
         self.run: Callable[..., tuple[Array, ...]] = names["program"]
         self.lock = Lock()
+        self.running = 0  # the thread that runs it
         self.generators = list({id(x): x for x in names.values() if isinstance(x, np.random.Generator)}.values())
         impure = [line for line in lines.order if not line.call.pure]
         # draws can be taken back; other effects (mg.probe's callback) cannot, and a check would have them twice
         self.checkable = all(re.match(r"rng\w*\.", line.call.text) for line in impure)
 
     def __call__(self, arrays: Sequence[Array]) -> Any:
+        if self.running == get_ident():
+            raise RuntimeError("a compiled function was called from within itself, by a callback: its memory is in use")
         with self.lock:
-            values = self.run(*arrays)
+            self.running = get_ident()
+            try:
+                values = self.run(*arrays)
+            finally:
+                self.running = 0
         for state in self.states:
             state.mark_changed()
         return tracing.filled(self.form, iter(values))
@@ -184,6 +191,8 @@ class Compiled:
         try:
             return program(given.arrays)
         except Exception:
+            if not program.checkable:
+                raise  # what it called back has had its effect
             _restore((), program.generators, before)
             self._eagerly(arguments, keywords)  # which explains the error as nodes do
             raise
@@ -230,6 +239,8 @@ class Compiled:
     def verify(self, *arguments: Any, **keywords: Any) -> Any:
         """A call that is compared with the nodes themselves; AssertionError where they differ, beyond rounding."""
         found, difference = self.checked(*arguments, **keywords)
+        if not self._program().checkable:
+            raise ValueError("a function with mg.probe is not verified: its callback would be called twice")
         if difference:
             raise AssertionError(
                 f"the program and the nodes disagree in {difference}: the function depends on something that is not a node "

@@ -114,6 +114,7 @@ class Page:
     def __init__(self) -> None:
         self.names: dict[str, Any] = {}
         self._known: dict[Any, Line] = {}
+        self._given: list[Array] = []  # kept, so that an id stays that of one array
         self._count = 0
 
     def leaf(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], node: Any) -> Line:
@@ -128,8 +129,9 @@ class Page:
         line = self._known.get(key)
         if line is None:
             line = Line(Call(LEAF, ""), (), array.shape, array.dtype, self._next(), NOWHERE)
-            line.array = array
+            line.array = array.copy()  # whoever gave it may write to it later
             self._known[key] = line
+            self._given.append(array)
         return line
 
     def write(
@@ -186,19 +188,6 @@ class Lines(NamedTuple):
     def results(self) -> list[Line]:
         """Everything that has to be computed."""
         return [*self.outputs, *[value for _, value in self.updates]]
-
-
-def needed(order: Sequence[Line], results: Iterable[Line]) -> list[Line]:
-    """The lines the results depend on, in the order given, each once."""
-    wanted = set(results)
-    kept = []
-    for line in reversed(order):
-        if line in wanted:
-            wanted.discard(line)
-            wanted.update(before(line))
-            kept.append(line)
-    kept.reverse()
-    return kept
 
 
 def in_order(results: Iterable[Line]) -> list[Line]:

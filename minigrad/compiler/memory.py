@@ -22,12 +22,12 @@ class Root:
     """Memory of its own: of one line, of a series of lines of one shape, or of an output (made anew in every call).
 
     members: of a series, in order; else None
-    first:   where in the program it is first written; last: where it is last read
+    first:   where in the program it is first written
     block:   which memory of the pool it is; None before that is decided
     like:    the same for lines that do the same in different time steps, which get the same block where they can
     """
 
-    __slots__ = ("block", "dtype", "first", "last", "like", "members", "output", "shape")
+    __slots__ = ("block", "dtype", "first", "like", "members", "output", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], members: list[Line] | None = None) -> None:
         self.shape = shape
@@ -35,7 +35,6 @@ class Root:
         self.members = members
         self.output = False
         self.first = -1
-        self.last = -1
         self.block: int | None = None
         self.like: Any = None
 
@@ -249,14 +248,6 @@ class Memory:
             home = self.home(line)
             if home is not None and home.first < 0:
                 home.first = i
-            for operand in line.operands:
-                read = self.home(operand)
-                if read is not None:
-                    read.last = i
-        for line in self.lines.results:
-            home = self.home(line)
-            if home is not None:
-                home.last = len(self.order)
         free: dict[Any, list[int]] = {}
         taken: set[Root] = set()
         usually: dict[Any, int] = {}

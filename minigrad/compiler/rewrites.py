@@ -1,5 +1,6 @@
 """Rewrites: other lines that compute the same, with less work. Each is a function from lines to lines; none changes a
-result beyond rounding, and each can be left out to see the plain program: `mg.compile(f, rewrites=())`.
+result beyond rounding (`factors` and overflow aside), and each can be left out to see the plain program:
+`mg.compile(f, rewrites=())`.
 """
 
 from __future__ import annotations
