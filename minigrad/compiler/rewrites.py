@@ -278,7 +278,7 @@ def _is_shifted_sum(line: Line, e: Line) -> bool:
     if line.call.text.startswith("maximum(") and _is_number(line.operands[1], 1):
         line = line.operands[0]
     (z,) = e.operands
-    if line.operands[0] is not e or z.call != SUBTRACT or z.operands[1].operands[:1] != z.operands[:1]:
+    if line.operands[:1] != (e,) or z.call != SUBTRACT or z.operands[1].operands[:1] != z.operands[:1]:
         return False
     total, largest = line.call.text, z.operands[1].call.text
     reduced = total.startswith("add.reduce(") and largest.startswith("maximum.reduce(")
