@@ -31,7 +31,7 @@ pytest coverage rows: export OMP_NUM_THREADS = 1
 pytest coverage rows: export OPENBLAS_NUM_THREADS = 1
 
 pytest: .venv/test.stamp  ## the tests with branch coverage; a selection by ARGS="-k rnn --no-cov"
-	$(BIN)/python -m pytest -n auto --dist worksteal --cov $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS) --cov
 
 coverage: pytest  ## the same, with a page per file in htmlcov/
 	$(BIN)/coverage html

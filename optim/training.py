@@ -78,7 +78,15 @@ class Step:
         if clip is not None and not clip > 0:
             raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
         if any(map(needs_states, penalties)) and not (hasattr(model, "states") and hasattr(model, "readout")):
-            raise TypeError(f"penalties need the states of a recurrent net, and {type(model).__name__} has no .states")
+            raise TypeError(
+                f"penalties on adjoints need the states of a recurrent net, and {type(model).__name__} has no .states: take RNN, or "
+                "write a Module with `states` and `readout`"
+            )
+        if not set(optimizer.parameters).intersection(model.parameters()):
+            raise ValueError(
+                f"the optimizer has none of the parameters of this {type(model).__name__}, so nothing would be trained: make it "
+                "of model.parameters()"
+            )
         self.model = model
         self.loss = loss
         self.optimizer = optimizer

@@ -72,8 +72,8 @@ print(f"largest difference from the hand-written gradient: {largest:.1e}")
 # ## The program as it runs
 #
 # Formulas make a new array for every value. `source` is what really runs: memory is made once, above the function;
-# `out=` writes into it; a value nobody needs any more is overwritten by the next. The lines `h = a` and the like say
-# that two values share their memory. Products use `x.dot(y, out=z)`, which costs least for small matrices.
+# `out=` writes into it; a value nobody needs any more is overwritten by the next. Lines such as `a = product` say that two
+# values share their memory. Products use `x.dot(y, out=z)`, which costs least for small matrices.
 
 # %%
 print(step.source)
@@ -100,10 +100,10 @@ program = recurrent_step.source
 print(program[program.index("def program") :])
 
 # %% [markdown]
-# Three things are not as we wrote them, and they are what an expert would do by hand. The inputs of all time steps meet R
-# in *one* product before the loop. Of 1 − x², which no step has to wait for, all time steps are computed at once. And the
-# sixty products that add up to the gradient of W are one large product after the loop: that is why all states lie next
-# to each other in one array. These are *rewrites*; without them the plain program remains.
+# It is what an expert would do by hand. The inputs of all time steps meet R in *one* product before the loop (`RNN` builds
+# its nodes so), and the sixty products that add up to the gradient of W are one large product after it (the engine joins
+# them): that is why all states lie next to each other in one array. And of 1 − x², which no step has to wait for, all time
+# steps are computed at once: that is a *rewrite* of the program. Without rewrites, it is done in the loop.
 
 # %%
 plain = mg.compile(recurrent, rewrites=())
@@ -148,4 +148,6 @@ assert largest < 1e-15
 assert len(step.pure_source.splitlines()) < 40
 assert len(loops) == 2, "one loop forward, one backward"
 assert all(same)
+assert "multiply(some_" in program, "1 - x^2 for all time steps at once"
+assert "multiply(some_" not in plain.source
 assert found

@@ -170,6 +170,9 @@ class Compiled:
         self.__doc__ = f.__doc__
         self.__name__ = getattr(f, "__name__", type(f).__name__)
 
+    def __repr__(self) -> str:
+        return f"<compiled {self.__name__}: {sum(map(len, self.programs.values()))} programs>"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy makes programs of its own."""
         return Compiled, (self.f, self.rewrites, self.always_verify, self.backend)

@@ -124,7 +124,7 @@ class SameCount(PiecewiseConstant):
     def fprop(self, x: Any, *, count: int) -> Any:
         if np.count_nonzero(x) != count:
             raise ValueError(
-                f"the mask x[mask] was built with held {count} times and now holds {np.count_nonzero(x)} times, but "
+                f"the mask that x[mask] was built with held {count} times, and now it holds {np.count_nonzero(x)} times, but "
                 "shapes are fixed in a graph: write np.where(mask, x, 0), or build the graph anew"
             )
         return x

@@ -512,3 +512,9 @@ def test_predict_and_fit_restore_every_mode():
     assert [module.training for module in (net, *net)] == [True, True, False, True]
     fit(net, x, np.zeros((4, 1)), loss=losses.mean_squared_error, optimizer=SGD(net.parameters()), epochs=1, quiet=True)
     assert [module.training for module in (net, *net)] == [True, True, False, True]
+
+
+def test_an_optimizer_of_another_model_is_refused():
+    net, other = dropping(), dropping()
+    with pytest.raises(ValueError, match="none of the parameters of this Sequential"):
+        Step(net, losses.mean_squared_error, SGD(other.parameters()))
