@@ -84,11 +84,11 @@ def test_a_mask_keeps_its_count():
     y_value, x_adjoint = graph.fprop({x: [-1.0, 5.0, 6.0]})
     assert y_value.tolist() == [5, 6]
     assert x_adjoint.tolist() == [0, 10, 12]
-    with pytest.raises(ValueError, match=r"held 2 times and now holds 3 times.*np\.where\(mask, x, 0\)"):
+    with pytest.raises(ValueError, match=r"held 2 times, and now it holds 3 times.*np\.where\(mask, x, 0\)"):
         graph.fprop({x: [1.0, 5.0, 6.0]})
     mask = leaf([True, False, True])
     picked = mg.Graph(x[mask])
-    with pytest.raises(ValueError, match="now holds 1 times"):
+    with pytest.raises(ValueError, match="now it holds 1 times"):
         picked.fprop({mask: [True, False, False]})
 
 
