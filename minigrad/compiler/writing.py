@@ -265,7 +265,10 @@ class _Writer:
             whole = (at.start, at.stop) == (0, root.shape[0])
             return array if whole else self._prepared(f"{array}[{at.start}:{at.stop}]", f"some_{rows}")
         root = memory.root[line]
-        return self.known[root] if root.output else self._pooled(line, root)
+        if not root.output:
+            return self._pooled(line, root)
+        self._ready(line)  # a view of it may stand before the loop that computes it
+        return self.known[root]
 
     def _seen(self, of: str, text: str, line: Line) -> str:
         """A view: prepared in advance; of the rows of a series, for all rows at once."""
