@@ -9,6 +9,7 @@ a.dot(b, out) costs half of what np.matmul does, `out` is positional, and consta
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Adam:
         self.store.flat -= scratch
 
 
-class Step:
+class Step(ABC):
     """One training step. A subclass gives `sweep`.
 
     scale: multiplies the error, and so all gradients
@@ -88,9 +89,9 @@ class Step:
         optimizer = problem.row.optimizer
         self.update = self.optimizers[optimizer](self.store) if optimizer else None
 
+    @abstractmethod
     def sweep(self) -> float:
         """The loss; its gradients are in the store."""
-        raise NotImplementedError
 
     def __call__(self) -> float:
         loss = self.sweep()

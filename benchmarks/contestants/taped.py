@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,9 +24,9 @@ class Taped(Step):
         self.row = problem.row
         self.feeds = (functional.time_first(problem), problem.targets) if problem.inputs is not None else (None, None)
 
+    @abstractmethod
     def differentiate(self) -> tuple[float, dict[str, Any]]:
         """Loss and gradients by name."""
-        raise NotImplementedError
 
     def sweep(self) -> float:
         loss, gradients = self.differentiate()

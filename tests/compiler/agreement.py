@@ -83,6 +83,8 @@ def compare(f, *calls, rewrites=None, states=()):
     What was returned stays as it is, whatever later calls and the caller do; arguments are not written to; states are
     set back before the nodes are built, and are as they leave them.
     """
+    if len(calls) == 1:  # the first call only traces: what it returns is not the program's
+        calls *= 2
     step = mg.compile(f, rewrites=rewrites)
     returned = []
     for number, arguments in enumerate(calls):
