@@ -82,7 +82,9 @@ print(step.source)
 # ## A loop over time
 #
 # A recurrent net is the same layer T times, so its graph has thousands of nodes. In the program the time steps are a
-# loop again, though nobody told the engine where it was: lines that repeat with counting indices are printed as one.
+# loop again, though nobody told the engine where it was: lines that repeat with counting indices are printed as one. Such
+# a loop goes over the rows of the arrays, as NumPy by hand does: `h_before` is the row before `h_now`. Calls in it give the
+# place of their result as the last argument, `tanh(a, h_now)` for `tanh(a, out=h_now)`, since that is quicker.
 
 # %%
 inputs, targets = rng.normal(size=(8, 60, 3)).astype(np.float32), rng.integers(2, size=8)
@@ -143,7 +145,7 @@ except AssertionError as error:
     print(error)
 
 # %%
-loops = [line.strip() for line in program.splitlines() if line.strip().startswith("for t in")]
+loops = [line.strip() for line in program.splitlines() if line.strip().startswith("for ")]
 assert largest < 1e-15
 assert len(step.pure_source.splitlines()) < 40
 assert len(loops) == 2, "one loop forward, one backward"

@@ -73,14 +73,20 @@ def batched(lines: Lines) -> Lines:
 def regrouped(lines: Lines) -> Lines:
     """Products of several factors: those that can be multiplied before the loop are. (a b) c as a (b c), if a waits."""
     groups = _groups(lines.order)
-    above = _find_needs(lines.order, groups)
+    above = _shared(_find_needs(lines.order, groups))
     if not any(group.waits for group in groups.values()):
         return lines
     return rewired(lines, _Regrouping(lines.page, groups, above, uses_of(lines)).new(lines.order))
 
 
 class _Regrouping:
-    """The lines written again. `needs` are the groups a new line depends on, `once` the new lines with a single reader."""
+    """The lines written again.
+
+    needs: the groups a new line depends on
+    at:    by role and place of an operand: the groups it depends on in some time step. In the first step it may come from
+           elsewhere, but what can be regrouped in the others is regrouped there too, so that all steps stay alike
+    once:  the new lines with a single reader
+    """
 
     def __init__(self, page: Page, groups: dict[Line, Group], above: dict[Line, int], uses: dict[Line, int]) -> None:
         self.page = page
@@ -88,10 +94,15 @@ class _Regrouping:
         self.above = above
         self.uses = uses
         self.needs: dict[Line, int] = {}
+        self.at: dict[Any, int] = {}
         self.once: set[Line] = set()
 
     def new(self, order: Sequence[Line]) -> dict[Line, Line]:
         """The new line of every line."""
+        for line in order:
+            if line.origin.step:
+                for i, operand in enumerate(line.operands):
+                    self._note(line.origin.role, i, self.above[operand] | self._own(operand))
         new: dict[Line, Line] = {}
         for line in order:
             operands = tuple([new[operand] for operand in line.operands])
@@ -105,19 +116,26 @@ class _Regrouping:
                 made = line if operands == line.operands else self.page.like(line, operands)
             if line.after is not None:
                 made.after = new[line.after]
-            own = 0 if group is None else 1 << group.number
-            self.needs[made] = self.needs.get(made, 0) | self.above[line] | own
+            self.needs[made] = self.needs.get(made, 0) | self.above[line] | self._own(line)
             if self.uses[line] == 1:
                 self.once.add(made)
             new[line] = made
         return new
 
+    def _own(self, line: Line) -> int:
+        group = self.groups.get(line)
+        return 0 if group is None else 1 << group.number
+
+    def _note(self, role: Any, i: int, needs: int) -> None:
+        self.at[role, i] = self.at.get((role, i), 0) | needs
+
     def _product(self, line: Line, operands: tuple[Line, ...], group: Group) -> Line | None:
-        for moving, still in (operands, operands[::-1]):
+        for i in (0, 1):
+            moving, still = operands[i], operands[1 - i]
             if not self._waits(moving, group) or self._waits(still, group) or moving not in self.once:
                 continue
             if moving.call == MULTIPLY and moving.shape == line.shape:
-                return self._times(moving, still, line, group, 0)
+                return self._times(moving, still, line, group, i, "")
             if moving.call.kind == TILES and still.shape == line.shape and not is_stack(moving):
                 return self._into_tiles(moving, still, line, group)
         return None
@@ -129,26 +147,43 @@ class _Regrouping:
             product.call != MULTIPLY
             or a not in product.operands
             or a.shape != product.shape
-            or not self._waits(a, group)
+            or not self._waits_at(line, a, 0, group)
         ):
             return None
         b = product.operands[1] if product.operands[0] is a else product.operands[0]
         if self._waits(b, group) or not b.dtype == a.dtype == line.dtype or line.dtype.kind != "f":
             return None
         one = self.page.constant(np.ones((), b.dtype))
-        factor = self._written(SUBTRACT, (one, b), b.shape, line, "factor 0", group.first)
-        return self._written(MULTIPLY, (a, factor), line.shape, line, "", 0)
+        factor = self._written(SUBTRACT, (one, b), b.shape, line, "factor", group.first)
+        made = self._written(MULTIPLY, (a, factor), line.shape, line, "difference", line.number)
+        self._note(made.origin.role, 0, self._needs_at(line, a, 0))
+        return made
 
     def _waits(self, line: Line, group: Group) -> bool:
         return bool(self.needs[line] >> group.number & 1)
 
-    def _times(self, product: Line, still: Line, line: Line, group: Group, part: int) -> Line | None:
-        """(a b) c as a (b c). New roles, so that lines of other time steps are known as their like."""
-        for a, b in (product.operands, product.operands[::-1]):
+    def _waits_at(self, line: Line, operand: Line, i: int, group: Group) -> bool:
+        return bool(self._needs_at(line, operand, i) >> group.number & 1)
+
+    def _needs_at(self, line: Line, operand: Line, i: int) -> int:
+        """The groups on which operand i of a line depends, or that of its like in another time step."""
+        return self.needs[operand] | (self.at.get((line.origin.role, i), 0) if line.origin.step else 0)
+
+    def _times(self, product: Line, still: Line, line: Line, group: Group, place: int, part: str) -> Line | None:
+        """(a b) c as a (b c). New roles, so that lines of other time steps are known as their like.
+
+        place: where a stands in the new line
+        """
+        for i in (0, 1):
+            a, b = product.operands[i], product.operands[1 - i]
             same = {x.dtype for x in (a, b, still, product)} == {line.dtype} and line.dtype.kind == "f"
-            if same and self._waits(a, group) and not self._waits(b, group) and b.shape == product.shape:
-                factor = self._written(MULTIPLY, (b, still), b.shape, line, f"factor {part}", group.first)
-                return self._written(MULTIPLY, (a, factor), product.shape, line, f"product {part}" if part else "", 0)
+            waits = self._waits_at(product, a, i, group) and not self._waits_at(product, b, 1 - i, group)
+            if same and waits and b.shape == product.shape:
+                factor = self._written(MULTIPLY, (b, still), b.shape, line, f"factor{part}", group.first)
+                both = (a, factor) if place == 0 else (factor, a)
+                made = self._written(MULTIPLY, both, product.shape, line, part and f"product{part}", line.number)
+                self._note(made.origin.role, place, self._needs_at(product, a, i))
+                return made
         return None
 
     def _into_tiles(self, tiles: Line, still: Line, line: Line, group: Group) -> Line | None:
@@ -160,22 +195,22 @@ class _Regrouping:
             seen = Call(VIEW, f"{{0}}[{index_text(index)}]")
             there = self.page.write(seen, (still,), piece.shape, still.dtype, still.origin)
             self.needs[there] = self.needs[still]
-            made = self._times(piece, there, line, group, i)
+            made = self._times(piece, there, line, group, 0, f" {i}")
             if made is None:
                 return None
             parts.append(made)
         return self.page.write(tiles.call, parts, line.shape, line.dtype, tiles.origin)
 
     def _written(
-        self, call: Call, factors: tuple[Line, Line], shape: tuple[int, ...], line: Line, part: str, first: int
+        self, call: Call, factors: tuple[Line, Line], shape: tuple[int, ...], line: Line, part: str, number: int
     ) -> Line:
-        origin, number = line.origin, line.number if part.startswith("product") or not part else first
-        if part:
-            origin = origin._replace(role=(origin.role, part))
+        """part: what it is of the line, "" for the line itself;  number: its place among lines that could come next."""
+        origin = line.origin._replace(role=(line.origin.role, part)) if part else line.origin
         made = self.page.write(call, factors, shape, factors[0].dtype, origin)
         made.number = number
-        self.needs[made] = self.needs.get(factors[0], 0) | self.needs[factors[1]]
-        self.once.add(made)
+        self.needs[made] = self.needs.get(factors[0], 0) | self.needs.get(factors[1], 0)
+        if part not in ("", "difference"):  # these have the readers of the line
+            self.once.add(made)
         return made
 
 
@@ -208,6 +243,14 @@ def _find_needs(order: Iterable[Line], groups: dict[Line, Group]) -> dict[Line, 
         if line in groups:
             groups[line].needs |= needs
     return above
+
+
+def _shared(needs: dict[Line, int]) -> dict[Line, int]:
+    """The same for all lines of a role: what other time steps have to wait for, the first one does not, but is like them."""
+    of_role: dict[Any, int] = {}
+    for line, own in needs.items():
+        of_role[line.origin.role] = of_role.get(line.origin.role, 0) | own
+    return {line: of_role[line.origin.role] if line.origin.step else own for line, own in needs.items()}
 
 
 class _Choice:

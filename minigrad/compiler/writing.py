@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import count
 from textwrap import indent
 from typing import Any, NamedTuple
@@ -14,12 +14,15 @@ from minigrad.compiler import kernels
 from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
 from minigrad.compiler.groups import Group, grouped, number
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
+from minigrad.compiler.loops import Statement, folded, rolled
 from minigrad.compiler.memory import Memory, Root
 from minigrad.compiler.names import Names, seen_as
 from minigrad.compiler.recording import copied, reshaped
 from minigrad.node import Node
 
 NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 0.5: "half", -1: "minus_one", -2: "minus_two"}
+
+BY_KEYWORD = ("maximum(", "minimum(")  # NumPy 2.4 deprecates their positional out
 
 
 class Text(NamedTuple):
@@ -28,13 +31,6 @@ class Text(NamedTuple):
     source: str
     names: dict[str, Any]
     reads: dict[str, Node]
-
-
-class Statement(NamedTuple):
-    """A line of source, and where what it does comes from."""
-
-    text: str
-    origin: Origin
 
 
 def written(lines: Lines, arguments: Sequence[str], backend: str = "numpy") -> Text:
@@ -75,7 +71,7 @@ class _Writer:
         self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", Origin("", False, "", -1, ()))
         head = [f"{name} = {name}_.value" for name in self.reads]
         self.names |= {f"{name}_": node for name, node in self.reads.items()}
-        body = [indent(text, "    ") for text in [*head, *rolled(self.body)]]
+        body = [indent(text, "    ") for text in [*head, *rolled(self.body, self._local)]]
         definition = f"def program({', '.join(self.arguments.values())}):"
         loops = [
             f"@compiled\n{kernel.text}\n".replace(f"def {kernel.name}(", f"def {name}(")
@@ -86,8 +82,8 @@ class _Writer:
 
     # Statements --------------------------------------------------------------------------------------------------------
 
-    def _say(self, text: str, origin: Origin) -> None:
-        self.body.append(Statement(text, origin))
+    def _say(self, text: str, origin: Origin, quick: str = "") -> None:
+        self.body.append(Statement(text, origin, quick or text))
 
     def _write(self, line: Line) -> None:
         kind = line.call.kind
@@ -100,10 +96,15 @@ class _Writer:
         operands = [self._of(operand) for operand in line.operands]
         if kind == INTO:
             self._ready(line)
-            text = line.call.text
+            text, out = line.call.text, self._of(line)
             if self._is_plain_product(line):
                 text = "{0}.dot({1}{out})"
-            self._say(text.format(*operands, out=f", out={self._of(line)}"), line.origin)
+            positional = line.call.entrywise or text == "{0}.dot({1}{out})"
+            if positional and "=" not in text and not text.startswith(BY_KEYWORD):
+                quick = text.format(*operands, out=f", {out}")
+            else:
+                quick = ""
+            self._say(text.format(*operands, out=f", out={out}"), line.origin, quick)
         else:
             if line.call.kind in (VIEW, RESHAPE):
                 name = self.given.new(f"{re.sub(r'[^a-zA-Z0-9_].*', '', operands[0])}_{seen_as(line.call.text)}")
@@ -158,7 +159,7 @@ class _Writer:
                 group.members.index(summed) + 1, group.total.call.text.format(pieces[summed], out=f", out={part}")
             )
             end = [group.total.call.text.format(sums, out=f", out={self._of(group.total)}")]
-        head = f"for {_folded(lists.values())} in zip{_folded(lists)}:"
+        head = f"for {folded(lists.values())} in zip{folded(lists)}:"
         self._say("\n".join([head, *[f"    {text}" for text in body], *end]), group.members[0].origin)
 
     def _number(self, line: Line) -> Line:
@@ -355,113 +356,3 @@ class _Writer:
         self.names[dtype.name] = dtype.type
         self.given.taken.add(dtype.name)
         return dtype.name
-
-
-def _folded(items: Iterable[str], width: int = 100) -> str:
-    """The items in parentheses, as few to a line as fit."""
-    rows = [""]
-    for item in items:
-        if len(rows[-1]) + len(item) > width:
-            rows.append("")
-        rows[-1] += f"{item}, "
-    if len(rows) == 1:
-        return f"({rows[0].strip()})"
-    return "(\n" + "".join([f"        {row.strip()}\n" for row in rows]) + ")"
-
-
-# Loops -------------------------------------------------------------------------------------------------------------
-
-INTEGER = re.compile(r"(?<![\w.])\d+(?![\w.])")
-
-
-def rolled(statements: Sequence[Statement]) -> list[str]:
-    """The statements as text, repeated ones as loops over t, with a comment wherever another part of the net begins."""
-    shapes = [INTEGER.sub("#", statement.text) for statement in statements]
-    numbers = [tuple(map(int, INTEGER.findall(statement.text))) for statement in statements]
-    places: dict[str, list[int]] = {}
-    for i, shape in enumerate(shapes):
-        places.setdefault(shape, []).append(i)
-    source: list[str] = []
-    said: tuple[str, bool] | None = None
-    i = 0
-    while i < len(statements):
-        begins = i == 0 or not statements[i].origin.step or statements[i].origin[:2] != statements[i - 1].origin[:2]
-        period, repeats = _best_period(i, shapes, numbers, places[shapes[i]]) if begins else (1, 1)
-        block = statements[i : i + period]
-        last = statements[i + period * (repeats - 1) : i + period * repeats]
-        head = _heading(block[0].origin, last[0].origin if repeats > 1 else block[0].origin)
-        if head is not None and head != said:
-            source += [f"# {' '.join(head[0].split())}"]
-        said = head or said
-        if repeats == 1:
-            source += [statement.text for statement in block]
-        else:
-            source += _loop(block, numbers[i : i + 2 * period], repeats)
-        i += period * repeats
-    return source
-
-
-def _heading(first: Origin, last: Origin) -> tuple[str, bool] | None:
-    if not first.scope:
-        return None
-    text = first.scope if first.scope == last.scope else f"{first.scope} ... {last.scope}"
-    return (f"backward through {text}" if first.adjoint else text), first.adjoint
-
-
-def _best_period(i: int, shapes: Sequence[str], numbers: Sequence[Any], places: Sequence[int]) -> tuple[int, int]:
-    """How long the block is that repeats from statement i on, and how often; (1, 1) where none does at least 3 times."""
-    best = (1, 1)
-    candidates = [place - i for place in places if i < place <= i + 400][:8]
-    for period in candidates:
-        if best[0] * best[1] > period * 4 and best[1] > 2:
-            break
-        if shapes[i : i + period] != shapes[i + period : i + 2 * period]:
-            continue
-        repeats = 1
-        deltas = [_differences(numbers[i + q], numbers[i + period + q]) for q in range(period)]
-        steps = {abs(delta) for part in deltas for delta in part if delta}
-        if len(steps) > 1:
-            continue
-        while True:
-            at = i + repeats * period
-            if at + period > len(shapes) or shapes[at : at + period] != shapes[i : i + period]:
-                break
-            if any(_differences(numbers[at - period + q], numbers[at + q]) != deltas[q] for q in range(period)):
-                break
-            repeats += 1
-        if repeats >= 3 and period * (repeats - 1) > best[0] * (best[1] - 1):
-            best = (period, repeats)
-    return best
-
-
-def _differences(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple([y - x for x, y in zip(a, b, strict=True)])
-
-
-def _loop(block: Sequence[Statement], numbers: Sequence[tuple[int, ...]], repeats: int) -> list[str]:
-    period = len(block)
-    start = step = None
-    for q in range(period):
-        for first, second in reversed(list(zip(numbers[q], numbers[q + period], strict=True))):
-            if first != second and start is None:
-                start, step = first, second - first
-    if start is None or step is None:
-        head = f"for _ in range({repeats}):"
-    else:
-        stop = start + step * repeats
-        head = f"for t in range({start}, {stop}{'' if step == 1 else f', {step}'}):"
-    body = []
-    for q, statement in enumerate(block):
-        moved = iter(zip(numbers[q], numbers[q + period], strict=True))
-
-        def counted(match: re.Match[str], moved: Any = moved) -> str:
-            first, second = next(moved)
-            if first == second:
-                return match.group()
-            if second - first == step:
-                offset = first - start
-                return "t" if not offset else f"t + {offset}" if offset > 0 else f"t - {-offset}"
-            return f"{first + start} - t"
-
-        body.append(indent(INTEGER.sub(counted, statement.text), "    "))
-    return [head, *body]

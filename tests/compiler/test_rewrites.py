@@ -84,6 +84,24 @@ def test_numbers():
 
     assert changes(lambda x: x * table, [X], ["numbers"]) == {}
     assert (largest_constant(()), largest_constant(["numbers"])) == (12, 1)
+
+
+def test_numbers_leave_the_first_state():
+    """h_0 h_0 ... of all time steps are alike, so that what they do can be drawn together."""
+
+    def f(x):
+        h = mg.Constant(np.zeros((3, 4)))
+        for t in range(6):
+            with mg.scope(f"t={t}"):
+                h = np.tanh(h * x[t]) * mg.Constant(np.full((3, 4), 2.0))
+        return h
+
+    assert changes(f, [SEQUENCE], ["numbers"]) == {}
+    operands = [x for line in lines_of(f, [SEQUENCE], ["numbers"]).order for x in line.operands if x.array is not None]
+    assert sorted({x.shape for x in operands}) == [(), (3, 4)]
+
+
+def test_numbers_of_a_shape_of_their_own():
     wide = mg.Constant(np.full((2, 3, 4), 2.5))  # has a shape that nothing else has
     compare(lambda x: x * wide, [X], [Y], rewrites=["numbers"])
 
@@ -215,8 +233,38 @@ def test_factors():
 
     found = changes(f, [SEQUENCE], ["factors", "steps"])
     only_steps = calls(f, [SEQUENCE], ["steps"])
-    assert found["multiply"] == (12, 8), "products that need not wait go before the loop, as one"
+    assert found["multiply"] == (12, 7), (
+        "products that need not wait go before the loop, as one, that of the first step too"
+    )
     assert only_steps["multiply"] == 12
+
+
+def test_factors_of_the_first_step_are_those_of_its_like():
+    """On the way back the last time step comes first, and nothing waits for another yet: it is regrouped all the same."""
+
+    def f(x):
+        h = mg.Constant(np.full((3, 4), 0.5))
+        for t in range(6):
+            with mg.scope(f"t={t}"):
+                h = h - h * np.cos(x[t]) * np.sin(x[t])
+        return mg.gradients(np.sum(np.square(h)), [x])
+
+    changes(f, [SEQUENCE], ["factors", "steps"])
+    waiting = [line for line in lines_of(f, [SEQUENCE], None).order if line.call.text.startswith("multiply(")]
+    of_step = Counter([line.origin.step for line in waiting if line.origin.adjoint and line.origin.step])
+    assert len(set(of_step.values())) == 1, f"products of each step: {of_step}"
+
+
+def test_upright():
+    def f(x):
+        h = mg.Constant(np.zeros((3, 4)))
+        for t in range(6):
+            with mg.scope(f"t={t}"):
+                h = np.tanh(x[t] + h @ W.T)
+        return h, mg.gradients(np.sum(h), [W, x])
+
+    assert changes(f, [SEQUENCE], ["upright"]) == {"copied": (0, 1)}
+    assert changes(lambda x: np.tanh(x @ W.T) @ W.T, [X], ["upright"]) == {}
 
 
 def test_steps():
