@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, before
+from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, before, readers_of
 from minigrad.compiler.memory import Memory
 from minigrad.node import Array
 
@@ -87,10 +87,7 @@ class _Grouping:
         self.memory = memory
         self.rules = rules
         self.results = set(memory.lines.results)
-        self.readers: dict[Line, list[Line]] = {}
-        for line in memory.order:
-            for operand in line.operands:
-                self.readers.setdefault(operand, []).append(line)
+        self.readers = readers_of(memory.order)
 
     def items(self) -> list[Line | Group]:
         items: list[Line | Group] = []

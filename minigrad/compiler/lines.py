@@ -243,6 +243,15 @@ def uses_of(lines: Lines) -> dict[Line, int]:
     return uses
 
 
+def readers_of(order: Iterable[Line]) -> dict[Line, list[Line]]:
+    """Who reads each line that is read, in their order."""
+    readers: dict[Line, list[Line]] = {}
+    for line in order:
+        for operand in dict.fromkeys(line.operands):
+            readers.setdefault(operand, []).append(line)
+    return readers
+
+
 def rebuilt(lines: Lines, change: Callable[[Line, tuple[Line, ...]], Line | None]) -> Lines:
     """The lines written again, operands first: `change(line, new operands)` gives the new line, or None for the like."""
     new: dict[Line, Line] = {}

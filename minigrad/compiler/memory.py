@@ -281,8 +281,8 @@ class Memory:
             if home is not None:
                 take(home)
             under = [] if home is None else [x for x in self._may_be_overwritten(line) if self.root[x] not in taken]
-            if home is not None and under and (home.output or self.root.get(line) is not home):
-                operand = under.pop(0)  # it lies where the value will lie, inside a larger array
+            if home is not None and under and (home.output or home.members is not None):
+                operand = under.pop(0)  # it lies where the value will lie, inside a larger array that is there anyway
                 home.first = min(home.first, self.root.pop(operand).first)
                 self.over[operand] = self.over.get(line, line)
                 self.example[operand] = self.example[line]

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.compiler.calls import ADD, COPIED, DIVIDE, EXP, LOG, MATMUL, MULTIPLY, NEGATIVE, SUBTRACT, TRANSPOSED
+from minigrad.compiler.gates import blocked
 from minigrad.compiler.lines import (
-    INTO,
     RESHAPE,
     VIEW,
     Call,
@@ -29,25 +30,11 @@ from minigrad.compiler.lines import (
     uses_of,
 )
 from minigrad.compiler.steps import batched, regrouped, stack_of
+from minigrad.compiler.tiles import gathered, split
 
 Rewrite = Callable[[Lines], Lines]
 REWRITES: dict[str, Rewrite] = {}
 
-MULTIPLY, ADD, SUBTRACT, NEGATIVE, DIVIDE = (
-    Call(INTO, text, entrywise=True)
-    for text in (
-        "multiply({0}, {1}{out})",
-        "add({0}, {1}{out})",
-        "subtract({0}, {1}{out})",
-        "negative({0}{out})",
-        "divide({0}, {1}{out})",
-    )
-)
-MATMUL = Call(INTO, "matmul({0}, {1}{out})")
-EXP = Call(INTO, "exp({0}{out})", entrywise=True)
-LOG = Call(INTO, "log({0}{out})", entrywise=True)
-COPIED = Call(INTO, "copied({0}{out})", entrywise=True)
-TRANSPOSED = Call(VIEW, "{0}.T")
 COLUMN = Call(VIEW, "{0}[:, None]")
 SLICE = re.compile(r"\{0\}\[((?::, )*)(\d*):(\d*)\]")
 LEADING = re.compile(r"add\.reduce\(\{0\}, axis=(\d+|\([\d, ]+\))\{out\}\)")
@@ -486,6 +473,24 @@ def factors(lines: Lines) -> Lines:
     Where b c overflows although a b does not, that is not the same.
     """
     return regrouped(lines)
+
+
+@rewrite
+def gates(lines: Lines) -> Lines:
+    """What is sliced by columns in every time step, as the gates of an LSTM are, as blocks: p[:, n:2n] as q[1]."""
+    return blocked(lines)
+
+
+@rewrite
+def shared(lines: Lines) -> Lines:
+    """A product with columns that stand in the stack of another product too, column by column, so that none is copied."""
+    return split(lines)
+
+
+@rewrite
+def columns(lines: Lines) -> Lines:
+    """Narrow columns of a matrix, made in every time step, as blocks that are copied into its rows at once."""
+    return gathered(lines)
 
 
 @rewrite

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.calls import MATMUL, MULTIPLY, ROW, SUBTRACT
 from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
 from minigrad.compiler.lines import (
     INTO,
@@ -34,10 +35,6 @@ from minigrad.compiler.lines import (
 
 LEAST = 3  # time steps
 LARGEST = 1 << 16  # bytes of one step's result: beyond, the cache is worth more than the calls that are saved
-MATMUL = "matmul({0}, {1}{out})"
-MULTIPLY = Call(INTO, "multiply({0}, {1}{out})", entrywise=True)
-SUBTRACT = Call(INTO, "subtract({0}, {1}{out})", entrywise=True)
-ROW = re.compile(r"\{0\}\[(\d+)\]")
 COLUMN = re.compile(r"\{0\}\[((?:\:, )+)(\d+)\]")
 
 
@@ -274,7 +271,7 @@ class _Choice:
 
     def _is_worth(self, group: Group) -> bool:
         line = group.members[0]
-        if line.call.text == MATMUL:
+        if line.call == MATMUL:
             a, b = line.operands
             fits = len(a.shape) == len(b.shape) == 2 and all(x.operands[1] is b for x in group.members)
             return fits and a.dtype == b.dtype
@@ -447,7 +444,7 @@ class _Rebuilt:
             news = [self.new[part] for part in parts]
             operands.append(news[0] if all(x is news[0] for x in news) else stack_of(self.page, news, origin))
         shape = (n, *first.shape)
-        if first.call.text == MATMUL:
+        if first.call == MATMUL:
             flat = self._reshaped(operands[0], (n * operands[0].shape[1], operands[0].shape[2]), origin)
             product = self.page.write(first.call, (flat, operands[1]), (flat.shape[0], shape[2]), first.dtype, origin)
             whole = self._reshaped(product, shape, origin)

@@ -12,6 +12,7 @@ import numpy as np
 
 from minigrad.compiler import kernels
 from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
+from minigrad.compiler.calls import MATMUL
 from minigrad.compiler.groups import Group, grouped, number
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
 from minigrad.compiler.loops import Statement, folded, rolled
@@ -99,7 +100,7 @@ class _Writer:
             text, out = line.call.text, self._of(line)
             if self._is_plain_product(line):
                 text = "{0}.dot({1}{out})"
-            positional = line.call.entrywise or text == "{0}.dot({1}{out})"
+            positional = line.call.entrywise or text in ("{0}.dot({1}{out})", MATMUL.text)
             if positional and "=" not in text and not text.startswith(BY_KEYWORD):
                 quick = text.format(*operands, out=f", {out}")
             else:

@@ -1,0 +1,288 @@
+"""Gates as blocks: what is stacked in the columns of one matrix, (batch, gates · units), laid out as (gates, batch, units).
+
+A gated cell computes all gates by one product, and goes on with slices of it, p[:, :n], p[:, n:2n], ... These are short
+pieces of long rows, and every call on them costs two to five times what it costs on a block of memory. So the product is
+made gate by gate, h W_k' for all k in one call, whatever is computed entry by entry follows in blocks, and a slice is a
+block, q[k]. What the inputs contribute, one product for all time steps, is brought into blocks where its bias is added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from math import gcd
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.calls import COPIED, MATMUL, ROW, TRANSPOSED
+from minigrad.compiler.lines import INTO, RESHAPE, VIEW, Call, Line, Lines, Origin, readers_of, rebuilt
+
+MOST = 8  # gates: a product of more would be many calls of BLAS on little
+COLUMNS = re.compile(r"\{0\}\[:, (\d*):(\d*)\]")
+
+
+def blocked(lines: Lines) -> Lines:
+    """The lines with gates in blocks, wherever all that reads them can take them so."""
+    search = _Search(lines)
+    units = search.units()
+    return rebuilt(lines, _Blocks(lines, search.readers, units).change) if units else lines
+
+
+def _columns(line: Line) -> tuple[int, int] | None:
+    """From which column of a matrix up to which a line is; None where it is something else."""
+    found = COLUMNS.fullmatch(line.call.text) if line.call.kind == VIEW and line.origin.step else None
+    if found is None or len(line.shape) != 2:
+        return None
+    return int(found[1] or 0), int(found[2] or line.operands[0].shape[1])
+
+
+def _is_computed(line: Line) -> bool:
+    """Whether it is computed entry by entry, as it could be in blocks."""
+    return line.call.kind == INTO and line.call.entrywise and line.call.pure and line.array is None
+
+
+class _Families:
+    """Matrices that have to be laid out alike: sets of lines that can be joined (union-find)."""
+
+    def __init__(self) -> None:
+        self.above: dict[Line, Line] = {}
+
+    def root(self, line: Line) -> Line:
+        """The line that stands for the family of this one."""
+        path = [line]
+        while (above := self.above.setdefault(path[-1], path[-1])) is not path[-1]:
+            path.append(above)
+        self.above.update(dict.fromkeys(path, path[-1]))
+        return path[-1]
+
+    def join(self, a: Line, b: Line) -> None:
+        """Let the two be of one family."""
+        self.above[self.root(a)] = self.root(b)
+
+    def sets(self) -> Iterable[list[Line]]:
+        """The families."""
+        found: dict[Line, list[Line]] = {}
+        for line in list(self.above):
+            found.setdefault(self.root(line), []).append(line)
+        return found.values()
+
+
+class _Search:
+    """Which matrices can be laid out in blocks, and of how many units: their families are what is sliced by columns, and all
+    that is computed from it, or it from, entry by entry.
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
+        self.results = set(lines.results)
+        self.readers = readers_of(lines.order)
+
+    def units(self) -> dict[Line, int]:
+        """The lines that will be blocks or are sliced, and the units of each."""
+        found: dict[Line, int] = {}
+        for family in self._families().sets():
+            n = self._width(family)
+            if n and self._gains(family) and all(self._may(line, n) for line in family):
+                found.update(dict.fromkeys(family, n))
+        return found
+
+    def _families(self) -> _Families:
+        families = _Families()
+        slices = [line for line in self.lines.order if _columns(line) is not None]
+        waiting = list(dict.fromkeys([line.operands[0] for line in slices]))
+        seen = set(waiting)
+        while waiting:
+            line = waiting.pop()
+            families.root(line)
+            near = self.readers.get(line, []) + (list(line.operands) if _is_computed(line) else [])
+            for other in near:
+                if _is_computed(other) and other.shape == line.shape:
+                    families.join(line, other)
+                    if other not in seen:
+                        seen.add(other)
+                        waiting.append(other)
+        for line in slices:  # of a slice that is sliced further
+            for reader in self.readers.get(line, ()):
+                if reader in seen and reader.shape == line.shape:
+                    families.join(line.operands[0], reader)
+        return families
+
+    def _width(self, family: Sequence[Line]) -> int:
+        """The greatest width that goes into all slices; 0 where there are none."""
+        ends = [end for line in family for reader in self.readers.get(line, ()) for end in _columns(reader) or ()]
+        return gcd(*ends, *[line.shape[1] for line in family]) if any(ends) else 0
+
+    def _gains(self, family: Sequence[Line]) -> bool:
+        """Whether a product can be made in blocks, or what is the same for all time steps brought into them."""
+        sources = {x for line in family for x in ((line, *line.operands) if _is_computed(line) else (line,))}
+        return any(x.call == MATMUL or _hoisted(x) for x in sources)
+
+    def _may(self, line: Line, n: int) -> bool:
+        if not _is_computed(line):
+            return all(self._fits(reader, n) for reader in self.readers[line] if _columns(reader))
+        alone = line not in self.results and line.dtype.kind == "f" and line.shape[1] // n <= MOST
+        return alone and all(
+            self._fits(reader, n) if _columns(reader) else _is_computed(reader) and reader.shape == line.shape
+            for reader in self.readers.get(line, ())
+        )
+
+    def _fits(self, part: Line, n: int) -> bool:
+        """Whether a slice is one block, or several that are only computed on in blocks."""
+        start, stop = _columns(part) or (0, 0)
+        if start % n or stop % n:
+            return False
+        readers = self.readers.get(part, ())
+        return stop - start == n or (
+            part not in self.results and all(_is_computed(x) and x.shape == part.shape for x in readers)
+        )
+
+
+def _hoisted(line: Line) -> bool:
+    """Whether it is one row of what is the same for all time steps, (time, batch, columns)."""
+    base = line.operands[0] if line.call.kind == VIEW and ROW.fullmatch(line.call.text) else None
+    return base is not None and base.call.kind == RESHAPE and len(base.shape) == 3
+
+
+class _Blocks:
+    """Writes lines in blocks. `units` says which, `readers` who reads them."""
+
+    def __init__(self, lines: Lines, readers: dict[Line, list[Line]], units: dict[Line, int]) -> None:
+        self.page = lines.page
+        self.readers = readers
+        self.units = units
+        self.known: dict[tuple[Line, int], Line] = {}  # in blocks of so many units, what is not computed entry by entry
+        self.new: dict[Line, Line] = {}
+
+    def change(self, line: Line, operands: tuple[Line, ...]) -> Line | None:
+        """The line in blocks, if it is to be; a slice as blocks."""
+        self.new.update(zip(line.operands, operands, strict=True))
+        n = self.units.get(line)
+        if n is not None and _is_computed(line):
+            return self._computed(line, n)
+        base = line.operands[0] if line.operands else line
+        if _columns(line) is None or base not in self.units:
+            return None
+        return self._slice(line, self.units[base])
+
+    def _computed(self, line: Line, n: int) -> Line:
+        shape = self._shape(line, n)
+        operands = [self._operand(x, line, n) for x in line.operands]
+        return self._written(line.call, operands, shape, line.dtype, line.origin, line.number)
+
+    def _slice(self, line: Line, n: int) -> Line:
+        start, stop = _columns(line) or (0, 0)
+        base = line.operands[0]
+        whole = self.new[base] if _is_computed(base) else self._source(base, n)
+        first, last = start // n, stop // n
+        if last - first == 1:
+            return self._view(f"{{0}}[{first}]", whole, line.shape, line.origin)
+        return self._view(f"{{0}}[{first}:{last}]", whole, self._shape(line, n), line.origin)
+
+    def _shape(self, line: Line, n: int) -> tuple[int, ...]:
+        """(..., batch, gates · units) as (..., gates, batch, units)."""
+        *lead, batch, width = line.shape
+        return (*lead, width // n, batch, n)
+
+    def _operand(self, x: Line, line: Line, n: int) -> Line:
+        """An operand of what is computed in blocks."""
+        if x.shape != line.shape:
+            return self._row(x, n, line.shape[-1])
+        if self.units.get(x) == n and _is_computed(x):
+            return self.new[x]
+        if _columns(x) is not None and x.operands[0] in self.units:
+            return self.new[x]  # several blocks already
+        return self._source(x, n)
+
+    def _row(self, x: Line, n: int, width: int) -> Line:
+        """What broadcasts: of a bias, each gate's part below its block; numbers and columns as they are."""
+        new = self.new[x]
+        if not x.shape or x.shape[-1] != width:
+            return new
+        whole = self._reshaped(new, (*x.shape[:-1], width // n, n), x.origin)
+        if len(x.shape) == 1:
+            return self._reshaped(new, (width // n, 1, n), x.origin)
+        return self._swapped(whole)
+
+    def _source(self, x: Line, n: int) -> Line:
+        """Something else in blocks: a product made so, a row of what lies so, or another view of what lies in rows."""
+        if (x, n) not in self.known:
+            if x.call == MATMUL and self._is_only_read_in_blocks(x):
+                self.known[x, n] = self._product(x, n)
+            elif _hoisted(x):
+                whole = self._all_steps(x.operands[0], n)
+                self.known[x, n] = self._view(x.call.text, whole, self._shape(x, n), x.origin)
+            else:
+                self.known[x, n] = self._seen(self.new[x], n)
+        return self.known[x, n]
+
+    def _is_only_read_in_blocks(self, x: Line) -> bool:
+        return all(
+            reader in self.units if _is_computed(reader) else _columns(reader) is not None and x in self.units
+            for reader in self.readers[x]
+        )
+
+    def _product(self, x: Line, n: int) -> Line:
+        """a W as a W_k for every gate k, the weights of each as a block of their own."""
+        a, weight = (self.new.get(operand, operand) for operand in x.operands)
+        if weight.call == COPIED:
+            (weight,) = weight.operands
+        rows, width = weight.shape
+        if weight.call == TRANSPOSED:
+            tall = self._reshaped(weight.operands[0], (width // n, n, rows), x.origin)
+            by_gate = self._view("{0}.swapaxes(1, 2)", tall, (width // n, rows, n), x.origin)
+        else:
+            by_gate = self._swapped(self._reshaped(weight, (rows, width // n, n), x.origin))
+        copy = self._written(COPIED, (by_gate,), by_gate.shape, weight.dtype, weight.origin, weight.number)
+        return self._written(MATMUL, (a, copy), self._shape(x, n), x.dtype, x.origin, x.number)
+
+    def _all_steps(self, whole: Line, n: int) -> Line:
+        """(time, batch, columns) in blocks: a sum with a bias, which comes first, is written so."""
+        if (whole, n) not in self.known:
+            (flat,) = whole.operands
+            alone = self.readers[flat] == [whole] and all(
+                _hoisted(row) and self._is_only_read_in_blocks(row) for row in self.readers[whole]
+            )
+            if _is_computed(flat) and len(flat.shape) == 2 and alone:
+                operands = [self._flat_operand(x, whole, n) for x in flat.operands]
+                shape = self._shape(whole, n)
+                self.known[whole, n] = self._written(flat.call, operands, shape, flat.dtype, flat.origin, flat.number)
+            else:
+                self.known[whole, n] = self._seen(self.new[whole], n)
+        return self.known[whole, n]
+
+    def _flat_operand(self, x: Line, whole: Line, n: int) -> Line:
+        if len(x.shape) == 2 and x.shape == whole.operands[0].shape:
+            return self._seen(self._reshaped(self.new[x], whole.shape, x.origin), n)
+        return self._row(x, n, whole.shape[-1])
+
+    def _seen(self, line: Line, n: int) -> Line:
+        """(..., batch, columns), which lies in rows, seen as blocks."""
+        *lead, width = line.shape
+        return self._swapped(self._reshaped(line, (*lead, width // n, n), line.origin))
+
+    def _swapped(self, line: Line) -> Line:
+        """The last axis but one before the one before it."""
+        i = len(line.shape) - 3
+        shape = (*line.shape[:i], line.shape[i + 1], line.shape[i], line.shape[-1])
+        return self._view(f"{{0}}.swapaxes({i}, {i + 1})", line, shape, line.origin)
+
+    def _reshaped(self, line: Line, shape: tuple[int, ...], origin: Origin) -> Line:
+        return self._written(Call(RESHAPE, f"{{0}}.reshape{shape!r}"), (line,), shape, line.dtype, origin, line.number)
+
+    def _view(self, text: str, line: Line, shape: tuple[int, ...], origin: Origin) -> Line:
+        return self._written(Call(VIEW, text), (line,), shape, line.dtype, origin, line.number)
+
+    def _written(
+        self,
+        call: Call,
+        operands: Sequence[Line],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        origin: Origin,
+        number: int,
+    ) -> Line:
+        """A line in the place of another, whose number it is."""
+        made = self.page.write(call, operands, shape, dtype, origin)
+        made.number = min(made.number, number)
+        return made

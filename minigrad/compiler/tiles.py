@@ -1,0 +1,218 @@
+"""Tiles: matrices joined by columns in every time step, as the adjoints of a cell's gates are for their products with W."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.calls import COPIED, MATMUL, TRANSPOSED
+from minigrad.compiler.chains import is_stack
+from minigrad.compiler.lines import (
+    INTO,
+    RESHAPE,
+    TILES,
+    VIEW,
+    Call,
+    Line,
+    Lines,
+    Origin,
+    Places,
+    index_text,
+    readers_of,
+    rebuilt,
+)
+from minigrad.compiler.steps import stack_of
+
+FEWEST, MOST = 3, 8  # parts of a matrix that are made as blocks first
+SHORT = 256  # bytes: longer pieces of rows are written where they belong as quickly as blocks
+
+
+def _columns(line: Line) -> list[slice] | None:
+    """The columns of the parts of a matrix; None where it is something else."""
+    if line.call.kind != TILES or len(line.shape) != 2 or not line.origin.step:
+        return None
+    found = [_column_slice(index) for index in line.call.places]
+    return [each for each in found if each is not None] if None not in found else None
+
+
+def _column_slice(index: Any) -> slice | None:
+    """The index of whole columns, [:, a:b] or [..., a:b], as the slice a:b."""
+    rows, *rest = index
+    if len(rest) != 1 or not (rows is Ellipsis or rows == slice(None)) or not isinstance(rest[0], slice):
+        return None
+    return rest[0] if rest[0].step in (None, 1) else None
+
+
+# Columns that two matrices share ---------------------------------------------------------------------------------------
+
+
+def split(lines: Lines) -> Lines:
+    """A product of stacked matrices some of whose columns stand in another stack too, gate by gate: nothing is copied.
+
+    The adjoints of what drives a GRU's gates from the inputs and from the states differ in one gate of three.
+    """
+    search = _Shared(lines)
+    found = search.stacks()
+    return rebuilt(lines, _Split(lines, found).change) if found else lines
+
+
+class _Shared:
+    def __init__(self, lines: Lines) -> None:
+        self.readers = readers_of(lines.order)
+        self.stacks_of = {line.operands: line for line in lines.order if is_stack(line)}
+
+    def stacks(self) -> dict[Line, list[Line | None]]:
+        """The stacks to be taken apart; for each of their columns the stack where they stand too, or None."""
+        found: dict[Line, list[Line | None]] = {}
+        kept: set[Line] = set()
+        for stack in self.stacks_of.values():
+            columns = _columns(stack.operands[0])
+            alike = columns is not None and len({part.call for part in stack.operands}) == 1
+            if not alike or columns is None or stack in kept or not self._is_only_multiplied(stack):
+                continue
+            if any(self.readers[matrix] != [stack] for matrix in stack.operands):  # it is needed as one matrix anyway
+                continue
+            others = [self._elsewhere(stack, i) for i in range(len(columns))]
+            if any(others) and not any(other in found for other in others if other is not None):
+                found[stack] = others
+                kept.update([other for other in others if other is not None])
+        return found
+
+    def _is_only_multiplied(self, stack: Line) -> bool:
+        rows = self.readers[stack]
+        return bool(rows) and all(
+            flat.call.kind == RESHAPE
+            and len(flat.shape) == 2
+            and flat.shape[1] == stack.shape[2]
+            and all(self._is_multiplied(flat, reader) for reader in self.readers[flat])
+            for flat in rows
+        )
+
+    def _is_multiplied(self, flat: Line, reader: Line) -> bool:
+        """A' X, or ones A."""
+        if reader.call == TRANSPOSED:
+            products = self.readers[reader]
+            return all(x.call == MATMUL and x.operands[0] is reader and x.operands[1] is not reader for x in products)
+        return reader.call == MATMUL and reader.operands[1] is flat and len(reader.operands[0].shape) == 1
+
+    def _elsewhere(self, stack: Line, i: int) -> Line | None:
+        """Another stack with the same part in the same columns, in every time step."""
+        index = stack.operands[0].call.places[i]
+        for whole in self.readers[stack.operands[0].operands[i]]:
+            if whole is stack.operands[0] or _columns(whole) is None or index not in whole.call.places:
+                continue
+            for other in self.readers[whole]:
+                if other is not stack and is_stack(other) and len(other.operands) == len(stack.operands):
+                    pairs = zip(stack.operands, other.operands, strict=True)
+                    if all(_columns(b) and _part_at(b, index) is a.operands[i] for a, b in pairs):
+                        return other
+        return None
+
+
+def _part_at(line: Line, index: Any) -> Line | None:
+    return next((part for part, place in zip(line.operands, line.call.places, strict=True) if place == index), None)
+
+
+class _Split:
+    def __init__(self, lines: Lines, found: dict[Line, list[Line | None]]) -> None:
+        self.page = lines.page
+        self.page.names["concatenate"] = np.concatenate
+        self.found = found
+        self.new: dict[Line, Line] = {}
+
+    def change(self, line: Line, operands: tuple[Line, ...]) -> Line | None:
+        """A product with a stack that is taken apart, as the products with its parts on top of each other."""
+        self.new.update(zip(line.operands, operands, strict=True))
+        if line.call != MATMUL:
+            return None
+        a, b = line.operands
+        turned = a.call == TRANSPOSED and a.operands[0].call.kind == RESHAPE
+        flat = a.operands[0] if turned else b
+        if flat.call.kind != RESHAPE or flat.operands[0] not in self.found:
+            return None
+        stack = flat.operands[0]
+        parts, places = [], []
+        for i, columns in enumerate(_columns(stack.operands[0]) or ()):
+            rows = self._rows(stack, i, columns, line.origin)
+            if turned:
+                shape = rows.shape[::-1]
+                factors = (self.page.write(TRANSPOSED, (rows,), shape, rows.dtype, line.origin), operands[1])
+            else:
+                factors = (operands[0], rows)
+            shape = (rows.shape[1], *line.shape[1:])
+            parts.append(self.page.write(MATMUL, factors, shape, line.dtype, line.origin))
+            places.append((columns,))
+        text = f"concatenate([{', '.join([f'{{{i}}}' for i in range(len(parts))])}])"
+        order = sorted(range(len(parts)), key=lambda i: places[i][0].start or 0)
+        call = Call(TILES, text, places=Places([places[i] for i in order]))
+        return self.page.write(call, [parts[i] for i in order], line.shape, line.dtype, line.origin)
+
+    def _rows(self, stack: Line, i: int, columns: slice, origin: Origin) -> Line:
+        """The i-th columns of all time steps, as one matrix: seen in the other stack, or a stack of their own."""
+        other = self.found[stack][i]
+        if other is None:
+            whole = stack_of(self.page, [self.new[matrix.operands[i]] for matrix in stack.operands], origin)
+        else:
+            shape = (*stack.shape[:2], len(range(*columns.indices(stack.shape[2]))))
+            seen = Call(VIEW, f"{{0}}[{index_text((slice(None), slice(None), columns))}]")
+            whole = self.page.write(seen, (self.new.get(other, other),), shape, stack.dtype, origin)
+        flat = (whole.shape[0] * whole.shape[1], whole.shape[2])
+        return self.page.write(Call(RESHAPE, f"{{0}}.reshape{flat!r}"), (whole,), flat, whole.dtype, origin)
+
+
+# Columns made as blocks ------------------------------------------------------------------------------------------------
+
+
+def gathered(lines: Lines) -> Lines:
+    """Narrow columns of a matrix, [a, b, c, d], as blocks that one call copies into rows: cheaper than four in short pieces."""
+    page, readers = lines.page, readers_of(lines.order)
+    found: dict[Line, Line] = {}  # a matrix to its columns, (batch, gates, units)
+    page.names["stack"] = np.stack
+
+    def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
+        if is_stack(line) and all(x in found for x in operands):
+            whole = stack_of(page, [found[x] for x in operands], line.origin)
+            return page.write(_reshape(line.shape), (whole,), line.shape, line.dtype, line.origin)
+        parts = _narrow_parts(line, operands)
+        if parts is None or any(_columns(reader) for reader in readers.get(line, ())):  # it is a part itself
+            return None
+        n, (batch, width) = len(parts), line.shape
+        places = Places([(i, slice(None)) for i in range(n)])
+        text = f"stack([{', '.join([f'{{{i}}}' for i in range(n)])}])"
+        blocks = page.write(Call(TILES, text, places=places), parts, (n, batch, width // n), line.dtype, line.origin)
+        seen = page.write(Call(VIEW, "{0}.swapaxes(0, 1)"), (blocks,), (batch, n, width // n), line.dtype, line.origin)
+        copy = page.write(COPIED, (seen,), seen.shape, line.dtype, line.origin)
+        made = page.write(_reshape(line.shape), (copy,), line.shape, line.dtype, line.origin)
+        found[made] = copy
+        return made
+
+    return rebuilt(lines, change)
+
+
+def _reshape(shape: tuple[int, ...]) -> Call:
+    return Call(RESHAPE, f"{{0}}.reshape{shape!r}")
+
+
+def _narrow_parts(line: Line, operands: Sequence[Line]) -> list[Line] | None:
+    """The parts of a matrix from left to right, if they are alike, computed here, and narrow enough."""
+    pairs = _pairs(line, operands, 0)
+    if pairs is None or not FEWEST <= len(pairs) <= MOST:
+        return None
+    parts = [part for _, part in sorted(pairs, key=lambda pair: pair[0])]
+    alike = len({part.shape for part in parts}) == 1 and len(set(parts)) == len(parts)
+    narrow = parts[0].shape[1] * line.dtype.itemsize <= SHORT
+    return parts if alike and narrow and all(part.call.kind == INTO for part in parts) else None
+
+
+def _pairs(line: Line, operands: Sequence[Line], first: int) -> list[tuple[int, Line]] | None:
+    """The parts of a matrix, of which one may be such a matrix itself, and where they begin."""
+    columns = _columns(line)
+    if columns is None:
+        return None
+    pairs: list[tuple[int, Line]] = []
+    for part, where in zip(operands, columns, strict=True):
+        start = first + (where.start or 0)
+        pairs += _pairs(part, part.operands, start) or [(start, part)]
+    return pairs
