@@ -9,7 +9,7 @@ block, q[k]. What the inputs contribute, one product for all time steps, is brou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import gcd
 from typing import Any
 
@@ -30,9 +30,9 @@ def blocked(lines: Lines) -> Lines:
 
 
 def _columns(line: Line) -> tuple[int, int] | None:
-    """From which column of a matrix up to which a line is; None where it is something else."""
+    """From which column of a matrix up to which a line is; None where it is all of them, or something else."""
     found = COLUMNS.fullmatch(line.call.text) if line.call.kind == VIEW and line.origin.step else None
-    if found is None or len(line.shape) != 2:
+    if found is None or len(line.shape) != 2 or line.shape == line.operands[0].shape:
         return None
     return int(found[1] or 0), int(found[2] or line.operands[0].shape[1])
 
@@ -82,8 +82,13 @@ class _Search:
         """The lines that will be blocks or are sliced, and the units of each."""
         found: dict[Line, int] = {}
         for family in self._families().sets():
-            n = self._width(family)
-            if n and self._gains(family) and all(self._may(line, n) for line in family):
+            n, members = self._width(family), set(family)
+            if (
+                n
+                and any(line.shape[1] > n for line in family)
+                and self._gains(family)
+                and all(self._may(line, n, members) for line in family)
+            ):
                 found.update(dict.fromkeys(family, n))
         return found
 
@@ -102,10 +107,10 @@ class _Search:
                     if other not in seen:
                         seen.add(other)
                         waiting.append(other)
-        for line in slices:  # of a slice that is sliced further
-            for reader in self.readers.get(line, ()):
-                if reader in seen and reader.shape == line.shape:
-                    families.join(line.operands[0], reader)
+        for line in slices:  # several gates, which are sliced further or computed on
+            for other in (line, *self.readers.get(line, ())):
+                if other in seen and other.shape == line.shape:
+                    families.join(line.operands[0], other)
         return families
 
     def _width(self, family: Sequence[Line]) -> int:
@@ -116,26 +121,30 @@ class _Search:
     def _gains(self, family: Sequence[Line]) -> bool:
         """Whether a product can be made in blocks, or what is the same for all time steps brought into them."""
         sources = {x for line in family for x in ((line, *line.operands) if _is_computed(line) else (line,))}
-        return any(x.call == MATMUL or _hoisted(x) for x in sources)
+        return any((x.call == MATMUL or _hoisted(x)) and len(x.shape) == 2 for x in sources)
 
-    def _may(self, line: Line, n: int) -> bool:
+    def _may(self, line: Line, n: int, family: Collection[Line]) -> bool:
+        """Whether a line can be in blocks: nobody needs it in rows."""
+        readers = self.readers.get(line, ())
         if not _is_computed(line):
-            return all(self._fits(reader, n) for reader in self.readers[line] if _columns(reader))
-        alone = line not in self.results and line.dtype.kind == "f" and line.shape[1] // n <= MOST
-        return alone and all(
-            self._fits(reader, n) if _columns(reader) else _is_computed(reader) and reader.shape == line.shape
-            for reader in self.readers.get(line, ())
-        )
+            return all(self._fits(reader, n, family) for reader in readers if _columns(reader))
+        few = line not in self.results and line.shape[1] // n <= MOST
+        return few and all(self._takes(reader, line, n, family) for reader in readers)
 
-    def _fits(self, part: Line, n: int) -> bool:
-        """Whether a slice is one block, or several that are only computed on in blocks."""
+    def _takes(self, reader: Line, line: Line, n: int, family: Collection[Line]) -> bool:
+        """Whether a reader takes a line in blocks: it slices it, or computes on it in blocks itself."""
+        if _columns(reader) is not None:
+            return self._fits(reader, n, family)
+        return reader in family and reader.shape == line.shape
+
+    def _fits(self, part: Line, n: int, family: Collection[Line]) -> bool:
+        """Whether a slice is one block, or several whose readers take them so."""
         start, stop = _columns(part) or (0, 0)
         if start % n or stop % n:
             return False
         readers = self.readers.get(part, ())
-        return stop - start == n or (
-            part not in self.results and all(_is_computed(x) and x.shape == part.shape for x in readers)
-        )
+        several = part not in self.results and all(self._takes(x, part, n, family) for x in readers)
+        return stop - start == n or several
 
 
 def _hoisted(line: Line) -> bool:
@@ -172,8 +181,7 @@ class _Blocks:
 
     def _slice(self, line: Line, n: int) -> Line:
         start, stop = _columns(line) or (0, 0)
-        base = line.operands[0]
-        whole = self.new[base] if _is_computed(base) else self._source(base, n)
+        whole = self._in_blocks(line.operands[0], n)
         first, last = start // n, stop // n
         if last - first == 1:
             return self._view(f"{{0}}[{first}]", whole, line.shape, line.origin)
@@ -186,13 +194,12 @@ class _Blocks:
 
     def _operand(self, x: Line, line: Line, n: int) -> Line:
         """An operand of what is computed in blocks."""
-        if x.shape != line.shape:
-            return self._row(x, n, line.shape[-1])
-        if self.units.get(x) == n and _is_computed(x):
-            return self.new[x]
-        if _columns(x) is not None and x.operands[0] in self.units:
-            return self.new[x]  # several blocks already
-        return self._source(x, n)
+        return self._in_blocks(x, n) if x.shape == line.shape else self._row(x, n, line.shape[-1])
+
+    def _in_blocks(self, x: Line, n: int) -> Line:
+        """A matrix in blocks; it may be there, computed so or as several blocks of another."""
+        there = x in self.units if _is_computed(x) else _columns(x) is not None and x.operands[0] in self.units
+        return self.new[x] if there else self._source(x, n)
 
     def _row(self, x: Line, n: int, width: int) -> Line:
         """What broadcasts: of a bias, each gate's part below its block; numbers and columns as they are."""
@@ -243,7 +250,7 @@ class _Blocks:
             alone = self.readers[flat] == [whole] and all(
                 _hoisted(row) and self._is_only_read_in_blocks(row) for row in self.readers[whole]
             )
-            if _is_computed(flat) and len(flat.shape) == 2 and alone:
+            if _is_computed(flat) and len(flat.shape) == 2 and flat.shape[1] == whole.shape[2] and alone:
                 operands = [self._flat_operand(x, whole, n) for x in flat.operands]
                 shape = self._shape(whole, n)
                 self.known[whole, n] = self._written(flat.call, operands, shape, flat.dtype, flat.origin, flat.number)
@@ -252,9 +259,13 @@ class _Blocks:
         return self.known[whole, n]
 
     def _flat_operand(self, x: Line, whole: Line, n: int) -> Line:
-        if len(x.shape) == 2 and x.shape == whole.operands[0].shape:
+        """An operand of (time · batch, columns), which is `whole` before its first axis was parted."""
+        rows, width = whole.operands[0].shape
+        if x.shape == (rows, width):
             return self._seen(self._reshaped(self.new[x], whole.shape, x.origin), n)
-        return self._row(x, n, whole.shape[-1])
+        if x.shape == (rows, 1):
+            return self._reshaped(self.new[x], (whole.shape[0], 1, whole.shape[1], 1), x.origin)
+        return self._row(x, n, width)
 
     def _seen(self, line: Line, n: int) -> Line:
         """(..., batch, columns), which lies in rows, seen as blocks."""

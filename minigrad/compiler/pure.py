@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.calls import COPIED
 from minigrad.compiler.lines import LEAF, RESHAPE, VIEW, Line, Lines
 from minigrad.compiler.names import REDUCED, Names
 
@@ -70,6 +71,9 @@ class _PureWriter:
                 self.parameters.append(self.of[line])
             return None
         operands = [self.of[operand] for operand in line.operands]
+        if line.call.text == COPIED.text:  # where a value lies is of no concern here
+            self.of[line] = operands[0]
+            return None
         text = _qualified(line.call.text, self.lines.page.names).format(*operands, out="")
         if line.call.kind in (VIEW, RESHAPE):
             self.of[line] = text
@@ -100,7 +104,7 @@ def _qualified(text: str, names: dict[str, Any]) -> str:
         name, reduce = match.groups()
         if reduce:
             return f"np.{REDUCED.get(name, name)}"
-        own = getattr(np, name, None) is names.get(name) or name in ("where", "copied")
+        own = getattr(np, name, None) is names.get(name) or name == "where"
         return f"np.{name}" if own and name in names else name
 
     text = re.sub(r"astype\((\{0\}), (\w+)\{out\}\)", r"\1.astype(\2)", text)

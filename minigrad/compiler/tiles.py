@@ -30,19 +30,19 @@ SHORT = 256  # bytes: longer pieces of rows are written where they belong as qui
 
 
 def _columns(line: Line) -> list[slice] | None:
-    """The columns of the parts of a matrix; None where it is something else."""
+    """The columns of the parts of a matrix, as slices a:b; None where it is something else."""
     if line.call.kind != TILES or len(line.shape) != 2 or not line.origin.step:
         return None
-    found = [_column_slice(index) for index in line.call.places]
+    found = [_column_slice(index, line.shape[1]) for index in line.call.places]
     return [each for each in found if each is not None] if None not in found else None
 
 
-def _column_slice(index: Any) -> slice | None:
-    """The index of whole columns, [:, a:b] or [..., a:b], as the slice a:b."""
+def _column_slice(index: Any, width: int) -> slice | None:
     rows, *rest = index
     if len(rest) != 1 or not (rows is Ellipsis or rows == slice(None)) or not isinstance(rest[0], slice):
         return None
-    return rest[0] if rest[0].step in (None, 1) else None
+    start, stop, step = rest[0].indices(width)
+    return slice(start, stop) if step == 1 else None
 
 
 # Columns that two matrices share ---------------------------------------------------------------------------------------
@@ -61,6 +61,7 @@ def split(lines: Lines) -> Lines:
 class _Shared:
     def __init__(self, lines: Lines) -> None:
         self.readers = readers_of(lines.order)
+        self.results = set(lines.results)
         self.stacks_of = {line.operands: line for line in lines.order if is_stack(line)}
 
     def stacks(self) -> dict[Line, list[Line | None]]:
@@ -81,21 +82,23 @@ class _Shared:
         return found
 
     def _is_only_multiplied(self, stack: Line) -> bool:
-        rows = self.readers[stack]
-        return bool(rows) and all(
+        """Whether it is only read as one matrix of all rows, by products that can be made column by column."""
+        return stack not in self.results and all(
             flat.call.kind == RESHAPE
-            and len(flat.shape) == 2
-            and flat.shape[1] == stack.shape[2]
+            and flat.shape[1:] == stack.shape[2:]
+            and flat not in self.results
             and all(self._is_multiplied(flat, reader) for reader in self.readers[flat])
-            for flat in rows
+            for flat in self.readers[stack]
         )
 
     def _is_multiplied(self, flat: Line, reader: Line) -> bool:
         """A' X, or ones A."""
         if reader.call == TRANSPOSED:
-            products = self.readers[reader]
-            return all(x.call == MATMUL and x.operands[0] is reader and x.operands[1] is not reader for x in products)
-        return reader.call == MATMUL and reader.operands[1] is flat and len(reader.operands[0].shape) == 1
+            products = self.readers.get(reader, ())
+            alone = reader not in self.results
+            return alone and all(x.call == MATMUL and x.operands[0] is reader is not x.operands[1] for x in products)
+        vector, matrix = reader.operands if reader.call == MATMUL else (flat, None)
+        return matrix is flat and len(vector.shape) == 1
 
     def _elsewhere(self, stack: Line, i: int) -> Line | None:
         """Another stack with the same part in the same columns, in every time step."""
@@ -145,7 +148,7 @@ class _Split:
             parts.append(self.page.write(MATMUL, factors, shape, line.dtype, line.origin))
             places.append((columns,))
         text = f"concatenate([{', '.join([f'{{{i}}}' for i in range(len(parts))])}])"
-        order = sorted(range(len(parts)), key=lambda i: places[i][0].start or 0)
+        order = sorted(range(len(parts)), key=lambda i: places[i][0].start)
         call = Call(TILES, text, places=Places([places[i] for i in order]))
         return self.page.write(call, [parts[i] for i in order], line.shape, line.dtype, line.origin)
 
@@ -155,7 +158,7 @@ class _Split:
         if other is None:
             whole = stack_of(self.page, [self.new[matrix.operands[i]] for matrix in stack.operands], origin)
         else:
-            shape = (*stack.shape[:2], len(range(*columns.indices(stack.shape[2]))))
+            shape = (*stack.shape[:2], columns.stop - columns.start)
             seen = Call(VIEW, f"{{0}}[{index_text((slice(None), slice(None), columns))}]")
             whole = self.page.write(seen, (self.new.get(other, other),), shape, stack.dtype, origin)
         flat = (whole.shape[0] * whole.shape[1], whole.shape[2])
@@ -213,6 +216,6 @@ def _pairs(line: Line, operands: Sequence[Line], first: int) -> list[tuple[int, 
         return None
     pairs: list[tuple[int, Line]] = []
     for part, where in zip(operands, columns, strict=True):
-        start = first + (where.start or 0)
+        start = first + where.start
         pairs += _pairs(part, part.operands, start) or [(start, part)]
     return pairs

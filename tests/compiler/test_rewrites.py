@@ -267,6 +267,70 @@ def test_upright():
     assert changes(lambda x: np.tanh(x @ W.T) @ W.T, [X], ["upright"]) == {}
 
 
+def gated(x, products=np.matmul):
+    """A cell of four gates as columns of one matrix, and the gradient of what it comes to."""
+    V = np.concatenate([W, W * 0.5, W * 0.25, W - 0.5])
+    h = c = mg.Constant(np.zeros((3, 4)))
+    for t in range(6):
+        with mg.scope(f"t={t}"):
+            p = x[t] @ V.T + h @ V.T
+            gates = mg.sigmoid(p[:, :12])
+            c = gates[:, :4] * c + gates[:, 4:8] * np.tanh(p[:, 12:])
+            h = gates[:, 8:] * np.tanh(c)
+    return mg.gradients(np.square(h).sum(), [W, x])
+
+
+def shapes(f, arguments, rewrites, name):
+    """The shapes of what the calls of one function give."""
+    return Counter([line.shape for line in lines_of(f, arguments, rewrites).order if line.call.text.startswith(name)])
+
+
+def test_gates():
+    changes(gated, [SEQUENCE], ["gates"], alone=["products", "factors"])
+    before, after = (shapes(gated, [SEQUENCE], ["products", "factors", *more], "exp(") for more in ([], ["gates"]))
+    assert before == {(3, 12): 6}
+    assert after == {(3, 3, 4): 6}
+    products = shapes(gated, [SEQUENCE], ["products", "factors", "gates"], "matmul(")
+    assert products[4, 3, 4] >= 6, "the product of every time step, gate by gate"
+
+
+def test_columns():
+    alone = ["products", "factors", "gates"]
+    found = changes(gated, [SEQUENCE], ["columns"], alone=alone)
+    assert found["copied"][1] - found["copied"][0] == 6, "one copy into the rows of each time step"
+    joined = shapes(gated, [SEQUENCE], [*alone, "columns"], "stack([")
+    assert joined[4, 3, 4] == 6
+
+    def wide(x):
+        return np.concatenate([np.tanh(x[t]) for t in range(4)], axis=1)
+
+    assert changes(wide, [rng.normal(size=(4, 3, 100))], ["columns"]) == {}, "outside of time steps nothing is gathered"
+
+
+def test_shared():
+    R, V = (mg.Parameter(rng.normal(size=(12, 4))) for _ in range(2))
+
+    def f(x):
+        h, driven = mg.Constant(np.zeros((3, 4))), (x.reshape(-1, 4) @ R.T).reshape(6, 3, 12)
+        for t in range(6):
+            with mg.scope(f"t={t}"):
+                now, q = driven[t], h @ V.T
+                gates = mg.sigmoid(q[:, :8] + now[:, :8])
+                h = h * gates[:, :4] + np.tanh(now[:, 8:] + gates[:, 4:] * q[:, 8:])
+        return mg.gradients(np.square(h).sum(), [R, V, x])
+
+    changes(f, [SEQUENCE], ["shared"], alone=["transposes", "products"])
+    found = shapes(f, [SEQUENCE], ["transposes", "products", "shared"], "matmul(")
+    assert found[8, 4] == found[4, 4] == 0, "x has a gradient too, which takes all columns: nothing is to be gained"
+
+    def without_x(x):
+        return f(x)[:2]
+
+    changes(without_x, [SEQUENCE], ["shared"], alone=["transposes", "products"])
+    found = shapes(without_x, [SEQUENCE], ["transposes", "products", "shared"], "matmul(")
+    assert found[8, 4] == found[4, 4] == 1, "R's gradient: two gates from the stack of V's, one of its own"
+
+
 def test_steps():
     found = changes(unrolled, [SEQUENCE], ["steps"])
     assert found["matmul"][0] - found["matmul"][1] >= 5, "projections of inputs are one product"
