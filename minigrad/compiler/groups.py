@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, NamedTuple
 
+from minigrad.compiler.calls import ROW
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, before, readers_of
 from minigrad.compiler.memory import Memory
 from minigrad.node import Array
@@ -223,11 +225,17 @@ APART, SAME, MIXED = "apart", "same", "mixed"
 
 
 class _Address(NamedTuple):
-    """What memory a value lies in, and the way to it: rows of a series, parts of a whole, views."""
+    """What memory a value lies in, from where on, and the way to it: rows of a series, parts of a whole, views."""
 
     memory: Any
+    start: int
     shape: tuple[int, ...]
     path: tuple[Any, ...]
+
+    def meets(self, other: _Address) -> bool:
+        """Whether the wholes in which two values lie have memory in common."""
+        one, two = prod(self.shape), prod(other.shape)
+        return self.memory is other.memory and self.start < other.start + two and other.start < self.start + one
 
 
 def address(memory: Memory, line: Line) -> _Address:
@@ -235,8 +243,12 @@ def address(memory: Memory, line: Line) -> _Address:
     path: list[Any] = []
     while True:
         if line.call.kind in (VIEW, RESHAPE) and line.array is None:
-            path.append(("view", line.call.text, line.shape))
-            line = line.operands[0]
+            row, (base,) = ROW.fullmatch(line.call.text), line.operands
+            if row and base in memory.root and memory.root[base].before is base:
+                path.append(("rows", int(row[1]), int(row[1]) + 1))
+            else:
+                path.append(("view", line.call.text, line.shape))
+            line = base
         elif line in memory.over:
             line = memory.over[line]
         elif line in memory.slot:
@@ -250,15 +262,17 @@ def address(memory: Memory, line: Line) -> _Address:
     elif line in memory.root:
         root = memory.root[line]
     else:
-        return _Address(line, line.shape, tuple(path[::-1]))
-    return _Address(root if root.output else root.block, root.shape, tuple(path[::-1]))
+        return _Address(line, 0, line.shape, tuple(path[::-1]))
+    if root.block is None:
+        return _Address(root, 0, root.shape, tuple(path[::-1]))
+    return _Address(root.block.arena, root.block.start, root.shape, tuple(path[::-1]))
 
 
 def _relation(a: _Address, b: _Address) -> str:
     """Whether two values lie apart from each other, or entry by entry in the same place; MIXED where that is not known."""
-    if a.memory != b.memory:
+    if not a.meets(b):
         return APART
-    if a.shape != b.shape:
+    if (a.start, a.shape) != (b.start, b.shape):
         return MIXED
     for x, y in zip(a.path, b.path, strict=False):
         if x == y:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -15,27 +16,98 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
-from minigrad.compiler.lines import FRESH, INTO, RESHAPE, TILES, VIEW, Call, Line, Lines, compiled, copy_of, in_order
+from minigrad.compiler.lines import (
+    FRESH,
+    INTO,
+    RESHAPE,
+    TILES,
+    VIEW,
+    Call,
+    Line,
+    Lines,
+    compiled,
+    copy_of,
+    in_order,
+    readers_of,
+)
+
+ALIGNED = 16  # entries: a block begins at a multiple of so many
+SMALL = 1 << 14  # bytes of a block that is not worth a place in another's memory
+
+
+class Block:
+    """Memory of the pool, which serves one value of its size after the other.
+
+    first, last: the line that writes it first, and the one that reads it last
+    start:       where it lies in its arena, which it may share with blocks that are in use at other times
+    """
+
+    __slots__ = ("arena", "dtype", "first", "last", "size", "start")
+
+    def __init__(self, dtype: np.dtype[Any], size: int, last: int) -> None:
+        self.dtype = dtype
+        self.size = size
+        self.first = last
+        self.last = last
+        self.arena: Arena | None = None
+        self.start = 0
+
+    @property
+    def stop(self) -> int:
+        """Where it ends in its arena."""
+        return self.start + self.size
+
+
+class Arena:
+    """Memory of several blocks."""
+
+    def __init__(self, block: Block) -> None:
+        self.dtype = block.dtype
+        self.size = block.size
+        self.blocks = [block]
+        block.arena = self
+
+    def takes(self, block: Block) -> bool:
+        """Put a block where no other lies that is in use at the same time; whether there was room."""
+        busy = [x for x in self.blocks if x.first <= block.last and block.first <= x.last]
+        for start in sorted({0, *[-(-x.stop // ALIGNED) * ALIGNED for x in busy]}):
+            stop = start + block.size
+            if stop <= self.size and all(stop <= x.start or x.stop <= start for x in busy):
+                block.arena, block.start = self, start
+                self.blocks.append(block)
+                return True
+        return False
+
+
+def pack(blocks: Sequence[Block]) -> None:
+    """Let large blocks share memory, the largest first."""
+    arenas: list[Arena] = []
+    for block in sorted(blocks, key=lambda block: -block.size * block.dtype.itemsize):
+        small = block.size * block.dtype.itemsize < SMALL
+        if small or not any(arena.dtype == block.dtype and arena.takes(block) for arena in arenas):
+            arenas.append(Arena(block))
 
 
 class Root:
     """Memory of its own: of one line, of a series of lines of one shape, or of an output (made anew in every call).
 
     members: of a series, in order; else None
+    before:  of a series each of whose rows is computed from the row of another array, in its place: that array; else None
     first:   where in the program it is first written
     block:   which memory of the pool it is; None before that is decided
     like:    the same for lines that do the same in different time steps, which get the same block where they can
     """
 
-    __slots__ = ("block", "dtype", "first", "like", "members", "output", "shape")
+    __slots__ = ("before", "block", "dtype", "first", "like", "members", "output", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], members: list[Line] | None = None) -> None:
         self.shape = shape
         self.dtype = dtype
         self.members = members
+        self.before: Line | None = None
         self.output = False
         self.first = -1
-        self.block: int | None = None
+        self.block: Block | None = None
         self.like: Any = None
 
     @property
@@ -62,12 +134,13 @@ class Memory:
         self.over: dict[Line, Line] = {}
         self.copies: dict[Any, Line] = {}
         self.chains = Chains()
-        self.n_blocks = 0
+        self.blocks: list[Block] = []
         self._place_tiles()
         self.order = in_order(lines.results)
         self._lay_out()
         self._make_series()
         self._share()
+        pack(self.blocks)
 
     # Parts of a whole --------------------------------------------------------------------------------------------------
 
@@ -244,15 +317,17 @@ class Memory:
                 root = self.root[line] = Root(line.shape, line.dtype)
                 root.output = line in self.is_output
                 root.like = (line.origin.role, line.call.text) if line.origin.step else None
+        self._write_over_rows()
         for i, line in enumerate(self.order):
             home = self.home(line)
             if home is not None and home.first < 0:
                 home.first = i
-        free: dict[Any, list[int]] = {}
+        free: dict[Any, list[Block]] = {}
         taken: set[Root] = set()
-        usually: dict[Any, int] = {}
+        usually: dict[Any, Block] = {}
+        last = len(self.order)  # the line at which the walk is
 
-        def take(root: Root, wanted: int | None = None) -> None:
+        def take(root: Root, wanted: Block | None = None) -> None:
             if root in taken or root.output:
                 return
             taken.add(root)
@@ -266,22 +341,22 @@ class Memory:
             elif blocks:
                 root.block = blocks.pop()
             else:
-                root.block = self.n_blocks
-                self.n_blocks += 1
+                root.block = Block(*root.key, last)
+                self.blocks.append(root.block)
             if root.like is not None:
                 usually[root.like] = root.block
 
         for root in {home: None for line in self.lines.results if (home := self.home(line)) is not None}:
             take(root)
         for i in range(len(self.order) - 1, -1, -1):
-            line = self.order[i]
+            line, last = self.order[i], i
             if line.call.kind not in (INTO, TILES, FRESH):
                 continue
             home = self.home(line) if line.call.kind != FRESH else None
             if home is not None:
                 take(home)
             under = [] if home is None else [x for x in self._may_be_overwritten(line) if self.root[x] not in taken]
-            if home is not None and under and (home.output or home.members is not None):
+            if home is not None and under and (home.output or (home.members is not None and home.before is None)):
                 operand = under.pop(0)  # it lies where the value will lie, inside a larger array that is there anyway
                 home.first = min(home.first, self.root.pop(operand).first)
                 self.over[operand] = self.over.get(line, line)
@@ -295,6 +370,35 @@ class Memory:
                 free[home.key].append(home.block)
             for root in later:
                 take(root, home.block if home is not None else None)
+        for root in taken:
+            if root.block is not None:
+                root.block.first = min(root.block.first, root.first)
+
+    def _write_over_rows(self) -> None:
+        """Let a series lie where an array lay, if each of its rows is the last to read one row of that, and reads no other."""
+        readers, index = readers_of(self.order), {line: i for i, line in enumerate(self.order)}
+        for root in dict.fromkeys([root for root, _ in self.place.values()]):
+            members = root.members or []
+            if not all(line.call.entrywise for line in members):
+                continue
+            for whole in dict.fromkeys([x.operands[0] for x in members[0].operands if x.call.kind == VIEW]):
+                mine = self.root.get(whole)
+                fits = mine is not None and not mine.output and mine.members is None and mine.key == root.key
+                if fits and self._are_last(members, whole, readers, index):
+                    self.root[whole], root.before = root, whole
+                    break
+
+    def _are_last(
+        self, members: Sequence[Line], whole: Line, readers: dict[Line, list[Line]], index: dict[Line, int]
+    ) -> bool:
+        """Whether row i is last read by member i, entry by entry, and nothing else is read once the first member is there."""
+        first, rows = min(index[line] for line in members), set()
+        for i, member in enumerate(members):
+            mine = [x for x in member.operands if x.operands[:1] == (whole,)]
+            if len(set(mine)) != 1 or mine[0].call.text != f"{{0}}[{i}]" or readers[mine[0]] != [member]:
+                return False
+            rows.add(mine[0])
+        return all(reader in rows or (index[reader] < first and not is_view(reader)) for reader in readers[whole])
 
     def _may_be_overwritten(self, line: Line) -> list[Line]:
         """The operands in whose memory the line could write its value, if nobody reads them later."""
@@ -309,6 +413,11 @@ class Memory:
             and contiguous  # in a part of a larger array whole calculations would be slower
             and (operand.shape, operand.dtype) == (line.shape, line.dtype)
         ]
+
+
+def is_view(line: Line) -> bool:
+    """Whether it only looks at its operand's memory, or may."""
+    return line.call.kind in (VIEW, RESHAPE)
 
 
 def _reshapes(array: Any, shape: tuple[int, ...]) -> bool:

@@ -339,14 +339,25 @@ class _Writer:
         return name
 
     def _allocate(self, name: str, shape: tuple[int, ...], root: Root) -> None:
-        """Memory under a name; where its block serves others already, theirs."""
-        first = self.known.get(("block", root.block))
-        if first is None:
-            self.known[("block", root.block)] = f"{name} {shape!r}"
+        """Memory under a name; where it serves others already, theirs; where blocks share an arena, a part of that."""
+        block = root.block
+        assert block is not None
+        arena = block.arena
+        assert arena is not None
+        shared = any(other.size != arena.size for other in arena.blocks)
+        first = self.known.get(("block", block) if shared else ("arena", arena))
+        if first is not None:
+            other, _, its_shape = first.partition(" ")
+            self.tables.append(f"{name} = {other}" + ("" if its_shape == repr(shape) else f".reshape({shape!r})"))
+            return
+        self.known[("block", block) if shared else ("arena", arena)] = f"{name} {shape!r}"
+        if not shared:
             self._make(name, shape, root.dtype)
             return
-        other, _, its_shape = first.partition(" ")
-        self.tables.append(f"{name} = {other}" + ("" if its_shape == repr(shape) else f".reshape({shape!r})"))
+        if ("arena", arena) not in self.known:
+            self.known["arena", arena] = memory = self.given.new("memory")
+            self._make(memory, (arena.size,), arena.dtype)
+        self.tables.append(f"{name} = {self.known['arena', arena]}[{block.start}:{block.stop}].reshape({shape!r})")
 
     def _make(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Memory under a name."""
