@@ -78,6 +78,7 @@ def gated(units, gates, steps, cuts, pieces, others, flags, order, dtype, seed):
                 else:
                     parts = slices(x, p + now)
                 extra += [np.mean(OTHERS[other % len(OTHERS)](p, units)) for other in others]
+                parts = [np.tanh(part) for part in parts]  # so that nothing overflows
                 new = sum(part * (0.5 + i) for i, part in enumerate(parts[1:])) * parts[0]
                 c = c * parts[-1] + new if second_state else new
                 h = np.tanh(c) * parts[0]
