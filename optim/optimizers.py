@@ -54,7 +54,8 @@ class Optimizer:
         for store, update, steps, gradients in zip(self.stores, self._updates, self._steps, given, strict=True):
             store.take_in()
             for run in store.runs(gradients, steps.tolist()):
-                steps[run.start : run.stop] += self.counts_steps
+                if self.counts_steps:
+                    steps[run.start : run.stop] += 1
                 update(run, gradients, self._numbers(int(steps[run.start])).values())
         for parameter in self.parameters:
             if parameter.grad is not None:
@@ -289,8 +290,8 @@ class Adam(Optimizer):
             "mean *= beta_1",
             "mean += gradient",
             "square *= beta_2",
-            "scratch = gradient * gradient",
-            "square += scratch",
+            "gradient *= gradient",
+            "square += gradient",
             "scratch = sqrt(square)",
             "scratch += epsilon",
             "scratch = mean / scratch",

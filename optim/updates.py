@@ -27,6 +27,7 @@ from minigrad.optim.flat import FlatStore, aligned
 OPERATIONS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 BINARY = re.compile(r"(\w+) = (\w+) ([-+*/]) (\w+)")
 UNARY = re.compile(r"(\w+) = (sqrt)\((\w+)\)")
+AUGMENTED = re.compile(r"\w+ [-+*/]= \w+")
 
 
 class Update:
@@ -97,7 +98,12 @@ def _in_place(line: str) -> str:
     if found := BINARY.fullmatch(line):
         result, a, sign, b = found.groups()
         return f"{OPERATIONS[sign]}({a}, {b}, {result})"
-    return UNARY.sub(r"\2(\3, \1)", line)
+    if found := UNARY.fullmatch(line):
+        result, function, a = found.groups()
+        return f"{function}({a}, {result})"
+    if not AUGMENTED.fullmatch(line):
+        raise ValueError(f"{line!r}: a line of an update is one operation, x += y, z = x + y or z = sqrt(x)")
+    return line
 
 
 def loop(name: str, lines: Sequence[str], state: Sequence[str], numbers: Sequence[str]) -> Callable[..., None]:

@@ -129,6 +129,15 @@ def test_a_line_makes_no_new_array(line, in_place):
     assert updates._in_place(line) == in_place
 
 
+def test_a_line_of_two_operations_is_refused():
+    class Long(SGD):
+        def _update(self):
+            return ("values -= rate * gradient",)
+
+    with pytest.raises(ValueError, match=r"'values -= rate \* gradient': a line of an update is one operation"):
+        Long([Parameter(1.0)])
+
+
 def test_a_loop_goes_on_where_numpy_stopped(interpreted):
     """States are the same for both."""
     ends = []
