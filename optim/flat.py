@@ -1,32 +1,58 @@
 """One flat buffer for all parameters of an optimizer, so that an update is a few passes over long arrays.
 
 The parameters stay what they are: each becomes a view of its part of the buffer. What is computed entry by entry is then
-computed in blocks that stay in the cache between passes, however many parameters there are and however small.
+computed in a few long blocks, however many parameters there are and however small.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from minigrad.node import Array, Parameter
 
-BLOCK = 65_536  # entries: four arrays of so many float32 are 1 MiB, what a core has for itself
+# Entries of a block. Measured on a core with 1 MiB of its own: shorter blocks stay there between two passes, but each pass
+# then starts to read anew so often that this costs more than it saves, if values and state come from farther away.
+BLOCK = 1 << 18
+SMALL = 1 << 14  # entries of a parameter: up to here, a copy of its gradient is cheaper than a block of its own
+ALIGNED = 64  # bytes: no load or store of a vector register crosses two lines of the cache
+
+
+class Block(NamedTuple):
+    """Entries that are updated together: a stretch of one parameter, or some small ones.
+
+    where:      which of all entries they are
+    parameters: whose they are
+    stretch:    of one parameter, which of its entries
+    room:       for several, where their gradients are put side by side
+    """
+
+    where: slice
+    parameters: slice
+    stretch: slice
+    room: Array | None
+
+    def gradient(self, given: Sequence[Array]) -> Array:
+        """What of the parameters' gradients, as flat arrays, is this block's."""
+        if self.room is not None:
+            return np.concatenate(given[self.parameters], out=self.room)
+        gradient: Array = given[self.parameters.start][self.stretch]
+        return gradient
 
 
 class FlatStore:
     """The values of parameters of one dtype, in their order, in one array; each Parameter's value is a view of it.
 
-    bounds:         parameter i has the entries from bounds[i] up to bounds[i + 1]
-    values:         the array; another store of the same parameters in the same order has the same one
-    gradients:      an array like it, for whoever computes gradients in place. A `.grad` that is the parameter's one of
-    gradient_views: its views, is read where it is; other arrays are gathered, a block at a time
-    scratch:        room for the intermediate results of one block
+    bounds:    parameter i has the entries from bounds[i] up to bounds[i + 1]
+    values:    the array; another store of the same parameters in the same order has the same one
+    gradients: an array like it, for whoever computes gradients in place: a `.grad` may be the parameter's one of
+               gradient_views, its views, as well as any other array
+    scratch:   room for the intermediate results of one block
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
@@ -34,11 +60,11 @@ class FlatStore:
         self.bounds = list(accumulate((parameter.size for parameter in self.parameters), initial=0))
         self.dtype = self.parameters[0].dtype
         known = self._known_buffer()
-        self.values = np.empty(self.bounds[-1], self.dtype) if known is None else known
+        self.values = aligned(self.bounds[-1], self.dtype) if known is None else known
         self.value_views = self.split(self.values) if known is None else [p._value for p in self.parameters]
         self.take_in()
-        self.scratch = np.empty(min(BLOCK, self.values.size), self.dtype)
-        self._gathered = np.empty_like(self.scratch)
+        self.scratch = aligned(min(BLOCK, self.values.size), self.dtype)
+        self._gathered = aligned(self.scratch.size, self.dtype)
 
     @cached_property
     def gradients(self) -> Array:
@@ -71,40 +97,55 @@ class FlatStore:
                 parameter._value = view
                 left.flags.writeable = False
 
-    def runs(self, keys: Sequence[int]) -> list[range]:
-        """The places of the parameters that have a gradient; neighbors of the same key are one run."""
-        found: list[range] = []
-        for i, parameter in enumerate(self.parameters):
-            if parameter.grad is None:
-                continue
-            if found and found[-1].stop == i and keys[i] == keys[i - 1]:
-                found[-1] = range(found[-1].start, i + 1)
-            else:
-                found.append(range(i, i + 1))
+    def given(self) -> list[Array | None]:
+        """The parameters' gradients as flat arrays, None where there is none; an error where one does not fit."""
+        found: list[Array | None] = []
+        for parameter in self.parameters:
+            gradient = parameter.grad
+            if gradient is not None:
+                if gradient.shape != parameter._value.shape or gradient.dtype != self.dtype:
+                    raise ValueError(
+                        f"{parameter.label} of dtype {parameter.dtype} has a .grad of shape {gradient.shape} and dtype "
+                        f"{gradient.dtype}: set it by loss.backward(), or to an array like the parameter's"
+                    )
+                gradient = gradient.reshape(-1)
+            found.append(gradient)
         return found
 
-    def blocks(self, run: range) -> Iterator[tuple[slice, Array]]:
-        """The entries of a run of parameters, BLOCK at a time, with their gradients: these may be overwritten."""
-        given = [self.parameters[i].grad for i in run]
-        views = vars(self).get("gradient_views")
-        in_place = views is not None and all(grad is views[i] for i, grad in zip(run, given, strict=True))
-        flat = [] if in_place else [grad.reshape(-1) for grad in given if grad is not None]
-        stop = self.bounds[run.stop]
-        for start in range(self.bounds[run.start], stop, BLOCK):
-            where = slice(start, min(start + BLOCK, stop))
-            yield where, self.gradients[where] if in_place else self._gather(flat, run.start, where)
+    def runs(self, given: Sequence[Array | None], keys: Sequence[int]) -> list[range]:
+        """The places of the parameters that have a gradient; neighbors of the same key are one run."""
+        found: list[range] = []
+        start = None
+        for i, gradient in enumerate(given):
+            if start is not None and (gradient is None or keys[i] != keys[start]):
+                found.append(range(start, i))
+                start = None
+            if start is None and gradient is not None:
+                start = i
+        return found if start is None else [*found, range(start, len(given))]
 
-    def _gather(self, flat: Sequence[Array], first: int, where: slice) -> Array:
-        """The gradients, of parameters from the first on, as one array: a view if one parameter fills the block."""
-        i = bisect_right(self.bounds, where.start) - 1
-        pieces = []
-        while self.bounds[i] < where.stop:
-            begin = self.bounds[i]
-            pieces.append(flat[i - first][max(where.start - begin, 0) : where.stop - begin])
+    def blocks(self, run: range) -> list[Block]:
+        """The entries of a run of parameters: small neighbors together, large ones BLOCK at a time."""
+        found: list[Block] = []
+        i = run.start
+        while i < run.stop:
+            first, begin = i, self.bounds[i]
             i += 1
-        if len(pieces) == 1:
-            return pieces[0]
-        return np.concatenate(pieces, out=self._gathered[: where.stop - where.start])
+            if self._is_small(first):
+                while i < run.stop and self._is_small(i) and self.bounds[i + 1] - begin <= BLOCK:
+                    i += 1
+            parameters = slice(first, i)
+            if i > first + 1:
+                room = self._gathered[: self.bounds[i] - begin]
+                found.append(Block(slice(begin, self.bounds[i]), parameters, slice(None), room))
+                continue
+            for start in range(begin, self.bounds[i], BLOCK):
+                stop = min(start + BLOCK, self.bounds[i])
+                found.append(Block(slice(start, stop), parameters, slice(start - begin, stop - begin), None))
+        return found
+
+    def _is_small(self, i: int) -> bool:
+        return self.bounds[i + 1] - self.bounds[i] <= SMALL
 
     def _known_buffer(self) -> Array | None:
         """The buffer of an earlier store, if it has these parameters, in this order, and no others."""
@@ -116,6 +157,12 @@ class FlatStore:
             if value.base is not buffer or _address(value) != _address(buffer) + start * buffer.itemsize:
                 return None
         return buffer
+
+
+def aligned(size: int, dtype: npt.DTypeLike) -> Array:
+    """A new flat array that begins where a line of the cache does, and is the base of its views."""
+    memory = np.empty(size * np.dtype(dtype).itemsize + ALIGNED, np.uint8)
+    return np.frombuffer(memory.data, dtype, size, -_address(memory) % ALIGNED)
 
 
 def _address(array: Array) -> int:

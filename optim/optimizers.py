@@ -3,29 +3,32 @@
 `step()` reads every parameter's `.grad`, writes the parameter in place, and sets `.grad` to None, so that no gradient
 is ever applied twice; a parameter whose `.grad` is None keeps its value and its state.
 
-An update is the same for all entries, so it is written for one long array: an optimizer moves its parameters into a
-flat buffer (`FlatStore`), keeps its state in arrays like it, and passes over them block by block.
+An update is the same for all entries, so an optimizer says it for one (`Update`): it moves its parameters into a flat buffer
+(`FlatStore`), keeps its state in arrays like it, and passes over them block by block, or in one compiled loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.compilation import check_backend
 from minigrad.models import Module
 from minigrad.node import Array, Parameter
 from minigrad.optim.flat import FlatStore
+from minigrad.optim.updates import Update
 
 State = dict[str, Array]  # what an optimizer remembers, by name
 
 
 class Optimizer:
-    """What all optimizers share; a subclass gives `_start` (the state before the first step) and `_update`.
+    """What all optimizers share; a subclass gives `_start` (the state before the first step), `_update` and `_numbers`.
 
     parameters:    the Parameters to train; those with trainable=False are left out
     learning_rate: may be assigned between two steps
+    backend:       "numpy"; or "numba", which updates in one compiled loop, to the same numbers (pip install 'minigrad[fast]')
     counts_steps:  whether a class's update depends on how many steps a parameter has made
 
     The parameters' arrays move into a flat buffer when the optimizer is made: an array taken from `W.value` before is
@@ -34,26 +37,26 @@ class Optimizer:
 
     counts_steps = False
 
-    def __init__(self, parameters: Iterable[Parameter], learning_rate: float) -> None:
+    def __init__(self, parameters: Iterable[Parameter], learning_rate: float, *, backend: str = "numpy") -> None:
+        check_backend(backend, type(self).__name__)
         self.parameters = trainable(parameters, type(self).__name__)
         self.learning_rate = _within("learning_rate", learning_rate, 0, np.inf)
         dtypes = dict.fromkeys(parameter.dtype for parameter in self.parameters)
         self.stores = [FlatStore([p for p in self.parameters if p.dtype == dtype]) for dtype in dtypes]
-        self._states = [self._start(store.values) for store in self.stores]
+        name = f"{type(self).__name__.lower()}_update"
+        made_of = self._start(), self._update(), tuple(self._numbers(1))
+        self._updates = [Update(name, store, *made_of, backend) for store in self.stores]
         self._steps = [np.zeros(len(store.parameters), np.int64) for store in self.stores]
 
     def step(self) -> None:
         """Apply the gradients that are there, once."""
-        for parameter in self.parameters:
-            _check_gradient(parameter)
-        for store, state, steps in zip(self.stores, self._states, self._steps, strict=True):
+        given = [store.given() for store in self.stores]  # all are looked at before the first is applied
+        for store, update, steps, gradients in zip(self.stores, self._updates, self._steps, given, strict=True):
             store.take_in()
-            for run in store.runs(steps.tolist()):
-                steps[run.start : run.stop] += self.counts_steps
-                number = int(steps[run.start])
-                for where, gradient in store.blocks(run):
-                    parts = {name: array[where] for name, array in state.items()}
-                    self._update(store.values[where], gradient, parts, store.scratch[: len(gradient)], number)
+            for run in store.runs(gradients, steps.tolist()):
+                if self.counts_steps:
+                    steps[run.start : run.stop] += 1
+                update(run, gradients, self._numbers(int(steps[run.start])).values())
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.mark_changed()
@@ -80,26 +83,25 @@ class Optimizer:
     def _views(self) -> list[State]:
         """The state parameter by parameter, as views of the flat arrays, in the order of `parameters`."""
         found: dict[Parameter, State] = {}
-        for store, state, steps in zip(self.stores, self._states, self._steps, strict=True):
-            parts = {name: store.split(array) for name, array in state.items()}
+        for store, update, steps in zip(self.stores, self._updates, self._steps, strict=True):
+            parts = {name: store.split(array) for name, array in update.state.items()}
             for i, parameter in enumerate(store.parameters):
                 found[parameter] = {name: views[i] for name, views in parts.items()}
                 if self.counts_steps:
                     found[parameter]["steps"] = steps[i : i + 1].reshape(())
         return [found[parameter] for parameter in self.parameters]
 
-    def _start(self, values: Array) -> State:
-        """The state of all entries before the first step, as arrays like the values, which are a flat array."""
-        raise TypeError(f"{type(self).__name__} defines no _start: write _start(self, values) -> dict of arrays")
+    def _start(self) -> dict[str, float]:
+        """The names of the state, and what all its entries are before the first step."""
+        raise TypeError(f"{type(self).__name__} defines no _start: write _start(self) -> {{name: number}}")
 
-    def _update(self, values: Array, gradient: Array, state: State, scratch: Array, number: int) -> None:
-        """Write values and state, flat arrays of one block, in place. The gradient and scratch are free to be overwritten.
+    def _update(self) -> Sequence[str]:
+        """What a step does to an entry of the values and the state, as the lines of an `Update`."""
+        raise TypeError(f"{type(self).__name__} defines no _update: write _update(self) -> lines, as Update takes them")
 
-        number: which step of these entries it is, from 1; 0 unless the class says counts_steps
-        """
-        raise TypeError(
-            f"{type(self).__name__} defines no _update: write _update(self, values, gradient, state, scratch, number)"
-        )
+    def _numbers(self, step: int) -> dict[str, float]:
+        """The numbers in the lines. step: which of these entries it is, from 1; 0 unless the class says counts_steps"""
+        return {"rate": self.learning_rate}
 
 
 class SGD(Optimizer):
@@ -108,21 +110,27 @@ class SGD(Optimizer):
     One class for full-batch, mini-batch and stochastic gradient descent: they differ in what the loss averages over.
     """
 
-    def __init__(self, parameters: Iterable[Parameter], learning_rate: float = 0.01, momentum: float = 0.0) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        *,
+        backend: str = "numpy",
+    ) -> None:
         self.momentum = _within("momentum", momentum, 0, 1)
-        super().__init__(parameters, learning_rate)
+        super().__init__(parameters, learning_rate, backend=backend)
 
-    def _start(self, values: Array) -> State:
-        return {"velocity": np.zeros_like(values)} if self.momentum else {}
+    def _start(self) -> dict[str, float]:
+        return {"velocity": 0.0} if self.momentum else {}
 
-    def _update(self, values: Array, gradient: Array, state: State, scratch: Array, number: int) -> None:
-        gradient *= -self.learning_rate
-        if self.momentum:
-            velocity = state["velocity"]
-            velocity *= self.momentum
-            velocity += gradient
-            gradient = velocity
-        values += gradient
+    def _update(self) -> Sequence[str]:
+        if not self.momentum:
+            return "gradient *= rate", "values -= gradient"
+        return "gradient *= rate", "velocity *= momentum", "velocity -= gradient", "values += velocity"
+
+    def _numbers(self, step: int) -> dict[str, float]:
+        return {"rate": self.learning_rate, "momentum": self.momentum}
 
 
 class AdaptiveRates(Optimizer):
@@ -143,6 +151,7 @@ class AdaptiveRates(Optimizer):
         initial_accumulator: float,
         decay: float,
         factor: float,
+        backend: str,
     ) -> None:
         self.momentum = _within("momentum", momentum, 0, 1)
         self.epsilon = _within("epsilon", epsilon, 0, np.inf)
@@ -150,33 +159,33 @@ class AdaptiveRates(Optimizer):
         self.initial_accumulator = _within("initial_accumulator", initial_accumulator, 0, np.inf)
         self._decay = decay
         self._factor = factor
-        super().__init__(parameters, learning_rate)
+        super().__init__(parameters, learning_rate, backend=backend)
 
-    def _start(self, values: Array) -> State:
-        state = {"square": np.full_like(values, self.initial_accumulator / self._factor)}
-        return state | {"velocity": np.zeros_like(values)} if self.momentum else state
+    def _start(self) -> dict[str, float]:
+        state = {"square": self.initial_accumulator / self._factor}
+        return state | {"velocity": 0.0} if self.momentum else state
 
-    def _update(self, values: Array, gradient: Array, state: State, scratch: Array, number: int) -> None:
-        square = state["square"]
-        if self._decay != 1:
-            square *= self._decay
-        np.square(gradient, out=scratch)
-        square += scratch
-        if self.epsilon_inside:
-            np.add(square, self.epsilon / self._factor, out=scratch)
-            np.sqrt(scratch, out=scratch)
-        else:
-            np.sqrt(square, out=scratch)
-            scratch += self.epsilon / self._factor**0.5
-        np.divide(gradient, scratch, out=scratch)
-        scratch *= self.learning_rate / self._factor**0.5
-        if self.momentum:
-            velocity = state["velocity"]
-            velocity *= self.momentum
-            velocity -= scratch
-            values += velocity
-        else:
-            values -= scratch
+    def _update(self) -> Sequence[str]:
+        decayed = ["square *= decay"] if self._decay != 1 else []
+        mean = ["scratch = gradient * gradient", "square += scratch"]
+        outside = ["scratch = sqrt(square)", "scratch += epsilon"]
+        inside = ["scratch = square + epsilon", "scratch = sqrt(scratch)"]
+        rated = ["scratch = gradient / scratch", "scratch *= rate"]
+        moved = (
+            ["velocity *= momentum", "velocity -= scratch", "values += velocity"]
+            if self.momentum
+            else ["values -= scratch"]
+        )
+        return [*decayed, *mean, *(inside if self.epsilon_inside else outside), *rated, *moved]
+
+    def _numbers(self, step: int) -> dict[str, float]:
+        root = self._factor**0.5
+        return {
+            "decay": self._decay,
+            "epsilon": self.epsilon / (self._factor if self.epsilon_inside else root),
+            "rate": self.learning_rate / root,
+            "momentum": self.momentum,
+        }
 
 
 class AdaGrad(AdaptiveRates):
@@ -198,6 +207,7 @@ class AdaGrad(AdaptiveRates):
         *,
         epsilon_inside: bool = False,
         initial_accumulator: float = 0.0,
+        backend: str = "numpy",
     ) -> None:
         super().__init__(
             parameters,
@@ -208,6 +218,7 @@ class AdaGrad(AdaptiveRates):
             initial_accumulator=initial_accumulator,
             decay=1.0,
             factor=1.0,
+            backend=backend,
         )
 
 
@@ -229,6 +240,7 @@ class RMSProp(AdaptiveRates):
         *,
         epsilon_inside: bool = False,
         initial_accumulator: float = 0.0,
+        backend: str = "numpy",
     ) -> None:
         self.rho = _within("rho", rho, 0, 1)
         super().__init__(
@@ -240,6 +252,7 @@ class RMSProp(AdaptiveRates):
             initial_accumulator=initial_accumulator,
             decay=rho,
             factor=1 - rho,
+            backend=backend,
         )
 
 
@@ -261,29 +274,40 @@ class Adam(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        *,
+        backend: str = "numpy",
     ) -> None:
         self.beta_1 = _within("beta_1", beta_1, 0, 1)
         self.beta_2 = _within("beta_2", beta_2, 0, 1)
         self.epsilon = _within("epsilon", epsilon, 0, np.inf)
-        super().__init__(parameters, learning_rate)
+        super().__init__(parameters, learning_rate, backend=backend)
 
-    def _start(self, values: Array) -> State:
-        return {"mean": np.zeros_like(values), "square": np.zeros_like(values)}
+    def _start(self) -> dict[str, float]:
+        return {"mean": 0.0, "square": 0.0}
 
-    def _update(self, values: Array, gradient: Array, state: State, scratch: Array, number: int) -> None:
-        mean, square = state["mean"], state["square"]
-        to_mean = (1 - self.beta_1) / (1 - self.beta_1**number)
-        to_root = ((1 - self.beta_2) / (1 - self.beta_2**number)) ** 0.5
-        mean *= self.beta_1
-        mean += gradient
-        square *= self.beta_2
-        np.square(gradient, out=scratch)
-        square += scratch
-        np.sqrt(square, out=scratch)
-        scratch += self.epsilon / to_root
-        np.divide(mean, scratch, out=scratch)
-        scratch *= self.learning_rate * to_mean / to_root
-        values -= scratch
+    def _update(self) -> Sequence[str]:
+        return (
+            "mean *= beta_1",
+            "mean += gradient",
+            "square *= beta_2",
+            "gradient *= gradient",
+            "square += gradient",
+            "scratch = sqrt(square)",
+            "scratch += epsilon",
+            "scratch = mean / scratch",
+            "scratch *= rate",
+            "values -= scratch",
+        )
+
+    def _numbers(self, step: int) -> dict[str, float]:
+        to_mean = (1 - self.beta_1) / (1 - self.beta_1**step)
+        to_root = ((1 - self.beta_2) / (1 - self.beta_2**step)) ** 0.5
+        return {
+            "beta_1": self.beta_1,
+            "beta_2": self.beta_2,
+            "epsilon": self.epsilon / to_root,
+            "rate": self.learning_rate * to_mean / to_root,
+        }
 
 
 def trainable(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:
@@ -301,15 +325,6 @@ def trainable(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, .
     if not found:
         raise ValueError(f"{asker}: there is no trainable parameter among the {len(given)} given")
     return found
-
-
-def _check_gradient(parameter: Parameter) -> None:
-    gradient = parameter.grad
-    if gradient is not None and (gradient.shape != parameter.shape or gradient.dtype != parameter.dtype):
-        raise ValueError(
-            f"{parameter.label} of dtype {parameter.dtype} has a .grad of shape {gradient.shape} and dtype "
-            f"{gradient.dtype}: set it by loss.backward(), or to an array like the parameter's"
-        )
 
 
 def _within(name: str, number: float, low: float, high: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import minigrad as mg
@@ -19,11 +18,13 @@ if TYPE_CHECKING:
     from benchmarks.by_hand.base import Arrays
     from benchmarks.rows import Problem
 
-OPTIMIZERS: dict[str, Callable[[list[Parameter]], Optimizer]] = {"SGD": SGD, "Adam": Adam}  # at their default rates
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"SGD": SGD, "Adam": Adam}  # at their default rates
 
 
 class Eager:
     """`loss.backward(); optimizer.step()`, as one writes it."""
+
+    backend = "numpy"
 
     def __init__(self, problem: Problem) -> None:
         model = problem.model()
@@ -33,7 +34,7 @@ class Eager:
         )
         self.trained = list(self.named.values())
         make = OPTIMIZERS.get(problem.row.optimizer or "")
-        self.optimizer = make(self.trained) if make else None
+        self.optimizer = make(self.trained, backend=self.backend) if make else None
         family = problem.row.family
         self.loss: Callable[..., Node] = _LOSSES.get(family, _classification)
         self.feeds = () if family == "elementwise" else (problem.inputs, problem.targets)
@@ -60,8 +61,6 @@ class Eager:
 class Compiled(Eager):
     """`mg.compile` of the loss and its gradients; the optimizer is the same."""
 
-    options: dict[str, Any] = {}  # noqa: RUF012
-
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)
         model, trained, loss_of = self.model, self.trained, self.loss
@@ -70,7 +69,7 @@ class Compiled(Eager):
             loss = loss_of(model, *feeds)
             return loss, *mg.gradients(loss, trained)
 
-        self.step: Callable[..., tuple[Any, ...]] = mg.compile(step, **self.options)
+        self.step: Callable[..., tuple[Any, ...]] = mg.compile(step, backend=self.backend)
 
     def _backward(self) -> float:
         loss, *gradients = self.step(*self.feeds)
@@ -82,7 +81,7 @@ class Compiled(Eager):
 class CompiledFast(Compiled):
     """The same with compiled elementwise loops, the extra [fast]."""
 
-    options = {"backend": "numba"}  # noqa: RUF012
+    backend = "numba"
 
 
 class AdamUpdate(Eager):
@@ -97,16 +96,20 @@ class AdamUpdate(Eager):
         return 0.0
 
 
+class AdamUpdateFast(AdamUpdate):
+    """The same as one compiled loop."""
+
+    backend = "numba"
+
+
 def contestants(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
     """Those that there are here and now, by name."""
+    found: dict[str, Callable[[Problem], Any]]
     if problem.row.family == "adam":
-        return {"minigrad": AdamUpdate}
-    found: dict[str, Callable[[Problem], Any]] = {"minigrad eager": Eager}
-    if hasattr(mg, "compile"):
-        found["minigrad compiled"] = Compiled
-        if find_spec("numba") is not None and "backend" in signature(mg.compile).parameters:
-            found["minigrad compiled, numba"] = CompiledFast
-    return found
+        found = {"minigrad": AdamUpdate, "minigrad, numba": AdamUpdateFast}
+    else:
+        found = {"minigrad eager": Eager, "minigrad compiled": Compiled, "minigrad compiled, numba": CompiledFast}
+    return found if find_spec("numba") is not None else {k: make for k, make in found.items() if "numba" not in k}
 
 
 def _classification(model: Any, inputs: Any, targets: Any) -> Node:

@@ -30,7 +30,7 @@ class Adam:
     m' = β₁ m' + g;  r' = β₂ r' + g²;  w −= (α (1 − β₁) / ((1 − β₁ᵗ) k)) m' / (√r' + ε / k),  k = √((1 − β₂) / (1 − β₂ᵗ))
     """
 
-    scale, block = 1.0, 65536
+    scale, block = 1.0, 1 << 18
     rate, beta_1, beta_2, epsilon = 0.001, 0.9, 0.999, 1e-7
 
     def __init__(self, store: Store) -> None:

@@ -76,6 +76,16 @@ def compile(
     return Compiled(f, rewrites, verify, backend)
 
 
+def check_backend(backend: str, asker: str) -> None:
+    """An error where the backend is none, or numba, and that is not installed."""
+    if backend not in BACKENDS:
+        raise ValueError(f"{asker}(backend={backend!r}): it is one of {', '.join(BACKENDS)}")
+    if backend == "numba" and find_spec("numba") is None:
+        raise ModuleNotFoundError(
+            f"{asker}(backend='numba'): numba is not installed: pip install 'minigrad[fast]', or leave backend='numpy'"
+        )
+
+
 class Program:
     """One traced graph as a function of arrays."""
 
@@ -155,12 +165,7 @@ class Compiled:
         unknown = set(rewrites or ()) - set(REWRITES)
         if unknown:
             raise ValueError(f"mg.compile(rewrites=...): {sorted(unknown)} are none of {', '.join(REWRITES)}")
-        if backend not in BACKENDS:
-            raise ValueError(f"mg.compile(backend={backend!r}): it is one of {', '.join(BACKENDS)}")
-        if backend == "numba" and find_spec("numba") is None:
-            raise ModuleNotFoundError(
-                "mg.compile(backend='numba'): numba is not installed: pip install 'minigrad[fast]', or leave backend='numpy'"
-            )
+        check_backend(backend, "mg.compile")
         self.f = f
         self.backend = backend
         self.rewrites = tuple(REWRITES if rewrites is None else rewrites)

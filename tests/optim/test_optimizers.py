@@ -241,7 +241,7 @@ def test_what_a_new_optimizer_must_define():
         Optimizer([Parameter(1.0)], 0.1)
 
     class Idle(Optimizer):
-        def _start(self, value):
+        def _start(self):
             return {}
 
     w = Parameter(1.0)
