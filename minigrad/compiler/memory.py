@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.calls import ROW
 from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
 from minigrad.compiler.lines import (
     FRESH,
@@ -383,9 +384,10 @@ class Memory:
                 continue
             for whole in dict.fromkeys([x.operands[0] for x in members[0].operands if x.call.kind == VIEW]):
                 mine = self.root.get(whole)
-                fits = mine is not None and not mine.output and mine.members is None and mine.key == root.key
-                if fits and self._are_last(members, whole, readers, index):
-                    self.root[whole], root.before = root, whole
+                free = mine is not None and not mine.output and mine.members is None
+                like = whole.dtype == root.dtype and whole.shape[1:] == root.shape[1:]
+                if free and like and self._are_last(members, whole, readers, index):
+                    self.root[whole], root.before, root.shape = root, whole, whole.shape
                     break
 
     def _are_last(
@@ -395,10 +397,13 @@ class Memory:
         first, rows = min(index[line] for line in members), set()
         for i, member in enumerate(members):
             mine = [x for x in member.operands if x.operands[:1] == (whole,)]
-            if len(set(mine)) != 1 or mine[0].call.text != f"{{0}}[{i}]" or readers[mine[0]] != [member]:
+            if len(set(mine)) != 1 or mine[0].call.text != f"{{0}}[{i}]":
+                return False
+            if any(index[reader] > index[member] or is_view(reader) for reader in readers[mine[0]]):
                 return False
             rows.add(mine[0])
-        return all(reader in rows or (index[reader] < first and not is_view(reader)) for reader in readers[whole])
+        others = [reader for reader in readers[whole] if reader not in rows and not _is_row_from(reader, len(members))]
+        return all(index[reader] < first and not is_view(reader) for reader in others)
 
     def _may_be_overwritten(self, line: Line) -> list[Line]:
         """The operands in whose memory the line could write its value, if nobody reads them later."""
@@ -413,6 +418,12 @@ class Memory:
             and contiguous  # in a part of a larger array whole calculations would be slower
             and (operand.shape, operand.dtype) == (line.shape, line.dtype)
         ]
+
+
+def _is_row_from(line: Line, n: int) -> bool:
+    """Whether it is a row of an array, but none of the first n."""
+    row = ROW.fullmatch(line.call.text) if line.call.kind == VIEW else None
+    return row is not None and int(row[1]) >= n
 
 
 def is_view(line: Line) -> bool:

@@ -333,7 +333,8 @@ def chosen(condition: Any, a: Any, b: Any, out: Any = None) -> Any:
             return found
         np.copyto(out, found)
         return out
-    mask = np.multiply(condition, integer(-1), dtype=integer)
+    mask = condition.astype(integer)
+    np.negative(mask, out=mask)
     bits_a, bits_b = a.view(integer), b.view(integer)
     bits = None if out is None else out.view(integer)
     if b.ndim == 0 and bits_b == 0:
