@@ -25,7 +25,7 @@ class Chains:
         if len(set(parts)) < len(parts) or len({(line.shape, line.dtype) for line in lines}) > 1:
             return False
         for before, after in pairwise(parts):
-            if self.next.get(before, after) is not after or self.previous.get(after, before) is not before:
+            if self.next.get(before, after) != after or self.previous.get(after, before) != before:
                 return False
         end, seen = parts[-1], set(parts)
         while end in self.next:

@@ -7,7 +7,7 @@ so a line is only drawn together with its like if that holds for every operand t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -68,12 +68,20 @@ def batched(lines: Lines) -> Lines:
 
 
 def regrouped(lines: Lines) -> Lines:
-    """Products of several factors: those that can be multiplied before the loop are. (a b) c as a (b c), if a waits."""
-    groups = _groups(lines.order)
-    above = _shared(_find_needs(lines.order, groups))
-    if not any(group.waits for group in groups.values()):
-        return lines
-    return rewired(lines, _Regrouping(lines.page, groups, above, uses_of(lines)).new(lines.order))
+    """Products of several factors: those that can be multiplied before the loop are. (a b) c as a (b c), if a waits.
+
+    First a − a b becomes a (1 − b): then a b may have one reader less, and be regrouped itself.
+    """
+    for rule in (_Regrouping.difference, _Regrouping.product):
+        groups = _groups(lines.order)
+        above = _shared(_find_needs(lines.order, groups))
+        if any(group.waits for group in groups.values()):
+            regrouping = _Regrouping(lines.page, groups, above, uses_of(lines))
+            lines = rewired(lines, regrouping.new(lines.order, rule))
+    return lines
+
+
+Rule = Callable[["_Regrouping", Line, tuple[Line, ...], Group], "Line | None"]
 
 
 class _Regrouping:
@@ -94,7 +102,7 @@ class _Regrouping:
         self.at: dict[Any, int] = {}
         self.once: set[Line] = set()
 
-    def new(self, order: Sequence[Line]) -> dict[Line, Line]:
+    def new(self, order: Sequence[Line], rule: Rule) -> dict[Line, Line]:
         """The new line of every line."""
         for line in order:
             if line.origin.step:
@@ -104,11 +112,7 @@ class _Regrouping:
         for line in order:
             operands = tuple([new[operand] for operand in line.operands])
             group = self.groups.get(line)
-            made = None
-            if group is not None and group.waits and line.call == MULTIPLY:
-                made = self._product(line, operands, group)
-            elif group is not None and group.waits and line.call == SUBTRACT:
-                made = self._difference(line, operands, group)
+            made = rule(self, line, operands, group) if group is not None and group.waits else None
             if made is None:
                 made = line if operands == line.operands else self.page.like(line, operands)
             if line.after is not None:
@@ -126,8 +130,9 @@ class _Regrouping:
     def _note(self, role: Any, i: int, needs: int) -> None:
         self.at[role, i] = self.at.get((role, i), 0) | needs
 
-    def _product(self, line: Line, operands: tuple[Line, ...], group: Group) -> Line | None:
-        for i in (0, 1):
+    def product(self, line: Line, operands: tuple[Line, ...], group: Group) -> Line | None:
+        """(a b) c as a (b c), in tiles too."""
+        for i in (0, 1) if line.call == MULTIPLY else ():
             moving, still = operands[i], operands[1 - i]
             if not self._waits(moving, group) or self._waits(still, group) or moving not in self.once:
                 continue
@@ -137,9 +142,9 @@ class _Regrouping:
                 return self._into_tiles(moving, still, line, group)
         return None
 
-    def _difference(self, line: Line, operands: tuple[Line, ...], group: Group) -> Line | None:
+    def difference(self, line: Line, operands: tuple[Line, ...], group: Group) -> Line | None:
         """a − a b as a (1 − b): the factor can be made before the loop, and taken into others."""
-        a, product = operands
+        a, product = operands if line.call == SUBTRACT else (line, line)
         if (
             product.call != MULTIPLY
             or a not in product.operands

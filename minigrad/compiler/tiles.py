@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.calls import COPIED, MATMUL, TRANSPOSED
+from minigrad.compiler.calls import MATMUL, TRANSPOSED
 from minigrad.compiler.chains import is_stack
 from minigrad.compiler.lines import (
     INTO,
@@ -19,6 +19,7 @@ from minigrad.compiler.lines import (
     Lines,
     Origin,
     Places,
+    copy_of,
     index_text,
     readers_of,
     rebuilt,
@@ -101,7 +102,10 @@ class _Shared:
         return matrix is flat and len(vector.shape) == 1
 
     def _elsewhere(self, stack: Line, i: int) -> Line | None:
-        """Another stack with the same part in the same columns, in every time step."""
+        """Another stack with the same part in the same columns, or of the same parts, in every time step."""
+        whole = self.stacks_of.get(tuple([matrix.operands[i] for matrix in stack.operands]))
+        if whole is not None:
+            return whole
         index = stack.operands[0].call.places[i]
         for whole in self.readers[stack.operands[0].operands[i]]:
             if whole is stack.operands[0] or _columns(whole) is None or index not in whole.call.places:
@@ -159,8 +163,10 @@ class _Split:
             whole = stack_of(self.page, [self.new[matrix.operands[i]] for matrix in stack.operands], origin)
         else:
             shape = (*stack.shape[:2], columns.stop - columns.start)
-            seen = Call(VIEW, f"{{0}}[{index_text((slice(None), slice(None), columns))}]")
-            whole = self.page.write(seen, (self.new.get(other, other),), shape, stack.dtype, origin)
+            whole = self.new.get(other, other)
+            if shape != whole.shape:
+                seen = Call(VIEW, f"{{0}}[{index_text((slice(None), slice(None), columns))}]")
+                whole = self.page.write(seen, (whole,), shape, stack.dtype, origin)
         flat = (whole.shape[0] * whole.shape[1], whole.shape[2])
         return self.page.write(Call(RESHAPE, f"{{0}}.reshape{flat!r}"), (whole,), flat, whole.dtype, origin)
 
@@ -186,8 +192,10 @@ def gathered(lines: Lines) -> Lines:
         text = f"stack([{', '.join([f'{{{i}}}' for i in range(n)])}])"
         blocks = page.write(Call(TILES, text, places=places), parts, (n, batch, width // n), line.dtype, line.origin)
         seen = page.write(Call(VIEW, "{0}.swapaxes(0, 1)"), (blocks,), (batch, n, width // n), line.dtype, line.origin)
-        copy = page.write(COPIED, (seen,), seen.shape, line.dtype, line.origin)
+        copy = copy_of(seen)  # in every step, so that the blocks of the next one lie where these do
         made = page.write(_reshape(line.shape), (copy,), line.shape, line.dtype, line.origin)
+        for each in (blocks, seen, copy, made):
+            each.number = line.number
         found[made] = copy
         return made
 
