@@ -281,8 +281,10 @@ class Memory:
             if home is not None:
                 take(home)
             under = [] if home is None else [x for x in self._may_be_overwritten(line) if self.root[x] not in taken]
-            if home is not None and under and (home.output or self.root.get(line) is not home):
-                operand = under.pop(0)  # it lies where the value will lie, inside a larger array
+            alike = [x for x in under if x.shape == line.shape]
+            if home is not None and alike and (home.output or self.root.get(line) is not home):
+                operand = alike[0]  # it lies where the value will lie, inside a larger array
+                under.remove(operand)
                 home.first = min(home.first, self.root.pop(operand).first)
                 self.over[operand] = self.over.get(line, line)
                 self.example[operand] = self.example[line]
@@ -297,18 +299,27 @@ class Memory:
                 take(root, home.block if home is not None else None)
 
     def _may_be_overwritten(self, line: Line) -> list[Line]:
-        """The operands in whose memory the line could write its value, if nobody reads them later."""
+        """The operands, or what they are in another shape, in whose memory the line could write its value, if nobody reads
+        them later.
+        """
         if not line.call.entrywise:
             return []
         contiguous = self.example[line].flags.c_contiguous
         return [
-            operand
-            for operand in dict.fromkeys(line.operands)
-            if operand in self.root
-            and not self.root[operand].output
+            whole
+            for whole in dict.fromkeys([plain(x) for x in line.operands if x.shape == line.shape])
+            if whole in self.root
+            and not self.root[whole].output
             and contiguous  # in a part of a larger array whole calculations would be slower
-            and (operand.shape, operand.dtype) == (line.shape, line.dtype)
+            and whole.dtype == line.dtype
         ]
+
+
+def plain(line: Line) -> Line:
+    """The line whose entries these are in another shape."""
+    while line.call.kind == RESHAPE and line.array is None:
+        line = line.operands[0]
+    return line
 
 
 def _reshapes(array: Any, shape: tuple[int, ...]) -> bool:
