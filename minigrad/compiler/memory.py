@@ -141,7 +141,6 @@ class Memory:
         largest = max([line.nbytes for line in self.order] + [root.key[1] * 8 for root, _ in self.place.values()] + [1])
         ground = np.empty(largest + 64, np.uint8)  # never read or written: it lends arrays their strides
         self.example: dict[Line, Any] = {}
-        outputs = set(self.lines.results)
         whole: dict[Line, Any] = {}
 
         def contiguous(line: Line) -> Any:
@@ -183,7 +182,7 @@ class Memory:
                 layout[line] = eval(compiled(line.call.text.format("x")), names)
             if operand in self.example:
                 self.example[line] = layout[line]
-        self.is_output = outputs
+        self.is_output = {plain(line) for line in self.lines.results}
 
     def base(self, line: Line) -> Line:
         """The line whose memory a view looks at."""

@@ -309,6 +309,30 @@ def test_constants_parameters_and_arguments_come_back_as_copies():
             array[...] = 77.0
 
 
+def test_results_in_another_shape_are_not_copied():
+    def f(x):
+        y = np.exp(x)
+        return y.reshape((2, 6)), np.tanh(y).reshape(12), y, y.reshape((6, 2))
+
+    x = np.arange(12.0).reshape(3, 4) / 12
+    source = compare(f, [x], [-x], [x]).source
+    assert source.count("array(exp") == 2  # the other two that lie where the first does
+
+
+def test_a_line_writes_over_what_it_reads_in_another_shape():
+    def f(x, W, b):
+        y = (x @ W).reshape((2, 5, 3))
+        return np.tanh(y + b), (y * y).sum(), y.reshape((5, 6)) * 2.0
+
+    def g(x, W, b):
+        return np.tanh((x @ W).reshape((2, 5, 3)) + b) * 2.0 + 1.0
+
+    x, W, b = np.ones((10, 4)), np.arange(12.0).reshape(4, 3) / 50, np.ones(3)
+    compare(f, [x, W, b], [x * 2, W, b], [x, -W, b])
+    source = compare(lambda *a: g(*a).sum(), [x, W, b], [x * 2, W, b]).source
+    assert source.count("= empty(") == 2  # of the product and of the sum
+
+
 # Errors ------------------------------------------------------------------------------------------------------------
 
 
