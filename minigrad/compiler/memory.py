@@ -298,9 +298,7 @@ class Memory:
                 take(root, home.block if home is not None else None)
 
     def _may_be_overwritten(self, line: Line) -> list[Line]:
-        """The operands, or what they are in another shape, in whose memory the line could write its value, if nobody reads
-        them later.
-        """
+        """The operands (or what they show in another shape) in whose memory the line could write, if nobody reads later."""
         if not line.call.entrywise:
             return []
         contiguous = self.example[line].flags.c_contiguous

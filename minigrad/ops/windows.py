@@ -1,9 +1,9 @@
 """Windows of images: what convolution and pooling look at.
 
-Images are (batch, height, width, channels). Sliding a window over them is one linear operation, `Windows`; its transpose,
-`Fold`, adds windows back into the image they were cut from. A convolution is linear in the images and in the kernels: it,
-its transpose and the gradient of its kernels are the three slopes of one trilinear form, so that the rule of each is the
-other two, and every order of derivative is there.
+Images are (batch, height, width, channels). Sliding a window over them is one linear operation, `Windows`; its
+transpose, `Fold`, adds windows back into the image they were cut from. A convolution is linear in the images and in the
+kernels: it, its transpose and the gradient of its kernels are the slopes of one trilinear form, so that the rule of each
+is the other two, and every order of derivative is there.
 """
 
 from __future__ import annotations
@@ -74,11 +74,12 @@ class Fold(Operation):
         return Windows(adjoint, window=self.children[0].shape[3:5], stride=self.stride)
 
 
-# Convolution: T = Σ Y[n, i, j, f] X[n, i s + u, j t + v, c] K[f, u, v, c], by each of its three factors -----------------
+# Convolution: Σ Y[n, i, j, f] X[n, i s + u, j t + v, c] K[f, u, v, c], by each of its three factors ------------------
 
 
 class Convolution(Operation):
-    """Y[n, i, j, f] = Σ_uvc X[n, i s + u, j t + v, c] K[f, u, v, c];  X̄ = TransposedConvolution(Ȳ, K), K̄ = KernelCorrelation(X, Ȳ).
+    """Y[n, i, j, f] = Σ_uvc X[n, i s + u, j t + v, c] K[f, u, v, c];  X̄ = TransposedConvolution(Ȳ, K),
+    K̄ = KernelCorrelation(X, Ȳ).
 
     The windows as rows times the kernels as columns, one matrix product; of few channels one for every image.
     """
@@ -102,7 +103,8 @@ class Convolution(Operation):
 
 
 class TransposedConvolution(Operation):
-    """X[n, i s + u, j t + v, c] += Σ_f Y[n, i, j, f] K[f, u, v, c], from 0;  Ȳ = Convolution(X̄, K), K̄ = KernelCorrelation(X̄, Y).
+    """X[n, i s + u, j t + v, c] += Σ_f Y[n, i, j, f] K[f, u, v, c], from 0;  Ȳ = Convolution(X̄, K),
+    K̄ = KernelCorrelation(X̄, Y).
 
     Every entry of the windows is computed for all of them and added at once: so few lie in memory at a time.
     """
@@ -124,7 +126,9 @@ class TransposedConvolution(Operation):
 
 
 class KernelCorrelation(Operation):
-    """K[f, u, v, c] = Σ_nij Y[n, i, j, f] X[n, i s + u, j t + v, c];  X̄ = TransposedConvolution(Y, K̄), Ȳ = Convolution(X, K̄)."""
+    """K[f, u, v, c] = Σ_nij Y[n, i, j, f] X[n, i s + u, j t + v, c];  X̄ = TransposedConvolution(Y, K̄),
+    Ȳ = Convolution(X, K̄).
+    """
 
     __slots__ = ()
     window: tuple[int, int]
@@ -152,7 +156,7 @@ class KernelCorrelation(Operation):
 
 
 def _as_one_call(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a function of arrays which the compiler writes as one call, as it writes NumPy's (by NumPy's protocol)."""
+    """Decorator: a function of arrays which the compiler writes as one call, as it does NumPy's, by NumPy's protocol."""
 
     @wraps(function)
     def call(x: Any, *arguments: Any, **keywords: Any) -> Any:
@@ -209,8 +213,8 @@ def transposed_convolution(
 def _rows_of_windows(x: Any, window: Any, stride: tuple[int, int], n_filters: int) -> Any:
     """Every window as a row: (batch · rows · columns, entries), or image by image, (batch, rows · columns, entries).
 
-    Rows of few entries are slow to copy. Entry by entry, (batch, entries, rows · columns), they are not, and products with
-    them are quicker too; yet the gradients of the kernels then are (batch, entries, n_filters) before they are summed.
+    Rows of few entries are slow to copy. Entry by entry, (batch, entries, rows · columns), they are not, and products
+    with them are quicker too; yet the gradients of the kernels are (batch, entries, n_filters) before they are summed.
     """
     batch, _, _, channels = x.shape
     n_windows, n_entries = prod(_places(x, window, stride)), prod(window) * channels
@@ -255,14 +259,14 @@ def image_windows(x: Operand, size: Pair, stride: Pair = 1, padding: Padding = "
     one fits.
     """
     window = as_pair("image_windows", "size", size, 1)
-    images, window, steps = _padded("image_windows", as_node(x), window, stride, padding)
-    return Windows(images, window=window, stride=steps)
+    return _windows(*_padded("image_windows", as_node(x), window, stride, padding))
 
 
 def conv2d(x: Operand, kernels: Operand, stride: Pair = 1, padding: Padding = "valid") -> Node:
-    """Y[n, i, j, f] = Σ_uvc X[n, i s + u, j t + v, c] K[f, u, v, c]: the windows times the kernels, one matrix product.
+    """Y[n, i, j, f] = Σ_uvc X[n, i s + u, j t + v, c] K[f, u, v, c]: the windows times the kernels.
 
-    Back: K̄[f, u, v, c] = Σ_nij Ȳ[n, i, j, f] X[n, i s + u, j t + v, c], X̄ = Fold(Σ_f Ȳ[n, i, j, f] K[f, u, v, c]).
+    Back: K̄[f, u, v, c] = Σ_nij Ȳ[n, i, j, f] X[n, i s + u, j t + v, c], X̄[n, i s + u, j t + v, c] += Σ_f Ȳ[n, i, j, f]
+    K[f, u, v, c] over all windows.
 
     x:       images, (batch, height, width, channels)
     kernels: (n_filters, height, width, channels); not flipped, as in every library for neural nets (cross-correlation)
@@ -297,7 +301,7 @@ def max_pool2d(x: Operand, size: Pair, stride: Pair | None = None) -> Node:
     images, window, steps = _pooled("max_pool2d", x, size, stride)
     rows, columns = _places(images, window, steps)
     if prod(window) > FEW:
-        return maximum_over(Windows(images, window=window, stride=steps), axis=(3, 4))
+        return maximum_over(_windows(images, window, steps), axis=(3, 4))
     if window == steps:
         return reshape(_largest(list(_parts(images, window))), (len(images), rows, columns, images.shape[3]))
     return _largest([_corner(images, u, v, (rows, columns), steps) for u, v in np.ndindex(window)])
@@ -305,8 +309,7 @@ def max_pool2d(x: Operand, size: Pair, stride: Pair | None = None) -> Node:
 
 def average_pool2d(x: Operand, size: Pair, stride: Pair | None = None) -> Node:
     """The mean of every window, channel by channel;  every entry gets its share of the adjoint. Sizes: `max_pool2d`."""
-    images, window, steps = _pooled("average_pool2d", x, size, stride)
-    return mean(Windows(images, window=window, stride=steps), axis=(3, 4))
+    return mean(_windows(*_pooled("average_pool2d", x, size, stride)), axis=(3, 4))
 
 
 def output_length(length: int, window: int, stride: int = 1, padding: int = 0) -> int:
@@ -323,10 +326,14 @@ def output_length(length: int, window: int, stride: int = 1, padding: int = 0) -
 # Helpers -------------------------------------------------------------------------------------------------------------
 
 
+def _windows(images: Node, window: tuple[int, int], stride: tuple[int, int]) -> Node:
+    return Windows(images, window=window, stride=stride)
+
+
 def _parts(images: Node, window: tuple[int, int]) -> Node:
     """The entries of windows side by side, each of all windows in one row: (entries of a window, all else).
 
-    That is a copy, yet what then is done with them takes a fraction of the time it takes on entries far from each other.
+    That is a copy, yet what is done with them then takes a fraction of the time it takes on entries far from each other.
     """
     batch, height, width, channels = images.shape
     rows, columns = height // window[0], width // window[1]

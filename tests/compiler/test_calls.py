@@ -333,6 +333,17 @@ def test_a_line_writes_over_what_it_reads_in_another_shape():
     assert source.count("= empty(") == 2  # of the product and of the sum
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 32, 33])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16, np.bool_])
+def test_rows_of_any_length_are_copied_into_another_shape(n, dtype):
+    x = np.random.default_rng(0).normal(size=(60, 3, 30, n)).astype(dtype)
+
+    def f(x):
+        return np.transpose(x, (1, 0, 2, 3)).reshape((30, 180 * n)), np.transpose(x, (3, 0, 2, 1)).reshape((n, 5400))
+
+    compare(f, [x], [x[::-1].copy()], [np.asfortranarray(x)], [x.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3)])
+
+
 # Errors ------------------------------------------------------------------------------------------------------------
 
 

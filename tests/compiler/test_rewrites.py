@@ -266,6 +266,15 @@ def test_rows():
     assert changes(lambda x, b: np.exp(x) + b, [images, np.ones((8, 1, 6))], ["rows"]) == {}
 
 
+def test_rows_as_formulas():
+    images, bias = rng.normal(size=(9, 8, 12, 6)), rng.normal(size=(1, 1, 6))
+    step = mg.compile(lambda x, b: np.tanh(np.exp(x) + b))
+    (expected, names) = step(images, bias), {}
+    exec(step.pure_source, names)
+    assert "np.tile(" in step.pure_source
+    np.testing.assert_allclose(names["program"](images, bias)[0], expected, rtol=1e-12)
+
+
 def test_rows_keep_the_order_of_a_program():
     def net(x, b, c):
         return np.tanh(np.exp(x) + b).sum(), np.tanh(np.sin(x) + c).sum()
