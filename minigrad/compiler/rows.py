@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.lines import INTO, RESHAPE, Call, Line, Lines, Page, rebuilt
-from minigrad.node import Array
+from minigrad.compiler.recording import lengths_text
 
 SHORT = 32  # channels: more are a row that is long enough
 LONG = 256  # entries of a row, at least, if there are as many
 LEAST = 1 << 12  # entries of images: fewer take no time
 
 
-def repeated(x: Array, n: int, out: Any = None) -> Array:
+def repeated(x: Any, n: int, out: Any = None) -> Any:
     """The entries of x n times over, as one row."""
     if out is None:
         return np.tile(x.reshape(-1), n)
@@ -106,4 +106,4 @@ def reshaped(page: Page, x: Line, shape: tuple[int, ...]) -> Line:
         x = x.operands[0]
     if x.shape == shape:
         return x
-    return page.write(Call(RESHAPE, f"{{0}}.reshape{shape!r}"), (x,), shape, x.dtype, x.origin)
+    return page.write(Call(RESHAPE, f"{{0}}.reshape{lengths_text(shape)}"), (x,), shape, x.dtype, x.origin)

@@ -296,6 +296,7 @@ def test_reshapes():
     assert len(before) == 6
     assert after == ["{0}.reshape(2, 6)", "{0}.reshape(2, 6)", "{0}.reshape(4, 3)"]  # what may be a copy is kept
     assert changes(f, [X], ["reshapes"]) == {}
+    assert changes(lambda x: x.sum().reshape((1, 1)).reshape(1).reshape(()) * 2.0, [X], ["reshapes"]) == {}
 
 
 def test_every_rewrite_has_a_test_and_can_be_left_out():
