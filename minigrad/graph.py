@@ -273,8 +273,8 @@ def _send(
 
 def _under_mask(entry: Node | Masked, mask: Node) -> Masked:
     """What an elementwise rule made of a masked adjoint: 0 outside the mask, and still masked."""
-    if isinstance(entry, Masked):
-        return Masked(where_mask(mask, entry.adjoint), mask & entry.mask)
+    if isinstance(entry, Masked):  # chosen from an adjoint that is 0 there already
+        return Masked(entry.adjoint, mask & entry.mask)
     return Masked(where_mask(mask, entry), mask)
 
 

@@ -11,6 +11,7 @@ import pytest
 import minigrad as mg
 from minigrad.graph import ancestry
 from minigrad.models import losses
+from minigrad.ops.arithmetic import Where
 from minigrad.ops.base import AddN
 from minigrad.optim import SGD
 
@@ -362,6 +363,16 @@ def test_masks_keep_nans_behind_where():
             np.testing.assert_allclose(gg.value, [0, second])
         (g,) = mg.gradients((np.where(x > 0, np.sqrt(x), 0.0) + 3 * x).sum(), x)
         np.testing.assert_allclose(g.value, [3, 3 + 0.5 / np.sqrt(2)])
+
+
+def test_a_choice_of_a_masked_adjoint_is_not_masked_again():
+    x = mg.Input([0.0, 0.5, 2.0])
+    with np.errstate(all="ignore"):
+        (g,) = mg.gradients(np.where(x > 0, np.where(x < 1, np.log(x), 0.0), 0.0).sum(), x)
+    np.testing.assert_array_equal(g.value, [0, 2, 0])
+    (g,) = mg.gradients(np.maximum(np.maximum(x, 1.0), 0.0).sum(), x)
+    assert sum(isinstance(node, Where) for node in mg.Graph(g).nodes) == 2
+    np.testing.assert_array_equal(g.value, [0, 0, 1])
 
 
 # backward ----------------------------------------------------------------------------------------------------------

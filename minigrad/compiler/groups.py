@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from minigrad.compiler.calls import ROW
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, before, readers_of
-from minigrad.compiler.memory import Memory
+from minigrad.compiler.memory import Memory, Root, plain
 from minigrad.node import Array
 
 TOTAL = "add.reduce({0}, axis=None{out})"
@@ -241,6 +241,9 @@ class _Address(NamedTuple):
 def address(memory: Memory, line: Line) -> _Address:
     """Where a value lies."""
     path: list[Any] = []
+    whole = plain(line)
+    if whole in memory.root:  # its entries in their order, whatever its shape
+        return _in_root(memory.root[whole], line.shape, path)
     while True:
         if line.call.kind in (VIEW, RESHAPE) and line.array is None:
             row, (base,) = ROW.fullmatch(line.call.text), line.operands
@@ -263,9 +266,13 @@ def address(memory: Memory, line: Line) -> _Address:
         root = memory.root[line]
     else:
         return _Address(line, 0, line.shape, tuple(path[::-1]))
+    return _in_root(root, root.shape, path)
+
+
+def _in_root(root: Root, shape: tuple[int, ...], path: Sequence[Any]) -> _Address:
     if root.block is None:
-        return _Address(root, 0, root.shape, tuple(path[::-1]))
-    return _Address(root.block.arena, root.block.start, root.shape, tuple(path[::-1]))
+        return _Address(root, 0, shape, tuple(path[::-1]))
+    return _Address(root.block.arena, root.block.start, shape, tuple(path[::-1]))
 
 
 def _relation(a: _Address, b: _Address) -> str:

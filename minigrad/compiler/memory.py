@@ -215,7 +215,6 @@ class Memory:
         largest = max([line.nbytes for line in self.order] + [root.key[1] * 8 for root, _ in self.place.values()] + [1])
         ground = np.empty(largest + 64, np.uint8)  # never read or written: it lends arrays their strides
         self.example: dict[Line, Any] = {}
-        outputs = set(self.lines.results)
         whole: dict[Line, Any] = {}
 
         def contiguous(line: Line) -> Any:
@@ -257,7 +256,7 @@ class Memory:
                 layout[line] = eval(compiled(line.call.text.format("x")), names)
             if operand in self.example:
                 self.example[line] = layout[line]
-        self.is_output = outputs
+        self.is_output = {plain(line) for line in self.lines.results}
 
     def base(self, line: Line) -> Line:
         """The line whose memory a view looks at."""
@@ -357,8 +356,10 @@ class Memory:
             if home is not None:
                 take(home)
             under = [] if home is None else [x for x in self._may_be_overwritten(line) if self.root[x] not in taken]
-            if home is not None and under and (home.output or (home.members is not None and home.before is None)):
-                operand = under.pop(0)  # it lies where the value will lie, inside a larger array that is there anyway
+            alike = [x for x in under if x.shape == line.shape]
+            if home is not None and alike and (home.output or (home.members is not None and home.before is None)):
+                operand = alike[0]  # it lies where the value will lie, inside a larger array that is there anyway
+                under.remove(operand)
                 home.first = min(home.first, self.root.pop(operand).first)
                 self.over[operand] = self.over.get(line, line)
                 self.example[operand] = self.example[line]
@@ -406,17 +407,17 @@ class Memory:
         return all(index[reader] < first and not is_view(reader) for reader in others)
 
     def _may_be_overwritten(self, line: Line) -> list[Line]:
-        """The operands in whose memory the line could write its value, if nobody reads them later."""
+        """The operands (or what they show in another shape) in whose memory the line could write, if nobody reads later."""
         if not line.call.entrywise:
             return []
         contiguous = self.example[line].flags.c_contiguous
         return [
-            operand
-            for operand in dict.fromkeys(line.operands)
-            if operand in self.root
-            and not self.root[operand].output
+            whole
+            for whole in dict.fromkeys([plain(x) for x in line.operands if x.shape == line.shape])
+            if whole in self.root
+            and not self.root[whole].output
             and contiguous  # in a part of a larger array whole calculations would be slower
-            and (operand.shape, operand.dtype) == (line.shape, line.dtype)
+            and whole.dtype == line.dtype
         ]
 
 
@@ -429,6 +430,13 @@ def _is_row_from(line: Line, n: int) -> bool:
 def is_view(line: Line) -> bool:
     """Whether it only looks at its operand's memory, or may."""
     return line.call.kind in (VIEW, RESHAPE)
+
+
+def plain(line: Line) -> Line:
+    """The line whose entries these are in another shape."""
+    while line.call.kind == RESHAPE and line.array is None:
+        line = line.operands[0]
+    return line
 
 
 def _reshapes(array: Any, shape: tuple[int, ...]) -> bool:

@@ -19,6 +19,7 @@ INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**", "greater": ">",
     "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!=",
 }  # fmt: skip
+OWN = ("windows_of", "folded", "transposed_convolution")  # functions of minigrad.ops.windows
 CALL = re.compile(r"(?<![\w.])([a-z_]\w*)(\.reduce)?(?=\()")
 
 
@@ -53,7 +54,8 @@ class _PureWriter:
             body.append(f"    {name} = {expression}")
         results = [self.of[line] for line in self.lines.results]
         body.append(f"    return {', '.join(results)}{',' if len(results) == 1 else ''}")
-        used = [name for name in self.lines.page.names if name.startswith("fprop_") and f" {name}(" in "\n".join(body)]
+        called = set(re.findall(r"(?<!\.)\b(\w+)\(", "\n".join(body)))
+        used = [name for name in self.lines.page.names if name in called and name.startswith(("fprop_", *OWN))]
         self.tables += [f"# {name}: {self.lines.page.names[name].__doc__}" for name in used]
         signature = ", ".join([*self.arguments.values(), *self.parameters])
         return "\n".join(["import numpy as np", "", *self.tables, f"def program({signature}):", *body, ""])
@@ -105,9 +107,10 @@ def _qualified(text: str, names: dict[str, Any]) -> str:
         if reduce:
             return f"np.{REDUCED.get(name, name)}"
         own = getattr(np, name, None) is names.get(name) or name == "where"
-        return f"np.{name}" if own and name in names else name
+        return f"np.{name}" if (own and name in names) or name == "tile" else name
 
     text = re.sub(r"astype\((\{0\}), (\w+)\{out\}\)", r"\1.astype(\2)", text)
+    text = re.sub(r"repeated\((\{0\}), (\d+)\{out\}\)", r"tile(\1.ravel(), \2)", text)
     text = re.sub(r"reshaped\(\{0\}, (\(.*\))\{out\}\)", r"{0}.reshape\1", text)
     text = re.sub(r"(?<![\w.])(float16|float32|float64|int64|intp|bool|inf|nan)(?!\w)", r"np.\1", text)
     return CALL.sub(full, text)

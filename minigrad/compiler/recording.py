@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from numpy.lib.stride_tricks import sliding_window_view
 
 from minigrad.compiler.lines import (
     FRESH,
@@ -41,6 +40,7 @@ from minigrad.ops.base import AddN, Operation
 from minigrad.ops.indexing import ARRAY, GetItem, Scatter
 from minigrad.ops.linear_algebra import SumOfProducts
 from minigrad.ops.random import RandomNormal, RandomUniform
+from minigrad.ops.windows import folded, transposed_convolution, windows_of
 
 LITERALS = (bool, int, float, str, type(None), type(Ellipsis))
 
@@ -303,8 +303,8 @@ def _array(value: Any) -> Any:
 
 
 # Functions that only look at memory in another way, and those that take out=.
-_VIEWS = {np.expand_dims, np.squeeze, np.transpose, np.swapaxes, np.moveaxis, np.broadcast_to, sliding_window_view}
-_INTO = {np.clip, np.cumsum, np.cumprod, np.einsum}
+_VIEWS = {np.expand_dims, np.squeeze, np.transpose, np.swapaxes, np.moveaxis, np.broadcast_to, windows_of}
+_INTO = {np.clip, np.cumsum, np.cumprod, np.einsum, folded, transposed_convolution}
 # Others whose result has a shape that follows from shapes alone. What is in none of these (np.flatnonzero) is not recorded:
 # an fprop may look at the size of its result, and raise.
 _FRESH = {
@@ -532,14 +532,28 @@ def copied(x: Any, out: Any = None) -> Any:
 
 
 def reshaped(x: Any, shape: tuple[int, ...], out: Any = None) -> Any:
-    """x in another shape, where that needs other memory."""
+    """x in another shape, where that needs other memory.
+
+    Short rows of many are copied as one entry each: NumPy takes more time to begin a row than to copy it.
+    """
     if out is None:
         return x.reshape(shape)
-    np.copyto(out.reshape(x.shape), x)
+    to = out.reshape(x.shape)
+    if x.size > 4096 and 1 < x.shape[-1] <= 32 and x.strides[-1] == x.itemsize:
+        row = f"V{x.shape[-1] * x.itemsize}"
+        np.copyto(to.view(row), x.view(row))
+    else:
+        np.copyto(to, x)
     return out
 
 
-HELPERS = {"where": where, "astype": cast, "copied": copied, "reshaped": reshaped}
+HELPERS = {
+    "where": where,
+    "astype": cast,
+    "copied": copied,
+    "reshaped": reshaped,
+    **{function.__name__: function for function in (windows_of, folded, transposed_convolution)},
+}
 
 
 # Operations with a writer of their own -----------------------------------------------------------------------------

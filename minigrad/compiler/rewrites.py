@@ -29,6 +29,7 @@ from minigrad.compiler.lines import (
     rebuilt,
     uses_of,
 )
+from minigrad.compiler.rows import at_once, in_rows
 from minigrad.compiler.steps import batched, regrouped, stack_of
 from minigrad.compiler.tiles import gathered, split
 
@@ -497,3 +498,15 @@ def columns(lines: Lines) -> Lines:
 def steps(lines: Lines) -> Lines:
     """What every time step does by itself, as one line over all of them: squares of states, projections of inputs."""
     return batched(lines)
+
+
+@rewrite
+def rows(lines: Lines) -> Lines:
+    """What is computed of images and a number for each channel, in long rows in which these are repeated."""
+    return in_rows(lines)
+
+
+@rewrite
+def reshapes(lines: Lines) -> Lines:
+    """What is given one shape after another, as given the last one at once."""
+    return at_once(lines)

@@ -16,7 +16,7 @@ from minigrad.compiler.calls import MATMUL
 from minigrad.compiler.groups import Group, grouped, number
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
 from minigrad.compiler.loops import Statement, folded, rolled
-from minigrad.compiler.memory import Memory, Root
+from minigrad.compiler.memory import Memory, Root, plain
 from minigrad.compiler.names import Names, seen_as
 from minigrad.compiler.recording import copied, reshaped
 from minigrad.node import Node
@@ -205,10 +205,8 @@ class _Writer:
         return fit and line.dtype.kind == "f" and self.memory.example[line].flags.c_contiguous
 
     def _returned(self, line: Line, i: int) -> str:
-        home = self.memory.home(line)
-        text = self._of(line)
-        own = home is not None and home.output and line in self.memory.root
-        if own and line not in self.lines.outputs[:i]:
+        root, text = self.memory.root.get(plain(line)), self._of(line)
+        if root is not None and root.output and plain(line) not in map(plain, self.lines.outputs[:i]):
             return text
         self.names["array"] = np.array
         return f"array({text})"

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Masked(NamedTuple):
-    """An adjoint that counts only where the mask (a boolean node) holds; elsewhere it is 0 whatever rules make of it."""
+    """An adjoint that counts only where the mask (a boolean node) holds; elsewhere it is 0 whatever rules make of it.
+
+    A rule that sends one has chosen from the adjoint it was given, by `where` and no calculation.
+    """
 
     adjoint: Node
     mask: Node

@@ -309,6 +309,41 @@ def test_constants_parameters_and_arguments_come_back_as_copies():
             array[...] = 77.0
 
 
+def test_results_in_another_shape_are_not_copied():
+    def f(x):
+        y = np.exp(x)
+        return y.reshape((2, 6)), np.tanh(y).reshape(12), y, y.reshape((6, 2))
+
+    x = np.arange(12.0).reshape(3, 4) / 12
+    source = compare(f, [x], [-x], [x]).source
+    assert source.count("array(exp") == 2  # the other two that lie where the first does
+
+
+def test_a_line_writes_over_what_it_reads_in_another_shape():
+    def f(x, W, b):
+        y = (x @ W).reshape((2, 5, 3))
+        return np.tanh(y + b), (y * y).sum(), y.reshape((5, 6)) * 2.0
+
+    def g(x, W, b):
+        return np.tanh((x @ W).reshape((2, 5, 3)) + b) * 2.0 + 1.0
+
+    x, W, b = np.ones((10, 4)), np.arange(12.0).reshape(4, 3) / 50, np.ones(3)
+    compare(f, [x, W, b], [x * 2, W, b], [x, -W, b])
+    source = compare(lambda *a: g(*a).sum(), [x, W, b], [x * 2, W, b]).source
+    assert source.count("= empty(") == 2  # of the product and of the sum
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 32, 33])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int16, np.bool_])
+def test_rows_of_any_length_are_copied_into_another_shape(n, dtype):
+    x = np.random.default_rng(0).normal(size=(60, 3, 30, n)).astype(dtype)
+
+    def f(x):
+        return np.transpose(x, (1, 0, 2, 3)).reshape((30, 180 * n)), np.transpose(x, (3, 0, 2, 1)).reshape((n, 5400))
+
+    compare(f, [x], [x[::-1].copy()], [np.asfortranarray(x)], [x.transpose(0, 2, 1, 3).copy().transpose(0, 2, 1, 3)])
+
+
 # Errors ------------------------------------------------------------------------------------------------------------
 
 

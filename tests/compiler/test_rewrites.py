@@ -358,6 +358,59 @@ def test_each_alone_on_a_recurrent_net(name, length):
     compare(f, *[[rng.normal(size=(length, 3, 4))] for _ in range(3)], rewrites=[name])
 
 
+def test_rows():
+    images, bias = rng.normal(size=(9, 8, 12, 6)), rng.normal(size=(1, 1, 6))
+
+    def layer(x, b):
+        y = np.maximum(np.exp(x) - b, 0.0)
+        return y, mg.gradients(np.square(y).sum(), [x, b])
+
+    assert changes(layer, [images, bias], ["rows"]) == {"repeated": (0, 1)}
+    order = lines_of(layer, [images, bias], ["rows"]).order
+    shapes = [
+        line.shape for line in order if line.call.text.startswith(("exp", "subtract", "maximum", "greater_equal"))
+    ]
+    assert shapes == [(9, 8, 12, 6), (9, 576), (9, 576), (9, 576)]  # and the mask stands in rows too
+    assert changes(lambda x, b: x + b, [images, bias], ["rows"]) == {}  # how an argument lies is not known
+    assert changes(lambda x, b: np.exp(x)[:3] + b, [images, bias], ["rows"]) == {}  # too few
+    wide = rng.normal(size=(4, 8, 8, 32))
+    assert changes(lambda x, b: np.exp(x) + b, [wide, np.ones(32)], ["rows"]) == {}
+    assert changes(lambda x, b: np.exp(x) + b, [images, np.ones((8, 1, 6))], ["rows"]) == {}
+
+
+def test_rows_as_formulas():
+    images, bias = rng.normal(size=(9, 8, 12, 6)), rng.normal(size=(1, 1, 6))
+    step = mg.compile(lambda x, b: np.tanh(np.exp(x) + b))
+    (expected, names) = step(images, bias), {}
+    exec(step.pure_source, names)
+    assert "np.tile(" in step.pure_source
+    np.testing.assert_allclose(names["program"](images, bias)[0], expected, rtol=1e-12)
+
+
+def test_rows_keep_the_order_of_a_program():
+    def net(x, b, c):
+        return np.tanh(np.exp(x) + b).sum(), np.tanh(np.sin(x) + c).sum()
+
+    order = lines_of(net, [rng.normal(size=(9, 8, 12, 6)), np.ones(6), np.ones(6)], ["rows"]).order
+    said = [line.call.text.partition("(")[0] for line in order if line.call.kind in ("into", "fresh")]
+    assert said == ["exp", "repeated", "add", "tanh", "add.reduce", "sin", "repeated", "add", "tanh", "add.reduce"]
+
+
+def test_reshapes():
+    def f(x):
+        y = np.exp(x)
+        return y.reshape(12).reshape(2, 6) + 1.0, y.reshape(4, 3).reshape(3, 4) * x, x.T.reshape(2, 6).reshape(4, 3)
+
+    before, after = (
+        [line.call.text for line in lines_of(f, [X], names).order if line.call.kind == RESHAPE]
+        for names in ((), ("reshapes",))
+    )
+    assert len(before) == 6
+    assert after == ["{0}.reshape(2, 6)", "{0}.reshape(2, 6)", "{0}.reshape(4, 3)"]  # what may be a copy is kept
+    assert changes(f, [X], ["reshapes"]) == {}
+    assert changes(lambda x: x.sum().reshape((1, 1)).reshape(1).reshape(()) * 2.0, [X], ["reshapes"]) == {}
+
+
 def test_every_rewrite_has_a_test_and_can_be_left_out():
     tests = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
     assert set(REWRITES) <= tests, f"no test of {set(REWRITES) - tests}"

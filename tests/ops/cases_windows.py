@@ -57,4 +57,60 @@ def folded(draw):
     )
 
 
-CASES = {windows.Windows: cut(), windows.Fold: folded()}
+def _seen(x, window, stride, places):
+    """The windows of images one by one: (batch, rows, columns, window height, window width, channels)."""
+    seen = np.empty((len(x), *places, *window, x.shape[3]), x.dtype)
+    for i, j in np.ndindex(places):
+        top, left = i * stride[0], j * stride[1]
+        seen[:, i, j] = x[:, top : top + window[0], left : left + window[1]]
+    return seen
+
+
+@st.composite
+def convolved(draw):
+    window, stride, places, shape = draw(slidings())
+    n_filters = draw(st.integers(1, 3))
+    return Trial(
+        lambda x, kernels: windows.Convolution(x, kernels, stride=stride),
+        (draw(numbers(-2, 2, shape)), draw(numbers(-2, 2, (n_filters, *window, shape[3])))),
+        lambda x, kernels: np.einsum("nijuvc,fuvc->nijf", _seen(x, window, stride, places), kernels),
+    )
+
+
+@st.composite
+def transposed(draw):
+    window, stride, places, (batch, height, width, channels) = draw(slidings())
+    n_filters = draw(st.integers(1, 3))
+
+    def reference(y, kernels):
+        x = np.zeros((batch, height, width, channels))
+        for n, i, j, f in np.ndindex(y.shape):
+            top, left = i * stride[0], j * stride[1]
+            x[n, top : top + window[0], left : left + window[1]] += y[n, i, j, f] * kernels[f]
+        return x
+
+    return Trial(
+        lambda y, kernels: windows.TransposedConvolution(y, kernels, height=height, width=width, stride=stride),
+        (draw(numbers(-2, 2, (batch, *places, n_filters))), draw(numbers(-2, 2, (n_filters, *window, channels)))),
+        reference,
+    )
+
+
+@st.composite
+def correlated(draw):
+    window, stride, places, shape = draw(slidings())
+    n_filters = draw(st.integers(1, 3))
+    return Trial(
+        lambda x, y: windows.KernelCorrelation(x, y, window=window, stride=stride),
+        (draw(numbers(-2, 2, shape)), draw(numbers(-2, 2, (shape[0], *places, n_filters)))),
+        lambda x, y: np.einsum("nijuvc,nijf->fuvc", _seen(x, window, stride, places), y),
+    )
+
+
+CASES = {
+    windows.Windows: cut(),
+    windows.Fold: folded(),
+    windows.Convolution: convolved(),
+    windows.TransposedConvolution: transposed(),
+    windows.KernelCorrelation: correlated(),
+}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import ops
+from minigrad.ops.arithmetic import chosen
 from tests.ops.likeness import assert_like_numpy
 
 DTYPES = (np.bool_, np.uint8, np.int64, np.float32, np.float64)
@@ -176,6 +177,21 @@ def test_clip_passes_adjoints_at_its_bounds():
 @pytest.mark.parametrize("function", [np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round, lambda x: x // 0.3])
 def test_steps_have_no_adjoint(function):
     np.testing.assert_array_equal(grads(lambda x: function(x) * x, [0.4, -1.7])[0], function(np.array([0.4, -1.7])))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_many_are_chosen_bit_by_bit(dtype):
+    rng = np.random.default_rng(0)
+    x = rng.choice(np.array([np.nan, np.inf, -np.inf, -0.0, 0.0, 1e-45, -1.5, 3.25], dtype), (40, 50))
+    y, zero, mask = x[::-1].copy(), np.zeros((), dtype), rng.random(x.shape) > 0.5
+    bits = f"i{x.itemsize}"
+    for a, b in ((x, zero), (zero, x), (x, -zero), (-zero, x), (x, y), (x, y[0]), (zero, zero)):
+        expected = np.where(mask, a, b)
+        outs = [None, np.empty_like(x), *[np.broadcast_to(part, x.shape).copy() for part in (a, b)]]
+        for out in outs:
+            inputs = [out if out is not None and np.array_equal(out.view(bits), p.view(bits)) else p for p in (a, b)]
+            found = chosen(mask, *inputs, out)
+            np.testing.assert_array_equal(found.view(bits), expected.view(bits), strict=True)
 
 
 # where never leaks a nan -------------------------------------------------------------------------------------------

@@ -1,0 +1,109 @@
+"""Rows: what is computed of images and a number for each channel, in long rows, (batch, height · width · channels).
+
+NumPy works through the last axis at a time: with 6 channels, adding a bias to images takes four times as long as adding
+long rows, in which the bias is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.lines import INTO, RESHAPE, Call, Line, Lines, Page, rebuilt
+from minigrad.compiler.recording import lengths_text
+
+SHORT = 32  # channels: more are a row that is long enough
+LONG = 256  # entries of a row, at least, if there are as many
+LEAST = 1 << 12  # entries of images: fewer take no time
+
+
+def repeated(x: Any, n: int, out: Any = None) -> Any:
+    """The entries of x n times over, as one row."""
+    if out is None:
+        return np.tile(x.reshape(-1), n)
+    out.reshape(n, x.size)[:] = x.reshape(-1)
+    return out
+
+
+def in_rows(lines: Lines) -> Lines:
+    """Entrywise lines of images and of channels in long rows; so is what is computed from their results alone."""
+    page = lines.page
+    page.names.setdefault("repeated", repeated)
+
+    def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
+        if not line.call.entrywise or len(line.shape) < 3 or line.shape[-1] >= SHORT or line.size < LEAST:
+            return None
+        shape = _rows(line.shape)
+        images = [x for x in operands if x.shape == line.shape]
+        channels = [x for x in operands if x not in images and x.shape]
+        if not all(x.size == x.shape[-1] == line.shape[-1] for x in channels):
+            return None
+        there = [x.call.kind == RESHAPE and x.operands[0].shape == shape for x in images]
+        if not images or not (all(there) or (channels and all(_is_whole(x) for x in images))):
+            return None
+
+        def in_row(x: Line) -> Line:
+            if x in images:
+                return _in_place_of(line, reshaped(page, x, shape))
+            if not x.shape:
+                return x
+            call = Call(INTO, f"repeated({{0}}, {shape[1] // x.size}{{out}})")
+            return _in_place_of(line, page.write(call, (x,), shape[1:], x.dtype, line.origin._replace(name="")))
+
+        row = page.write(line.call, [in_row(x) for x in operands], shape, line.dtype, line.origin)
+        return reshaped(page, _in_place_of(line, row), line.shape)
+
+    return _rebuilt(lines, change)
+
+
+def _rows(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Rows of as few of the last axes as make them long enough, at least two."""
+    axes = next((i for i in range(len(shape) - 2, 0, -1) if prod(shape[i:]) >= LONG), 1)
+    return prod(shape[:axes]), prod(shape[axes:])
+
+
+def _is_whole(x: Line) -> bool:
+    """Whether its entries follow each other in memory of its own."""
+    while x.call.kind == RESHAPE:
+        x = x.operands[0]
+    return x.call.kind == INTO
+
+
+def at_once(lines: Lines) -> Lines:
+    """What is given one shape after another, as given the last one at once."""
+
+    def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
+        if line.call.kind != RESHAPE or operands[0].call.kind != RESHAPE:
+            return None
+        return reshaped(lines.page, operands[0], line.shape)
+
+    return _rebuilt(lines, change)
+
+
+def _rebuilt(lines: Lines, change: Callable[[Line, tuple[Line, ...]], Line | None]) -> Lines:
+    """The lines written again, where they stood: all that depends on a bias would come last otherwise."""
+
+    def changed(line: Line, operands: tuple[Line, ...]) -> Line | None:
+        new = change(line, operands)
+        if new is None and operands != line.operands and line.after is None:
+            new = lines.page.like(line, operands)
+        return None if new is None else _in_place_of(line, new)
+
+    return rebuilt(lines, changed)
+
+
+def _in_place_of(line: Line, new: Line) -> Line:
+    new.number = min(new.number, line.number)
+    return new
+
+
+def reshaped(page: Page, x: Line, shape: tuple[int, ...]) -> Line:
+    """A line in another shape, or the one it had before; what a view would be copied for is not copied twice."""
+    while x.call.kind == RESHAPE and _is_whole(x):
+        x = x.operands[0]
+    if x.shape == shape:
+        return x
+    return page.write(Call(RESHAPE, f"{{0}}.reshape{lengths_text(shape)}"), (x,), shape, x.dtype, x.origin)
