@@ -16,7 +16,7 @@ from weakref import finalize
 import numpy as np
 
 from minigrad.compiler import tracing
-from minigrad.compiler.lines import static_key
+from minigrad.compiler.lines import COPY, static_key
 from minigrad.compiler.pure import pure_text
 from minigrad.compiler.recording import record
 from minigrad.compiler.rewrites import REWRITES, rewritten
@@ -117,7 +117,7 @@ class Program:
         self.lock = Lock()
         self.running = 0  # the thread that runs it
         self.generators = list({id(x): x for x in names.values() if isinstance(x, np.random.Generator)}.values())
-        impure = [line for line in lines.order if not line.call.pure]
+        impure = [line for line in lines.order if not line.call.pure and line.call != COPY]
         # draws can be taken back; other effects (mg.probe's callback) cannot, and a check would have them twice
         self.checkable = all(re.match(r"rng\w*\.", line.call.text) for line in impure)
 

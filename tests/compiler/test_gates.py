@@ -174,4 +174,5 @@ def test_gated_layers_are_in_blocks(convention, reset, biases):
 
         calls = [[np.random.default_rng(seed).normal(size=(BATCH, 4, 2))] for seed in range(3)]
         assert products_by_gate(f, calls) == 4
-        compare(f, *calls)
+        step = compare(f, *calls)
+        step.verify(*calls[0])
