@@ -77,8 +77,21 @@ class Indices(PiecewiseConstant):
         return x
 
 
+# Of each dtype of integers the unsigned one, and how many of its numbers stand for what is not negative.
+_UNSIGNED = {
+    np.dtype(f"{kind}{size}"): (np.dtype(f"u{size}"), 1 << (8 * size - (kind == "i")))
+    for size in (1, 2, 4, 8)
+    for kind in "iu"
+}
+
+
 def check_indices(x: Array, n: int, role: str) -> None:
     """Raise IndexError unless all are among 0..n − 1."""
+    unsigned, limit = _UNSIGNED.get(x.dtype, (None, 0))
+    if unsigned is not None:  # one pass tells, since seen as unsigned negative numbers are the largest
+        largest = int(np.maximum.reduce(x.view(unsigned), axis=None, initial=0))
+        if largest < n and largest < limit:
+            return
     wrong = x[(x < 0) | (x >= n)]
     if wrong.size:
         raise IndexError(

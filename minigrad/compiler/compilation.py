@@ -6,7 +6,7 @@ import inspect
 import itertools
 import linecache
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from threading import Lock, get_ident
 from types import MethodType
@@ -88,6 +88,7 @@ class Program:
         self.form = tracing.filled(
             traced.result, itertools.repeat(tracing.PLACE)
         )  # without the nodes, which need not be kept
+        self.is_tuple = type(self.form) is tuple and all(part is tracing.PLACE for part in self.form)
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
         self.signature = tracing.signature(traced)
@@ -122,11 +123,14 @@ class Program:
                 self.running = 0
         for state in self.states:
             state.mark_changed()
-        return tracing.filled(self.form, iter(values))
+        return values if self.is_tuple else tracing.filled(self.form, iter(values))
 
     def holds(self) -> bool:
         """Whether what the trace relied on is as it was."""
-        return all(attributes.get(name, True) is thing for attributes, name, thing in self.guards)
+        for attributes, name, thing in self.guards:  # noqa: SIM110 -- in every call, and `all` of a generator costs twice as much
+            if attributes.get(name, True) is not thing:
+                return False
+        return True
 
 
 class _Given(NamedTuple):
@@ -136,6 +140,23 @@ class _Given(NamedTuple):
     names: tuple[str, ...]
     key: Any
     arrays: list[Array]
+
+    @classmethod
+    def of(cls, arguments: Sequence[Any], keywords: dict[str, Any]) -> _Given:
+        names = tuple(keywords)
+        values: list[Any] = []
+        key: list[Any] = [names]
+        arrays: list[Array] = []
+        for given in (*arguments, *keywords.values()) if keywords else arguments:
+            value = _entered(given)
+            values.append(value)
+            if isinstance(value, np.ndarray):
+                arrays.append(value)
+                key.append(value.shape)
+                key.append(value.dtype)
+            else:
+                key.append(_fixed(value))
+        return cls(values, names, tuple(key), arrays)
 
 
 class Compiled:
@@ -178,35 +199,33 @@ class Compiled:
         return Compiled, (self.f, self.rewrites, self.always_verify, self.backend)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        if trace.get() is not None or any(isinstance(x, Node) for x in (*arguments, *keywords.values())):
+        if trace.get() is not None or _has_nodes(arguments) or (keywords and _has_nodes(keywords.values())):
             return self.f(*arguments, **keywords)  # a part of a larger function of nodes
         if current().anomalies:
             result = self._eagerly(arguments, keywords)
             return tracing.filled(result, iter([np.array(node._value) for node in tracing.leaves(result)]))
         if keywords.pop("verify", self.always_verify):
             return self.verify(*arguments, **keywords)
-        given = self._given(arguments, keywords)
+        given = _Given.of(arguments, keywords)
         program = self._program_for(given)
         if program is None:
             return self._first_call(given)
         self._latest = program
-        before = _snapshot((), program.generators)
+        drawn = [rng.bit_generator.state for rng in program.generators]
         try:
             return program(given.arrays)
         except Exception:
             if not program.checkable:
                 raise  # what it called back has had its effect
-            _restore((), program.generators, before)
+            _restore((), program.generators, ((), drawn))
             self._eagerly(arguments, keywords)  # which explains the error as nodes do
             raise
 
-    def _given(self, arguments: Sequence[Any], keywords: dict[str, Any]) -> _Given:
-        values = [_entered(value) for value in (*arguments, *keywords.values())]
-        key = (tuple(keywords), *[_key(value) for value in values])
-        return _Given(values, tuple(keywords), key, [value for value in values if isinstance(value, np.ndarray)])
-
     def _program_for(self, given: _Given) -> Program | None:
-        return next((program for program in self.programs.get(given.key, ()) if program.holds()), None)
+        for program in self.programs.get(given.key, ()):
+            if program.holds():
+                return program
+        return None
 
     def _first_call(self, given: _Given) -> Any:
         traced = self._traced(given)
@@ -256,7 +275,7 @@ class Compiled:
 
         A program that calls back (`mg.probe`) is only called: a check would have the effect twice.
         """
-        given = self._given(arguments, keywords)
+        given = _Given.of(arguments, keywords)
         first = None
         if self._program_for(given) is None:
             first = self._first_call(given)  # whose effects are those of the call; what follows is taken back
@@ -327,9 +346,15 @@ def _entered(value: Any) -> Any:
     return as_array(value, "a compiled function") if isinstance(value, np.ndarray | np.generic) else value
 
 
-def _key(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.shape, value.dtype
+def _has_nodes(values: Iterable[Any]) -> bool:
+    for value in values:  # noqa: SIM110
+        if isinstance(value, Node):
+            return True
+    return False
+
+
+def _fixed(value: Any) -> Any:
+    """A key for an argument that is not an array: every value has a program of its own."""
     if _holds_arrays(value):
         raise TypeError(
             f"a compiled function takes arrays themselves, and not a {type(value).__name__} of them: pass each as an argument"

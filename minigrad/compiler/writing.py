@@ -73,7 +73,9 @@ class _Writer:
             self.names["copyto"] = np.copyto
         results = [self._returned(line, i) for i, line in enumerate(self.lines.outputs)]
         self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", Origin("", False, "", -1, ()))
-        head = [f"{name} = {name}_.value" for name in self.reads]
+        head = [
+            f"{name} = {name}_._value" for name in self.reads
+        ]  # the slot: a property would cost as much as a product
         self.names |= {f"{name}_": node for name, node in self.reads.items()}
         body = [indent(text, "    ") for text in [*head, *rolled(self.body)]]
         definition = f"def program({', '.join(self.arguments.values())}):"
