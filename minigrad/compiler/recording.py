@@ -144,11 +144,12 @@ class _Roles:
         self.of: dict[int, int] = {}  # a node's number to its role
         self.numbers: dict[Any, int] = {}
         self.seen: dict[Any, int] = {}
+        self.scopes: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def origin(self, node: Node, adjoint_of: Node | None) -> Origin:
         """Where a node comes from."""
         scope, forward = node.context.scope, node.context.origin
-        pattern, step = _numbers_out(scope)
+        pattern, step = self._numbers_out(scope)
         place = (type(node), scope if forward is None else forward, node.shape)
         nth = self.seen[place] = self.seen.get(place, -1) + 1
         like = pattern if forward is None else self.of.get(forward, pattern)
@@ -160,17 +161,12 @@ class _Roles:
         name = node.name or ("" if forward is not None else word_for(type(node)))
         return Origin(scope, forward is not None, name, role, step, of)
 
-
-_scopes: dict[str, tuple[str, tuple[int, ...]]] = {}
-
-
-def _numbers_out(scope: str) -> tuple[str, tuple[int, ...]]:
-    known = _scopes.get(scope)
-    if known is None:
-        known = re.sub(r"=\d+", "=#", scope), tuple(map(int, re.findall(r"=(\d+)", scope)))
-        if len(_scopes) < 10_000:
-            _scopes[scope] = known
-    return known
+    def _numbers_out(self, scope: str) -> tuple[str, tuple[int, ...]]:
+        known = self.scopes.get(scope)
+        if known is None:
+            known = re.sub(r"=\d+", "=#", scope), tuple(map(int, re.findall(r"=(\d+)", scope)))
+            self.scopes[scope] = known
+        return known
 
 
 # Recipes -----------------------------------------------------------------------------------------------------------
@@ -623,8 +619,14 @@ def _scattered(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Rec
         text = f"stack([{', '.join([f'{{{i}}}' for i in range(len(rows))])}])"
         call = Call(TILES, text, places=Places([(i,) for i in range(len(rows))]))
         return Recipe([Step(call, tuple(rows), node.shape, node.dtype)], -1)
-    base = _called(node, names).steps[0].call.text
-    call = Call(TILES, base, places=Places(node.places))
+    axis = _joint(node.places)
+    if axis is None or sum(array.shape[axis] for array in arrays) != node.shape[axis]:  # of nothing, parts may overlap
+        call = Call(TILES, _called(node, names).steps[0].call.text, places=Places(node.places))
+        return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
+    names["concatenate"] = np.concatenate
+    order = sorted(range(len(arrays)), key=lambda i: node.places[i][axis].indices(node.shape[axis])[0])
+    text = f"concatenate([{', '.join([f'{{{i}}}' for i in order])}], axis={axis})"
+    call = Call(TILES, text, places=Places(node.places))
     return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
 
 
@@ -634,7 +636,7 @@ def _placed(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe
         return None
     names["placed"] = placed
     index = ", ".join([f"{{{i}}}" for i in range(1, len(arrays))])
-    call = Call(INTO, f"placed({{0}}, ({index},), {node.shape!r}{{out}})")
+    call = Call(INTO, f"placed({{0}}, ({index}{',' if len(arrays) == 2 else ''}), {node.shape!r}{{out}})")
     return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
 
 
@@ -659,6 +661,17 @@ def _tile(node: Any, arrays: Sequence[Array]) -> bool:
         if covered[index].shape != array.shape:
             return False
     return bool((covered == 1).all())
+
+
+def _joint(places: Sequence[Any]) -> int | None:
+    """The axis along which parts that fill an array lie one after the other; None where it takes several."""
+    entries = [entry for index in places for entry in index]
+    if len({len(index) for index in places}) > 1 or any(
+        type(entry) is not slice or entry.step not in (None, 1) for entry in entries
+    ):
+        return None
+    moving = [axis for axis, along in enumerate(zip(*places, strict=True)) if any(part != along[0] for part in along)]
+    return moving[0] if len(moving) == 1 else None
 
 
 def _in_time(children: Sequence[Line]) -> list[int]:

@@ -50,7 +50,8 @@ class _Writer:
         self.memory = Memory(lines)
         self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped, "blocks": blocks, "reused": reused}
         self.kernels: dict[str, kernels.Kernel] = {}  # by name
-        self.names["compiled"] = lambda function: kernels.compiled(self.kernels[function.__name__])
+        known = self.kernels  # and not the writer, which whoever keeps the names would keep
+        self.names["compiled"] = lambda function: kernels.compiled(known[function.__name__])
         self.given = Names(self.names)
         self.arguments = {name: self.given.new(name) for name in arguments}
         self.tables: list[str] = []  # statements that make memory, once

@@ -1,16 +1,26 @@
 """What a compiled function costs besides its numerical work: calls of Python in its program, and what it keeps."""
 
+import gc
 import re
+import tracemalloc
+from collections import Counter
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import losses
+from minigrad.compiler import tracing
+from minigrad.compiler.lines import Line
+from minigrad.compiler.memory import Memory
+from minigrad.compiler.names import Names
+from minigrad.models import RNN, losses
+from minigrad.node import Node, Number
 from minigrad.ops.base import Operation
 from tests.compiler.agreement import compare
 
 RNG = np.random.default_rng(0)
+BACKENDS = ["numpy", *(["numba"] if find_spec("numba") else [])]
 
 
 def called_in(step):
@@ -159,3 +169,78 @@ def test_arguments_that_are_told_apart():
     step(x, x[:1].astype(np.float32))
     step(x, np.float32(1))
     assert len(runs) == len(calls) + 4
+
+
+# What is kept ------------------------------------------------------------------------------------------------------
+
+
+def recurrent(T):
+    model = RNN(2, 3, 4, rng=0)
+    parameters = list(model.parameters())
+
+    def f(u, y):
+        loss = losses.cross_entropy(model(u), y)
+        return loss, *mg.gradients(loss, parameters)
+
+    return f, RNG.normal(size=(5, T, 2)).astype(np.float32), RNG.integers(0, 4, 5)
+
+
+def alive(*kinds):
+    gc.collect()
+    # one Number serves everybody, and a node without a value is the self of an fprop that is called as it stands
+    things = [
+        x for x in gc.get_objects() if not (isinstance(x, Number) or (isinstance(x, Node) and not hasattr(x, "_value")))
+    ]
+    return Counter(kind for thing in things for kind in kinds if isinstance(thing, kind))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_program_keeps_nothing_of_what_made_it(backend, tmp_path, monkeypatch):
+    """No node but parameters, no line, no writer: a recurrent net has thousands of them."""
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
+    f, u, y = recurrent(6)
+    kinds = (Node, Line, Memory, Names, tracing.Trace)
+    before = alive(*kinds)
+    step = mg.compile(f, backend=backend)
+    for _ in range(2):
+        step(u, y)
+    assert alive(*kinds) == before
+    globals_ = step._latest.run.__globals__
+    for name in globals_.keys() - {"__builtins__"}:
+        assert re.search(rf"(?<!\w){name}(?!\w)", step.source.partition("def program")[2]), f"{name} is not used"
+
+
+def test_a_program_keeps_little_for_each_time_step():
+    """The rows that loops go over, and a number for every node; not their text, lines or labels."""
+
+    def kept(T):
+        f, u, y = recurrent(T)
+        step = mg.compile(f)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            for _ in range(3):
+                step(u, y)
+            gc.collect()
+            arrays = tracemalloc.DomainFilter(inclusive=False, domain=np.lib.tracemalloc_domain)
+            return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces([arrays]).traces)
+        finally:
+            tracemalloc.stop()
+
+    kept(2)  # what is made once in a process
+    assert (kept(120) - kept(20)) / 100 < 900
+
+
+def test_verify_names_the_node_that_is_new():
+    """Though a program keeps no labels."""
+    functions = [np.tanh]
+
+    def f(x):
+        with mg.scope("inner"):
+            return functions[0](x * 2.0) + x
+
+    step = mg.compile(f)
+    step.verify(np.ones(2))
+    functions[0] = np.exp
+    with pytest.raises(AssertionError, match=r"disagree in Exp \(2,\) in scope inner \(number \d+\): "):
+        step.verify(np.ones(2))
