@@ -124,6 +124,11 @@ def started(
             f"{layer}: the initializer of {name} is {initializer!r}, expected a function (shape, rng, dtype) -> array, such "
             "as initializers.glorot_uniform() or initializers.constant(0.5)"
         )
+    if getattr(initializer, "__module__", "") == "minigrad.models.initializers" and hasattr(initializer, "__name__"):
+        raise TypeError(
+            f"{layer}: the initializer of {name} is the function {initializer.__name__} itself, which makes initializers: write "
+            f"initializers.{initializer.__name__}({'...' if initializer.__name__ in ('constant', 'normal', 'uniform') else ''})"
+        )
     drawn = array_of(f"{layer}: the initializer of {name}", initializer(shape, rng, dtype))
     if drawn.shape != shape:
         raise ValueError(f"{layer}: the initializer of {name} gave an array of shape {drawn.shape}, expected {shape}")

@@ -56,9 +56,9 @@ def compile(
     `float(node)`, `.value`, `.backward()`, parameters made or written inside. What it cannot see stays as it was in the first
     call: global variables, arrays that f takes from elsewhere, np.random, prints. `step.verify(...)` finds such things.
 
-    step.source:      the latest program as text;  step.pure_source: the same without memory of its own, a function of
-                      the arguments and `step.pure_parameters`, for which `step.pure_names` has what it does not define
-    step.verify(...): a call that is compared with the nodes themselves
+    `step.source` is the latest program as text; `step.pure_source` the same without memory of its own, a function of the
+    arguments and then of `step.pure_parameters`, for which `step.pure_names` has what the text does not define.
+    `step.verify(...)` is a call that is compared with the nodes themselves.
 
     Given nodes, or called while another function is traced, it is f itself and gives nodes.
 
