@@ -230,7 +230,7 @@ def _table(array: Array) -> str | None:
         numbers = re.sub("inf|nan", r"np.\g<0>", repr(array.tolist()))
         return f"np.array({numbers}, {dtype})"
     first = array.flat[0]
-    if (array == first).all() and np.isfinite(first):
+    if np.isfinite(first) and np.full(array.shape, first).tobytes() == array.tobytes():  # 0 and −0 are two numbers
         return f"np.full({array.shape}, {first.item()!r}, {dtype})"
     if array.dtype.kind == "i" and np.array_equal(array.ravel(), np.arange(array.size)):
         line = f"np.arange({array.size}, dtype={dtype})"
