@@ -77,8 +77,21 @@ class Indices(PiecewiseConstant):
         return x
 
 
+# Of each dtype of integers the unsigned one, and how many of its numbers stand for what is not negative.
+_UNSIGNED = {
+    np.dtype(f"{kind}{size}"): (np.dtype(f"u{size}"), 1 << (8 * size - (kind == "i")))
+    for size in (1, 2, 4, 8)
+    for kind in "iu"
+}
+
+
 def check_indices(x: Array, n: int, role: str) -> None:
     """Raise IndexError unless all are among 0..n − 1."""
+    unsigned, limit = _UNSIGNED.get(x.dtype, (None, 0))
+    if unsigned is not None:  # one pass tells, since seen as unsigned negative numbers are the largest
+        largest = int(np.maximum.reduce(x.view(unsigned), axis=None, initial=0))
+        if largest < n and largest < limit:
+            return
     wrong = x[(x < 0) | (x >= n)]
     if wrong.size:
         raise IndexError(
@@ -110,6 +123,11 @@ def started(
         raise TypeError(
             f"{layer}: the initializer of {name} is {initializer!r}, expected a function (shape, rng, dtype) -> array, such "
             "as initializers.glorot_uniform() or initializers.constant(0.5)"
+        )
+    if getattr(initializer, "__module__", "") == "minigrad.models.initializers" and hasattr(initializer, "__name__"):
+        raise TypeError(
+            f"{layer}: the initializer of {name} is the function {initializer.__name__} itself, which makes initializers: write "
+            f"initializers.{initializer.__name__}({'...' if initializer.__name__ in ('constant', 'normal', 'uniform') else ''})"
         )
     drawn = array_of(f"{layer}: the initializer of {name}", initializer(shape, rng, dtype))
     if drawn.shape != shape:

@@ -77,6 +77,10 @@ class Step:
             )
         if clip is not None and not clip > 0:
             raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
+        for penalty in penalties:
+            if isinstance(penalty, type) or not callable(penalty):
+                name = penalty.__name__ if isinstance(penalty, type) else "L2"
+                raise TypeError(f"penalties: {penalty!r} is no penalty: pass an object, such as penalties.{name}(0.1)")
         if any(map(needs_states, penalties)) and not (hasattr(model, "states") and hasattr(model, "readout")):
             raise TypeError(
                 f"penalties on adjoints need the states of a recurrent net, and {type(model).__name__} has no .states: take RNN, or "

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import minigrad as mg
-from minigrad import models, optim
+from minigrad import compiler, models, optim
 from minigrad.models import cells, datasets
 from minigrad.ops import activation_table
 from minigrad.ops.formulas import printed
@@ -33,6 +33,7 @@ def pages() -> dict[str, str]:
     for name in models.__all__:
         if inspect.ismodule(module := getattr(models, name)):
             bodies[name] = partial(chapter, module)
+    bodies["compilation"] = compilation
     bodies["optimizers"] = partial(package, "Optimizers and training", _introduction(optim), optim)
     texts = {f"{name}.md": f"{MADE}\n\n{body()}" for name, body in bodies.items()}
     return {"README.md": index(texts), **texts, GALLERY: mg.activations().gallery().svg()}
@@ -274,6 +275,21 @@ def license_of(data_set: Any) -> str:
     """The license a data set's docstring states, or nothing where it states none, as for data that are generated."""
     found = LICENSE.findall(" ".join((data_set.__doc__ or "").split()))
     return found[-1] if found else ""
+
+
+def compilation() -> str:
+    """`mg.compile`, what it gives, and the rewrites it applies."""
+    rows = [[f"`{name}`", " ".join((rewrite.__doc__ or "").split())] for name, rewrite in compiler.REWRITES.items()]
+    parts = [
+        "# Compilation",
+        f"{_introduction(compiler)}\n\nSource: {source(compiler)}",
+        entry(compiler.compile, 2),
+        entry(compiler.Compiled, 2),
+        "## Rewrites",
+        "In the order in which they are applied; `mg.compile(f, rewrites=[...])` names those that shall be.",
+        table(["Name", "What it does"], [[name, escaped(says)] for name, says in rows]),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 # Markdown ------------------------------------------------------------------------------------------------------------

@@ -6,17 +6,18 @@ import inspect
 import itertools
 import linecache
 import re
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from threading import Lock, get_ident
-from types import MethodType
+from types import CodeType, MethodType
 from typing import Any, NamedTuple
 from weakref import finalize
 
 import numpy as np
 
 from minigrad.compiler import tracing
-from minigrad.compiler.lines import COPY, static_key
+from minigrad.compiler.lines import COPY, compiled, static_key
 from minigrad.compiler.pure import pure_text
 from minigrad.compiler.recording import record
 from minigrad.compiler.rewrites import REWRITES, rewritten
@@ -25,6 +26,7 @@ from minigrad.context import current, trace
 from minigrad.node import Array, Input, Node, Parameter, as_array, next_number
 
 MOST_NODES = 200_000
+SHORT = (1 << 32) - 1  # what is kept of a hash of which there are many
 BACKENDS = ("numpy", "numba")
 
 
@@ -54,8 +56,9 @@ def compile(
     `float(node)`, `.value`, `.backward()`, parameters made or written inside. What it cannot see stays as it was in the first
     call: global variables, arrays that f takes from elsewhere, np.random, prints. `step.verify(...)` finds such things.
 
-    step.source:      the latest program as text;  step.pure_source: the same without memory of its own
-    step.verify(...): a call that is compared with the nodes themselves
+    `step.source` is the latest program as text; `step.pure_source` the same without memory of its own, a function of the
+    arguments and then of `step.pure_parameters`, for which `step.pure_names` has what the text does not define.
+    `step.verify(...)` is a call that is compared with the nodes themselves.
 
     Given nodes, or called while another function is traced, it is f itself and gives nodes.
 
@@ -98,14 +101,14 @@ class Program:
         self.form = tracing.filled(
             traced.result, itertools.repeat(tracing.PLACE)
         )  # without the nodes, which need not be kept
+        self.is_tuple = type(self.form) is tuple and all(part is tracing.PLACE for part in self.form)
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
-        self.signature = tracing.signature(traced)
+        found, self.results = tracing.how_computed(traced)
+        self.computes = array("I", {how & SHORT for how in found.values()})
         lines = rewritten(record(traced), rewrites)
         self.arguments = list(traced.inputs)
-        self.pure_source = pure_text(
-            lines, self.arguments
-        )  # now: to keep the lines would cost many times as much memory
+        self.pure = pure_text(lines, self.arguments)  # now: to keep the lines would cost many times as much memory
         text = written(lines, self.arguments, backend)
         self.source = text.source
         self.name = f"<{name} {next_number()}>"
@@ -114,6 +117,9 @@ class Program:
         names = dict(text.names)
         exec(builtin_compile(self.source, self.name, "exec"), names)
         self.run: Callable[..., tuple[Array, ...]] = names["program"]
+        for name in names.keys() - _names_in(self.run.__code__):  # what only made what the program uses
+            del names[name]
+        compiled.cache_clear()
         self.lock = Lock()
         self.running = 0  # the thread that runs it
         self.generators = list({id(x): x for x in names.values() if isinstance(x, np.random.Generator)}.values())
@@ -132,11 +138,14 @@ class Program:
                 self.running = 0
         for state in self.states:
             state.mark_changed()
-        return tracing.filled(self.form, iter(values))
+        return values if self.is_tuple else tracing.filled(self.form, iter(values))
 
     def holds(self) -> bool:
         """Whether what the trace relied on is as it was."""
-        return all(attributes.get(name, True) is thing for attributes, name, thing in self.guards)
+        for attributes, name, thing in self.guards:  # noqa: SIM110 -- in every call, and `all` of a generator costs twice as much
+            if attributes.get(name, True) is not thing:
+                return False
+        return True
 
 
 class _Given(NamedTuple):
@@ -146,6 +155,23 @@ class _Given(NamedTuple):
     names: tuple[str, ...]
     key: Any
     arrays: list[Array]
+
+    @classmethod
+    def of(cls, arguments: Sequence[Any], keywords: dict[str, Any]) -> _Given:
+        names = tuple(keywords)
+        values: list[Any] = []
+        key: list[Any] = [names]
+        arrays: list[Array] = []
+        for given in (*arguments, *keywords.values()) if keywords else arguments:
+            value = _entered(given)
+            values.append(value)
+            if isinstance(value, np.ndarray):
+                arrays.append(value)
+                key.append(value.shape)
+                key.append(value.dtype)
+            else:
+                key.append(_fixed(value))
+        return cls(values, names, tuple(key), arrays)
 
 
 class Compiled:
@@ -183,35 +209,33 @@ class Compiled:
         return Compiled, (self.f, self.rewrites, self.always_verify, self.backend)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        if trace.get() is not None or any(isinstance(x, Node) for x in (*arguments, *keywords.values())):
+        if trace.get() is not None or _has_nodes(arguments) or (keywords and _has_nodes(keywords.values())):
             return self.f(*arguments, **keywords)  # a part of a larger function of nodes
         if current().anomalies:
             result = self._eagerly(arguments, keywords)
             return tracing.filled(result, iter([np.array(node._value) for node in tracing.leaves(result)]))
         if keywords.pop("verify", self.always_verify):
             return self.verify(*arguments, **keywords)
-        given = self._given(arguments, keywords)
+        given = _Given.of(arguments, keywords)
         program = self._program_for(given)
         if program is None:
             return self._first_call(given)
         self._latest = program
-        before = _snapshot((), program.generators)
+        drawn = [rng.bit_generator.state for rng in program.generators]
         try:
             return program(given.arrays)
         except Exception:
             if not program.checkable:
                 raise  # what it called back has had its effect
-            _restore((), program.generators, before)
+            _restore((), program.generators, ((), drawn))
             self._eagerly(arguments, keywords)  # which explains the error as nodes do
             raise
 
-    def _given(self, arguments: Sequence[Any], keywords: dict[str, Any]) -> _Given:
-        values = [_entered(value) for value in (*arguments, *keywords.values())]
-        key = (tuple(keywords), *[_key(value) for value in values])
-        return _Given(values, tuple(keywords), key, [value for value in values if isinstance(value, np.ndarray)])
-
     def _program_for(self, given: _Given) -> Program | None:
-        return next((program for program in self.programs.get(given.key, ()) if program.holds()), None)
+        for program in self.programs.get(given.key, ()):
+            if program.holds():
+                return program
+        return None
 
     def _first_call(self, given: _Given) -> Any:
         traced = self._traced(given)
@@ -261,7 +285,7 @@ class Compiled:
 
         A program that calls back (`mg.probe`) is only called: a check would have the effect twice.
         """
-        given = self._given(arguments, keywords)
+        given = _Given.of(arguments, keywords)
         first = None
         if self._program_for(given) is None:
             first = self._first_call(given)  # whose effects are those of the call; what follows is taken back
@@ -275,10 +299,10 @@ class Compiled:
         after, drawn = _snapshot(states, generators)
         _restore(states, generators, before)
         traced = self._traced(given)
-        difference = _news(tracing.signature(traced), program)
+        difference = _news(traced, program)
         if not difference:
             pairs = [(node.label, a, node._value) for node, a in zip(traced.outputs, _arrays(values), strict=True)]
-            pairs += [(state.label, array, state._value) for state, array in zip(states, after, strict=True)]
+            pairs += [(state.label, left, state._value) for state, left in zip(states, after, strict=True)]
             scale = max([_largest(expected) for _, _, expected in pairs])
             difference = next((what for what, found, expected in pairs if not _agree(found, expected, scale)), "")
         if not difference and drawn != [rng.bit_generator.state for rng in generators]:
@@ -314,12 +338,32 @@ class Compiled:
     @property
     def pure_source(self) -> str:
         """The same as a pure function of arguments and parameters: one formula a line, without memory of its own."""
-        return self._program().pure_source
+        return self._program().pure.source
+
+    @property
+    def pure_names(self) -> dict[str, Any]:
+        """What `pure_source` takes from elsewhere: large tables of numbers, generators, functions that no formula tells.
+
+        names = step.pure_names; exec(step.pure_source, names) makes names["program"], which takes the arguments, then the
+        arrays of `step.pure_parameters`.
+        """
+        return dict(self._program().pure.names)
+
+    @property
+    def pure_parameters(self) -> dict[str, Node]:
+        """The parameters and states that `pure_source` takes after its arguments, by name and in their order."""
+        return dict(self._program().pure.parameters)
 
     def _program(self) -> Program:
         if self._latest is None:
             raise RuntimeError(f"{self.__name__} has no program yet: call it once, so that it is traced")
         return self._latest
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """The names that a function looks up, and what is defined inside of it."""
+    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
+    return {"__builtins__", *code.co_names, *[name for part in inner for name in _names_in(part)]}
 
 
 builtin_compile = __builtins__["compile"] if isinstance(__builtins__, dict) else __builtins__.compile
@@ -332,9 +376,15 @@ def _entered(value: Any) -> Any:
     return as_array(value, "a compiled function") if isinstance(value, np.ndarray | np.generic) else value
 
 
-def _key(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.shape, value.dtype
+def _has_nodes(values: Iterable[Any]) -> bool:
+    for value in values:  # noqa: SIM110
+        if isinstance(value, Node):
+            return True
+    return False
+
+
+def _fixed(value: Any) -> Any:
+    """A key for an argument that is not an array: every value has a program of its own."""
     if _holds_arrays(value):
         raise TypeError(
             f"a compiled function takes arrays themselves, and not a {type(value).__name__} of them: pass each as an argument"
@@ -357,14 +407,15 @@ def _arrays(result: Any) -> list[Array]:
     return []
 
 
-def _news(found: tracing.Signature, program: Program) -> str:
+def _news(traced: tracing.Traced, program: Program) -> str:
     """The first node that does what none of the program's graph did; "" where the graphs are the same."""
-    if found.results == program.signature.results:
+    found, results = tracing.how_computed(traced)
+    if results == program.results:
         return ""
-    known = set(program.signature.nodes.values())
-    for label, how in found.nodes.items():
-        if how not in known:
-            return label
+    known = set(program.computes)
+    for i, (node, how) in enumerate(found.items()):
+        if how & SHORT not in known:
+            return f"{node.label}{f' in scope {node.scope}' if node.scope else ''} (number {i})"
     return "which nodes it returns"
 
 
@@ -373,8 +424,8 @@ def _snapshot(states: Sequence[Parameter], generators: Sequence[np.random.Genera
 
 
 def _restore(states: Sequence[Parameter], generators: Sequence[np.random.Generator], saved: Any) -> None:
-    for state, array in zip(states, saved[0], strict=True):
-        state.value = array
+    for state, value in zip(states, saved[0], strict=True):
+        state.value = value
     for rng, position in zip(generators, saved[1], strict=True):
         rng.bit_generator.state = position
 

@@ -20,15 +20,18 @@ LocalName = Callable[[str, Collection[str]], str]  # a word, and names it may no
 
 
 class Statement(NamedTuple):
-    """A line of source, where what it does comes from, and the form it has in a loop."""
+    """A line of source, where what it does comes from, and the form it has in a loop, if that is another one."""
 
     text: str
     origin: Origin
-    quick: str
+    quick: str = ""
 
 
-def rolled(statements: Sequence[Statement], local: LocalName) -> list[str]:
-    """The statements as text, repeated ones as loops, with a comment wherever another part of the net begins."""
+def rolled(statements: Sequence[Statement], local: LocalName | None = None) -> list[str]:
+    """The statements as text, repeated ones as loops, with a comment wherever another part of the net begins.
+
+    local: gives names to the rows that loops go over; None for loops that count, in which `h[3]` is `h[t]`
+    """
     shapes = [INTEGER.sub("#", statement.text) for statement in statements]
     numbers = [tuple(map(int, INTEGER.findall(statement.text))) for statement in statements]
     places: dict[str, list[int]] = {}
@@ -49,7 +52,7 @@ def rolled(statements: Sequence[Statement], local: LocalName) -> list[str]:
         if repeats == 1:
             source += [statement.text for statement in block]
         else:
-            source += _Loop(numbers[i : i + 2 * period], repeats, local).text([x.quick for x in block])
+            source += _Loop(numbers[i : i + 2 * period], repeats, local).text([x.quick or x.text for x in block])
         i += period * repeats
     return source
 
@@ -97,7 +100,7 @@ class _Loop:
     numbers: those in the first and in the second round, statement by statement
     """
 
-    def __init__(self, numbers: Sequence[tuple[int, ...]], repeats: int, local: LocalName) -> None:
+    def __init__(self, numbers: Sequence[tuple[int, ...]], repeats: int, local: LocalName | None) -> None:
         period = len(numbers) // 2
         self.pairs = [
             list(zip(*rounds, strict=True)) for rounds in zip(numbers[:period], numbers[period:], strict=True)
@@ -127,6 +130,8 @@ class _Loop:
 
     def _name_rows(self, statements: Sequence[str]) -> None:
         """A row is called after its list: h_now; of several rows h_now is the last one, and h_before those before it."""
+        if self.local is None:
+            return
         found: dict[str, set[tuple[int, int]]] = {}
         for text, pairs in zip(statements, self.pairs, strict=True):
             for match, (first, second) in zip(ROW_OR_INTEGER.finditer(text), pairs, strict=True):
@@ -150,14 +155,20 @@ class _Loop:
             first, second = next(numbers)
             if first == second:
                 return match.group()
-            if match["rows"]:
-                return self.rows[self._stretch(match["rows"], first, second)]
-            if second - first == self.step:
-                offset = first - self.start
-                return "t" if not offset else f"t + {offset}" if offset > 0 else f"t - {-offset}"
-            return f"{first + self.start} - t"
+            rows = match["rows"]
+            if rows and self.local is not None:
+                return self.rows[self._stretch(rows, first, second)]
+            count = self._count(first, second)
+            return f"{rows}[{count}]" if rows else count
 
         return ROW_OR_INTEGER.sub(changed, text)
+
+    def _count(self, first: int, second: int) -> str:
+        """A number that counts up or down as t does."""
+        if second - first != self.step:
+            return f"{first + self.start} - t"
+        offset = first - self.start
+        return "t" if not offset else f"t + {offset}" if offset > 0 else f"t - {-offset}"
 
 
 def folded(items: Iterable[str], width: int = 100) -> str:

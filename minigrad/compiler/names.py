@@ -27,7 +27,7 @@ DTYPES = (
     "float64",
 )
 RESERVED = {
-    *("t", "part", "array", "empty", "program", "where", "astype", "copied", "copyto", "reshaped", "inf", "nan", "np"),
+    *("t", "part", "array", "empty", "program", "where", "astype", "copied", "copyto", "reshaped", "placed", "inf", "nan", "np"),
     *DTYPES, *keyword.kwlist, *dir(builtins),
 }  # fmt: skip
 WORDS = {

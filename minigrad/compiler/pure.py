@@ -1,20 +1,38 @@
-"""The program as mathematics: a pure function of its arguments and parameters, without memory of its own, `out=` or loops.
+"""The program as mathematics: a pure function of its arguments and parameters, without memory of its own or `out=`.
 
-It is what a reader compares with the formulas, and what may run on another array library that has NumPy's functions.
+It is what a reader compares with the formulas, and what may run on another array library that has NumPy's functions. What
+repeats from time step to time step is a loop over lists, to which every step appends: h[t] is the state of step t, and in a
+loop backward through time d_h[0] the adjoint of the last one.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from itertools import takewhile
+from textwrap import dedent
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.compiler.calls import COPIED
 from minigrad.compiler.lines import LEAF, RESHAPE, VIEW, Line, Lines
+from minigrad.compiler.loops import Statement, rolled
 from minigrad.compiler.names import REDUCED, Names
+from minigrad.node import Array, Node
 
+LEAST = 3  # time steps of a loop
+APPENDED = re.compile(r"^ *(\w+)\.append\(", re.MULTILINE)
+PLACED = dedent(
+    """
+    def placed(x, index, shape):
+        y = np.zeros(shape, x.dtype)
+        if hasattr(y, "at"):  # as jax.numpy has it
+            return y.at[index].set(x)
+        y[index] = x
+        return y
+    """
+).strip()
 INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**", "greater": ">",
     "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!=",
@@ -23,60 +41,128 @@ OWN = ("windows_of", "folded", "transposed_convolution")  # functions of minigra
 CALL = re.compile(r"(?<![\w.])([a-z_]\w*)(\.reduce)?(?=\()")
 
 
-def pure_text(lines: Lines, arguments: Sequence[str]) -> str:
+class PureText(NamedTuple):
+    """A pure program as source, and what it takes from elsewhere.
+
+    names:      what the source does not define: large tables of numbers, generators, an fprop that is called as it stands
+    parameters: the nodes whose arrays follow the arguments, by name
+    """
+
+    source: str
+    names: dict[str, Any]
+    parameters: dict[str, Node]
+
+
+def pure_text(lines: Lines, arguments: Sequence[str]) -> PureText:
     """The source of a function of the arguments, then the parameters; new states are returned last."""
-    return _PureWriter(lines, arguments).text()
+    repeated = _families(lines.order)
+    if repeated:
+        writer = _PureWriter(lines, arguments, repeated)
+        in_loops = {name for text in writer.body() if text[0] == " " for name in APPENDED.findall(text)}
+        repeated = [family for family in repeated if writer.lists[family[0]] in in_loops]
+    return _PureWriter(lines, arguments, repeated).text()
+
+
+def _families(order: Sequence[Line]) -> list[list[Line]]:
+    """Lines that do the same in several time steps, in the order of the program."""
+    found: dict[Any, list[Line]] = {}
+    for line in order:
+        computed = line.array is None and line.call.kind not in (LEAF, VIEW, RESHAPE) and line.call.text != COPIED.text
+        if line.origin.step and computed:
+            key = (line.origin.role, line.origin.adjoint, line.call.text, line.shape, line.dtype)
+            found.setdefault(key, []).append(line)
+    return [family for family in found.values() if len(family) >= LEAST]
 
 
 class _PureWriter:
-    def __init__(self, lines: Lines, arguments: Sequence[str]) -> None:
+    """Lines as formulas. Those of a family are the entries of a list.
+
+    of:    how the value of a line is written
+    lists: the list of a family, by its first line;  entries: of a line of a family: the list, its length, the number in it
+    """
+
+    def __init__(self, lines: Lines, arguments: Sequence[str], families: Sequence[Sequence[Line]]) -> None:
         self.lines = lines
         self.names = Names(lines.page.names)
         self.arguments = {name: self.names.new(name) for name in arguments}
-        self.parameters: list[str] = []
+        self.parameters: dict[str, Node] = {}
         self.of: dict[Line, str] = {}
         self.tables: list[str] = []
+        self.given: dict[str, Any] = {}
+        self.family = {line: family for family in families for line in family}
+        self.lists: dict[Line, str] = {}
+        self.entries: dict[Line, tuple[str, int, int]] = {}
+        self.counted: dict[str, int] = {}
+        self.strict = _strict(lines)
 
-    def text(self) -> str:
-        body = []
-        said: Any = None
+    def text(self) -> PureText:
+        body = _started(self.body())
+        results = [self._result(line) for line in self.lines.results]
+        body.append(f"return {', '.join(results)}{',' if len(results) == 1 else ''}")
+        said = set(re.findall(r"(?<![\w.])[^\W\d]\w*", "\n".join(body)))
+        self.given |= {
+            name: thing for name, thing in self.lines.page.names.items() if name in said and name != "placed"
+        }
+        comments = [
+            f"# {name}: {thing.__doc__}" for name, thing in self.given.items() if name.startswith(("fprop_", *OWN))
+        ]
+        helpers = ["", PLACED, "", ""] if "placed" in said else []
+        head = f"def program({', '.join([*self.arguments.values(), *self.parameters])}):"
+        source = "\n".join(
+            ["import numpy as np", "", *self.tables, *comments, *helpers, head, *[f"    {line}" for line in body], ""]
+        )
+        return PureText(source, self.given, self.parameters)
+
+    def body(self) -> list[str]:
+        """The lines as statements, those that repeat as loops; lists are appended to before they are there."""
+        statements = []
         for line in self.lines.order:
             expression = self._expression(line)
             if expression is None:
                 continue
-            head = (line.origin.scope, line.origin.adjoint)
-            if head != said and line.origin.scope:
-                body.append(
-                    f"    # {'backward through ' if line.origin.adjoint else ''}{' '.join(line.origin.scope.split())}"
-                )
-                said = head
-            self.of[line] = name = self.names.of(line)
-            body.append(f"    {name} = {expression}")
-        results = [self.of[line] for line in self.lines.results]
-        body.append(f"    return {', '.join(results)}{',' if len(results) == 1 else ''}")
-        called = set(re.findall(r"(?<!\.)\b(\w+)\(", "\n".join(body)))
-        used = [name for name in self.lines.page.names if name in called and name.startswith(("fprop_", *OWN))]
-        self.tables += [f"# {name}: {self.lines.page.names[name].__doc__}" for name in used]
-        signature = ", ".join([*self.arguments.values(), *self.parameters])
-        return "\n".join(["import numpy as np", "", *self.tables, f"def program({signature}):", *body, ""])
+            if line in self.family:
+                self._append(line)
+                name = self.entries[line][0]
+                statements.append(Statement(f"{name}.append({expression})", line.origin))
+            else:
+                self.of[line] = name = self.names.of(line)
+                statements.append(Statement(f"{name} = {expression}", line.origin))
+        return rolled(statements)
+
+    def _append(self, line: Line) -> None:
+        family = self.family[line]
+        if line is family[0]:
+            self.lists[line] = self.names.of(line)
+        name = self.lists[family[0]]
+        number = self.counted[name] = self.counted.get(name, -1) + 1
+        self.entries[line] = name, len(family), number
+        self.of[line] = f"{name}[{number}]"
 
     def _expression(self, line: Line) -> str | None:
         """What is assigned to the line's name; None where it needs none."""
         if line.array is not None:
-            self.of[line] = self._constant(line)
+            self.of[line] = self._constant(line, line.array)
             return None
         if line.call.kind == LEAF:
             if line.node is None:
                 self.of[line] = self.arguments[line.call.text]
             else:
                 self.of[line] = self.names.new(line.call.text or "parameter")
-                self.parameters.append(self.of[line])
+                self.parameters[self.of[line]] = line.node
             return None
         operands = [self.of[operand] for operand in line.operands]
         if line.call.text == COPIED.text:  # where a value lies is of no concern here
             self.of[line] = operands[0]
+            if line.operands[0] in self.entries:
+                self.entries[line] = self.entries[line.operands[0]]
             return None
-        text = _qualified(line.call.text, self.lines.page.names).format(*operands, out="")
+        text = _qualified(line.call.text, self.lines.page.names)
+        every = ", ".join([f"{{{i}}}" for i in range(len(operands))])
+        for whole in (f"([{every}]", f"(({every})"):  # np.stack([a, b, c]), np.stack((a, b, c), 0)
+            function, found, rest = text.partition(whole)
+            if found and len(operands) > 1:
+                return f"{function}({self._listed(line.operands)}{rest}"
+        text = text.format(*operands, out="")
         if line.call.kind in (VIEW, RESHAPE):
             self.of[line] = text
             return None
@@ -85,18 +171,98 @@ class _PureWriter:
             return f"{operands[0]} {INFIX[name]} {operands[1]}"
         return f"-{operands[0]}" if name == "negative" else text
 
-    def _constant(self, line: Line) -> str:
-        array = line.array
-        assert array is not None
-        if not array.ndim and array.dtype.kind in "fi" and np.isfinite(array):
+    def _listed(self, lines: Sequence[Line]) -> str:
+        """The values of lines as a list: by the lists they are in, where several follow each other there."""
+        items: list[str] = []
+        at = 0
+        while at < len(lines):
+            length, text = self._stretch(lines[at:])
+            items.append(text)
+            at += length
+        return items[0].removeprefix("*") if len(items) == 1 and items[0][0] == "*" else f"[{', '.join(items)}]"
+
+    def _stretch(self, lines: Sequence[Line]) -> tuple[int, str]:
+        """How many of the first lines follow each other in a list, forward or backward, and their part of it."""
+        name, n, start = self.entries.get(lines[0], ("", 0, 0))
+        for step in (1, -1):
+            length = 1
+            while length < len(lines) and self.entries.get(lines[length]) == (name, n, start + step * length):
+                length += 1
+            if length >= LEAST:
+                stop = start + step * length
+                part = slice(start if start != (0 if step > 0 else n - 1) else None, stop if 0 <= stop < n else None)
+                text = f"{'' if part.start is None else part.start}:{'' if part.stop is None else part.stop}"
+                text = text if step > 0 else f"{text}:-1"
+                return length, f"*{name}" if text == ":" else f"*{name}[{text}]"
+        return 1, self.of[lines[0]]
+
+    def _result(self, line: Line) -> str:
+        text = self.of[line]
+        return text if line.array is None or text.isidentifier() else f"np.array({text}, np.{line.dtype.name})"
+
+    def _constant(self, line: Line, array: Array) -> str:
+        plain = not array.ndim and array.dtype.kind in "fi" and bool(np.isfinite(array))
+        if plain and line not in self.strict:
             number = repr(array.item()) if array.dtype == np.float64 else str(array)
-            return f"({number})" if number.startswith("-") else number
-        name = self.names.new("constant")
-        if array.size <= 16:
-            self.tables.append(f"{name} = np.array({array.tolist()!r}, np.{array.dtype.name})")
-        else:
+            if "e" not in number:  # 1e-08 would be counted on, as steps are
+                return f"({number})" if number.startswith("-") else number
+        word = "number" if plain else "constant"
+        name = self.names.new(word)
+        text = _table(array)
+        if text is None:
+            self.given[name] = array
             self.tables.append(f"# {name}: an array of shape {array.shape} and dtype {array.dtype}")
+        else:
+            self.tables.append(f"{name} = {text}")
         return name
+
+
+def _strict(lines: Lines) -> set[Line]:
+    """Numbers that bring their dtype along: Python's own take that of their partners, so there must be one that has it."""
+
+    def is_number(line: Line) -> bool:
+        return line.array is not None and not line.array.ndim
+
+    found = set()
+    for line in lines.order:
+        kinds = {operand.dtype for operand in line.operands if not is_number(operand)}
+        found |= {operand for operand in line.operands if is_number(operand) and operand.dtype not in kinds}
+    return found
+
+
+def _table(array: Array) -> str | None:
+    """An array as it is written, if that is short."""
+    dtype = f"np.{array.dtype.name}"
+    if not array.size:
+        return f"np.zeros({array.shape}, {dtype})"
+    if array.size <= 16:
+        numbers = re.sub("inf|nan", r"np.\g<0>", repr(array.tolist()))
+        return f"np.array({numbers}, {dtype})"
+    first = array.flat[0]
+    if np.isfinite(first) and np.full(array.shape, first).tobytes() == array.tobytes():  # 0 and −0 are two numbers
+        return f"np.full({array.shape}, {first.item()!r}, {dtype})"
+    if array.dtype.kind == "i" and np.array_equal(array.ravel(), np.arange(array.size)):
+        line = f"np.arange({array.size}, dtype={dtype})"
+        return line if array.ndim == 1 else f"{line}.reshape{array.shape}"
+    return None
+
+
+def _started(body: Sequence[str]) -> list[str]:
+    """The statements with every list there before it is appended to: it begins with its first entry, or empty."""
+    started: set[str] = set()
+    text: list[str] = []
+    for i, line in enumerate(body):
+        found = APPENDED.match(line)
+        if line.startswith("for "):
+            inside = takewhile(lambda inner: inner.startswith("    "), body[i + 1 :])
+            new = [name for inner in inside for name in APPENDED.findall(inner) if name not in started]
+            started.update(new)
+            text += [f"{name} = []" for name in dict.fromkeys(new)]
+        elif found is not None and found.group(1) not in started:
+            started.add(found.group(1))
+            line = f"{found.group(1)} = [{line[found.end() : -1]}]"
+        text.append(line)
+    return text
 
 
 def _qualified(text: str, names: dict[str, Any]) -> str:

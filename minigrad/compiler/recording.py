@@ -14,6 +14,7 @@ from operator import add
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from minigrad.compiler.lines import (
@@ -37,7 +38,7 @@ from minigrad.compiler.tracing import Traced, is_read_in_place
 from minigrad.node import Array, Node
 from minigrad.ops.arithmetic import Where, chosen
 from minigrad.ops.base import AddN, Operation
-from minigrad.ops.indexing import ARRAY, GetItem, Scatter
+from minigrad.ops.indexing import ONCE, GetItem, Scatter, is_slot, scatter_into
 from minigrad.ops.linear_algebra import SumOfProducts
 from minigrad.ops.random import RandomNormal, RandomUniform
 from minigrad.ops.windows import folded, transposed_convolution, windows_of
@@ -143,11 +144,12 @@ class _Roles:
         self.of: dict[int, int] = {}  # a node's number to its role
         self.numbers: dict[Any, int] = {}
         self.seen: dict[Any, int] = {}
+        self.scopes: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def origin(self, node: Node, adjoint_of: Node | None) -> Origin:
         """Where a node comes from."""
         scope, forward = node.context.scope, node.context.origin
-        pattern, step = _numbers_out(scope)
+        pattern, step = self._numbers_out(scope)
         place = (type(node), scope if forward is None else forward, node.shape)
         nth = self.seen[place] = self.seen.get(place, -1) + 1
         like = pattern if forward is None else self.of.get(forward, pattern)
@@ -159,17 +161,12 @@ class _Roles:
         name = node.name or ("" if forward is not None else word_for(type(node)))
         return Origin(scope, forward is not None, name, role, step, of)
 
-
-_scopes: dict[str, tuple[str, tuple[int, ...]]] = {}
-
-
-def _numbers_out(scope: str) -> tuple[str, tuple[int, ...]]:
-    known = _scopes.get(scope)
-    if known is None:
-        known = re.sub(r"=\d+", "=#", scope), tuple(map(int, re.findall(r"=(\d+)", scope)))
-        if len(_scopes) < 10_000:
-            _scopes[scope] = known
-    return known
+    def _numbers_out(self, scope: str) -> tuple[str, tuple[int, ...]]:
+        known = self.scopes.get(scope)
+        if known is None:
+            known = re.sub(r"=\d+", "=#", scope), tuple(map(int, re.findall(r"=(\d+)", scope)))
+            self.scopes[scope] = known
+        return known
 
 
 # Recipes -----------------------------------------------------------------------------------------------------------
@@ -208,19 +205,36 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
     """One line that calls fprop itself."""
     twin = object.__new__(type(node))  # fprop's self, without the graph
     twin.children, twin.attributes, twin.name, twin.context, twin.number = (), node.attributes, "", node.context, 0
-
     attributes = node.attributes
+    if len(node.children) == 1 and node._value is node.children[0]._value:
+        return _one_call(INTO, node, _check(twin.fprop, attributes), names)
 
     def call(*arrays: Any) -> Array:
         value = np.asarray(twin.fprop(*arrays, **attributes))
         return value.copy() if any(np.may_share_memory(value, array) for array in arrays) else value
 
+    return _one_call(FRESH, node, call, names)
+
+
+def _check(fprop: Callable[..., Array], attributes: dict[str, Any]) -> Callable[..., Array]:
+    """An fprop that gives back what it is given, if it does not raise: in other memory."""
+
+    def call(x: Any, out: Any = None) -> Any:
+        value = fprop(x, **attributes)
+        if out is None:
+            return value.copy()
+        out[...] = value
+        return out
+
+    return call
+
+
+def _one_call(kind: str, node: Operation, call: Callable[..., Array], names: dict[str, Any]) -> Recipe:
     call.__doc__ = f"{type(node).__name__}.fprop, called as it stands"
     name = _bound(f"fprop_{word_for(type(node))}", call, names)
     slots = ", ".join([f"{{{i}}}" for i in range(len(node.children))])
-    step = Step(
-        Call(FRESH, f"{name}({slots})", pure=node.pure), tuple(range(len(node.children))), node.shape, node.dtype
-    )
+    text = f"{name}({slots}{'{out}' if kind == INTO else ''})"
+    step = Step(Call(kind, text, pure=node.pure), tuple(range(len(node.children))), node.shape, node.dtype)
     return Recipe([step], -1)
 
 
@@ -303,7 +317,7 @@ def _array(value: Any) -> Any:
 
 
 # Functions that only look at memory in another way, and those that take out=.
-_VIEWS = {np.expand_dims, np.squeeze, np.transpose, np.swapaxes, np.moveaxis, np.broadcast_to, windows_of}
+_VIEWS = {np.moveaxis, np.broadcast_to, windows_of}
 _INTO = {np.clip, np.cumsum, np.cumprod, np.einsum, folded, transposed_convolution}
 # Others whose result has a shape that follows from shapes alone. What is in none of these (np.flatnonzero) is not recorded:
 # an fprop may look at the size of its result, and raise.
@@ -369,6 +383,8 @@ class Recorder(NDArrayOperatorsMixin):
         return [np.asarray(x, np.result_type(partner, x)) if type(x) in (int, float, bool) else x for x in inputs]
 
     def __array_function__(self, function: Any, types: Any, values: Any, keywords: dict[str, Any]) -> Any:
+        if function in _SAID_BY_METHODS:
+            return _SAID_BY_METHODS[function](*values, **keywords)
         array = function(*_array(values), **{name: _array(value) for name, value in keywords.items()})
         if function is np.where:
             numbers = self._numbers(values[1:])
@@ -411,6 +427,15 @@ class Recorder(NDArrayOperatorsMixin):
         text = index_text(entries, one=not array.ndim)
         return self.tape.write(Call(VIEW, f"{{0}}[{text}]"), [self.index], array)
 
+    def expanded(self, axis: Any) -> Any:
+        """As np.expand_dims, by an index."""
+        array = np.expand_dims(self.array, axis)
+        new = normalize_axis_tuple(axis, array.ndim)
+        return self[tuple([None if i in new else slice(None) for i in range(array.ndim)])]
+
+    def squeeze(self, axis: Any = None) -> Any:
+        return self._view(f".squeeze({'' if axis is None else repr(axis)})", self.array.squeeze(axis))
+
     def _view(self, text: str, array: Any) -> Any:
         return self.tape.write(Call(VIEW, f"{{0}}{text}"), [self.index], array)
 
@@ -424,6 +449,7 @@ class Recorder(NDArrayOperatorsMixin):
 
     def transpose(self, *axes: Any) -> Any:
         given = axes[0] if len(axes) == 1 else axes or None
+        given = (given,) if isinstance(given, int) else given
         return self._view(".T" if given is None else f".transpose{tuple(given)!r}", self.array.transpose(given))
 
     def swapaxes(self, first: int, second: int) -> Any:
@@ -502,6 +528,15 @@ class Recorder(NDArrayOperatorsMixin):
         return np.power(self, exponent)
 
 
+# Functions that say in Python what a method or an index says at a fraction of the cost.
+_SAID_BY_METHODS: dict[Any, Callable[..., Any]] = {
+    np.expand_dims: Recorder.expanded,
+    np.squeeze: Recorder.squeeze,
+    np.transpose: lambda a, axes=None: a.transpose(axes),
+    np.swapaxes: Recorder.swapaxes,
+}
+
+
 def lengths_text(shape: tuple[int, ...]) -> str:
     """A shape as the arguments of reshape."""
     return f"({shape[0]})" if len(shape) == 1 else repr(shape) if shape else "(())"
@@ -547,11 +582,21 @@ def reshaped(x: Any, shape: tuple[int, ...], out: Any = None) -> Any:
     return out
 
 
+def placed(x: Any, index: tuple[Any, ...], shape: tuple[int, ...], out: Any = None) -> Any:
+    """0 but for the entries the index names, each once, which are x."""
+    if out is None:
+        out = np.empty(shape, x.dtype)
+    out.fill(0)
+    out[index] = x
+    return out
+
+
 HELPERS = {
     "where": where,
     "astype": cast,
     "copied": copied,
     "reshaped": reshaped,
+    "placed": placed,
     **{function.__name__: function for function in (windows_of, folded, transposed_convolution)},
 }
 
@@ -571,34 +616,77 @@ def _draw(method: str) -> Callable[..., Recipe]:
 
 def _taken(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe | None:
     """x[index] with index arrays among the children."""
-    if ARRAY not in node.index:
+    if len(arrays) == 1:
         return None
     slots = iter(range(1, len(arrays)))
-    entries = ", ".join(f"{{{next(slots)}}}" if entry is ARRAY else index_text([entry]) for entry in node.index)
+    entries = ", ".join(f"{{{next(slots)}}}" if is_slot(entry) else index_text([entry]) for entry in node.index)
     call = Call(FRESH, f"{{0}}[{entries}{',' if len(node.index) == 1 else ''}]")
     return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
 
 
-def _tiled(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe | None:
-    """A Scatter whose parts fill the array and do not overlap has nothing to add up."""
-    if len(arrays) != len(node.places) or any(array.dtype != node.dtype for array in arrays):
-        return None
-    covered = np.zeros(node.shape, np.int8)
-    for index, array in zip(node.places, arrays, strict=True):
-        covered[index] += 1
-        if covered[index].shape != array.shape:
-            return None
-    if not (covered == 1).all():
-        return None
+def _scattered(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
+    """A Scatter whose parts fill the array and do not overlap has nothing to add up; nor has one of a single part."""
+    if not _tile(node, arrays):
+        return _placed(node, arrays, names) or _added_up(node, names)
     if all(len(index) == 1 and type(index[0]) is int for index in node.places):
         names["stack"] = np.stack
         rows = sorted(range(len(arrays)), key=lambda i: node.places[i][0] % len(arrays))
         text = f"stack([{', '.join([f'{{{i}}}' for i in range(len(rows))])}])"
         call = Call(TILES, text, places=Places([(i,) for i in range(len(rows))]))
         return Recipe([Step(call, tuple(rows), node.shape, node.dtype)], -1)
-    base = _called(node, names).steps[0].call.text
-    call = Call(TILES, base, places=Places(node.places))
+    axis = _joint(node.places)
+    if axis is None or sum(array.shape[axis] for array in arrays) != node.shape[axis]:  # of nothing, parts may overlap
+        call = Call(TILES, _called(node, names).steps[0].call.text, places=Places(node.places))
+        return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
+    names["concatenate"] = np.concatenate
+    order = sorted(range(len(arrays)), key=lambda i: node.places[i][axis].indices(node.shape[axis])[0])
+    text = f"concatenate([{', '.join([f'{{{i}}}' for i in order])}], axis={axis})"
+    call = Call(TILES, text, places=Places(node.places))
     return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
+
+
+def _placed(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe | None:
+    """One part, each entry in a place of its own."""
+    if node.places != ((ONCE,) * (len(arrays) - 1),):
+        return None
+    names["placed"] = placed
+    index = ", ".join([f"{{{i}}}" for i in range(1, len(arrays))])
+    call = Call(INTO, f"placed({{0}}, ({index}{',' if len(arrays) == 2 else ''}), {node.shape!r}{{out}})")
+    return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
+
+
+def _added_up(node: Any, names: dict[str, Any]) -> Recipe:
+    """Parts whose places may meet."""
+    shape, dtype, places = node.shape, node.dtype, node.places  # and not the node, which the program would keep
+
+    def call(*arrays: Any, out: Any = None) -> Any:
+        out = np.empty(shape, dtype) if out is None else out
+        scatter_into(out, arrays, places)
+        return out
+
+    return _one_call(INTO, node, call, names)
+
+
+def _tile(node: Any, arrays: Sequence[Array]) -> bool:
+    if len(arrays) != len(node.places) or any(array.dtype != node.dtype for array in arrays):
+        return False
+    covered = np.zeros(node.shape, np.int8)
+    for index, array in zip(node.places, arrays, strict=True):
+        covered[index] += 1
+        if covered[index].shape != array.shape:
+            return False
+    return bool((covered == 1).all())
+
+
+def _joint(places: Sequence[Any]) -> int | None:
+    """The axis along which parts that fill an array lie one after the other; None where it takes several."""
+    entries = [entry for index in places for entry in index]
+    if len({len(index) for index in places}) > 1 or any(
+        type(entry) is not slice or entry.step not in (None, 1) for entry in entries
+    ):
+        return None
+    moving = [axis for axis, along in enumerate(zip(*places, strict=True)) if any(part != along[0] for part in along)]
+    return moving[0] if len(moving) == 1 else None
 
 
 def _in_time(children: Sequence[Line]) -> list[int]:
@@ -643,6 +731,6 @@ _WRITERS: dict[type[Operation], Callable[..., Recipe | None]] = {
     AddN: _total,
     GetItem: _taken,
     Where: _choice,
-    Scatter: _tiled,
+    Scatter: _scattered,
     SumOfProducts: _products,
 }

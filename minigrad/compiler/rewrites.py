@@ -185,7 +185,7 @@ def sums(lines: Lines) -> Lines:
 
 @lru_cache(maxsize=64)
 def _ones(n: int, dtype: np.dtype[Any]) -> Any:
-    return np.ones(n, dtype)
+    return np.broadcast_to(np.ones((), dtype), (n,))  # known from call to call, it should not hold on to memory
 
 
 @rewrite

@@ -151,15 +151,11 @@ def _traced(running: Trace, inputs: dict[str, Input], result: Any) -> Traced:
     )
 
 
-class Signature(NamedTuple):
-    """What a graph computes: of every node how, all the way from the leaves, as a number; and those of the results."""
+def how_computed(traced: Traced) -> tuple[dict[Node, int], list[int]]:
+    """Of every node how it is computed, all the way from the leaves, as a number; and the numbers of results and new states.
 
-    nodes: dict[str, int]
-    results: list[int]
-
-
-def signature(traced: Traced) -> Signature:
-    """Equal for runs that built the same graph."""
+    They are equal for runs that built the same graph.
+    """
     names: dict[Node, str] = {node: name for name, node in traced.inputs.items()}
     found: dict[Node, int] = {}
     for node in traced.nodes:
@@ -173,12 +169,8 @@ def signature(traced: Traced) -> Signature:
         else:
             key = node.shape, node.dtype.str, node._value.tobytes()
         found[node] = hash(key)
-    labels = {
-        f"{node.label}{f' in scope {node.scope}' if node.scope else ''} (number {i})": how
-        for i, (node, how) in enumerate(found.items())
-    }
     results = [found[node] for node in traced.outputs]
-    return Signature(labels, [*results, *[hash((id(state), found[node])) for state, node, _ in traced.updates]])
+    return found, [*results, *[hash((id(state), found[node])) for state, node, _ in traced.updates]]
 
 
 def _likeness(attributes: dict[str, Any]) -> Any:

@@ -47,7 +47,8 @@ class _Writer:
         self.memory = Memory(lines)
         self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped, "blocks": blocks, "reused": reused}
         self.kernels: dict[str, kernels.Kernel] = {}  # by name
-        self.names["compiled"] = lambda function: kernels.compiled(self.kernels[function.__name__])
+        known = self.kernels  # and not the writer, which whoever keeps the names would keep
+        self.names["compiled"] = lambda function: kernels.compiled(known[function.__name__])
         self.given = Names(self.names)
         self.arguments = {name: self.given.new(name) for name in arguments}
         self.tables: list[str] = []  # statements that make memory, once
@@ -70,7 +71,9 @@ class _Writer:
             self.names["copyto"] = np.copyto
         results = [self._returned(line, i) for i, line in enumerate(self.lines.outputs)]
         self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", Origin("", False, "", -1, ()))
-        head = [f"{name} = {name}_.value" for name in self.reads]
+        head = [
+            f"{name} = {name}_._value" for name in self.reads
+        ]  # the slot: a property would cost as much as a product
         self.names |= {f"{name}_": node for name, node in self.reads.items()}
         body = [indent(text, "    ") for text in [*head, *rolled(self.body, self._local)]]
         definition = f"def program({', '.join(self.arguments.values())}):"
@@ -84,7 +87,7 @@ class _Writer:
     # Statements --------------------------------------------------------------------------------------------------------
 
     def _say(self, text: str, origin: Origin, quick: str = "") -> None:
-        self.body.append(Statement(text, origin, quick or text))
+        self.body.append(Statement(text, origin, quick))
 
     def _write(self, line: Line) -> None:
         kind = line.call.kind

@@ -61,7 +61,7 @@ WORDS = {
     "Number": "constant",
 }
 _TRANSPOSED = ("Transpose", "MatrixTranspose")
-_SLOT = "array"  # stands for an array in an index
+_SLOT = re.compile(r"array( once)?")  # stands for an array in an index
 ANY = "·"  # stands for an operand that an arrow brings
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -147,9 +147,8 @@ def _exponent(number: str) -> str:
 
 def _indexed(index: str, operands: Sequence[str]) -> str:
     """The operand and its index, the arrays of the index put where they belong."""
-    for operand in operands[1:]:
-        index = index.replace(_SLOT, operand, 1)
-    return f"{operands[0]}[{index}]"
+    arrays = iter(operands[1:])
+    return f"{operands[0]}[{_SLOT.sub(lambda _: next(arrays), index)}]"
 
 
 def _suffix(attributes: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ which puts them into one node. Its adjoint are slices again: reading T slices co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
@@ -30,16 +30,17 @@ __all__ = [
 
 
 class Slot(Enum):
-    """Stands in an index for an array that is a child."""
+    """Stands in an index for an array that is a child. ONCE: all arrays of the index together name no entry twice."""
 
     ARRAY = "array"
+    ONCE = "array once"
 
     def __repr__(self) -> str:
         return self.value
 
 
-ARRAY = Slot.ARRAY
-Index = tuple[Any, ...]  # of int, slice, None, Ellipsis and ARRAY
+ARRAY, ONCE = Slot.ARRAY, Slot.ONCE
+Index = tuple[Any, ...]  # of int, slice, None, Ellipsis, ARRAY and ONCE
 
 
 # Reading -------------------------------------------------------------------------------------------------------------
@@ -69,10 +70,8 @@ class Scatter(Operation):
     places: tuple[Index, ...]
 
     def fprop(self, *arrays: Any, shape_to: tuple[int, ...], places: tuple[Index, ...]) -> Any:
-        pieces, rest = arrays[: len(places)], iter(arrays[len(places) :])
-        y = np.zeros(shape_to, reduce(np.promote_types, {piece.dtype for piece in pieces}))
-        for piece, index in zip(pieces, places, strict=True):
-            _accumulate(y, _filled(index, rest), piece)
+        y = np.empty(shape_to, reduce(np.promote_types, {piece.dtype for piece in arrays[: len(places)]}))
+        scatter_into(y, arrays, places)
         return y
 
     def bprop(self, adjoint: Node) -> Entries:
@@ -88,21 +87,36 @@ def scattered(child: Node, pieces: Sequence[Piece]) -> Node:
     return Scatter(*[piece.adjoint for piece in pieces], *arrays, shape_to=child.shape, places=places)
 
 
-def _filled(index: Index, arrays: Any) -> Index:
+def scatter_into(y: Array, arrays: Sequence[Array], places: Sequence[Index]) -> None:
+    """What `Scatter` computes of these children, in y, whatever stood there."""
+    y.fill(0)
+    rest = iter(arrays[len(places) :])
+    for piece, index in zip(arrays, places, strict=False):
+        _accumulate(y, index, rest, piece)
+
+
+def is_slot(entry: Any) -> bool:
+    """Whether the entry of an index stands for a child."""
+    return entry is ARRAY or entry is ONCE
+
+
+def _filled(index: Index, arrays: Iterable[Any]) -> Index:
     """The index with its slots filled, in order."""
-    if ARRAY not in index:
-        return index
     rest = iter(arrays)
-    return tuple([next(rest) if entry is ARRAY else entry for entry in index])
+    return tuple([next(rest) if entry is ARRAY or entry is ONCE else entry for entry in index])
 
 
-def _taken(index: Index, rest: Any) -> list[Node]:
+def _taken(index: Index, rest: Iterator[Node]) -> list[Node]:
     """As many of the rest as the index has slots."""
-    return [next(rest) for entry in index if entry is ARRAY]
+    return [next(rest) for entry in index if is_slot(entry)]
 
 
-def _accumulate(y: Array, index: Index, piece: Array) -> None:
+def _accumulate(y: Array, template: Index, rest: Iterable[Array], piece: Array) -> None:
     """y[index] += piece, in place, counting an entry as often as the index names it."""
+    index = _filled(template, rest)
+    if ARRAY not in template:
+        y[index] += piece
+        return
     arrays = [entry for entry in index if isinstance(entry, np.ndarray)]
     if all(array.dtype.kind == "b" for array in arrays):
         y[index] += piece
@@ -142,7 +156,21 @@ def _parsed(x: Node, index: Any) -> tuple[Index, list[Node]]:
         else:
             template.append(ARRAY)
             arrays.append(_index_array(x, entry))
+    if _name_once(arrays):
+        template = [ONCE if entry is ARRAY else entry for entry in template]
     return tuple(template), arrays
+
+
+def _name_once(arrays: Sequence[Node]) -> bool:
+    """Whether one of the vectors of an index is known to rise, as `np.arange(n)` does in x[np.arange(n), labels]."""
+    if not arrays or any(array.ndim > 1 or array.dtype.kind == "b" for array in arrays):
+        return False
+    longest = max(array.size for array in arrays)
+    return any(type(array) is Constant and array.size == longest and _rises(array._value) for array in arrays)
+
+
+def _rises(vector: Array) -> bool:
+    return vector.ndim == 1 and vector.size > 0 and vector[0] >= 0 and bool((vector[1:] > vector[:-1]).all())
 
 
 def _index_array(x: Node, entry: Any) -> Node:
@@ -198,7 +226,9 @@ def take_along_axis(arr: Operand, indices: Operand, axis: int | None = -1) -> No
             f"take_along_axis: the indices need as many axes as the array, and are {chosen.label} for {x.label}"
         )
     lines = [_laid(np.arange(n), i, x.ndim) for i, n in enumerate(x.shape)]
-    return x[tuple([chosen if i == axis else line for i, line in enumerate(lines)])]
+    index = [chosen if i == axis else Constant(line) for i, line in enumerate(lines)]
+    alone = all(n == 1 or (i != axis and n == x.shape[i]) for i, n in enumerate(chosen.shape))
+    return GetItem(x, *index, index=(ONCE if alone else ARRAY,) * x.ndim)
 
 
 def _laid(line: Array, axis: int, ndim: int) -> Array:
@@ -302,7 +332,7 @@ class AddAt(Operation):
 
     def fprop(self, x: Any, v: Any, *arrays: Any, index: Index) -> Any:
         y = np.array(x, dtype=np.result_type(x, v))
-        _accumulate(y, _filled(index, arrays), v)
+        _accumulate(y, index, arrays, v)
         return y
 
     def bprop(self, adjoint: Node) -> Entries:

@@ -77,6 +77,34 @@ def call(step, arguments):
     raise AssertionError(f"{text}\n{step.source if step.programs else ''}")
 
 
+def purely(step, arguments):
+    """What the pure source gives, run as it stands."""
+    names = step.pure_names
+    exec(step.pure_source, names)
+    arrays = [np.asarray(a) for a in arguments if isinstance(a, np.ndarray | np.generic)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        results = names["program"](*arrays, *[p.value for p in step.pure_parameters.values()])
+    return [np.asarray(a) for a in results]
+
+
+def assert_pure(step, arguments, expected, where, f):
+    """The pure source gives the same; what it draws is not the same."""
+    if any(isinstance(thing, np.random.Generator) for thing in step.pure_names.values()):
+        return
+    try:
+        found = purely(step, arguments)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+    else:
+        try:
+            assert_agree(found, expected, where)
+        except AssertionError:
+            assert_agree(found, expected, where, [30 * change for change in sensitivity(f, arguments, expected)])
+        return
+    raise AssertionError(f"{text}\n{step.pure_source}")
+
+
 def compare(f, *calls, rewrites=None, states=()):
     """f compiled and called with each of the calls' arguments, against f on nodes. Gives the compiled function.
 
@@ -112,6 +140,8 @@ def compare(f, *calls, rewrites=None, states=()):
         for older, values in returned:
             for array, value in zip(older, values, strict=True):
                 np.testing.assert_array_equal(array, value, f"a later call wrote into what was returned {where}")
+        if number == 0 and not states:
+            assert_pure(step, arguments, expected, f"in pure_source {where}", f)
         if number % 2:  # the caller may write into what is theirs
             for array in found:
                 array[...] = 1

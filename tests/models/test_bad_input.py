@@ -29,6 +29,7 @@ from minigrad.models import (
     Unrolled,
     losses,
 )
+from minigrad.models.inputs import check_indices
 
 RNG = np.random.default_rng(0)
 # Each with the shape of a batch it takes, and the axis its features are on.
@@ -176,6 +177,25 @@ def test_integers_are_refused_since_they_may_be_indices(name):
 
 
 # Indices -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 5, 127, 128, 129, 255, 256, 300])
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int64, np.uint64, ">i4", ">i8"])
+def test_indices_of_every_dtype(dtype, n):
+    """All are seen as unsigned numbers; −1 is none of any n, however small its dtype."""
+    whole = np.arange(256) if np.dtype(dtype) == np.uint8 else np.arange(-128, 128)
+    for number in np.unique([*whole[:2], -1, 0, 1, n - 2, n - 1, n, *whole[-2:]]):
+        if not np.iinfo(dtype).min <= number <= np.iinfo(dtype).max:
+            continue
+        indices = np.array([[0, 0], [0, number]], dtype)
+        if 0 <= number < n:
+            check_indices(indices, n, "things")
+            check_indices(indices.T[::-1], n, "things")
+        else:
+            with pytest.raises(IndexError, match=f"1 of 4 indices .* the first is {number}: there are {n} things"):
+                check_indices(indices, n, "things")
+    check_indices(np.zeros(0, dtype), n, "things")
+    check_indices(np.zeros((), dtype), n, "things")
 
 
 @pytest.mark.parametrize("layer", [Embedding(5, 2), EmbeddingBag(5, 2)], ids=["Embedding", "EmbeddingBag"])

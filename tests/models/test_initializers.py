@@ -279,6 +279,16 @@ BUILT = {  # a layer by its initializers, the parameter each starts
 
 
 @pytest.mark.parametrize("name", BUILT)
+def test_what_makes_an_initializer_is_none(name):
+    build, parameter, _ = BUILT[name]
+    place = f"{name.split()[0]}: the initializer of {parameter} is the function "
+    for make, arguments in ((he_uniform, "()"), (orthogonal, "()"), (constant, "(...)")):
+        written = re.escape(f"write initializers.{make.__name__}{arguments}")
+        with pytest.raises(TypeError, match=f"{re.escape(place)}{make.__name__} itself, .*: {written}$"):
+            build(make)
+
+
+@pytest.mark.parametrize("name", BUILT)
 def test_what_an_initializer_gives_is_checked_and_cast(name):
     build, parameter, shape = BUILT[name]
     place = f"{name.split()[0]}: the initializer of {parameter}"

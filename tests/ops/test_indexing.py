@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.graph import ancestry
 from minigrad.ops import indexing, take_along_axis
-from minigrad.ops.indexing import GetItem, IsLast, SameCount, Scatter
+from minigrad.ops.indexing import ONCE, GetItem, IsLast, SameCount, Scatter
 
 X = np.arange(24.0).reshape(2, 3, 4)
 
@@ -149,6 +149,48 @@ def test_take_along_axis_broadcasts_and_flattens():
         np.take_along_axis(x, np.array([0, 1]), 0)
     with pytest.raises(IndexError, match=r"the indices are integers, and are Constant \(2, 3, 4\) bool"):
         np.take_along_axis(x, X > 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("read", "once"),
+    [
+        (lambda x, i: np.take_along_axis(x, i[:, None], 1), True),
+        (lambda x, i: np.take_along_axis(x, i[:1, None], 1), True),
+        (lambda x, i: np.take_along_axis(x[:1], i[:, None], 1), False),  # the only row, three times
+        (lambda x, i: np.take_along_axis(x, np.stack([i, i], 1), 1), False),
+        (lambda x, i: np.take_along_axis(x[0], i[:1], 0), True),
+        (lambda x, i: x[np.arange(3), i], True),
+        (lambda x, i: x[i, [0, 1, 3]], True),
+        (lambda x, i: x[[0, 2], i[1]], True),
+        (lambda x, i: x[[1], i], False),
+        (lambda x, i: x[[0, 0, 1], i], False),
+        (lambda x, i: x[[-3, 0, 1], i], False),  # −3 is row 0
+        (lambda x, i: x[[0, 2]] + 0 * i[0], True),
+        (lambda x, i: x[i], False),
+        (lambda x, i: x[:, i], False),
+        (lambda x, i: x[np.arange(3)[:, None], i], False),
+        (lambda x, i: x[[True, False, True], i[:2]], False),
+    ],
+)
+def test_whether_an_index_names_an_entry_twice(read, once):
+    """Where it is known to be none, its adjoint is put there without looking; where one is, all are added up."""
+    start = X.reshape(6, 4)[:3]
+    x, i = leaf(start), leaf([0, 1, 2])
+    y = read(x, i)
+    picked = next(node for node in ancestry([y]) if type(node) is GetItem and len(node.children) > 1)
+    assert (ONCE in picked.index) is once
+    weights = np.arange(1.0, y.size + 1).reshape(y.shape)
+    first = adjoint_of_sum(np.square(y), x, weights)
+    second = adjoint_of_sum(first, x, start)
+    for indices in ([0, 1, 2], [1, 1, 1], [-1, 2, 0]):
+        expected = np.zeros_like(start)
+        for weight, place in zip(
+            weights.ravel(), read(np.arange(12).reshape(3, 4), np.array(indices)).ravel(), strict=True
+        ):
+            expected.reshape(-1)[place] += weight
+        found = mg.Graph(first, second).fprop({i: indices})
+        np.testing.assert_array_equal(found[0], 2 * start * expected)
+        np.testing.assert_array_equal(found[1], 2 * start * expected)
 
 
 def test_compress_extract_select():

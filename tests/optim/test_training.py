@@ -400,6 +400,14 @@ def test_data_that_does_not_fit_is_refused():
             fit(net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), quiet=True)
 
 
+def test_a_penalty_is_an_object():
+    """Not its class, which is the commonest slip."""
+    net = RNN(2, 3, 4, rng=0)
+    for wrong, written in ((penalties.Omega, r"Omega\(0\.1\)"), (penalties.L2, r"L2\(0\.1\)"), (0.1, r"L2\(0\.1\)")):
+        with pytest.raises(TypeError, match=rf"is no penalty: pass an object, such as penalties\.{written}"):
+            Step(net, losses.cross_entropy, SGD(net.parameters(), 0.01), penalties=[wrong])
+
+
 def test_penalties_need_states():
     model = Root()
     with pytest.raises(TypeError, match=r"what is trained is a Module .minigrad.models., not ufunc"):
