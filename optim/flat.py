@@ -48,11 +48,8 @@ class Block(NamedTuple):
 class FlatStore:
     """The values of parameters of one dtype, in their order, in one array; each Parameter's value is a view of it.
 
-    bounds:    parameter i has the entries from bounds[i] up to bounds[i + 1]
-    values:    the array; another store of the same parameters in the same order has the same one
-    gradients: an array like it, for whoever computes gradients in place: a `.grad` may be the parameter's one of
-               gradient_views, its views, as well as any other array
-    scratch:   room for the intermediate results of one block
+    bounds: parameter i has the entries from bounds[i] up to bounds[i + 1]
+    values: the array; another store of the same parameters in the same order has the same one
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
@@ -63,18 +60,11 @@ class FlatStore:
         self.values = aligned(self.bounds[-1], self.dtype) if known is None else known
         self.value_views = self.split(self.values) if known is None else [p._value for p in self.parameters]
         self.take_in()
-        self.scratch = aligned(min(BLOCK, self.values.size), self.dtype)
-        self._gathered = aligned(self.scratch.size, self.dtype)
 
     @cached_property
-    def gradients(self) -> Array:
-        """Made when it is first asked for: not everybody computes in place."""
-        return np.zeros(self.values.size, self.dtype)
-
-    @cached_property
-    def gradient_views(self) -> list[Array]:
-        """Its parts, one of each parameter's shape."""
-        return self.split(self.gradients)
+    def scratch(self) -> Array:
+        """Room for the intermediate results of one block, made when an update first asks for it."""
+        return aligned(min(BLOCK, self.values.size), self.dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is made anew for the copied parameters: views do not survive copying."""
@@ -136,7 +126,7 @@ class FlatStore:
                     i += 1
             parameters = slice(first, i)
             if i > first + 1:
-                room = self._gathered[: self.bounds[i] - begin]
+                room = aligned(self.bounds[i] - begin, self.dtype)
                 found.append(Block(slice(begin, self.bounds[i]), parameters, slice(None), room))
                 continue
             for start in range(begin, self.bounds[i], BLOCK):

@@ -55,6 +55,7 @@ class Update:
         self._made_of = name, store, start, lines, numbers, backend
         self._numbers = np.empty(len(numbers), store.dtype)
         self._looped = backend == "numba"
+        self._scratches = any("scratch" in line for line in lines)
         self._function = (loop if self._looped else passes)(name, lines, tuple(start), numbers)
         self._arguments: dict[range, list[Any]] = {}  # all but the gradient, of every block of a run
 
@@ -74,14 +75,14 @@ class Update:
         for block, arguments in self._arguments[run]:
             self._function(block.gradient(given), *arguments)
 
-    def _of(self, where: slice) -> list[Array]:
+    def _of(self, where: slice) -> list[Array | None]:
         """The arguments of the function after the gradient, for one block."""
         values = self.store.values[where]
         state = [array[where] for array in self.state.values()]
         if self._looped:
             return [values, *state, self._numbers]
         numbers = [self._numbers[i : i + 1].reshape(()) for i in range(len(self._numbers))]
-        return [values, *state, *numbers, self.store.scratch[: values.size]]
+        return [values, *state, *numbers, self.store.scratch[: values.size] if self._scratches else None]
 
 
 def passes(name: str, lines: Sequence[str], state: Sequence[str], numbers: Sequence[str]) -> Callable[..., None]:

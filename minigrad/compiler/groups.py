@@ -224,7 +224,7 @@ def number(line: Line) -> Array | None:
 APART, SAME, MIXED = "apart", "same", "mixed"
 
 
-class _Address(NamedTuple):
+class Address(NamedTuple):
     """What memory a value lies in, from where on, and the way to it: rows of a series, parts of a whole, views."""
 
     memory: Any
@@ -232,18 +232,18 @@ class _Address(NamedTuple):
     shape: tuple[int, ...]
     path: tuple[Any, ...]
 
-    def meets(self, other: _Address) -> bool:
+    def meets(self, other: Address) -> bool:
         """Whether the wholes in which two values lie have memory in common."""
         one, two = prod(self.shape), prod(other.shape)
         return self.memory is other.memory and self.start < other.start + two and other.start < self.start + one
 
 
-def address(memory: Memory, line: Line) -> _Address:
+def address(memory: Memory, line: Line) -> Address:
     """Where a value lies."""
     path: list[Any] = []
     whole = plain(line)
     if whole in memory.root:  # its entries in their order, whatever its shape
-        return _in_root(memory.root[whole], line.shape, path)
+        return in_root(memory.root[whole], line.shape, path)
     while True:
         if line.call.kind in (VIEW, RESHAPE) and line.array is None:
             row, (base,) = ROW.fullmatch(line.call.text), line.operands
@@ -265,17 +265,18 @@ def address(memory: Memory, line: Line) -> _Address:
     elif line in memory.root:
         root = memory.root[line]
     else:
-        return _Address(line, 0, line.shape, tuple(path[::-1]))
-    return _in_root(root, root.shape, path)
+        return Address(line, 0, line.shape, tuple(path[::-1]))
+    return in_root(root, root.shape, path)
 
 
-def _in_root(root: Root, shape: tuple[int, ...], path: Sequence[Any]) -> _Address:
+def in_root(root: Root, shape: tuple[int, ...], path: Sequence[Any] = ()) -> Address:
+    """What lies in a root's memory; the shape is that of the whole."""
     if root.block is None:
-        return _Address(root, 0, shape, tuple(path[::-1]))
-    return _Address(root.block.arena, root.block.start, shape, tuple(path[::-1]))
+        return Address(root, 0, shape, tuple(path[::-1]))
+    return Address(root.block.arena, root.block.start, shape, tuple(path[::-1]))
 
 
-def _relation(a: _Address, b: _Address) -> str:
+def _relation(a: Address, b: Address) -> str:
     """Whether two values lie apart from each other, or entry by entry in the same place; MIXED where that is not known."""
     if not a.meets(b):
         return APART

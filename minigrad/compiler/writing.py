@@ -13,7 +13,7 @@ import numpy as np
 from minigrad.compiler import kernels
 from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
 from minigrad.compiler.calls import MATMUL
-from minigrad.compiler.groups import Group, grouped, number
+from minigrad.compiler.groups import Address, Group, address, grouped, in_root, number
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
 from minigrad.compiler.loops import Statement, folded, rolled
 from minigrad.compiler.memory import Memory, Root, plain
@@ -280,12 +280,23 @@ class _Writer:
             return text.format(of)
         row = re.fullmatch(r"(\w+)\[(\d+)\]", of)
         if row is None and re.fullmatch(r"\{0\}\[\d+\]", text):
-            return f"{self._prepared(f'list({of})', f'{of}_rows')}{text.removeprefix('{0}')}"
+            return f"{self._rows_of(of, address(self.memory, line.operands[0]))}{text.removeprefix('{0}')}"
         if row is None:
             return self._prepared(text.format(of), f"{of}_{seen_as(text)}")
         rows, number = row.groups()
         every = text.format("part")
         return f"{self._prepared(f'[{every} for part in {rows}]', f'{rows}_{seen_as(text)}')}[{number}]"
+
+    def _rows_of(self, array: str, where: Address, name: str = "") -> str:
+        """The name of the list of an array's rows; it is one list for arrays of one shape that lie in one place.
+
+        name: its name, if it is to have another than that of the array with _rows
+        """
+        if ("rows", array) not in self.known:
+            name = self.known["rows", array] = name or self.given.new(f"{array}_rows")
+            there = self.known.setdefault(("rows", where), name)
+            self.tables.append(f"{name} = {f'list({array})' if there == name else there}")
+        return self.known["rows", array]
 
     def _prepared(self, expression: str, word: str) -> str:
         name = self.known.get(expression)
@@ -320,13 +331,14 @@ class _Writer:
         """The names of the array of a series, and of the list of its rows."""
         if root not in self.known:
             assert root.members is not None
-            rows = self.given.of(next((x for x in root.members if x.origin.step), root.members[-1]))
-            array = self.given.new(f"all_{rows}")
+            word = self.given.of(next((x for x in root.members if x.origin.step), root.members[-1]))
+            array = self.given.new(f"all_{word}")
             self._allocate(array, root.shape, root)
-            each = (
-                f"list({array})" if root.members[0].shape else f"[{array}[i, ...] for i in range({len(root.members)})]"
-            )
-            self.tables.append(f"{rows} = {each}")
+            if root.members[0].shape:
+                rows = self._rows_of(array, in_root(root, root.shape), word)
+            else:
+                rows = word
+                self.tables.append(f"{rows} = [{array}[i, ...] for i in range({len(root.members)})]")
             self.known[root] = f"{array} {rows}"
         array, rows = self.known[root].split()
         return array, rows
