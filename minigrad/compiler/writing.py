@@ -253,13 +253,13 @@ class _Writer:
         if kind == LEAF:
             return self._leaf(line)
         if kind in (VIEW, RESHAPE):
-            return self._seen(self._of(line.operands[0]), line.call.text, line)
+            return self._seen(line.operands[0], line.call.text, line)
         memory = self.memory
         if line in memory.over:
             return self._of(memory.over[line])
         if line in memory.slot:
             other, index = memory.slot[line]
-            return self._seen(self._of(other), f"{{0}}[{index_text(index, one=not line.shape)}]", line)
+            return self._seen(other, f"{{0}}[{index_text(index, one=not line.shape)}]", line)
         if line in memory.place:
             root, at = memory.place[line]
             array, rows = self._series(root)
@@ -273,14 +273,15 @@ class _Writer:
         self._ready(line)  # a view of it may stand before the loop that computes it
         return self.known[root]
 
-    def _seen(self, of: str, text: str, line: Line) -> str:
-        """A view: prepared in advance; of the rows of a series, for all rows at once."""
+    def _seen(self, whole: Line, text: str, line: Line) -> str:
+        """A line as a view of a whole: prepared in advance; of the rows of a series, for all rows at once."""
+        of = self._of(whole)
         home = self.memory.home(line)
         if self.memory.base(line).array is None and (home is None or home.output):
             return text.format(of)
         row = re.fullmatch(r"(\w+)\[(\d+)\]", of)
         if row is None and re.fullmatch(r"\{0\}\[\d+\]", text):
-            return f"{self._rows_of(of, address(self.memory, line.operands[0]))}{text.removeprefix('{0}')}"
+            return f"{self._rows_of(of, address(self.memory, whole))}{text.removeprefix('{0}')}"
         if row is None:
             return self._prepared(text.format(of), f"{of}_{seen_as(text)}")
         rows, number = row.groups()
