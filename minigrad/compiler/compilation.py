@@ -91,7 +91,7 @@ class Program:
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
         self.signature = tracing.signature(traced)
-        lines = rewritten(record(traced), rewrites)
+        lines = rewritten(record(traced), rewrites, backend)
         self.arguments = list(traced.inputs)
         self.pure_source = pure_text(
             lines, self.arguments

@@ -195,10 +195,10 @@ class _Grouping:
             if line in group.inner:
                 continue
             to = address(self.memory, line)
-            if any(_relation(to, other) != APART for other in touched):
+            if any(relation(to, other) != APART for other in touched):
                 return line
             allowed = (APART,) if line is group.total else (APART, SAME)
-            if any(_relation(to, other) not in allowed for other in entries):
+            if any(relation(to, other) not in allowed for other in entries):
                 return line
             entries.append(to)
         return None
@@ -254,7 +254,7 @@ def address(memory: Memory, line: Line) -> _Address:
     return _Address(root if root.output else root.block, root.shape, tuple(path[::-1]))
 
 
-def _relation(a: _Address, b: _Address) -> str:
+def relation(a: _Address, b: _Address) -> str:
     """Whether two values lie apart from each other, or entry by entry in the same place; MIXED where that is not known."""
     if a.memory != b.memory:
         return APART

@@ -29,6 +29,7 @@ from minigrad.compiler.lines import (
     rebuilt,
     uses_of,
 )
+from minigrad.compiler.local import apart, parted
 from minigrad.compiler.steps import batched, regrouped, stack_of
 from minigrad.compiler.tiles import gathered, split
 
@@ -43,11 +44,12 @@ AXIS = re.compile(r"axis=(\([^)]*\)|[^,{)]+)(, keepdims=True)?")
 MANY = 3  # products: fewer are not worth a copy of their factors
 
 
-def rewritten(lines: Lines, names: Sequence[str]) -> Lines:
-    """The lines after the rewrites of these names."""
+def rewritten(lines: Lines, names: Sequence[str], backend: str = "numpy") -> Lines:
+    """The lines after the rewrites of these names, as they are for the backend."""
     for ufunc in (np.multiply, np.add, np.subtract, np.negative, np.divide, np.matmul, np.exp):
         lines.page.names.setdefault(ufunc.__name__, ufunc)
-    for name, rewrite in REWRITES.items():
+    chosen = REWRITES if backend == "numpy" else REWRITES | IN_LOOPS
+    for name, rewrite in chosen.items():
         if name in names:
             lines = rewrite(lines)
     return _detached(lines)
@@ -497,3 +499,16 @@ def columns(lines: Lines) -> Lines:
 def steps(lines: Lines) -> Lines:
     """What every time step does by itself, as one line over all of them: squares of states, projections of inputs."""
     return batched(lines)
+
+
+def _unchanged_lines(lines: Lines) -> Lines:
+    """As they are: what saves calls of NumPy at the cost of memory that is written and read again, a loop does better without."""
+    return lines
+
+
+# What takes the place of some of them where entrywise lines become compiled loops.
+IN_LOOPS: dict[str, Rewrite] = {
+    **dict.fromkeys(("neighbors", "factors", "columns"), _unchanged_lines),
+    "gates": parted,
+    "steps": apart,
+}
