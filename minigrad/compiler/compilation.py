@@ -106,7 +106,7 @@ class Program:
         self.states = [state for state, _, _ in traced.updates]
         found, self.results = tracing.how_computed(traced)
         self.computes = array("I", {how & SHORT for how in found.values()})
-        lines = rewritten(record(traced), rewrites)
+        lines = rewritten(record(traced), rewrites, backend)
         self.arguments = list(traced.inputs)
         self.pure = pure_text(lines, self.arguments)  # now: to keep the lines would cost many times as much memory
         text = written(lines, self.arguments, backend)

@@ -16,8 +16,17 @@ from typing import Any
 
 import numpy as np
 from numba import njit  # type: ignore[import-not-found,import-untyped,unused-ignore]
+from numba.core.compiler import Compiler  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-EXACT = {"error_model": "numpy", "fastmath": {"contract"}}  # a b + c may be rounded once
+EXACT: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}  # a b + c may be rounded once
+
+
+class Apart(Compiler):  # type: ignore[misc,unused-ignore]
+    """numba's compiler, which is told that no array a function writes to shares memory with another one."""
+
+    def __init__(self, typing: Any, target: Any, library: Any, args: Any, result: Any, flags: Any, local: Any) -> None:
+        flags.noalias = True
+        super().__init__(typing, target, library, args, result, flags, local)  # type: ignore[no-untyped-call,unused-ignore]
 
 
 def _made(

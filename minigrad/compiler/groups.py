@@ -197,10 +197,10 @@ class _Grouping:
             if line in group.inner:
                 continue
             to = address(self.memory, line)
-            if any(_relation(to, other) != APART for other in touched):
+            if any(relation(to, other) != APART for other in touched):
                 return line
             allowed = (APART,) if line is group.total else (APART, SAME)
-            if any(_relation(to, other) not in allowed for other in entries):
+            if any(relation(to, other) not in allowed for other in entries):
                 return line
             entries.append(to)
         return None
@@ -276,7 +276,7 @@ def in_root(root: Root, shape: tuple[int, ...], path: Sequence[Any] = ()) -> Add
     return Address(root.block.arena, root.block.start, shape, tuple(path[::-1]))
 
 
-def _relation(a: Address, b: Address) -> str:
+def relation(a: Address, b: Address) -> str:
     """Whether two values lie apart from each other, or entry by entry in the same place; MIXED where that is not known."""
     if not a.meets(b):
         return APART

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.groups import Group, Rules, address, computes, number
+from minigrad.compiler.groups import APART, Group, Rules, address, computes, number, relation
 from minigrad.compiler.lines import FRESH, LEAF, VIEW, Line
 from minigrad.compiler.memory import Memory
 
@@ -60,12 +60,12 @@ HEAD = """from math import inf, nan
 from numba import njit
 from numpy import bool_ as bool, float32, float64, sqrt
 
-from minigrad.compiler.fast import exp32, exp64, maximum, minimum, tanh32, tanh64
+from minigrad.compiler.fast import Apart, exp32, exp64, maximum, minimum, tanh32, tanh64
 """
-DECORATOR = '@njit(cache=True, error_model="numpy")'
+DECORATOR = '@njit(cache=True, error_model="numpy"{more})'
 
 
-def _fits(line: Line) -> bool:
+def fits(line: Line) -> bool:
     """Whether a loop can compute the line, entry by entry, as NumPy does."""
     dtypes = {line.dtype, *[x.dtype for x in line.operands]}
     if not 0 < len(line.shape) <= 5 or not line.size or not dtypes.issubset(KINDS):
@@ -78,7 +78,7 @@ def _fits(line: Line) -> bool:
     return text in COMPARISONS or text == COPIED or CAST.fullmatch(text) is not None
 
 
-RULES = Rules(fits=_fits, moves=lambda line: line.size >= LARGE, sums=False, least=1)
+RULES = Rules(fits=fits, moves=lambda line: line.size >= LARGE, sums=False, least=1)
 MOST = 40  # lines of groups that become one kernel
 
 
@@ -112,11 +112,15 @@ def _ended(run: list[Group]) -> Iterator[Line | list[Group]]:
 
 
 class Kernel(NamedTuple):
-    """A loop as text, under its name, and the lines whose arrays it is given."""
+    """A loop as text, under its name, and the lines whose arrays it is given.
+
+    apart: whether no array it writes to shares memory with another one
+    """
 
     name: str
     text: str
     arguments: list[Line]
+    apart: bool = False
 
 
 def kernel_of(groups: Sequence[Group], memory: Memory) -> Kernel:
@@ -135,13 +139,24 @@ class _KernelWriter:
         self.arguments: dict[Any, tuple[str, Line]] = {}  # by where they lie: the name, and the line
         self.head: dict[str, str] = {}  # what is done before the loops, and what is had from it
         self.loops: list[str] = []
+        self.written: set[str] = set()  # the names of those the loops write to
         self.count = 0
 
     def kernel(self, name: str) -> Kernel:
         names = [argument for argument, _ in self.arguments.values()]
         head = [f"{value} = {text}" for text, value in self.head.items()]
         text = "\n    ".join([f"def {name}({', '.join(names)}):", *head, *self.loops])
-        return Kernel(name, text + "\n", [line for _, line in self.arguments.values()])
+        return Kernel(name, text + "\n", [line for _, line in self.arguments.values()], self._are_apart())
+
+    def _are_apart(self) -> bool:
+        """Whether what is written lies apart from everything else: then no loop has to find that out when it runs."""
+        where = {name: at for (at, _), (name, _) in self.arguments.items()}
+        return all(
+            relation(where[name], other) == APART
+            for name in self.written
+            for another, other in where.items()
+            if another != name
+        )
 
     def add(self, group: Group) -> None:
         """One more group."""
@@ -166,6 +181,7 @@ class _KernelWriter:
             self.values[line] = value
             if line not in group.inner:
                 self.body.append(f"{self._at(line)} = {value}")
+                self.written.add(self._argument(line if self.flat else self._part(line)[0]))
         self.loops += self._heads()
         self.loops += [f"{'    ' * len(self.counters)}{text}" for text in self.body]
 
@@ -295,7 +311,8 @@ _lock = Lock()
 def compiled(kernel: Kernel) -> Callable[..., None]:
     """The kernel as a compiled function: made now, or loaded from the folder of kernels; one for each text."""
     helpers = Path(__file__).with_name("fast.py").read_bytes()
-    source = f"{HEAD}\n\n{DECORATOR}\n{kernel.text}"
+    decorator = DECORATOR.format(more=", pipeline_class=Apart" if kernel.apart else "")
+    source = f"{HEAD}\n\n{decorator}\n{kernel.text}"
     key = hashlib.sha256(helpers + source.encode()).hexdigest()[:20]
     with _lock:
         function = _compiled.get(key)

@@ -29,6 +29,7 @@ from minigrad.compiler.lines import (
     rebuilt,
     uses_of,
 )
+from minigrad.compiler.local import apart, parted
 from minigrad.compiler.rows import at_once, in_rows
 from minigrad.compiler.steps import batched, regrouped, stack_of
 from minigrad.compiler.tiles import gathered, split
@@ -44,11 +45,12 @@ AXIS = re.compile(r"axis=(\([^)]*\)|[^,{)]+)(, keepdims=True)?")
 MANY = 3  # products: fewer are not worth a copy of their factors
 
 
-def rewritten(lines: Lines, names: Sequence[str]) -> Lines:
-    """The lines after the rewrites of these names."""
+def rewritten(lines: Lines, names: Sequence[str], backend: str = "numpy") -> Lines:
+    """The lines after the rewrites of these names, as they are for the backend."""
     for ufunc in (np.multiply, np.add, np.subtract, np.negative, np.divide, np.matmul, np.exp):
         lines.page.names.setdefault(ufunc.__name__, ufunc)
-    for name, rewrite in REWRITES.items():
+    chosen = REWRITES if backend == "numpy" else REWRITES | IN_LOOPS
+    for name, rewrite in chosen.items():
         if name in names:
             lines = rewrite(lines)
     return _detached(lines)
@@ -510,3 +512,16 @@ def rows(lines: Lines) -> Lines:
 def reshapes(lines: Lines) -> Lines:
     """What is given one shape after another, as given the last one at once."""
     return at_once(lines)
+
+
+def _unchanged_lines(lines: Lines) -> Lines:
+    """As they are: what saves calls of NumPy at the cost of memory that is written and read again, a loop does better without."""
+    return lines
+
+
+# What takes the place of some of them where entrywise lines become compiled loops.
+IN_LOOPS: dict[str, Rewrite] = {
+    **dict.fromkeys(("neighbors", "factors", "columns"), _unchanged_lines),
+    "gates": parted,
+    "steps": apart,
+}

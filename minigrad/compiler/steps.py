@@ -7,7 +7,7 @@ so a line is only drawn together with its like if that holds for every operand t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
@@ -54,17 +54,28 @@ class Group:
         return bool(self.needs >> self.number & 1)
 
 
-def batched(lines: Lines) -> Lines:
-    """The lines, with whatever can be drawn together drawn together."""
+def batched(lines: Lines, apart: Collection[Line] = ()) -> Lines:
+    """The lines, with whatever can be drawn together drawn together, but for groups most members of which stay apart."""
     order = lines.order
     groups = _groups(order)
+    _find_needs(order, groups)
+    for group in set(groups.values()):
+        if 2 * sum(line in apart for line in group.members) > len(group.members):
+            for line in group.members:
+                del groups[line]
     if not groups:
         return lines
-    _find_needs(order, groups)
     chosen = _Choice(order).chosen(list(dict.fromkeys(groups.values())))
     if not chosen:
         return lines
     return _Rebuilt(lines, order, chosen).lines()
+
+
+def waiting_lines(lines: Lines) -> set[Line]:
+    """The lines of time steps that have to wait for other time steps."""
+    groups = _groups(lines.order)
+    _find_needs(lines.order, groups)
+    return {line for line, group in groups.items() if group.waits}
 
 
 def regrouped(lines: Lines) -> Lines:

@@ -122,11 +122,12 @@ class _Writer:
         for line in [line for group in groups for line in group.stored]:
             self._ready(line)
         kernel = kernels.kernel_of(groups, self.memory)
-        if kernel.text not in self.known:
-            name = self.known[kernel.text] = self.given.new(kernel.name)
+        key = "kernel", kernel.text, kernel.apart
+        if key not in self.known:
+            name = self.known[key] = self.given.new(kernel.name)
             self.kernels[name] = kernel
         arguments = ", ".join([self._of(line) for line in kernel.arguments])
-        self._say(f"{self.known[kernel.text]}({arguments})", groups[0].members[0].origin)
+        self._say(f"{self.known[key]}({arguments})", groups[0].members[0].origin)
 
     def _write_blocks(self, group: Group) -> None:
         """A group, block by block: a loop over pieces of what others know, and over one block for each value in between."""

@@ -166,6 +166,31 @@ def test_loops_read_arrays_however_they_lie(with_numba):
     assert len(step.programs) == 1
 
 
+@pytest.mark.parametrize(
+    ("f", "expected"),
+    [
+        (lambda x: (np.tanh(x) * 2.0, np.exp(x) * 2.0), True),
+        (lambda x: (y := np.tanh(x) * 2.0, y[:, ::-1] * 3.0 + 1.0), False),
+        (lambda x: (y := np.tanh(x) * 2.0, y.T * 3.0 + 1.0), False),
+    ],
+)
+def test_arrays_are_said_to_be_apart_only_if_they_are(f, expected, without_numba):
+    step = mg.compile(f)
+    step(np.ones((3, 4)))
+    assert [kernel.apart for kernel in without_numba] == [expected]
+
+
+def test_what_a_loop_writes_a_later_loop_of_the_same_kernel_reads(with_numba):
+    def f(x):
+        y = np.tanh(x) * 2.0
+        return y, y[:, ::-1] * 3.0 + 1.0, y.T + 1.0, (y[1:] - y[:-1]) * 2.0
+
+    step = mg.compile(f, backend="numba")
+    x = np.random.default_rng(0).normal(size=(5, 32))
+    for found, right in zip((step(x), step(x))[1], f(x), strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-13, atol=1e-15)
+
+
 def test_time_steps_share_loops():
     """The text of a loop knows no time step: 30 steps have no more loops than 5."""
 

@@ -1,0 +1,364 @@
+"""What becomes of some rewrites where entrywise lines are compiled loops: a value in between costs nothing there, if it is
+computed where it is read, in one loop with its readers. What costs is memory that is written and read again.
+
+So slices of what is computed entry by entry are computed as such (`parted`), and what every time step could do by itself is
+left to the loops of those time steps that wait for each other (`apart`), as late as it can be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from minigrad.compiler.calls import ROW
+from minigrad.compiler.kernels import fits
+from minigrad.compiler.lines import (
+    INTO,
+    LEAF,
+    RESHAPE,
+    TILES,
+    VIEW,
+    Call,
+    Line,
+    Lines,
+    Page,
+    Places,
+    readers_of,
+    rebuilt,
+    sorted_lines,
+)
+from minigrad.compiler.steps import batched, waiting_lines
+
+COLUMNS = re.compile(r"\{0\}\[((?::, )+)(\d*):(\d*)\]")
+MOST = 8  # parts of a line
+NARROWEST = 4  # columns of a part
+DEEPEST = 8  # how far lines are followed back
+
+
+def _is_computed(line: Line) -> bool:
+    """Whether a loop can compute it."""
+    return line.call.kind == INTO and line.call.entrywise and line.call.pure and line.array is None and fits(line)
+
+
+# Rows and columns ------------------------------------------------------------------------------------------------------
+
+
+def parted(lines: Lines) -> Lines:
+    """Each time step's row of a sum over all, and each gate's columns of a matrix, as what is computed of rows and columns.
+
+    (a + b)[t] as a[t] + b;  (a + b)[:, :n] as a[:, :n] + b[:, :n].
+    """
+    split = _Cuts(lines).split
+    lines = rebuilt(lines, _Rows(lines, split).change)
+    search = _Cuts(lines)
+    return rebuilt(lines, _Parts(lines.page, search).change) if search.split else lines
+
+
+class _Rows:
+    """Rows t of (time, batch, columns), a matrix seen so that is computed entry by entry and read by nobody else.
+
+    split: the lines that will be computed in parts. Where all is one row of numbers, a bias is better added beforehand
+    """
+
+    def __init__(self, lines: Lines, split: Collection[Line]) -> None:
+        self.page = lines.page
+        self.split = split
+        self.results = set(lines.results)
+        self.readers = readers_of(lines.order)
+        self.new: dict[Line, Line] = {}
+
+    def change(self, line: Line, operands: tuple[Line, ...]) -> Line | None:
+        """A row as what is computed of rows."""
+        self.new.update(zip(line.operands, operands, strict=True))
+        whole = line.operands[0] if _is_row(line) else line
+        if whole is line or not self._is_read_by_rows(whole):
+            return None
+        (flat,) = whole.operands
+        parts = []
+        for x in flat.operands:
+            part = self.new.get(x, x)
+            if x.shape == flat.shape:
+                seen = self.page.write(whole.call, (part,), whole.shape, x.dtype, whole.origin)
+                part = self.page.write(line.call, (seen,), line.shape, x.dtype, line.origin)
+            parts.append(part)
+        made = self.page.write(flat.call, parts, line.shape, flat.dtype, line.origin)
+        made.number = min(made.number, line.number)
+        return made
+
+    def _is_read_by_rows(self, whole: Line) -> bool:
+        if whole.call.kind != RESHAPE or len(whole.shape) != 3 or whole in self.results:
+            return False
+        (flat,) = whole.operands
+        alone = _is_computed(flat) and flat not in self.results and self.readers[flat] == [whole]
+        rows = self.readers[whole]
+        return (
+            alone
+            and flat.shape == (whole.shape[0] * whole.shape[1], whole.shape[2])
+            and any(x.shape == flat.shape for x in flat.operands)
+            and all(x.shape == flat.shape or len(x.shape) < 2 for x in flat.operands)
+            and all(_is_row(row) and row not in self.results for row in rows)
+            and all(x in self.split or _columns(x) for row in rows for x in self.readers[row])
+        )
+
+
+def _is_row(line: Line) -> bool:
+    return line.call.kind == VIEW and ROW.fullmatch(line.call.text) is not None and bool(line.origin.step)
+
+
+def _columns(line: Line) -> tuple[int, int] | None:
+    """The range of columns that a line is of its operand; None where it is something else."""
+    found = COLUMNS.fullmatch(line.call.text) if line.call.kind == VIEW and line.array is None else None
+    if found is None or found[1].count(":") + 1 != len(line.shape) or len(line.operands[0].shape) != len(line.shape):
+        return None
+    return int(found[2] or 0), int(found[3] or line.operands[0].shape[-1])
+
+
+def _places(line: Line) -> list[tuple[int, int]] | None:
+    """The ranges of columns that the parts of a line are; None where they are something else."""
+    if line.call.kind != TILES or len(line.shape) < 2:
+        return None
+    found = []
+    for index in line.call.places:
+        *before, last = index
+        whole = before == [...] or before == [slice(None)] * (len(line.shape) - 1)
+        if not whole or not isinstance(last, slice) or last.step not in (None, 1):
+            return None
+        found.append(last.indices(line.shape[-1])[:2])
+    ends = [0, *[stop for _, stop in sorted(found)]]
+    return found if sorted(found) == list(pairwise(ends)) and ends[-1] == line.shape[-1] else None
+
+
+class _Cuts:
+    """At which columns lines are cut: where they are sliced or joined, and all that is computed from them, or they from.
+
+    split: the lines that are computed in parts, to where each part ends
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self.links: dict[Line, list[tuple[Line, int]]] = {}  # what is cut at the same columns, moved by so many
+        self.cuts: dict[Line, set[int]] = {}
+        waiting: list[tuple[Line, int]] = []
+        for line in lines.order:
+            if (columns := _columns(line)) is not None:
+                waiting += [(line.operands[0], cut) for cut in columns]
+                self._link(line, line.operands[0], columns[0])
+            elif (places := _places(line)) is not None:
+                for part, (start, stop) in zip(line.operands, places, strict=True):
+                    waiting += [(line, start), (line, stop)]
+                    self._link(part, line, start)
+            elif _is_computed(line):
+                for x in line.operands:
+                    if x.shape == line.shape and (_is_computed(x) or _columns(x) or _places(x)):
+                        self._link(line, x, 0)
+        while waiting:
+            line, cut = waiting.pop()
+            known = self.cuts.setdefault(line, set())
+            if 0 < cut < line.shape[-1] and cut not in known and line in self.links:
+                known.add(cut)
+                waiting += [(other, cut + by) for other, by in self.links[line]]
+        results = set(lines.results)
+        self.split = {
+            line: [*sorted(cuts), line.shape[-1]]
+            for line, cuts in self.cuts.items()
+            if _is_computed(line) and line not in results and self._is_worth(line, cuts)
+        }
+
+    def _link(self, a: Line, b: Line, by: int) -> None:
+        self.links.setdefault(a, []).append((b, by))
+        self.links.setdefault(b, []).append((a, -by))
+
+    def _is_worth(self, line: Line, cuts: set[int]) -> bool:
+        ends = [0, *sorted(cuts), line.shape[-1]]
+        return 2 < len(ends) <= MOST + 1 and min(b - a for a, b in pairwise(ends)) >= NARROWEST
+
+
+class _Parts:
+    """Writes lines in parts."""
+
+    def __init__(self, page: Page, search: _Cuts) -> None:
+        self.page = page
+        page.names["concatenate"] = np.concatenate
+        self.split = search.split
+        self.new: dict[Line, Line] = {}
+        self.known: dict[tuple[Line, int, int], Line] = {}
+
+    def change(self, line: Line, operands: tuple[Line, ...]) -> Line | None:
+        """The line, put together again for whoever reads it as a whole."""
+        self.new.update(zip(line.operands, operands, strict=True))
+        return self._whole(line) if self._is_split(line) else None
+
+    def _is_split(self, x: Line) -> bool:
+        while _columns(x) is not None:
+            (x,) = x.operands
+        return x in self.split or _places(x) is not None
+
+    def _ends(self, line: Line) -> list[int]:
+        """Where the parts of a line end."""
+        if line in self.split:
+            return self.split[line]
+        columns, places = _columns(line), _places(line)
+        if columns is not None:
+            start, stop = columns
+            return [*[end - start for end in self._ends(line.operands[0]) if start < end < stop], stop - start]
+        if places is not None:
+            pairs = sorted(zip([start for start, _ in places], line.operands, strict=True), key=lambda pair: pair[0])
+            return [start + end for start, part in pairs for end in self._ends(part)]
+        return [line.shape[-1]]
+
+    def _whole(self, line: Line) -> Line:
+        ends = self._ends(line)
+        starts = [0, *ends[:-1]]
+        parts = [self._part(line, start, stop) for start, stop in zip(starts, ends, strict=True)]
+        if len(parts) == 1:
+            return parts[0]
+        text = f"concatenate([{', '.join([f'{{{i}}}' for i in range(len(parts))])}], axis=-1)"
+        lead = [slice(None)] * (len(line.shape) - 1)
+        places = Places([(*lead, slice(start, stop)) for start, stop in zip(starts, ends, strict=True)])
+        return self.page.write(Call(TILES, text, places=places), parts, line.shape, line.dtype, line.origin)
+
+    def _part(self, x: Line, start: int, stop: int) -> Line:
+        """Columns of a line that are not cut any further."""
+        key = x, start, stop
+        if key not in self.known:
+            self.known[key] = self._made(x, start, stop)
+        return self.known[key]
+
+    def _made(self, x: Line, start: int, stop: int) -> Line:
+        places = _places(x)
+        if x in self.split:
+            return self._computed(x, start, stop)
+        if places is not None:
+            for part, (first, last) in zip(x.operands, places, strict=True):
+                if first <= start and stop <= last:
+                    return self._part(part, start - first, stop - first)
+        columns = _columns(x)
+        if columns is not None:
+            return self._part(x.operands[0], start + columns[0], stop + columns[0])
+        whole = self.new.get(x, x)
+        if (start, stop) == (0, x.shape[-1]):
+            return whole
+        head = ":, " * (len(x.shape) - 1)
+        shape = (*x.shape[:-1], stop - start)
+        return self.page.write(Call(VIEW, f"{{0}}[{head}{start}:{stop}]"), (whole,), shape, x.dtype, x.origin)
+
+    def _computed(self, x: Line, start: int, stop: int) -> Line:
+        width = x.shape[-1]
+        parts = [
+            self._part(y, start, stop) if y.shape and y.shape[-1] == width else self.new.get(y, y) for y in x.operands
+        ]
+        origin = x.origin._replace(role=(x.origin.role, start))
+        made = self.page.write(x.call, parts, (*x.shape[:-1], stop - start), x.dtype, origin)
+        made.number = min(made.number, x.number)
+        return made
+
+
+# Time steps ------------------------------------------------------------------------------------------------------------
+
+
+def apart(lines: Lines) -> Lines:
+    """Time steps together, but for what only goes into the loops of time steps that wait: it comes right before it is read."""
+    local = _local(lines)
+    return _late(batched(lines, local))
+
+
+def _local(lines: Lines) -> set[Line]:
+    """What is only read, entry by entry, by lines that wait for other time steps."""
+    results, readers, waiting = set(lines.results), readers_of(lines.order), waiting_lines(lines)
+    found: set[Line] = set()
+
+    def reads(line: Line) -> bool:
+        if line.call.kind == VIEW:
+            return line in found
+        return _is_computed(line) and (line in waiting or line in found)
+
+    for line in reversed(lines.order):
+        near = readers.get(line, ())
+        if (line.call.kind == VIEW or _is_computed(line)) and near and line not in results and all(map(reads, near)):
+            found.add(line)
+    return found
+
+
+def _late(lines: Lines) -> Lines:
+    """Every line a loop can compute right before its first reader, if what it is computed from is kept until then anyway."""
+    return lines._replace(order=_Lateness(lines).order())
+
+
+class _Lateness:
+    """When lines are read.
+
+    uses:   the lines that read a value, a view of it, or what it is a part of, the first one first
+    places: how many of them stand in each time step
+    """
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
+        self.readers = readers_of(lines.order)
+        self.uses: dict[Line, list[Line]] = {}
+        self.places: dict[Line, Counter[Any]] = {}
+
+    def order(self) -> list[Line]:
+        """The lines, with new numbers, sorted anew."""
+        results = set(self.lines.results)
+        for i, line in enumerate(self.lines.order):
+            line.number = i  # a line may be older than what it is computed from
+        for line in reversed(self.lines.order):
+            if line in results or not _is_computed(line) or not (uses := self._uses(line)):
+                continue
+            first = min(uses, key=lambda use: use.number)  # some have a later place by now
+            if first.number > line.number and self._is_kept(line, first):
+                line.number = first.number
+        return sorted_lines(self.lines.order)
+
+    def _uses(self, line: Line) -> list[Line]:
+        if line not in self.uses:
+            found, stack = dict[Line, None](), [line]
+            while stack:
+                for reader in self.readers.get(stack.pop(), ()):
+                    if _is_view(reader) or reader.call.kind == TILES:
+                        stack.append(reader)
+                    else:
+                        found[reader] = None
+            self.uses[line] = sorted(found, key=lambda use: use.number)
+        return self.uses[line]
+
+    def _is_kept(self, line: Line, first: Line) -> bool:
+        """Whether what it is computed from is read as late as that by others too, or takes no more memory than the line."""
+        return sum([x.nbytes for x in self._kept_longer(line, first, 0)]) <= line.nbytes
+
+    def _kept_longer(self, line: Line, first: Line, depth: int) -> set[Line]:
+        """What would have to be kept longer, were the line computed right before the first one that reads it."""
+        found: set[Line] = set()
+        for x in line.operands:
+            while _is_view(x):
+                (x,) = x.operands
+            if x.call.kind == LEAF or x.array is not None:
+                continue
+            if self._is_read_late(x, line, first):
+                continue
+            if self._uses(x) == [line] and _is_computed(x) and depth < DEEPEST:
+                found |= self._kept_longer(x, first, depth + 1)
+            else:
+                found.add(x)
+        return found
+
+    def _is_read_late(self, x: Line, line: Line, first: Line) -> bool:
+        """Whether others than the line read a value as late as the first one does, or in its time step."""
+        uses = self._uses(x)
+        if x not in self.places:
+            self.places[x] = Counter(map(_place, uses))
+        after = any(use is not line and use.number >= first.number for use in uses[-2:])
+        return after or (self.places[x][_place(first)] > (_place(line) == _place(first)) and bool(first.origin.step))
+
+
+def _place(line: Line) -> Any:
+    """Which time step it belongs to, and in which direction."""
+    return line.origin.step, line.origin.adjoint
+
+
+def _is_view(line: Line) -> bool:
+    return line.call.kind in (VIEW, RESHAPE) and line.array is None
