@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.lines import INTO, RESHAPE, Call, Line, Lines, Page, rebuilt
-from minigrad.compiler.recording import lengths_text
+from minigrad.compiler.recorder import lengths_text
 
 SHORT = 32  # channels: more are a row that is long enough
 LONG = 256  # entries of a row, at least, if there are as many

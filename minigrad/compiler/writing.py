@@ -14,11 +14,11 @@ from minigrad.compiler import kernels
 from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
 from minigrad.compiler.calls import MATMUL
 from minigrad.compiler.groups import Address, Group, address, grouped, in_root, number
+from minigrad.compiler.helpers import copied, reshaped
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
 from minigrad.compiler.loops import Statement, folded, rolled
 from minigrad.compiler.memory import Memory, Root, plain
 from minigrad.compiler.names import Names, seen_as
-from minigrad.compiler.recording import copied, reshaped
 from minigrad.node import Node
 
 NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 0.5: "half", -1: "minus_one", -2: "minus_two"}

@@ -1,0 +1,66 @@
+"""What programs call besides NumPy's own functions: their twins that write into given memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.ops.arithmetic import chosen
+from minigrad.ops.windows import folded, transposed_convolution, windows_of
+
+
+def where(condition: Any, a: Any, b: Any, out: Any = None) -> Any:
+    """np.where, into memory that may be that of a or b."""
+    return chosen(condition, a, b, out)
+
+
+def cast(x: Any, dtype: Any, out: Any = None) -> Any:
+    """x in another dtype."""
+    if out is None:
+        return x.astype(dtype)
+    np.copyto(out, x, casting="unsafe")
+    return out
+
+
+def copied(x: Any, out: Any = None) -> Any:
+    """x in other memory."""
+    if out is None:
+        return x.copy()
+    np.copyto(out, x)
+    return out
+
+
+def reshaped(x: Any, shape: tuple[int, ...], out: Any = None) -> Any:
+    """x in another shape, where that needs other memory.
+
+    Short rows of many are copied as one entry each: NumPy takes more time to begin a row than to copy it.
+    """
+    if out is None:
+        return x.reshape(shape)
+    to = out.reshape(x.shape)
+    if x.size > 4096 and 1 < x.shape[-1] <= 32 and x.strides[-1] == x.itemsize:
+        row = f"V{x.shape[-1] * x.itemsize}"
+        np.copyto(to.view(row), x.view(row))
+    else:
+        np.copyto(to, x)
+    return out
+
+
+def placed(x: Any, index: tuple[Any, ...], shape: tuple[int, ...], out: Any = None) -> Any:
+    """0 but for the entries the index names, each once, which are x."""
+    if out is None:
+        out = np.empty(shape, x.dtype)
+    out.fill(0)
+    out[index] = x
+    return out
+
+
+HELPERS = {
+    "where": where,
+    "astype": cast,
+    "copied": copied,
+    "reshaped": reshaped,
+    "placed": placed,
+    **{function.__name__: function for function in (windows_of, folded, transposed_convolution)},
+}
