@@ -515,7 +515,7 @@ def reshapes(lines: Lines) -> Lines:
 
 
 def _unchanged_lines(lines: Lines) -> Lines:
-    """As they are: what saves calls of NumPy at the cost of memory that is written and read again, a loop does better without."""
+    """As they are: what saves calls at the cost of memory that is written and read again, a loop does better without."""
     return lines
 
 
