@@ -61,6 +61,7 @@ class Cell(Module):
     """
 
     n_parts: ClassVar[int] = 1  # how many nodes make a state
+    part_names: ClassVar[str] = "hc"  # what they are called in pictures and programs, one letter each
 
     def __init__(self, n_inputs: SupportsIndex, n_units: SupportsIndex, *, dtype: npt.DTypeLike = np.float32) -> None:
         name = type(self).__name__
@@ -76,7 +77,7 @@ class Cell(Module):
             raise ValueError(f"{name}: expected inputs of shape (batch, {self.n_inputs}), found {node.label}")
         before = self.given(state, len(node))
         with scope(name.lower()):
-            return self.checked(self.step(self.project(node), before, self.shared()), before)
+            return self.named(self.checked(self.step(self.project(node), before, self.shared()), before))
 
     def start(self, batch: int) -> CellState:
         """The state before all time steps: zeros."""
@@ -115,6 +116,12 @@ class Cell(Module):
                     f"{getattr(new, 'dtype', None)}, expected nodes of shape {old.shape} and dtype {old.dtype}"
                 )
         return after
+
+    def named(self, state: CellState) -> CellState:
+        """A new state, its nodes named for pictures and programs unless the step has named them."""
+        for node, name in zip(state, self.part_names, strict=False):
+            node.name = node.name or name
+        return state
 
     def given(self, state: GivenState, batch: int) -> CellState:
         """A state as nodes of this cell's dtype, each (batch, n_units).

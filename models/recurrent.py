@@ -152,7 +152,7 @@ class Unrolled(Recurrent):
                 if present is not None:
                     counts = present[t]
                     after = tuple([where(counts, new, old) for new, old in zip(after, state, strict=True)])
-            state = after
+            state = cell.named(after)
             whole.append(state)
         if backward:
             whole.reverse()

@@ -134,6 +134,7 @@ class RNN(Module):
             with scope(f"rnn/t={t + 1}"):
                 pre_activations.append(x @ W_T + driven[t])
                 x = activated("RNN", self.activation, pre_activations[-1])
+                x.name = x.name or "x"  # for pictures and programs
                 states.append(x)
         return States(states, pre_activations, self.W)
 

@@ -83,8 +83,9 @@ print(step.source)
 #
 # A recurrent net is the same layer T times, so its graph has thousands of nodes. In the program the time steps are a
 # loop again, though nobody told the engine where it was: lines that repeat with counting indices are printed as one. Such
-# a loop goes over the rows of the arrays, as NumPy by hand does: `h_before` is the row before `h_now`. Calls in it give the
-# place of their result as the last argument, `tanh(a, h_now)` for `tanh(a, out=h_now)`, since that is quicker.
+# a loop goes over the rows of the arrays, as NumPy by hand does: `x_before` is the state before `x_now`. Calls in it give
+# the place of their result as the last argument, `tanh(x_now, x_now)` for `tanh(x_now, out=x_now)`, since that is quicker.
+# Above the function, which is all that is shown here, memory is made: `all_x` is one array, `x` the list of its rows.
 
 # %%
 inputs, targets = rng.normal(size=(8, 60, 3)).astype(np.float32), rng.integers(2, size=8)
@@ -105,7 +106,8 @@ print(program[program.index("def program") :])
 # It is what an expert would do by hand. The inputs of all time steps meet R in *one* product before the loop (`RNN` builds
 # its nodes so), and the sixty products that add up to the gradient of W are one large product after it (the engine joins
 # them): that is why all states lie next to each other in one array. And of 1 − x², which no step has to wait for, all time
-# steps are computed at once: that is a *rewrite* of the program. Without rewrites, it is done in the loop.
+# steps are computed at once: that is a *rewrite* of the program. Without rewrites, it is done in the loop. (Its text is then
+# about as long, since what is computed before a loop has lines of its own; but a loop's lines are run sixty times.)
 
 # %%
 plain = mg.compile(recurrent, rewrites=())

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import Cell, GRUCell, LSTMCell, SimpleRNNCell
+from minigrad.models import Cell, GRUCell, LSTMCell, SimpleRNNCell, Unrolled
 from minigrad.models.initializers import constant, normal, orthogonal
 
 RNG = np.random.default_rng(0)
@@ -321,3 +321,12 @@ def test_wrong_constructions_are_refused():
     cell = SimpleRNNCell(2, 3, lambda p: p.sum(axis=1))
     with pytest.raises(TypeError, match="SimpleRNNCell: the activation made Sum"):
         cell(X, cell.start(3))
+
+
+def test_states_are_named():
+    """Pictures and programs call them as the formulas do."""
+    x = np.ones((2, 3), np.float32)
+    for cell, names in ((LSTMCell(3, 4, rng=0), ["h", "c"]), (GRUCell(3, 4, rng=0), ["h"])):
+        assert [node.name for node in cell(x, cell.start(2))] == names
+        steps = Unrolled(cell).states(np.ones((2, 5, 3), np.float32))
+        assert [node.name for node in steps] == ["h"] * 5
