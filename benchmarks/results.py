@@ -74,7 +74,7 @@ def text(name: str, entry: dict[str, Any]) -> str:
     milliseconds = 1e3 * measured["seconds"]["by hand"]["median"]
     ratios = "  ".join(f"{who} {_ratio(of)}" for who, of in measured["ratios"].items() if who != "by hand")
     failed = "".join(f"\n    {who} failed: {why}" for who, why in measured["failed"].items())
-    return f"{name}: by hand {milliseconds:.2f} ms  {ratios}{failed}"
+    return f"{name}: by hand {milliseconds:.2f} ms; times that  {ratios}{failed}"
 
 
 def rows(found: Found, threads: int) -> dict[str, dict[str, Any]]:

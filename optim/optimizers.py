@@ -28,7 +28,7 @@ class Optimizer:
 
     parameters:    the Parameters to train; those with trainable=False are left out
     learning_rate: may be assigned between two steps
-    backend:       "numpy"; or "numba", which updates in one compiled loop, to the same numbers (pip install 'minigrad[fast]')
+    backend:       "numpy"; or "numba", which updates in one compiled loop, to the same numbers (the extra [fast])
     counts_steps:  whether a class's update depends on how many steps a parameter has made
 
     The parameters' arrays move into a flat buffer when the optimizer is made: an array taken from `W.value` before is

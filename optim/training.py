@@ -77,6 +77,8 @@ class Step:
             )
         if clip is not None and not clip > 0:
             raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
+        if not isinstance(penalties, Sequence):
+            raise TypeError(f"penalties={penalties!r}: pass a list, [{getattr(penalties, '__name__', 'penalty')}]")
         for penalty in penalties:
             if isinstance(penalty, type) or not callable(penalty):
                 name = penalty.__name__ if isinstance(penalty, type) else "L2"
@@ -365,6 +367,16 @@ def _set_aside(
 
 
 def _named(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:
+    """The metrics by name; TypeError for what is none, before anything is trained."""
+    if not isinstance(metrics, Sequence | Mapping) or isinstance(metrics, str):
+        raise TypeError(
+            f"metrics={metrics!r}: pass a list of functions, such as [metrics.accuracy], or a dict of them by name"
+        )
+    for metric in metrics.values() if isinstance(metrics, Mapping) else metrics:
+        if not callable(metric):
+            raise TypeError(
+                f"metrics: {metric!r} is no function of (outputs, targets), such as minigrad.models.metrics.accuracy"
+            )
     if isinstance(metrics, Mapping):
         return dict(metrics)
     return {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}

@@ -8,7 +8,7 @@ An update is written as lines of one operation each, for one entry of the values
     values += velocity
 
 NumPy runs every line as one pass over a block of entries (`passes`), in place; with backend="numba", the extra
-`minigrad[fast]`, all lines are one loop over the entries (`loop`), compiled and kept as the kernels of `mg.compile` are. Both
+[fast], all lines are one loop over the entries (`loop`), compiled and kept as the kernels of `mg.compile` are. Both
 round alike.
 """
 

@@ -43,7 +43,7 @@ def compile(
               gradients alike, by `mg.gradients`
     rewrites: which rewrites to apply, by name; None for all (`mg.compiler.REWRITES` lists them), () for the plain program
     verify:   compare every call with the nodes themselves, built anew; AssertionError where they differ
-    backend:  "numpy"; or "numba", which computes runs of entrywise lines in compiled loops (pip install 'minigrad[fast]'):
+    backend:  "numpy"; or "numba", which computes runs of entrywise lines in compiled loops (the extra [fast]):
               first calls take seconds, until the loops are in the cache of `minigrad.compiler.kernels`; later ones less time
 
     The compiled function takes arrays and gives arrays, which are the caller's to keep. Its first call with arrays of new
@@ -85,7 +85,8 @@ def check_backend(backend: str, asker: str) -> None:
         raise ValueError(f"{asker}(backend={backend!r}): it is one of {', '.join(BACKENDS)}")
     if backend == "numba" and find_spec("numba") is None:
         raise ModuleNotFoundError(
-            f"{asker}(backend='numba'): numba is not installed: pip install 'minigrad[fast]', or leave backend='numpy'"
+            f"{asker}(backend='numba'): numba is not installed: pip install '.[fast]' in minigrad's own folder, or leave "
+            "backend='numpy'"
         )
 
 
@@ -188,6 +189,8 @@ class Compiled:
     ) -> None:
         if not callable(f):
             raise TypeError(f"mg.compile(f): f is a function of nodes, not {type(f).__name__}")
+        if isinstance(rewrites, str):
+            raise TypeError(f"mg.compile(rewrites={rewrites!r}): pass a list of names, [{rewrites!r}]")
         unknown = set(rewrites or ()) - set(REWRITES)
         if unknown:
             raise ValueError(f"mg.compile(rewrites=...): {sorted(unknown)} are none of {', '.join(REWRITES)}")
@@ -344,8 +347,11 @@ class Compiled:
     def pure_names(self) -> dict[str, Any]:
         """What `pure_source` takes from elsewhere: large tables of numbers, generators, functions that no formula tells.
 
-        names = step.pure_names; exec(step.pure_source, names) makes names["program"], which takes the arguments, then the
-        arrays of `step.pure_parameters`.
+        It runs as it stands:
+
+            names = step.pure_names
+            exec(step.pure_source, names)
+            names["program"](x, *[parameter.value for parameter in step.pure_parameters.values()])
         """
         return dict(self._program().pure.names)
 

@@ -1,4 +1,4 @@
-r"""Kernels: groups as compiled loops, for `mg.compile(f, backend="numba")`, the extra `minigrad[fast]`.
+r"""Kernels: groups as compiled loops, for `mg.compile(f, backend="numba")`, the extra [fast].
 
 A kernel is a Python function with one loop over the entries, in which the values in between are local variables; numba
 compiles it. Its text depends on what is computed, not on names, lengths of leading axes, or time steps, so that one kernel

@@ -14,7 +14,7 @@ from minigrad.compiler import kernels
 from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
 from minigrad.compiler.calls import MATMUL
 from minigrad.compiler.groups import Address, Group, address, grouped, in_root, number
-from minigrad.compiler.helpers import copied, reshaped
+from minigrad.compiler.helpers import HELPERS, copied, reshaped
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
 from minigrad.compiler.loops import Statement, folded, rolled
 from minigrad.compiler.memory import Memory, Root, plain
@@ -81,8 +81,20 @@ class _Writer:
             f"@compiled\n{kernel.text}\n".replace(f"def {kernel.name}(", f"def {name}(")
             for name, kernel in self.kernels.items()
         ]
-        source = "\n".join([*loops, *self.tables, "", definition, *body, ""]).lstrip("\n")
-        return Text(source, self.names, self.reads)
+        code = "\n".join([*loops, *self.tables, "", definition, *body, ""]).lstrip("\n")
+        return Text("".join([f"# {comment}\n" for comment in self._comments(code)]) + code, self.names, self.reads)
+
+    def _comments(self, code: str) -> list[str]:
+        """What the names stand for that are neither NumPy's nor defined in the program."""
+        said = dict.fromkeys(re.findall(r"(?<![\w.])[^\W\d]\w*", code))
+        found = []
+        for name in said:
+            thing = self.names.get(name)
+            if isinstance(thing, np.ndarray):
+                found.append(f"{name}: an array {thing.shape} of {thing.dtype}")
+            elif name in HELPERS or name.startswith("fprop_"):
+                found.append(f"{name}: {(thing.__doc__ or '').partition(chr(10))[0].rstrip('.')}")
+        return found
 
     # Statements --------------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from minigrad.drawing.metrics import width
 from minigrad.drawing.style import BACKGROUND, FAINT, SANS, TEXT, Face
+from minigrad.drawing.svg import within
 from minigrad.node import Array
 from minigrad.ops.formulas import printed, settled
 
@@ -55,7 +56,7 @@ class Gallery:
         return f"<Gallery: {len(self.entries)} activation functions; .svg() .save(path)>"
 
     def _repr_svg_(self) -> str:
-        return self.svg()
+        return within(self.svg())
 
     def svg(self) -> str:
         """The picture as SVG: attributes only, so it looks the same wherever it is shown."""
@@ -68,7 +69,7 @@ class Gallery:
             place = MARGIN + column * (WIDTH + GAP_X), ABOVE + row * (HEAD + HEIGHT + GAP_Y)
             panels.append(f'<g transform="translate({_n(place[0])} {_n(place[1])})">\n{_panel(entry)}\n</g>')
         size = f'width="{_n(wide)}" height="{_n(high)}"'
-        looks = f'style="max-width:100%;height:auto" font-family="{escape(SANS)}"'
+        looks = f'font-family="{escape(SANS)}"'
         spoken = f'role="img" aria-label="{TITLE}"'
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {_n(wide)} {_n(high)}" {looks} {spoken}>',

@@ -14,7 +14,7 @@ from minigrad.drawing.layered import BETWEEN_LAYERS, layered
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layout import DIRECTIONS, Layout
 from minigrad.drawing.style import BACKGROUND, FAINT, ROLES, SANS, TEXT
-from minigrad.drawing.svg import swatch, to_svg
+from minigrad.drawing.svg import swatch, to_svg, within
 from minigrad.drawing.text import as_text
 from minigrad.node import Node
 
@@ -115,7 +115,7 @@ class Drawing:
         return _PAGE.format(
             title=escape(self.diagram.title),
             description=escape(self.diagram.description),
-            svg=self.svg(),
+            svg=within(self.svg()),
             legend=legend,
             words=escape(words),
             listing=escape(as_text(self.flow)),
@@ -148,10 +148,10 @@ class Drawing:
             ) from error
 
     def _repr_svg_(self) -> str:
-        return self.svg()
+        return within(self.svg())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        return {"image/svg+xml": self.svg(), "text/plain": as_text(self.flow)}
+        return {"image/svg+xml": within(self.svg()), "text/plain": as_text(self.flow)}
 
 
 def _good_direction(boxes: Diagram) -> str:

@@ -30,7 +30,7 @@ def to_svg(diagram: Diagram, layout: Layout) -> str:
     """The picture; hovering over a box shows all about its node."""
     width, height = _n(layout.width), _n(layout.height)
     size = f'width="{width}" height="{height}"'
-    looks = f'style="max-width:100%;height:auto" font-family="{escape(SANS)}" text-anchor="middle"'
+    looks = f'font-family="{escape(SANS)}" text-anchor="middle"'
     spoken = f'role="img" aria-label="{escape(diagram.title)}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width} {height}" {looks} {spoken}>',
@@ -43,6 +43,13 @@ def to_svg(diagram: Diagram, layout: Layout) -> str:
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def within(svg: str) -> str:
+    """The picture as a part of a page, where it is never wider than its place. (Files are without: some readers of SVG then
+    find no size.)
+    """
+    return svg.replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
 
 
 def swatch(role: str) -> str:

@@ -610,9 +610,21 @@ def test_wrong_use():
         mg.compile(3)
     with pytest.raises(ValueError, match=r"\['nonsense'\] are none of"):
         mg.compile(double, rewrites=["nonsense"])
+    with pytest.raises(TypeError, match=r"pass a list of names, \['squares'\]"):
+        mg.compile(double, rewrites="squares")
     with pytest.raises(RuntimeError, match="double has no program yet: call it once"):
         _ = mg.compile(double).source
     with pytest.raises(TypeError):
         mg.compile(double)(np.array(["a"]))
     with pytest.raises(TypeError, match="complex"):
         mg.compile(double)(np.ones(2) * 1j)
+
+
+def test_the_source_says_what_its_names_stand_for():
+    step = mg.compile(lambda x: mg.Constant(np.arange(20.0)) * np.where(x > 0, x, 1.0))
+    step(np.ones(20))
+    head = [line for line in step.source.splitlines() if line.startswith("#")]
+    assert sorted(head) == [
+        "# constant: an array (20,) of float64",
+        "# where: np.where, into memory that may be that of a or b",
+    ]

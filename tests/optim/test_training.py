@@ -400,6 +400,23 @@ def test_data_that_does_not_fit_is_refused():
             fit(net, x, y, loss=losses.cross_entropy, optimizer=SGD(net.parameters()), quiet=True)
 
 
+@pytest.mark.parametrize("wrong", [metrics.accuracy, "accuracy", ["accuracy"], {"accuracy": 1}])
+def test_metrics_are_a_list_of_functions(wrong):
+    """Found before anything is trained."""
+    net = make_net()
+    before = net.state_dict()
+    with pytest.raises(TypeError, match=r"metrics.* such as .*metrics\.accuracy"):
+        fit(net, *make_data(), loss=losses.cross_entropy, optimizer=SGD(net.parameters()), metrics=wrong, quiet=True)
+    assert all((net.state_dict()[name] == array).all() for name, array in before.items())
+
+
+def test_penalties_are_a_list():
+    net = RNN(2, 3, 4, rng=0)
+    for wrong in (penalties.L2(0.1), 0.1):
+        with pytest.raises(TypeError, match=r"penalties=.*: pass a list"):
+            Step(net, losses.cross_entropy, SGD(net.parameters(), 0.01), penalties=wrong)
+
+
 def test_a_penalty_is_an_object():
     """Not its class, which is the commonest slip."""
     net = RNN(2, 3, 4, rng=0)
