@@ -126,8 +126,8 @@ class SGD(Optimizer):
 
     def _update(self) -> Sequence[str]:
         if not self.momentum:
-            return "gradient *= rate", "values -= gradient"
-        return "gradient *= rate", "velocity *= momentum", "velocity -= gradient", "values += velocity"
+            return "scratch = gradient * rate", "values -= scratch"
+        return "scratch = gradient * rate", "velocity *= momentum", "velocity -= scratch", "values += velocity"
 
     def _numbers(self, step: int) -> dict[str, float]:
         return {"rate": self.learning_rate, "momentum": self.momentum}
@@ -290,8 +290,8 @@ class Adam(Optimizer):
             "mean *= beta_1",
             "mean += gradient",
             "square *= beta_2",
-            "gradient *= gradient",
-            "square += gradient",
+            "scratch = gradient * gradient",
+            "square += scratch",
             "scratch = sqrt(square)",
             "scratch += epsilon",
             "scratch = mean / scratch",

@@ -25,6 +25,7 @@ from minigrad.node import Array
 from minigrad.optim.flat import FlatStore, aligned
 
 OPERATIONS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+MOST_RUNS = 64  # of parameters that have a gradient together, whose views are kept
 BINARY = re.compile(r"(\w+) = (\w+) ([-+*/]) (\w+)")
 UNARY = re.compile(r"(\w+) = (sqrt)\((\w+)\)")
 AUGMENTED = re.compile(r"\w+ [-+*/]= \w+")
@@ -35,7 +36,7 @@ class Update:
 
     name:    of the function that is made
     start:   the names of the state, and what its entries are before the first step
-    lines:   they may use values, gradient (free to be overwritten), scratch, the state and the numbers
+    lines:   they may use values, gradient, scratch, the state and the numbers; the gradient is the caller's, and only read
     numbers: the names of the numbers, which may differ from call to call
     """
 
@@ -48,6 +49,9 @@ class Update:
         numbers: Sequence[str],
         backend: str,
     ) -> None:
+        for line in lines:
+            if line.startswith("gradient "):
+                raise ValueError(f"{name}: {line!r} writes the gradient, which is the caller's: use scratch")
         self.store = store
         self.state = {state: aligned(store.values.size, store.dtype) for state in start}
         for state, number in start.items():
@@ -71,6 +75,8 @@ class Update:
         """Update a run of parameters. given: the gradients of all, flat"""
         self._numbers[:] = tuple(numbers)
         if run not in self._arguments:
+            if len(self._arguments) >= MOST_RUNS:
+                self._arguments.clear()
             self._arguments[run] = [(block, self._of(block.where)) for block in self.store.blocks(run)]
         for block, arguments in self._arguments[run]:
             self._function(block.gradient(given), *arguments)

@@ -66,3 +66,14 @@ def leaks_no_state():
     after = global_state()
     leaks = [name for name in before | after if before.get(name) != after.get(name)]
     assert not leaks, f"the test leaves changed: {', '.join(leaks)}"
+
+
+@pytest.fixture
+def with_numba(monkeypatch, tmp_path):
+    """Skip where there is no numba; kernels are compiled anew, into the folder that is given."""
+    pytest.importorskip("numba")
+    from minigrad.compiler import kernels
+
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
+    monkeypatch.setattr(kernels, "_compiled", {})
+    return tmp_path / "kernels"

@@ -17,6 +17,7 @@ import numpy as np
 
 from minigrad.compiler.calls import COPIED, MATMUL, ROW, TRANSPOSED
 from minigrad.compiler.lines import INTO, RESHAPE, VIEW, Call, Line, Lines, Origin, readers_of, rebuilt
+from minigrad.compiler.steps import waiting_lines
 
 MOST = 8  # gates: a product of more would be many calls of BLAS on little
 COLUMNS = re.compile(r"\{0\}\[:, (\d*):(\d*)\]")
@@ -26,7 +27,7 @@ def blocked(lines: Lines) -> Lines:
     """The lines with gates in blocks, wherever all that reads them can take them so."""
     search = _Search(lines)
     units = search.units()
-    return rebuilt(lines, _Blocks(lines, search.readers, units).change) if units else lines
+    return rebuilt(lines, _Blocks(lines, search, units).change) if units else lines
 
 
 def _columns(line: Line) -> tuple[int, int] | None:
@@ -76,6 +77,7 @@ class _Search:
     def __init__(self, lines: Lines) -> None:
         self.lines = lines
         self.results = set(lines.results)
+        self.waiting = waiting_lines(lines)
         self.readers = readers_of(lines.order)
 
     def units(self) -> dict[Line, int]:
@@ -119,9 +121,12 @@ class _Search:
         return gcd(*ends, *[line.shape[1] for line in family]) if any(ends) else 0
 
     def _gains(self, family: Sequence[Line]) -> bool:
-        """Whether a product can be made in blocks, or what is the same for all time steps brought into them."""
+        """Whether a product can be made in blocks, or what is the same for all time steps brought into them.
+
+        Not a product that waits for no other time step: it is better made for all of them at once, in rows.
+        """
         sources = {x for line in family for x in ((line, *line.operands) if _is_computed(line) else (line,))}
-        return any((x.call == MATMUL or _hoisted(x)) and len(x.shape) == 2 for x in sources)
+        return any((x in self.waiting and x.call == MATMUL) or _hoisted(x) for x in sources)
 
     def _may(self, line: Line, n: int, family: Collection[Line]) -> bool:
         """Whether a line can be in blocks: nobody needs it in rows."""
@@ -140,8 +145,6 @@ class _Search:
     def _fits(self, part: Line, n: int, family: Collection[Line]) -> bool:
         """Whether a slice is one block, or several whose readers take them so."""
         start, stop = _columns(part) or (0, 0)
-        if start % n or stop % n:
-            return False
         readers = self.readers.get(part, ())
         several = part not in self.results and all(self._takes(x, part, n, family) for x in readers)
         return stop - start == n or several
@@ -154,11 +157,12 @@ def _hoisted(line: Line) -> bool:
 
 
 class _Blocks:
-    """Writes lines in blocks. `units` says which, `readers` who reads them."""
+    """Writes lines in blocks. `units` says which."""
 
-    def __init__(self, lines: Lines, readers: dict[Line, list[Line]], units: dict[Line, int]) -> None:
+    def __init__(self, lines: Lines, search: _Search, units: dict[Line, int]) -> None:
         self.page = lines.page
-        self.readers = readers
+        self.readers = search.readers
+        self.waiting = search.waiting
         self.units = units
         self.known: dict[tuple[Line, int], Line] = {}  # in blocks of so many units, what is not computed entry by entry
         self.new: dict[Line, Line] = {}
@@ -214,7 +218,7 @@ class _Blocks:
     def _source(self, x: Line, n: int) -> Line:
         """Something else in blocks: a product made so, a row of what lies so, or another view of what lies in rows."""
         if (x, n) not in self.known:
-            if x.call == MATMUL and self._is_only_read_in_blocks(x):
+            if x.call == MATMUL and x in self.waiting and self._is_only_read_in_blocks(x):
                 self.known[x, n] = self._product(x, n)
             elif _hoisted(x):
                 whole = self._all_steps(x.operands[0], n)

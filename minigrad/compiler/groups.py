@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from minigrad.compiler.calls import ROW
 from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, before, readers_of
 from minigrad.compiler.memory import Memory, Root, plain
-from minigrad.node import Array
 
 TOTAL = "add.reduce({0}, axis=None{out})"
 WINDOW = 200  # lines that are looked through for members
@@ -209,14 +208,6 @@ class _Grouping:
 def computes(line: Line) -> bool:
     """Whether there is something to do at its place in the order."""
     return line.array is None and line.call.kind not in (LEAF, VIEW, RESHAPE, TILES)
-
-
-def number(line: Line) -> Array | None:
-    """The one number, without axes, that all entries of a constant are; None where they are not, or it is no constant."""
-    array = line.array
-    if array is None or not array.size or (array.ndim and (array != array.flat[0]).any()):
-        return None
-    return array.reshape(-1)[0, ...]
 
 
 # Where values lie ----------------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.groups import APART, Group, Rules, address, computes, number, relation
-from minigrad.compiler.lines import FRESH, LEAF, VIEW, Line
+from minigrad.compiler.groups import APART, Group, Rules, address, computes, relation
+from minigrad.compiler.lines import FRESH, LEAF, VIEW, Line, number
 from minigrad.compiler.memory import Memory
 
 KINDS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.bool_))
@@ -282,7 +282,7 @@ class _KernelWriter:
                     or not isinstance(last, slice)
                 ):
                     return line, offset
-                line, offset = other, offset + (last.start or 0)
+                line, offset = other, offset + last.indices(other.shape[-1])[0]
             elif line.call.kind == VIEW and line.array is None and (found := STRETCH.fullmatch(line.call.text)):
                 if found[1].count(":") + 1 != len(line.shape) or len(line.operands[0].shape) != len(line.shape):
                     return line, offset

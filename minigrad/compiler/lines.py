@@ -291,6 +291,14 @@ def cloned(lines: Lines) -> Lines:
     return Lines(lines.page, [new[x] for x in lines.order], [new[x] for x in lines.outputs], updates)
 
 
+def number(line: Line) -> Array | None:
+    """The one number, without axes, that all entries of a constant are, to the bit; None where they are not."""
+    array = line.array
+    if array is None or not array.size or array.tobytes() != array.flat[0].tobytes() * array.size:
+        return None
+    return array.reshape(-1)[0, ...]
+
+
 COPY = Call(INTO, "copied({0}{out})", entrywise=True, pure=False)
 
 
@@ -311,6 +319,34 @@ def index_text(entries: Sequence[Any], one: bool = False) -> str:
         return f"{start}:{stop}" + (f":{step}" if step else "")
 
     return ", ".join(map(text, entries)) + ("," if not entries else "") if entries else "()"
+
+
+def plain_index(entries: Sequence[Any], shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """An index without Ellipsis, in which numbers count from the front and slices say where they begin and end: [..., -2:] of
+    (3, 6) as [:, 4:6]. So what names the same part is the same index.
+    """
+    missing = len(shape) - sum(entry is not None and entry is not Ellipsis for entry in entries)
+    found: list[Any] = []
+    lengths = iter(shape)
+    for entry in entries:
+        if entry is Ellipsis:
+            found += [slice(None) for _, _ in zip(range(missing), lengths, strict=False)]
+        elif entry is None:
+            found.append(None)
+        elif not isinstance(entry, slice):
+            found.append(int(entry) % next(lengths))
+        else:
+            found.append(_plain_slice(entry, next(lengths)))
+    return tuple(found)
+
+
+def _plain_slice(entry: slice, n: int) -> slice:
+    start, stop, step = entry.indices(n)
+    if step < 0:  # backward to the first entry has no stop that could be written
+        return entry
+    if (start, stop, step) == (0, n, 1):
+        return slice(None)
+    return slice(start, max(start, stop), None if step == 1 else step)
 
 
 class Places(tuple):  # type: ignore[type-arg]

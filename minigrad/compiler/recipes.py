@@ -20,6 +20,7 @@ from minigrad.compiler.lines import (
     Line,
     Places,
     index_text,
+    plain_index,
 )
 from minigrad.compiler.names import word_for
 from minigrad.compiler.recorder import Recipe, Recorder, Step, Tape, bound
@@ -124,20 +125,21 @@ def _scattered(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Rec
     """A Scatter whose parts fill the array and do not overlap has nothing to add up; nor has one of a single part."""
     if not _tile(node, arrays):
         return _placed(node, arrays, names) or _added_up(node, names)
-    if all(len(index) == 1 and type(index[0]) is int for index in node.places):
+    places = [plain_index(index, node.shape) for index in node.places]
+    if all(len(index) == 1 and type(index[0]) is int for index in places):
         names["stack"] = np.stack
-        rows = sorted(range(len(arrays)), key=lambda i: node.places[i][0] % len(arrays))
+        rows = sorted(range(len(arrays)), key=lambda i: places[i][0])
         text = f"stack([{', '.join([f'{{{i}}}' for i in range(len(rows))])}])"
         call = Call(TILES, text, places=Places([(i,) for i in range(len(rows))]))
         return Recipe([Step(call, tuple(rows), node.shape, node.dtype)], -1)
-    axis = _joint(node.places)
+    axis = _joint(places)
     if axis is None or sum(array.shape[axis] for array in arrays) != node.shape[axis]:  # of nothing, parts may overlap
-        call = Call(TILES, _called(node, names).steps[0].call.text, places=Places(node.places))
+        call = Call(TILES, _called(node, names).steps[0].call.text, places=Places(places))
         return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
     names["concatenate"] = np.concatenate
-    order = sorted(range(len(arrays)), key=lambda i: node.places[i][axis].indices(node.shape[axis])[0])
+    order = sorted(range(len(arrays)), key=lambda i: places[i][axis].indices(node.shape[axis])[0])
     text = f"concatenate([{', '.join([f'{{{i}}}' for i in order])}], axis={axis})"
-    call = Call(TILES, text, places=Places(node.places))
+    call = Call(TILES, text, places=Places(places))
     return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
 
 

@@ -20,6 +20,7 @@ from minigrad.compiler.lines import (
     Call,
     Places,
     index_text,
+    plain_index,
 )
 from minigrad.compiler.names import as_identifier
 from minigrad.node import Array
@@ -229,7 +230,8 @@ class Recorder(NDArrayOperatorsMixin):
             text, operands = self.tape.arguments([self, index], {})
             inside = text.partition(", ")[2]
             return self.tape.write(Call(FRESH, f"{{0}}[{inside}]"), operands, self.array[_array(index)])
-        array = self.array[(*entries, ...)] if ... not in entries else self.array[index]
+        entries = plain_index(entries, self.shape)
+        array = self.array[(*entries, ...)]
         text = index_text(entries, one=not array.ndim)
         return self.tape.write(Call(VIEW, f"{{0}}[{text}]"), [self.index], array)
 

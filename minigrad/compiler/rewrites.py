@@ -26,6 +26,7 @@ from minigrad.compiler.lines import (
     Page,
     copy_of,
     in_order,
+    number,
     rebuilt,
     uses_of,
 )
@@ -143,22 +144,13 @@ def numbers(lines: Lines) -> Lines:
             return None
         smaller = tuple(
             [
-                page.constant(_one_of(x.array)) if _is_uniform(x) and (line.origin.role, i) not in changing else x
+                page.constant(one) if (one := number(x)) is not None and (line.origin.role, i) not in changing else x
                 for i, x in enumerate(operands)
             ]
         )
         return None if smaller == operands else page.write(line.call, smaller, line.shape, line.dtype, line.origin)
 
     return rebuilt(lines, change)
-
-
-def _is_uniform(line: Line) -> bool:
-    array = line.array
-    return array is not None and array.size > 1 and array.tobytes() == _one_of(array).tobytes() * array.size
-
-
-def _one_of(array: Any) -> Any:
-    return np.array(array.flat[0], array.dtype)
 
 
 @rewrite
@@ -473,7 +465,7 @@ def upright(lines: Lines) -> Lines:
 def factors(lines: Lines) -> Lines:
     """In time steps that wait for each other (a b) c as a (b c), where only a waits: the rest can be done for all at once.
 
-    Where b c overflows although a b does not, that is not the same.
+    Where b c overflows although a b does not, that is not the same; nor is a − a b as a (1 − b) where a is infinite.
     """
     return regrouped(lines)
 

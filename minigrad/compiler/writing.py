@@ -13,9 +13,22 @@ import numpy as np
 from minigrad.compiler import kernels
 from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
 from minigrad.compiler.calls import MATMUL
-from minigrad.compiler.groups import Address, Group, address, grouped, in_root, number
+from minigrad.compiler.groups import Address, Group, address, grouped, in_root
 from minigrad.compiler.helpers import HELPERS, copied, reshaped
-from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, Lines, Origin, cloned, index_text
+from minigrad.compiler.lines import (
+    FRESH,
+    INTO,
+    LEAF,
+    RESHAPE,
+    TILES,
+    VIEW,
+    Line,
+    Lines,
+    Origin,
+    cloned,
+    index_text,
+    number,
+)
 from minigrad.compiler.loops import Statement, folded, rolled
 from minigrad.compiler.memory import Memory, Root, plain
 from minigrad.compiler.names import Names, seen_as
@@ -127,7 +140,13 @@ class _Writer:
             else:
                 name = self.given.of(line)
             self.known[line] = name
-            self._say(f"{name} = {line.call.text.format(*operands, out='')}", line.origin)
+            text = line.call.text.format(*operands, out="")
+            if (
+                kind == FRESH and not line.shape
+            ):  # NumPy gives numbers there, which have no memory that others could use
+                self.names["asarray"] = np.asarray
+                text = f"asarray({text})"
+            self._say(f"{name} = {text}", line.origin)
 
     def _write_loops(self, groups: Sequence[Group]) -> None:
         """Groups as one call of compiled loops."""

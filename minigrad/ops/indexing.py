@@ -7,7 +7,7 @@ which puts them into one node. Its adjoint are slices again: reading T slices co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
@@ -148,6 +148,7 @@ def _parsed(x: Node, index: Any) -> tuple[Index, list[Node]]:
     """The index as a tuple with slots, and the arrays that go there."""
     template: list[Any] = []
     arrays: list[Node] = []
+    given: set[Node] = set()  # what may be fed in a replay
     for entry in index if type(index) is tuple else (index,):
         if entry is None or entry is Ellipsis or isinstance(entry, slice) or type(entry) is int:
             template.append(entry)
@@ -156,17 +157,21 @@ def _parsed(x: Node, index: Any) -> tuple[Index, list[Node]]:
         else:
             template.append(ARRAY)
             arrays.append(_index_array(x, entry))
-    if _name_once(arrays):
+            given.update([entry] if isinstance(entry, Node) else [])
+    if _name_once(arrays, given):
         template = [ONCE if entry is ARRAY else entry for entry in template]
     return tuple(template), arrays
 
 
-def _name_once(arrays: Sequence[Node]) -> bool:
-    """Whether one of the vectors of an index is known to rise, as `np.arange(n)` does in x[np.arange(n), labels]."""
+def _name_once(arrays: Sequence[Node], given: Collection[Node]) -> bool:
+    """Whether one of the vectors of an index is known to rise, as `np.arange(n)` does in x[np.arange(n), labels].
+
+    given: nodes, whose values a replay may change, even if they are constants
+    """
     if not arrays or any(array.ndim > 1 or array.dtype.kind == "b" for array in arrays):
         return False
     longest = max(array.size for array in arrays)
-    return any(type(array) is Constant and array.size == longest and _rises(array._value) for array in arrays)
+    return any(array not in given and array.size == longest and _rises(array._value) for array in arrays)
 
 
 def _rises(vector: Array) -> bool:

@@ -150,7 +150,10 @@ def taken(x, arguments, k):
         lambda: np.stack([x, x * 2.0])[mask.astype(np.intp) % 2, labels % n],
         lambda: (np.arange(n) == labels[:, None]) * x,
         lambda: np.sum(np.where(mask[:, None], x[None, :], 0.25), axis=0),
-    ][k % 6]()
+        lambda: np.where(np.any(mask), x, x * 2.0),
+        lambda: x[labels[0] % n] * np.tanh(x),
+        lambda: x[: n - 1][-1:] * x[-n:][:1],
+    ][k % 9]()
 
 
 def instructed(pool, instructions, choices):

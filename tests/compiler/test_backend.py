@@ -43,14 +43,6 @@ def without_numba(monkeypatch):
     return made
 
 
-@pytest.fixture
-def with_numba(monkeypatch, tmp_path):
-    pytest.importorskip("numba")
-    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
-    monkeypatch.setattr(kernels, "_compiled", {})
-    return tmp_path / "kernels"
-
-
 def few(n, seed=0):
     health = hypothesis.settings(max_examples=n, suppress_health_check=list(hypothesis.HealthCheck), deadline=None)
     return lambda check: health(hypothesis.seed(seed)(check))
@@ -68,6 +60,39 @@ def test_loops_compute_what_the_lines_do(graphs, large, without_numba, monkeypat
 
     check()
     assert len(without_numba) > 200
+
+
+def nested_slices(x):
+    a, b = x[:, :6], x[:, 6:]
+    y = np.tanh(a[:, -2:]) * np.tanh(a[:, 2:4]) * np.tanh(a[:, :2]) * np.tanh(b)
+    return mg.gradients(y.sum(), [x])
+
+
+def test_slices_that_count_from_the_end_of_a_slice(without_numba):
+    compare(
+        nested_slices, [np.random.default_rng(0).normal(size=(2, 8))], [np.random.default_rng(1).normal(size=(2, 8))]
+    )
+    assert without_numba
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_numbers_that_numpy_gives_without_memory(backend, without_numba):
+    """np.any(x) and x[i] are no arrays there; the loops are given arrays all the same."""
+    chosen = lambda x: np.where(np.any(x > 0), x, x * 2)  # noqa: E731
+    taken = lambda x, i: x[i] * np.tanh(x)  # noqa: E731
+    for size in (3, 2000):
+        x = np.random.default_rng(0).normal(size=size)
+        for f, calls in ((chosen, [[x], [-np.abs(x)], [x]]), (taken, [[x, np.array(2)], [x, np.array(0)]])):
+            step = mg.compile(f, backend=backend)
+            for arguments in calls:
+                expected = f(*map(mg.Input, arguments)).value
+                np.testing.assert_allclose(step(*arguments), expected, rtol=1e-14)
+
+
+def test_0_and_minus_0_are_two_numbers(without_numba):
+    z = mg.Constant(np.array([0.0, -0.0]))
+    with np.errstate(all="ignore"):
+        compare(lambda x: 1.0 / (z * np.exp(x)), [np.ones(2)], [np.zeros(2)])
 
 
 MODELS = {
@@ -232,7 +257,7 @@ def test_another_process_loads_what_was_compiled(with_numba):
 
 def test_without_numba_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(compilation, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'minigrad\[fast\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install '.\[fast\]'"):
         mg.compile(np.tanh, backend="numba")
 
 

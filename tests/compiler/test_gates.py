@@ -133,6 +133,49 @@ def lstm_like(extra=None, steps=5):
     return f, [[rng.normal(size=(steps, BATCH, 2))] for _ in range(3)]
 
 
+def counting_from_the_end(steps=5):
+    """The same cell with slices that count from the end."""
+    rng = np.random.default_rng(0)
+    W = mg.Parameter(rng.normal(0, 0.5, (8, 2)))
+
+    def f(x):
+        h = c = mg.Constant(np.zeros((BATCH, 2)))
+        for t in range(steps):
+            with mg.scope(f"t={t}"):
+                p = x[t] @ W.T + h @ W.T
+                gates = mg.sigmoid(p[..., :-2])
+                c = gates[:, 2:-2] * c + gates[:, :-4] * np.tanh(p[:, -2:])
+                h = gates[:, -2:] * np.tanh(c)
+        return mg.gradients(np.square(h).sum(), [W, x])
+
+    return f, [[rng.normal(size=(steps, BATCH, 2))] for _ in range(3)]
+
+
+def test_slices_that_count_from_the_end_are_blocks_too():
+    f, calls = counting_from_the_end()
+    assert products_by_gate(f, calls) == 5
+    compare(f, *calls)
+
+
+def test_gates_that_are_returned_stay_in_rows():
+    rng = np.random.default_rng(0)
+    W = mg.Parameter(rng.normal(0, 0.5, (8, 2)))
+
+    def f(x):
+        h, seen = mg.Constant(np.zeros((BATCH, 2))), []
+        for t in range(4):
+            with mg.scope(f"t={t}"):
+                p = x[t] @ W.T + h @ W.T
+                gates = mg.sigmoid(p)
+                h = gates[:, :2] * np.tanh(p[:, 2:4]) + gates[:, 4:6] * gates[:, 6:]
+                seen += [p, gates]
+        return h, seen
+
+    calls = [[rng.normal(size=(4, BATCH, 2))] for _ in range(3)]
+    assert products_by_gate(f, calls) == 0
+    compare(f, *calls)
+
+
 def products_by_gate(f, calls):
     """How many products of a program give blocks."""
     order = lines_of(f, calls[0], None).order

@@ -387,3 +387,9 @@ def test_the_adjoint_finds_its_row_whatever_integers_name_it(kind):
     np.add.at(expected, rows.astype(np.intp), weights)
     np.testing.assert_array_equal(found.value, expected)
     np.testing.assert_array_equal(x.at[rows].add(weights).value, expected)
+
+
+def test_a_constant_index_may_be_fed_entries_that_repeat():
+    x, index = mg.Parameter(np.arange(4.0)), mg.Constant(np.array([0, 1, 2]))
+    (slope,) = mg.gradients(x[index].sum(), [x])
+    np.testing.assert_array_equal(mg.Graph(slope).fprop({index: np.array([1, 1, 1])}), [0, 3, 0, 0])

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from minigrad.compiler import compilation, kernels
+from minigrad.compiler import compilation
 from minigrad.node import Parameter
 from minigrad.optim import SGD, AdaGrad, Adam, RMSProp, flat, updates
 from minigrad.optim.flat import FlatStore, aligned
@@ -40,14 +40,6 @@ def interpreted(monkeypatch):
     monkeypatch.setattr(updates, "compiled", plain)
     monkeypatch.setattr(compilation, "find_spec", lambda name: name)
     return made
-
-
-@pytest.fixture
-def with_numba(monkeypatch, tmp_path):
-    pytest.importorskip("numba")
-    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
-    monkeypatch.setattr(kernels, "_compiled", {})
-    return tmp_path / "kernels"
 
 
 def parameters(dtypes=(np.float32, np.float64)):
@@ -108,9 +100,9 @@ def test_the_loop_of_momentum(interpreted):
         "        gradient = all_gradient[i]\n"
         "        values = all_values[i]\n"
         "        velocity = all_velocity[i]\n"
-        "        gradient *= rate\n"
+        "        scratch = gradient * rate\n"
         "        velocity *= momentum\n"
-        "        velocity -= gradient\n"
+        "        velocity -= scratch\n"
         "        values += velocity\n"
         "        all_values[i] = values\n"
         "        all_velocity[i] = velocity\n"
@@ -216,5 +208,31 @@ def test_a_backend_that_is_not_there_is_refused(kind, monkeypatch):
     with pytest.raises(ValueError, match=rf"{make.__name__}\(backend='fortran'\): it is one of numpy, numba"):
         make([Parameter(1.0)], backend="fortran")
     monkeypatch.setattr(compilation, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=rf"{make.__name__}.*pip install 'minigrad\[fast\]'"):
+    with pytest.raises(ModuleNotFoundError, match=rf"{make.__name__}.*pip install '.\[fast\]'"):
         make([Parameter(1.0)], backend="numba")
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", [3, 20_000])
+def test_gradients_are_only_read(kind, backend, size, interpreted):
+    """Two parameters may share one, the caller may keep it, and it may be read-only."""
+    if backend == "numba" and size > 3:
+        pytest.skip("slow as plain Python")
+    make, settings = KINDS[kind]
+    params = [Parameter(np.ones(size)) for _ in range(2)]
+    optimizer = make(params, **settings, backend=backend)
+    gradient = np.linspace(1, 2, size)
+    gradient.flags.writeable = False
+    for _ in range(2):
+        for parameter in params:
+            parameter.grad = gradient
+        optimizer.step()
+    np.testing.assert_array_equal(gradient, np.linspace(1, 2, size))
+    np.testing.assert_array_equal(params[0].value, params[1].value)
+
+
+def test_an_update_does_not_write_the_gradient():
+    store = FlatStore([Parameter(np.ones(3))])
+    with pytest.raises(ValueError, match=r"writes the gradient, which is the caller's: use scratch"):
+        updates.Update("wrong", store, {}, ["gradient *= rate", "values -= gradient"], ["rate"], "numpy")
