@@ -280,6 +280,7 @@ class _KernelWriter:
                     len(index) < len(other.shape)
                     or any(x != slice(None) for x in before)
                     or not isinstance(last, slice)
+                    or last.step not in (None, 1)
                 ):
                     return line, offset
                 line, offset = other, offset + last.indices(other.shape[-1])[0]

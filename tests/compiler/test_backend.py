@@ -75,6 +75,18 @@ def test_slices_that_count_from_the_end_of_a_slice(without_numba):
     assert without_numba
 
 
+@pytest.mark.parametrize("index", [np.s_[:, ::-1], np.s_[::-1], np.s_[::-1, ::-1], np.s_[:, 1::2]])
+def test_slices_with_steps(index, without_numba):
+    """Their adjoints are written where they belong, backward too."""
+
+    def f(x):
+        y = np.tanh(x)[index]
+        return mg.gradients(np.sum(np.sin(y) * y), [x]), np.concatenate([np.cos(y), np.exp(y)], axis=1)[:, ::-1] * 2.0
+
+    compare(f, *[[np.random.default_rng(seed).normal(size=(3, 4))] for seed in range(3)])
+    assert without_numba
+
+
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 def test_numbers_that_numpy_gives_without_memory(backend, without_numba):
     """np.any(x) and x[i] are no arrays there; the loops are given arrays all the same."""
