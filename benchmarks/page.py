@@ -79,7 +79,8 @@ def plot_growth(series: dict[str, Any], path: Path) -> None:
         axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.set_xticks([], minor=True)
         axis.grid(alpha=0.3)
-    axes[0][0].legend(fontsize="small")
+    handles, labels = axes[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False)  # beside the lines, which it would hide
     _save(figure, path)
 
 
