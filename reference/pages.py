@@ -8,17 +8,17 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import minigrad as mg
 from minigrad import compiler, models, optim
 from minigrad.models import cells, datasets
-from minigrad.ops import activation_table
+from minigrad.ops import activation_table, base, control
 from minigrad.ops.formulas import printed
 from reference import docstrings
 from reference.docstrings import escaped, fenced, markdown
-from reference.signatures import call, operations_of, public_methods, source, spellings
+from reference.signatures import call, operations_of, public_members, source, spellings
 
 COMMAND = "make reference"
 MADE = f"<!-- Made from the code by `{COMMAND}`: edit docstrings, not this page. -->"
@@ -28,13 +28,14 @@ LICENSE = re.compile(r"CC BY(?:-SA)? \d\.\d|CC0|public domain")
 
 def pages() -> dict[str, str]:
     """Every file of the reference by its name, complete."""
-    bodies = {"operations": operations, "functions": functions, "activations": activations}
-    bodies["layers"] = partial(package, "Layers", LAYERS, models, also=[cells.CellOptions])
+    bodies: dict[str, Callable[[], str]] = {"engine": partial(package, "Engine", ENGINE, engine())}
+    bodies |= {"operations": operations, "functions": functions, "activations": activations}
+    bodies["layers"] = partial(package, "Layers", LAYERS, [*exported(models), cells.CellOptions])
     for name in models.__all__:
         if inspect.ismodule(module := getattr(models, name)):
             bodies[name] = partial(chapter, module)
     bodies["compilation"] = compilation
-    bodies["optimizers"] = partial(package, "Optimizers and training", _introduction(optim), optim)
+    bodies["optimizers"] = partial(package, "Optimizers and training", _introduction(optim), exported(optim))
     texts = {f"{name}.md": f"{MADE}\n\n{body()}" for name, body in bodies.items()}
     return {"README.md": index(texts), **texts, GALLERY: mg.activations().gallery().svg()}
 
@@ -127,7 +128,16 @@ def functions() -> str:
     for name in sorted(families, key=_order):
         rows = [_function(answer, written) for answer, written in families[name].items()]
         parts += [_heading(sys.modules[name]), table(["Written", "Gives", "Operations"], rows)]
+    rest = [thing for thing in exported(mg.ops) if not _is_written(thing)]
+    rows = [[f"`mg.ops.{thing.__name__}`", escaped(docstrings.read(thing).forward)] for thing in rest]
+    parts += ["## Other names", "What `minigrad.ops` exports besides.", table(["Name", "What it is"], rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def _is_written(thing: Any) -> bool:
+    """Whether a row of these tables or of the operations' tells of it, or an entry of the engine's page."""
+    makes = inspect.isfunction(thing) and operations_of(thing)  # mg.ops.sin, where there is np.sin
+    return bool(makes) or thing in spellings().values() or thing in registered() or thing in engine()
 
 
 FUNCTIONS = """\
@@ -158,7 +168,8 @@ def activations() -> str:
         + f"\n\nSource: {source(activation_table)}",
         table(["Name", "f(x)", "f′(x)", "Range"], rows),
         f"![Every activation function with its derivative]({GALLERY})",
-        *[_activation(entry) for entry in entries],
+        *[_activation(function) for function in entries],
+        *[entry(thing, 2) for thing in (mg.activations, activation_table.Activation)],
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -190,14 +201,32 @@ def _sentence(text: str) -> str:
 # Packages and modules ------------------------------------------------------------------------------------------------
 
 LAYERS = "Modules, layers and recurrent nets: what `minigrad.models` exports itself, file by file."
+ENGINE = """\
+What a graph is made of and what can be asked of it: nodes, gradients, checks, drawings.
+
+NumPy's functions, operators and methods on nodes, and what `minigrad` adds to them, are in [Operations](operations.md),
+[Functions](functions.md) and [Activations](activations.md); `mg.compile` is in [Compilation](compilation.md)."""
 
 
-def package(title: str, introduction: str, package: ModuleType, also: Iterable[Any] = ()) -> str:
-    """What a package exports itself, module by module."""
+def exported(package: ModuleType) -> list[Any]:
+    """The classes and functions a package exports, in the order of its `__all__`, or of its text where it has none."""
+    names = getattr(package, "__all__", None) or [name for name in vars(package) if not name.startswith("_")]
+    things = [getattr(package, name) for name in names]
+    return [thing for thing in dict.fromkeys(things) if inspect.isfunction(thing) or inspect.isclass(thing)]
+
+
+def engine() -> list[Any]:
+    """What `minigrad` exports and has no table of its own: operations, activations and the compiler have."""
+    tabled = [thing for thing in exported(mg) if thing.__module__.startswith(("minigrad.ops.", "minigrad.compiler."))]
+    kept = (base.__name__, control.__name__)
+    return [thing for thing in exported(mg) if thing not in tabled or thing.__module__ in kept]
+
+
+def package(title: str, introduction: str, things: Iterable[Any]) -> str:
+    """Classes and functions, module by module."""
     modules: dict[str, list[Any]] = {}
-    for thing in [*[vars(package)[name] for name in package.__all__], *also]:
-        if not inspect.ismodule(thing):
-            modules.setdefault(thing.__module__, []).append(thing)
+    for thing in things:
+        modules.setdefault(thing.__module__, []).append(thing)
     parts = [f"# {title}", introduction]
     parts += [_overview([thing for things in modules.values() for thing in things])]
     for name, things in modules.items():
@@ -228,13 +257,19 @@ def public(module: ModuleType) -> list[Any]:
 def entry(thing: Any, level: int) -> str:
     """A class or function: how it is called, its formulas, notes, and methods of its own."""
     doc = docstrings.read(thing)
-    parts = [f"{'#' * level} {thing.__name__}", fenced(_called(thing), "python"), escaped(doc.forward) + "."]
+    parts = [f"{'#' * level} {thing.__name__}", *([fenced(_called(thing))] if _is_called(thing) else [])]
+    parts += [escaped(doc.forward) + "."]
     parts += [f"**Back:** {escaped(doc.reverse)}."] if doc.reverse else []
     parts += [markdown(note) for note in doc.notes]
     if inspect.isclass(thing):
-        methods = {name: method for name, method in public_methods(thing).items() if method.__doc__}
-        parts += ["\n".join(_method(name, method) for name, method in methods.items())] if methods else []
+        members = {name: member for name, member in public_members(thing).items() if member.__doc__}
+        parts += ["\n".join(_member(name, member) for name, member in members.items())] if members else []
     return "\n\n".join(parts)
+
+
+def _is_called(thing: Any) -> bool:
+    """Whether a program writes a call of it: errors are caught, and a mere Node is what operations and leaves are."""
+    return thing is not mg.Node and not (inspect.isclass(thing) and issubclass(thing, BaseException))
 
 
 def _called(thing: Any) -> str:
@@ -249,25 +284,19 @@ def _called(thing: Any) -> str:
     return f"{head}(\n    {wrapped},\n)"
 
 
-def _method(name: str, method: Callable[..., Any]) -> str:
-    doc = docstrings.read(method)
+def _member(name: str, member: FunctionType | property) -> str:
+    doc = docstrings.read(member)
     says = "; ".join(filter(None, [doc.forward, doc.reverse]))
-    return f"- `.{call(method, name, skip=1)}`: {escaped(says)}."
+    return f"- `.{name if isinstance(member, property) else call(member, name, skip=1)}`: {escaped(says)}."
 
 
 def _overview(things: Sequence[Any], *, licensed: bool = False) -> str:
-    docs = [docstrings.read(thing) for thing in things]
-    names = [f"[{thing.__name__}](#{anchor(thing.__name__)})" for thing in things]
-    columns, rows = (
-        ["Name", "What it is"],
-        [[name, escaped(doc.forward)] for name, doc in zip(names, docs, strict=True)],
-    )
-    if any(doc.reverse for doc in docs):
-        columns = ["Name", "Formula", "Back"]
-        rows = [[*row, escaped(doc.reverse)] for row, doc in zip(rows, docs, strict=True)]
-    if licensed:
-        columns = [*columns, "License"]
-        rows = [[*row, license_of(thing)] for row, thing in zip(rows, things, strict=True)]
+    columns = ["Name", "What it is", *(["License"] if licensed else [])]
+    rows = [
+        [f"[{thing.__name__}](#{anchor(thing.__name__)})", escaped(docstrings.read(thing).forward)]
+        + ([license_of(thing)] if licensed else [])
+        for thing in things
+    ]
     return table(columns, rows)
 
 
@@ -283,10 +312,12 @@ def compilation() -> str:
     parts = [
         "# Compilation",
         f"{_introduction(compiler)}\n\nSource: {source(compiler)}",
-        entry(compiler.compile, 2),
-        entry(compiler.Compiled, 2),
+        *[
+            entry(thing, 2)
+            for thing in (compiler.compile, compiler.Compiled, compiler.NotCompiled, compiler.TraceError)
+        ],
         "## Rewrites",
-        "In the order in which they are applied; `mg.compile(f, rewrites=[...])` names those that shall be.",
+        "`mg.compiler.REWRITES`, in the order in which they are applied; `mg.compile(f, rewrites=[...])` names a selection.",
         table(["Name", "What it does"], [[name, escaped(says)] for name, says in rows]),
     ]
     return "\n\n".join(parts) + "\n"

@@ -55,7 +55,8 @@ def spellings() -> dict[str, Any]:
         function = method.fget if isinstance(method, property) else method
         if isinstance(function, FunctionType) and (key := _key(function.__code__)) not in (None, "at"):
             found[_written(name, isinstance(method, property))] = TABLE[key]
-    found.update({f"x.at[b].{name}()": method for name, method in public_methods(Place).items()})
+    methods = {name: member for name, member in public_members(Place).items() if not isinstance(member, property)}
+    found.update({f"x.at[b].{name}()": method for name, method in methods.items()})
     for prefix, module in (("mg.", mg), ("mg.ops.", ops)):
         made = {kind for answer in found.values() for kind in operations_of(answer)}
         for name, function in sorted(vars(module).items()):
@@ -110,6 +111,7 @@ def _written(name: str, is_property: bool) -> str:
     return f"x.{name}" if is_property else f"x.{name}()"
 
 
-def public_methods(owner: type) -> dict[str, FunctionType]:
-    """The methods a class defines itself, by name."""
-    return {name: f for name, f in vars(owner).items() if isinstance(f, FunctionType) and not name.startswith("_")}
+def public_members(owner: type) -> dict[str, FunctionType | property]:
+    """The methods and properties a class defines itself, by name."""
+    members = {name: member for name, member in vars(owner).items() if not name.startswith("_")}
+    return {name: member for name, member in members.items() if isinstance(member, FunctionType | property)}

@@ -1,6 +1,8 @@
 """The reference pages are what the code says, and every docstring they are made of says it in the form they read."""
 
+import importlib
 import inspect
+import pkgutil
 import re
 from pathlib import Path
 
@@ -85,6 +87,50 @@ def test_every_row_of_a_table_has_all_cells(page):
 
 
 # What is on them
+
+
+def exported(package):
+    """What a package, its sub-packages and the modules in its `__all__` offer, by where it is imported from."""
+    names = getattr(package, "__all__", None) or [name for name in vars(package) if not name.startswith("_")]
+    for name in names:
+        thing = getattr(package, name)
+        if not inspect.ismodule(thing):
+            yield f"{package.__name__}.{name}", thing
+        elif name in getattr(package, "__all__", ()) and not hasattr(thing, "__path__"):
+            yield from [(f"{thing.__name__}.{offered.__name__}", offered) for offered in pages.public(thing)]
+    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        if module.ispkg:
+            yield from exported(importlib.import_module(module.name))
+
+
+PUBLIC = dict(exported(mg))
+
+
+def test_public_names_are_found_in_all_packages():
+    assert {
+        "minigrad.draw", "minigrad.ops.getitem", "minigrad.models.LSTM", "minigrad.models.losses.hinge", "minigrad.optim.fit",
+        "minigrad.compiler.REWRITES", "minigrad.drawing.Drawing",
+    } <= set(PUBLIC)  # fmt: skip
+
+
+def test_every_public_name_has_a_place_on_a_page():
+    text = "\n".join(TEXTS[page] for page in PAGES)
+    headlines = re.findall(r"^#+ (\w+)$", text, re.MULTILINE)
+    rows = re.findall(r"`(?:[\w.]*\.)?(\w+)[(`]", "\n".join(re.findall(r"^\| .*", text, re.MULTILINE)))
+    placed = {*headlines, *rows, "REWRITES"}  # the table of rewrites is REWRITES itself
+    missing = {name: thing for name, thing in PUBLIC.items() if name.rpartition(".")[2] not in placed}
+    assert [name for name, thing in missing.items() if not is_spelled(thing)] == [], "see reference/pages.py"
+
+
+def is_spelled(thing):
+    """Whether operators write it: `getitem` has its row as a[b], `mod` as a % b."""
+    spelled = set(signatures.spellings().values())
+    return thing in spelled or (inspect.isfunction(thing) and spelled & set(signatures.operations_of(thing)))
+
+
+def test_every_public_name_has_a_docstring():
+    undocumented = [name for name, thing in PUBLIC.items() if callable(thing) and not thing.__doc__]
+    assert undocumented == []
 
 
 def test_every_operation_has_a_row():
