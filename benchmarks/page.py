@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from benchmarks import results
 from benchmarks.rows import ROWS
+from minigrad.files import write_file
 
 TEMPLATE = Path(__file__).parent / "page.md"
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
@@ -25,7 +27,7 @@ def write(found: results.Found, folder: Path) -> None:
     for name, show in results.MEASURES.items():
         tables[name] = show(found[name]["measured"]) if name in found else "Not measured."
     page = Template(TEMPLATE.read_text()).substitute(tables, made=results.made(found))
-    (folder / "README.md").write_text(page)
+    write_file(folder / "README.md", page)
     plot_steps({threads: results.rows(found, threads) for threads in THREADS}, folder / "steps.svg")
     if "growth" in found:
         plot_growth(found["growth"]["measured"]["series"], folder / "growth.svg")
@@ -113,5 +115,7 @@ def _pyplot() -> Any:
 
 
 def _save(figure: Any, path: Path) -> None:
-    figure.savefig(path, metadata={"Date": None})
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:], metadata={"Date": None})
+    write_file(path, picture.getvalue())
     _pyplot().close(figure)

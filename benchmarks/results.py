@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rows import ROWS
+from minigrad.files import write_file
 
 PACKAGES = ("minigrad", "numpy", "numba", "torch", "jax", "jaxlib", "autograd", "mygrad")
 FILE = "results.json"
@@ -36,7 +37,7 @@ def read(folder: Path) -> Found:
 
 def write(found: Found, folder: Path) -> None:
     """Keep it."""
-    (folder / FILE).write_text(json.dumps(found, indent=1) + "\n")
+    write_file(folder / FILE, json.dumps(found, indent=1) + "\n")
 
 
 def key(row: str, threads: int) -> str:

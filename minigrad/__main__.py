@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import io
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
 from minigrad import __version__
+from minigrad.files import FULL
 from minigrad.optim.configuration import Configuration
 from minigrad.optim.job import Job
 
@@ -30,7 +34,8 @@ examples:
   minigrad train --config runs/digits-1/config.toml   the same numbers again, bit for bit
 
 Every run leaves a new folder with a report, figures, the history as CSV, the parameters and the configuration.
-Exit codes: 0 done, 1 a run diverged, 2 bad values (nothing was started), 130 Ctrl-C (what was reached is saved).
+Exit codes: 0 done; 1 a run diverged; 2 bad values (nothing was started); 3 a file or picture could not be written, as on
+a full disk (what was saved before is kept); 130 Ctrl-C or a termination signal (what was reached is saved).
 """
 
 
@@ -40,20 +45,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no λ shows ?
     options = vars(_parser().parse_args(arguments))
-    config, out, quiet = options.pop("config"), options.pop("out"), options.pop("quiet")
+    with _terminated_as_by_ctrl_c():
+        return _train(options.pop("config"), options.pop("out"), options.pop("quiet"), options)
+
+
+def _train(config: str, out: str, quiet: bool, options: dict[str, Any]) -> int:
+    """Do the main job; every failure that is no mistake of minigrad's own is one line and an exit code."""
+    kept = ""
     try:
         job = Job(Configuration.load(config, **options) if config else Configuration.of(**options), out, quiet=quiet)
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        print(f"minigrad train: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nminigrad train: interrupted before the training began", file=sys.stderr)
-        return 130
-    try:
+        kept = f"; runs that had ended are in {job.folder.path}"
         return job.run()
     except KeyboardInterrupt:
-        print(f"\nminigrad train: interrupted; runs that had ended are in {job.folder.path}", file=sys.stderr)
-        return 130
+        return _failed(f"interrupted{kept or ' before the training began'}", 130)
+    except MemoryError:
+        return _failed(f"this machine has too little memory: lower states, length or batch_size{kept}", 3)
+    except OSError as error:
+        return _failed(f"{error}{kept}", 3 if kept or error.errno in FULL else 2)
+    except (ValueError, ModuleNotFoundError) as error:
+        if kept:
+            raise
+        return _failed(f"{error}", 2)
+
+
+def _failed(why: str, code: int) -> int:
+    print(f"minigrad train: {' '.join(why.split())}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _terminated_as_by_ctrl_c() -> Iterator[None]:
+    """Let a termination signal save what was reached, as Ctrl-C does; only the main thread may set that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:

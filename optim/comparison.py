@@ -86,7 +86,8 @@ class Comparison:
     def by_method(self) -> list[list[Run]]:
         """The runs to compare, method by method; an interrupted one stays out where the method has other seeds."""
         grouped = [self.of_method(method) for method in self.configuration.methods]
-        return [[run for run in runs if not run.history.interrupted] or runs for runs in grouped if runs]
+        steps = self.configuration.steps
+        return [[r for r in runs if r.steps == steps or not r.history.interrupted] or runs for runs in grouped if runs]
 
 
 def compare(
@@ -98,7 +99,7 @@ def compare(
 ) -> Comparison:
     """Train every method on every seed. `after_run` is called with what there is after each run, to save it.
 
-    Ctrl-C ends it: the comparison then holds what was reached, the unfinished run included.
+    Ctrl-C ends it: the comparison then holds what was reached, the unfinished run included, and that is saved too.
     """
     from threadpoolctl import threadpool_limits
 
@@ -111,7 +112,11 @@ def compare(
             comparison.runs.append(run)
             comparison.interrupted = run.history.interrupted
             if after_run is not None:
-                after_run(comparison)
+                try:
+                    after_run(comparison)
+                except KeyboardInterrupt:  # the run is over, and no reason to lose it
+                    comparison.interrupted = True
+                    after_run(comparison)
             if comparison.interrupted:
                 break
     return comparison
@@ -143,13 +148,22 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
         run.stopped = f"stopped after {run.steps} of {configuration.steps} steps: {error}"
     finally:
         progress.close(run.stopped.partition(":")[0])
+    try:
+        _measure(run, task, net, gauge)
+    except KeyboardInterrupt:  # the training is over, and no reason to lose it
+        run.history.interrupted = True
+        _measure(run, task, net, gauge)
+    return run
+
+
+def _measure(run: Run, task: Task, net: RNN, gauge: Gauge) -> None:
+    """What the run reached, on all test examples."""
     run.test_loss, outputs = evaluate(net, task.loss, *task.test)
     run.test_score = task.score(outputs, task.test[1])
     run.right = task.right(outputs, task.test[1])
     run.stopped = run.stopped or _divergence(run)
     run.G, run.log10_ratio, _ = gauge.read()
     run.parameters = net.state_dict()
-    return run
 
 
 def make_net(configuration: Configuration, task: Task, rng: np.random.Generator) -> RNN:

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from minigrad.files import write_file
+
 METHODS = {
     "backprop": "backpropagation",
     "exact": "penalized (exact)",
@@ -122,7 +124,7 @@ class Configuration:
         import tomli_w
 
         table = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        Path(path).write_text(tomli_w.dumps(table), "utf-8")
+        write_file(path, tomli_w.dumps(table))
 
     def _check(self) -> None:
         for name, table in (("penalty", PENALTIES), ("initialization", INITIALIZATIONS)):

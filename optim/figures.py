@@ -7,12 +7,14 @@ style each.
 from __future__ import annotations
 
 import dataclasses
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minigrad.drawing import draw
+from minigrad.files import write_file
 from minigrad.node import Array, Input
 from minigrad.optim.comparison import Comparison, Run, make_net
 
@@ -57,7 +59,7 @@ def learning_curves(comparison: Comparison, path: Path) -> None:
                 _scale_losses(axes, comparison)
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
         figure.suptitle(_headline(comparison), x=0.01, ha="left", fontsize=12, color="#555555")
-        figure.savefig(path, dpi=150)
+        _save(figure, path)
 
 
 def adjoint_norms(comparison: Comparison, path: Path) -> None:
@@ -89,7 +91,7 @@ def adjoint_norms(comparison: Comparison, path: Path) -> None:
         bar.set_label(LOG_RATIO)
         _curves_over_time(curves.subplots(), shown, tables)
         figure.suptitle(_headline(comparison), x=0.01, ha="left", fontsize=12, color="#555555")
-        figure.savefig(path, dpi=150)
+        _save(figure, path)
 
 
 def net_graph(comparison: Comparison, path: Path) -> None:
@@ -99,6 +101,13 @@ def net_graph(comparison: Comparison, path: Path) -> None:
     net = make_net(configuration, task, np.random.default_rng(configuration.first_seed))
     inputs = Input(task.test[0][:1, : DRAWN["steps"]], "inputs")
     draw(net(inputs), adjoints=False, layout="layered").save(path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Draw the whole figure before the file is touched."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format=path.suffix[1:], dpi=150)
+    write_file(path, picture.getvalue())
 
 
 def _scale_losses(axes: Any, comparison: Comparison) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from minigrad.files import write_file
 
 
 class History(Mapping[str, list[Any]]):
@@ -35,10 +37,7 @@ class History(Mapping[str, list[Any]]):
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """As CSV with a header; numbers are written so that reading gives back the same bits."""
-        with Path(path).open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(self._columns)
-            writer.writerows(zip(*self._columns.values(), strict=True))
+        write_table(path, [list(self._columns), *zip(*self._columns.values(), strict=True)])
 
     def __getitem__(self, name: str) -> list[Any]:
         if name not in self._columns:
@@ -57,3 +56,10 @@ class History(Mapping[str, list[Any]]):
             f"{name} {cell:.4g}" if isinstance(cell, float) else f"{name} {cell}" for name, cell in last.items()
         )
         return f"History({self.n_rows} rows{f', the last: {shown}' if shown else ''})"
+
+
+def write_table(path: str | os.PathLike[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows as comma-separated values."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_file(path, text.getvalue())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import suppress
 
 from minigrad.optim.comparison import Comparison, compare
 from minigrad.optim.configuration import METHODS, Configuration
@@ -18,11 +20,18 @@ class Job:
         check_extras()
         self.configuration = configuration
         self.quiet = quiet
+        self.unsaid = ""
         self.task = open_task(configuration)
         self.folder = RunFolder(configuration, out)
 
     def run(self) -> int:
-        """Compare, save, and say what came out; the exit code: 0, 1 if a run diverged, 130 after Ctrl-C."""
+        """Compare, save, and say what came out.
+
+        Returns the exit code: 0; 1 if a run diverged; 3 if a picture could not be made or standard output be written;
+        130 after Ctrl-C.
+
+        Errors: OSError where the numbers of a run cannot be saved; those of the runs before are kept.
+        """
         c = self.configuration
         self._say(
             f"{self.task.description}\n{', '.join(METHODS[method] for method in c.methods)}; "
@@ -30,25 +39,35 @@ class Job:
             f"results go to {self.folder.path}"
         )
         comparison = compare(c, self.task, quiet=self.quiet, after_run=self.folder.save_numbers)
-        for failure in self.folder.save_figures(comparison):
-            print(f"minigrad train: {failure}", file=sys.stderr)
+        failures = self.folder.save_figures(comparison)
         self._say(f"\n{table(comparison)}\n")
         for sentence in sentences(comparison):
             self._say(f"- {sentence}")
         self._say(f"\nSaved in {self.folder.path}: report.md, figures, history, parameters, configuration")
         if not comparison.interrupted:
             self._say(again(self.folder.path))
-        return self._code(comparison)
+        if self.unsaid:
+            failures.append(f"standard output could not be written ({self.unsaid}); report.md says the same")
+        for failure in failures:
+            print(f"minigrad train: {failure}", file=sys.stderr)
+        return self._code(comparison, failures)
 
-    def _code(self, comparison: Comparison) -> int:
+    def _code(self, comparison: Comparison, failures: list[str]) -> int:
         if comparison.interrupted:
             print(f"minigrad train: interrupted; what was reached is in {self.folder.path}", file=sys.stderr)
             return 130
         diverged = [run for run in comparison.runs if run.stopped]
         for run in diverged:
             print(f"minigrad train: {run.name}, seed {run.seed}: {run.stopped}", file=sys.stderr)
-        return 1 if diverged else 0
+        return 3 if failures else 1 if diverged else 0
 
     def _say(self, text: str) -> None:
-        if not self.quiet:
+        """Print it; where that is impossible (a full disk, a reader that has gone) the work goes on and is saved."""
+        if self.quiet or self.unsaid:
+            return
+        try:
             print(text, flush=True)
+        except OSError as error:
+            self.unsaid = error.strerror or str(error)
+            with suppress(OSError):  # Python would try once more as it ends
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

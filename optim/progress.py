@@ -6,6 +6,7 @@ import importlib
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import Any, Protocol, TextIO
 
 WIDTH = 20  # characters of the bar
@@ -30,11 +31,18 @@ class Progress:
         """Say that `done` of the total are done, and what the numbers are now; drawing is left out when too frequent."""
         if self._writer.due(done, self.total):
             self._last = self._line(done, numbers)
-            self._writer.write(self._last)
+            self._show(self._writer.write, self._last)
 
     def close(self, message: str = "") -> None:
         """End the line, with a message if something is to be said of the end."""
-        self._writer.close(f"{self._last or self.label}  {message}".strip() if message else "")
+        self._show(self._writer.close, f"{self._last or self.label}  {message}".strip() if message else "")
+
+    def _show(self, write: Callable[[str], None], line: str) -> None:
+        """Fall silent where the stream cannot be written (a full disk, a reader that has gone): no training ends for that."""
+        try:
+            write(line)
+        except OSError:
+            self._writer = _Silence()
 
     def _line(self, done: int, numbers: dict[str, float]) -> str:
         filled = WIDTH * done // max(self.total, 1)

@@ -1,4 +1,5 @@
-"""The folder a comparison leaves behind. It is written as the runs end, so that nothing is lost by what comes later.
+"""The folder a comparison leaves behind. It is written as the runs end, every file as a whole or not at all, so that nothing
+is lost by what comes later: no full disk, no Ctrl-C.
 
 config.toml                          the configuration; `minigrad train --config config.toml` gives the same numbers
 history.csv, adjoints.csv            a row per record: losses, score, G; the adjoint norms of all time steps
@@ -9,19 +10,21 @@ learning-curves.png, adjoint-norms.png, graph.svg
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import itertools
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from minigrad.files import not_written, write_file
 from minigrad.node import Array
 from minigrad.optim.comparison import Comparison
 from minigrad.optim.configuration import Configuration
 from minigrad.optim.figures import adjoint_norms, learning_curves, net_graph
-from minigrad.optim.history import History
+from minigrad.optim.history import History, write_table
 from minigrad.optim.report import report
 
 EXTRAS = {
@@ -29,6 +32,11 @@ EXTRAS = {
     "safetensors": "to save parameters",
     "threadpoolctl": "to give the same numbers again",
     "tomli_w": "to save the configuration",
+}
+DTYPES = {  # safetensors' name: NumPy's
+    **{f"F{8 * size}": np.dtype(f"f{size}") for size in (4, 8)},
+    **{f"{kind.upper()}{8 * size}": np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)},
+    "BOOL": np.dtype(bool),
 }
 FIGURES: dict[str, Callable[[Comparison, Path], None]] = {
     "learning-curves.png": learning_curves,
@@ -52,17 +60,24 @@ class RunFolder:
 
     def __init__(self, configuration: Configuration, out: str = "") -> None:
         self.path = _new_folder(configuration.task, out)
-        configuration.save(self.path / "config.toml")
+        try:
+            configuration.save(self.path / "config.toml")
+        except BaseException:
+            self.path.rmdir()  # an empty folder would pass for a run
+            raise
 
     def save_numbers(self, comparison: Comparison) -> None:
-        """All there is so far: history, adjoint norms, the last run's parameters, the report."""
-        _write_history(comparison, self.path / "history.csv")
-        _write_adjoints(comparison, self.path / "adjoints.csv")
+        """All there is so far: the last run's parameters, history, adjoint norms, the report."""
         run = comparison.runs[-1]
         folder = self.path / "parameters"
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise not_written(folder, error) from error
         save_arrays(folder / f"{run.method}-seed{run.seed}.safetensors", run.parameters)
-        (self.path / "report.md").write_text(report(comparison, self.path), "utf-8")
+        _write_history(comparison, self.path / "history.csv")
+        _write_adjoints(comparison, self.path / "adjoints.csv")
+        write_file(self.path / "report.md", report(comparison, self.path))
 
     def save_figures(self, comparison: Comparison) -> list[str]:
         """Draw what can be drawn; what failed, in words: a picture that fails costs no numbers."""
@@ -77,24 +92,47 @@ class RunFolder:
         return failures
 
 
-def save_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
-    """Named arrays as safetensors. Made contiguous first: safetensors 0.8 scrambles arrays that are not."""
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike]) -> None:
+    """Save named arrays as safetensors. Made contiguous first: safetensors 0.8 scrambles arrays that are not.
+
+    Errors: TypeError names an array of a dtype that `load_arrays` would refuse; OSError the file that cannot be written,
+    which is then as it was.
+    """
     from safetensors.numpy import save
 
-    path.write_bytes(save({name: np.asarray(array, order="C") for name, array in arrays.items()}))
+    given = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    for name, array in given.items():
+        if array.dtype.newbyteorder("=") not in DTYPES.values():
+            raise TypeError(_refusal(f"{name!r} for {Path(path)}", f"{array.dtype}"))
+    write_file(path, save(given))
 
 
-def load_arrays(path: Path) -> dict[str, Array]:
-    """What `save_arrays` wrote; ValueError where the file is damaged or something else."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+def load_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """Load the named arrays of a safetensors file, such as `save_arrays` writes.
 
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no parameter file {path}")
+    Errors: FileNotFoundError; ValueError where the file is damaged or something else, or names an array whose dtype
+    minigrad does not compute with, such as bfloat16.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no parameter file {file}")
     try:
-        return load_file(path)
+        with safe_open(file, framework="np") as stored:
+            for name in stored.keys():  # noqa: SIM118 (no dict)
+                if (kind := stored.get_slice(name).get_dtype()) not in DTYPES:
+                    raise ValueError(_refusal(f"{name!r} in {file}", kind))
+            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged or no safetensors file ({error}): save or copy it again") from None
+        raise ValueError(f"{file} is damaged or no safetensors file ({error}): save or copy it again") from None
+
+
+def _refusal(what: str, found: str) -> str:
+    return (
+        f"the array {what} is {found}; minigrad computes with float32, float64, integers and booleans: convert it before it "
+        "is saved, by .astype(np.float32)"
+    )
 
 
 def _new_folder(task: str, out: str) -> Path:
@@ -106,9 +144,11 @@ def _new_folder(task: str, out: str) -> Path:
             if not path.is_dir() and not out:
                 raise
         except OSError as error:
-            raise OSError(
+            refused = OSError(
                 f"the folder {path} cannot be made ({error.strerror}): give --out a new folder where you may write"
-            ) from None
+            )
+            refused.errno = error.errno
+            raise refused from None
         else:
             return path
     raise FileExistsError(f"{out} is there already, and no run is written over: give another --out")
@@ -124,9 +164,6 @@ def _write_history(comparison: Comparison, path: Path) -> None:
 
 def _write_adjoints(comparison: Comparison, path: Path) -> None:
     """Columns method, seed, step, then ‖λ_1‖ .. ‖λ_T‖."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["method", "seed", "step", *range(1, comparison.task.length + 1)])
-        for run in comparison.runs:
-            for step, norms in run.adjoints:
-                writer.writerow([run.method, run.seed, step, *norms.tolist()])
+    header = ["method", "seed", "step", *range(1, comparison.task.length + 1)]
+    rows = [[run.method, run.seed, step, *norms.tolist()] for run in comparison.runs for step, norms in run.adjoints]
+    write_table(path, [header, *rows])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from minigrad.files import write_file
 from reference.pages import pages
 
 FOLDER = Path(__file__).parent
@@ -14,7 +15,7 @@ def main() -> None:
         if path.name not in texts:
             path.unlink()
     for name, text in texts.items():
-        (FOLDER / name).write_text(text, "utf-8")
+        write_file(FOLDER / name, text)
         print(f"reference/{name}: {len(text.splitlines()):,} lines")
 
 

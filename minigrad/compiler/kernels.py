@@ -13,7 +13,6 @@ import hashlib
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -26,6 +25,7 @@ import numpy as np
 from minigrad.compiler.groups import APART, Group, Rules, address, computes, relation
 from minigrad.compiler.lines import FRESH, LEAF, VIEW, Line, number
 from minigrad.compiler.memory import Memory
+from minigrad.files import write_file
 
 KINDS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.bool_))
 LARGE = 1 << 16  # entries of a result: from here on, lines between the members of a group may wait
@@ -320,7 +320,7 @@ def compiled(kernel: Kernel) -> Callable[..., None]:
         if function is None:
             path = folder() / f"{kernel.name}_{key}.py"
             if not path.exists():
-                _write(path, source)
+                write_file(path, source)
             function = _compiled[key] = getattr(_loaded(f"minigrad_kernel_{key}", path), kernel.name)
         return function
 
@@ -349,10 +349,3 @@ def folder() -> Path:
     path = path / "kernels"
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def _write(path: Path, text: str) -> None:
-    """A file that is there as a whole or not at all, whoever else writes it."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False, encoding="utf-8") as file:
-        file.write(text)
-    Path(file.name).replace(path)

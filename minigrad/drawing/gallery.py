@@ -14,6 +14,7 @@ import numpy as np
 from minigrad.drawing.metrics import width
 from minigrad.drawing.style import BACKGROUND, FAINT, SANS, TEXT, Face
 from minigrad.drawing.svg import within
+from minigrad.files import write_file
 from minigrad.node import Array
 from minigrad.ops.formulas import printed, settled
 
@@ -86,7 +87,7 @@ class Gallery:
         path = Path(path)
         if path.suffix.lower() != ".svg":
             raise ValueError(f"Gallery.save({str(path)!r}): it is written as .svg")
-        path.write_text(self.svg(), encoding="utf-8")
+        write_file(path, self.svg())
 
 
 def _legend(wide: float) -> str:

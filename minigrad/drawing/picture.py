@@ -16,6 +16,7 @@ from minigrad.drawing.layout import DIRECTIONS, Layout
 from minigrad.drawing.style import BACKGROUND, FAINT, ROLES, SANS, TEXT
 from minigrad.drawing.svg import swatch, to_svg, within
 from minigrad.drawing.text import as_text
+from minigrad.files import write_file
 from minigrad.node import Node
 
 LAYOUTS = ("auto", "dot", "layered")
@@ -126,14 +127,14 @@ class Drawing:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write a file; its suffix says which: .svg .html .dot .gv, or .png .pdf by Graphviz's program `dot`."""
+        """Write a file as a whole or not at all; its suffix says which: .svg .html .dot .gv, or .png .pdf by Graphviz's `dot`."""
         path = Path(path)
         suffix = path.suffix.lower()
         writers = {".svg": self.svg, ".html": self.html, ".dot": self.dot, ".gv": self.dot}
         if suffix in writers:
-            path.write_text(writers[suffix](), encoding="utf-8")
+            write_file(path, writers[suffix]())
         elif suffix in (".png", ".pdf"):
-            path.write_bytes(self._by_dot(suffix[1:]))
+            write_file(path, self._by_dot(suffix[1:]))
         else:
             known = ", ".join([*writers, ".png", ".pdf"])
             raise ValueError(f"Drawing.save({str(path)!r}): the suffix says what to write, one of {known}")

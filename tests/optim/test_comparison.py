@@ -1,6 +1,7 @@
 """The main job: equal terms, the same numbers again, what is left when it is stopped, and what it writes and says."""
 
 import csv
+import json
 import math
 import re
 from pathlib import Path
@@ -171,6 +172,53 @@ def test_a_corrupted_parameter_file_says_so(tmp_path):
         load_arrays(tmp_path / "q.safetensors")
 
 
+def test_parameters_in_every_dtype_by_a_path_of_text(tmp_path):
+    file = str(tmp_path / "p.safetensors")
+    kinds = ["f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">i8"]
+    given = {kind: np.arange(3).astype(kind) for kind in kinds}
+    given |= {"number": np.array(2.5), "empty": np.zeros((0, 3))}
+    save_arrays(file, given)
+    found = load_arrays(file)
+    assert found.keys() == given.keys()
+    for name, array in given.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert (found[name].shape, found[name].dtype) == (array.shape, array.dtype.newbyteorder("="))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "longdouble", "complex64", "object"])
+def test_parameters_of_another_dtype_are_not_saved(dtype, tmp_path):
+    with pytest.raises(
+        TypeError, match=r"the array 'W' for .*p is .*: convert it before it is saved, by .astype\(np.float32\)"
+    ):
+        save_arrays(tmp_path / "p", {"b": np.ones(2), "W": np.ones(2, dtype)})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("BF16", 2), ("F16", 2), ("C64", 8), ("F8_E4M3", 1)])
+def test_parameters_of_another_dtype_are_not_loaded(dtype, size, tmp_path):
+    header = json.dumps({"W": {"dtype": dtype, "shape": [2], "data_offsets": [0, 2 * size]}}).encode()
+    (tmp_path / "p").write_bytes(len(header).to_bytes(8, "little") + header + bytes(2 * size))
+    with pytest.raises(ValueError, match=rf"the array 'W' in .*p is {dtype}; minigrad computes with float32, .*astype"):
+        load_arrays(tmp_path / "p")
+
+
+def test_parameter_files_truncated_or_with_a_flipped_bit_raise_only_what_is_documented(tmp_path):
+    """Where a flip leaves a file whole, it is another file: its names and shapes are what it says."""
+    file = tmp_path / "p"
+    save_arrays(file, {"W": np.ones((2, 3)), "b": np.arange(3, dtype=np.int32)})
+    whole = file.read_bytes()
+    said = []
+    for i in range(len(whole)):
+        for content in (whole[:i], whole[:i] + bytes([whole[i] ^ 1 << i % 8]) + whole[i + 1 :]):
+            file.write_bytes(content)
+            try:
+                load_arrays(file)
+            except ValueError as error:
+                said.append(str(error))
+    assert len(said) > len(whole)
+    assert all(str(file) in text for text in said)
+
+
 def test_no_folder_is_written_over(here):
     configuration, _ = small()
     assert [str(RunFolder(configuration).path) for _ in range(2)] == ["runs/temporal-order-1", "runs/temporal-order-2"]
@@ -191,12 +239,12 @@ def test_a_missing_extra_is_said_before_any_work(monkeypatch, here):
     check_extras()
 
 
-def test_a_picture_that_fails_costs_no_numbers(monkeypatch, here, capsys):
+def test_a_picture_that_fails_costs_no_numbers_and_is_no_success(monkeypatch, here, capsys):
     def fail(comparison, path):
         raise RuntimeError("no fonts")
 
     monkeypatch.setitem(run_folder.FIGURES, "learning-curves.png", fail)
-    assert Job(Configuration.of(**SMALL)).run() == 0
+    assert Job(Configuration.of(**SMALL)).run() == 3
     captured = capsys.readouterr()
     assert (
         "learning-curves.png could not be drawn (RuntimeError: no fonts); the numbers are in the CSV files"

@@ -145,3 +145,22 @@ def test_nothing_to_do_is_no_division_by_zero():
     line.update(0)
     line.close()
     assert "nan" not in stream.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_stream_that_cannot_be_written_ends_no_training(terminal):
+    class Full(io.StringIO):
+        written = 0
+
+        def isatty(self):
+            return terminal
+
+        def write(self, text):
+            self.written += 1
+            raise OSError(28, "No space left on device")
+
+    stream = Full()
+    progress = Progress(1, stream=stream)
+    progress.update(1, loss=0.5)
+    progress.close("interrupted")
+    assert stream.written == 1

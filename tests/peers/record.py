@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.files import write_file
 from tests.peers import in_keras, in_torch
 from tests.peers.cases import CASES, Case
 
@@ -23,7 +24,7 @@ def main() -> None:
     cases = {case.name: recorded(case) for case in CASES}
     assert len(cases) == len(CASES), "two cases have the same name"
     versions = {"numpy": np.__version__, **in_torch.VERSIONS, **in_keras.VERSIONS}
-    FILE.write_text(written({"versions": versions, "cases": cases}) + "\n", "utf-8")
+    write_file(FILE, written({"versions": versions, "cases": cases}) + "\n")
     print(f"{len(cases)} cases, {FILE.stat().st_size} bytes: {FILE.name}")
 
 
