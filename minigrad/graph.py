@@ -306,8 +306,8 @@ def _merged(node: Node, several: list[Entry]) -> tuple[Node, Node | None]:
         return several[0], None
     pieces = [part for part in several if isinstance(part, Piece)]
     masked = [part for part in several if isinstance(part, Masked)]
-    dense = [part for part in several if isinstance(part, Node)]
-    terms = dense + [part.adjoint for part in masked]
+    dense = [part for part in several if part is not None and not isinstance(part, Piece)]
+    terms = [part.adjoint if isinstance(part, Masked) else part for part in dense]  # in the order of arrival
     for merge in dict.fromkeys(piece.merge for piece in pieces):
         terms.append(merge(node, [piece for piece in pieces if piece.merge is merge]))
     mask = None

@@ -20,6 +20,7 @@ from minigrad.models.module import OBSERVER, Module
 from minigrad.models.rnn import RNN, States
 from minigrad.node import Input, Node, Parameter
 from minigrad.ops import concatenate, expand_dims, stack, where
+from minigrad.ops.base import Operation
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -41,8 +42,9 @@ class Steps(list[Node]):
     A penalty on `Steps` is one on ∂loss/∂h_t, t = 1..T, for a stack of its top layer. What is not the output of a step that
     leads to the next is found in `whole`: [c for h, c in steps.whole] for the cell of an LSTM, [below[0] for below, *_ in
     steps.whole] for the lowest layer of a stack, [ahead[0] for ahead, _ in steps.whole] and (in its own order)
-    [back[0] for _, back in steps.whole][::-1] for the two directions of a bidirectional layer. Padded steps count too;
-    there the adjoint is that of the last step that counts.
+    [back[0] for _, back in steps.whole][::-1] for the two directions of a bidirectional layer. Padded steps count too.
+    There an output's adjoint is that of the last step that counts, and another part's (c) is what later steps send back: 0
+    where none of them counts, since a kept output is not computed from c.
     """
 
     def __init__(self, outputs: Iterable[Node], last: Node, final: State, whole: Sequence[State]) -> None:
@@ -146,12 +148,12 @@ class Unrolled(Recurrent):
         whole: list[CellState] = []
         for t in reversed(range(n_steps)) if backward else range(n_steps):
             with scope(f"t={t + 1}"):
-                after = cell.step(driven[t], state, shared)
+                given = driven[t]
+                after = cell.step(given, state, shared)
                 if not whole:  # the first step shows what a cell of one's own gives
                     cell.checked(after, state)
                 if present is not None:
-                    counts = present[t]
-                    after = tuple([where(counts, new, old) for new, old in zip(after, state, strict=True)])
+                    after = _masked(present[t], after, state, given.number)
             state = cell.named(after)
             whole.append(state)
         if backward:
@@ -293,6 +295,39 @@ class Bidirectional(Recurrent):
         outputs = [concatenate(pair, axis=-1) for pair in zip(ahead, back, strict=True)]
         last = concatenate((ahead.last, back.last), axis=-1)
         return Steps(outputs, last, (ahead.final, back.final), _together([ahead, back]))
+
+
+def _masked(counts: Node, after: CellState, before: CellState, start: int) -> CellState:
+    """The state after a step where it counts, the one before it elsewhere. Nodes of the step have numbers above `start`.
+
+    A part that was computed from another part, as h = o tanh(c), is computed again from the masked one, so that the
+    adjoint of c is the whole one: what comes through h included.
+    """
+    parts = list(after)
+    instead: dict[Node, Node] = {}
+    for k in sorted(range(len(parts)), key=lambda k: after[k].number):  # what is computed from a part is younger
+        parts[k] = where(counts, _recomputed(after[k], instead), before[k])
+        if after[k].number > start:  # an older node is part of the state before, which the step reads as it is
+            instead[after[k]] = parts[k]
+    return tuple(parts)
+
+
+def _recomputed(node: Node, instead: dict[Node, Node]) -> Node:
+    """The node, computed from other nodes in the places of some of those it is computed from; these are added to."""
+    oldest = min([old.number for old in instead], default=node.number)
+    between, todo = {node}, [node]
+    while todo:
+        children = todo.pop().children
+        younger = [x for x in children if x.number > oldest and x not in between and x not in instead]
+        between.update(younger)
+        todo += younger
+    for found in sorted(between, key=lambda found: found.number):
+        if any(child in instead for child in found.children):
+            again: Any = object.__new__(type(found))
+            Operation.__init__(again, *[instead.get(child, child) for child in found.children], **found.attributes)
+            again.name, again.context = found.name, found.context
+            instead[found] = again
+    return instead.get(node, node)
 
 
 def _check_layers(name: str, layers: Iterable[Recurrent]) -> None:

@@ -278,6 +278,167 @@ def test_a_mask_that_is_a_node_decides_anew_in_a_replay(name):
         np.testing.assert_array_equal(a, b.value)
 
 
+class Peephole(Cell):
+    """h = o tanh(n), n = tanh(c), c = f(c, x): three parts, each computed from the next."""
+
+    n_parts = 3
+    part_names = "hnc"
+
+    def __init__(self, n_inputs, n_units, *, dtype=np.float64, rng=0):
+        super().__init__(n_inputs, n_units, dtype=dtype)
+        self.W = mg.Parameter(np.random.default_rng(rng).normal(size=(n_units, n_inputs + n_units)).astype(dtype))
+
+    def step(self, driven, state, shared):
+        h, n, c = state
+        p = np.concatenate([driven, h], axis=1) @ self.W.T
+        c = 0.5 * c + np.tanh(p) - 0.1 * n
+        n = np.sin(c) * mg.sigmoid(p)
+        return np.tanh(n) * mg.sigmoid(p) + 0.3 * c, n, c
+
+
+class Delay(Cell):
+    """h = tanh(x + g), g = the h before: a part that is handed on as it is."""
+
+    n_parts = 2
+
+    def step(self, driven, state, shared):
+        h, g = state
+        return np.tanh(driven + 0.7 * g - 0.2 * h), h
+
+
+class Upward(Cell):
+    """c = tanh(h), a part that is computed from what the cell shows."""
+
+    n_parts = 2
+
+    def step(self, driven, state, shared):
+        h, c = state
+        h = np.tanh(driven + 0.5 * h + c)
+        return h, c * mg.sigmoid(h)
+
+
+MASKED = LAYERS | {
+    "LSTM relu": lambda **options: LSTM(2, 2, mg.relu, **options),
+    "Peephole": lambda **options: Unrolled(Peephole(2, 2, **options)),
+    "Delay": lambda dtype, rng: Unrolled(Delay(2, 2, dtype=dtype)),
+    "Upward": lambda dtype, rng: Unrolled(Upward(2, 2, dtype=dtype)),
+    "Bidirectional LSTM": lambda **options: Bidirectional(LSTM(2, 2, **options), Unrolled(Peephole(2, 1, **options))),
+    "Stacked LSTM": lambda **options: Stacked([LSTM(2, 3, **options), LSTM(3, 2, **options)]),
+}
+
+
+def masked_layer(name):
+    layer = MASKED[name](dtype=np.float64, rng=1)
+    rng = np.random.default_rng(2)
+    for parameter in layer.parameters():
+        parameter.value = rng.normal(size=parameter.shape) * 0.7
+    return layer
+
+
+def parts_of(steps):
+    """Every part of the state at every time step."""
+    return [part for state in steps.whole for part in flat(state)]
+
+
+def run(layer, u, mask):
+    """Outputs, states, and the adjoints of inputs, states and parameters, for a loss of all outputs and the last one; and
+    the gradient of the squared lengths of these adjoints.
+    """
+    steps = layer.states(u, mask=mask)
+    loss = (steps.last**2).sum() + sum((h**3).sum() for h in steps)
+    wanted = [*parts_of(steps), u, *layer.parameters()]
+    adjoints = mg.gradients(loss, wanted)
+    second = mg.gradients(sum((a * a).sum() for a in adjoints), layer.parameters())
+    return values([*steps, steps.last, *parts_of(steps), *adjoints]), values(second)
+
+
+@pytest.mark.parametrize("name", [name for name in MASKED if name != "Delay"])
+def test_a_mask_that_is_true_throughout_changes_no_bit(name):
+    """Of states, of the adjoint of every part of them, of inputs and parameters; order 2 sums in another order."""
+    layer, u = masked_layer(name), mg.Input(U)
+    (plain, plain_2), (masked, masked_2) = (run(layer, u, mask) for mask in (None, np.ones((3, 6), bool)))
+    for found, expected in zip(masked, plain, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    for found, expected in zip(masked_2, plain_2, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_every_part_of_a_masked_row_has_the_values_and_adjoints_of_its_sequence_alone(name):
+    layer = masked_layer(name)
+    padded = np.where(MASK[..., np.newaxis], U, np.nan)
+    steps = layer.states(padded, mask=MASK)
+    adjoints = mg.gradients((steps.last**2).sum(), parts_of(steps))
+    n_parts = len(parts_of(steps)) // 6
+    for row, length in enumerate(LENGTHS):
+        alone = layer.states(U[row : row + 1, :length])
+        expected = mg.gradients((alone.last**2).sum(), parts_of(alone))
+        counted = n_parts * length
+        for found, wanted in zip(parts_of(steps)[:counted], parts_of(alone), strict=True):
+            np.testing.assert_allclose(found.value[row], wanted.value[0], rtol=1e-12, atol=1e-15)
+        if name in ("Delay", "Bidirectional LSTM", "Bidirectional"):  # a part is a node of an earlier step; two ends
+            continue
+        for found, wanted in zip(adjoints[:counted], expected, strict=True):
+            np.testing.assert_allclose(found.value[row], wanted.value[0], rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("cell", [lambda: LSTM(2, 2, dtype=np.float64, rng=1).cell, lambda: Peephole(2, 2)])
+@pytest.mark.parametrize("holes", [[1, 1, 0, 1, 0, 0], [0, 1, 0, 0, 1, 1], [1, 0, 0, 0, 0, 0]], ids=str)
+def test_the_adjoint_of_every_part_at_a_masked_step_is_what_a_run_from_there_sends_back(cell, holes):
+    """At a step that does not count the state is a copy, so what a new run from it gives is all there is."""
+    layer = Unrolled(cell())
+    mask = np.array([holes] * 3, bool)
+    steps = layer.states(U, mask=mask)
+    adjoints = mg.gradients((steps.last**2).sum(), parts_of(steps))
+    n = layer.cell.n_parts
+    for t in np.flatnonzero(~mask[0])[:-1].tolist():
+        if t == 5:
+            continue
+        state = tuple([mg.Input(part.value) for part in steps.whole[t]])
+        rest = layer.states(U[:, t + 1 :], state, mask[:, t + 1 :])
+        for found, expected in zip(adjoints[n * t : n * t + n], mg.gradients((rest.last**2).sum(), state), strict=True):
+            np.testing.assert_allclose(found.value, expected.value, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_penalty_on_cells_under_a_mask_is_differentiated(order):
+    """Also where the last step is padding for every row."""
+    layer = layer_of("LSTM")
+    mask = MASK & (np.arange(6) < 5)
+
+    def penalized(*parameters):
+        steps = with_parameters(layer, parameters).states(U, mask=mask)
+        return penalties.HalfSquaredNorms()((steps.last**2).mean(), [c for _, c in steps.whole])
+
+    mg.check_gradients(penalized, *[p.value for p in layer.parameters()], order=order)
+
+
+def test_what_stands_in_padding_changes_no_adjoint_of_a_cell():
+    layer = layer_of("LSTM")
+    found = []
+    for filler in (0.0, 3.0, np.nan, np.inf):
+        steps = layer.states(np.where(MASK[..., np.newaxis], U, filler), mask=MASK)
+        loss = (steps.last**2).sum()
+        found.append(values(mg.gradients(loss, [*[c for _, c in steps.whole], *layer.parameters()])))
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_compiled_masked_lstm_gives_the_adjoints_of_its_cells():
+    layer = layer_of("LSTM")
+
+    def cells(u, mask):
+        steps = layer.states(u, mask=mask)
+        loss = (steps.last**2).sum()
+        return loss, *mg.gradients(loss, [*[c for _, c in steps.whole], *layer.parameters()])
+
+    step = mg.compile(cells)
+    for mask in (MASK, MASK[::-1].copy(), np.ones((3, 6), bool)):
+        for found, expected in zip(step(U, mask), cells(mg.Input(U), mg.Input(mask)), strict=True):
+            np.testing.assert_allclose(found, expected.value, rtol=1e-12, atol=1e-15)
+
+
 # Derivatives -------------------------------------------------------------------------------------------------------
 
 
