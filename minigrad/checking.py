@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.errors import GradientError, where
+from minigrad.errors import GradientError, no_node, where
 from minigrad.graph import ancestry, gradients
 from minigrad.node import Array, Constant, Input, Node, as_array
 from minigrad.ops.base import Operation
@@ -170,7 +170,7 @@ def _checked(f: Callable[..., Any]) -> Function:
         given = f(*inputs)
         outputs = [given] if isinstance(given, Node) else given
         if not isinstance(outputs, list | tuple) or not outputs or not all(isinstance(y, Node) for y in outputs):
-            raise TypeError(f"check_gradients(f, *arrays): f gives a node or several, not {type(given).__name__}")
+            raise no_node("check_gradients(f, *arrays): f gives a node or several", given, "that holds something else")
         for y in outputs:
             if y.dtype.kind != "f":
                 raise TypeError(f"check_gradients: f gives {y.label}, and only floating-point nodes have derivatives")

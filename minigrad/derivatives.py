@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from minigrad.errors import no_node
 from minigrad.graph import gradients
 from minigrad.node import Constant, Input, Node, as_node
 from minigrad.ops.shaping import concatenate, stack
+from minigrad.wording import as_inputs
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -122,10 +124,9 @@ def _vectors(x: Node | Sequence[Node], v: Operand | Sequence[Operand]) -> list[N
 
 def _as_tuple(x: Node | Sequence[Node], output: Node) -> tuple[Node, ...]:
     """The inputs as a tuple; inputs and output are nodes, or it is an error."""
-    inputs = (x,) if isinstance(x, Node) else tuple(x)
-    for node in (output, *inputs):
-        if not isinstance(node, Node):
-            raise TypeError(f"derivatives are taken of nodes by nodes, not {type(node).__name__}")
+    if not isinstance(output, Node):
+        raise no_node("derivatives are taken of nodes by nodes", output, "join them, np.concatenate(nodes)")
+    inputs = as_inputs(x, "derivatives are taken of nodes by nodes")
     if not inputs:
         raise ValueError("there is no input to differentiate by")
     return inputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,6 +39,13 @@ def inputs(node: Node, roles: tuple[str, ...]) -> str:
     """Every input with its role, its kind, its name and its shape: a: Tanh (20, 50)   W: Parameter "W" (40, 50)."""
     names = (*roles, *(f"input {i}" for i in range(len(roles), len(node.children))))
     return "   ".join(f"{role}: {child.label}" for role, child in zip(names, node.children, strict=False))
+
+
+def no_node(expected: str, found: Any, of_several: str) -> TypeError:
+    """The error where something else stands than a node. of_several: what to do with a list of nodes."""
+    from minigrad.wording import instead
+
+    return TypeError(f"{expected}, not {instead(found, of_several)}")
 
 
 def non_finite(node: Node) -> FloatingPointError:

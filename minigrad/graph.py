@@ -15,7 +15,7 @@ import numpy as np
 
 from minigrad.context import Context, current, enter, leave, leaving, trace
 from minigrad.dispatch import answers
-from minigrad.errors import explain, where
+from minigrad.errors import explain, no_node, where
 from minigrad.node import Constant, Node, Number, Parameter, as_node, check_finite, fitting, latest_change, next_number
 from minigrad.ops.base import AddN, Entry, Masked, Operation, Piece, broadcasts_to, sum_to, where_mask
 
@@ -66,7 +66,7 @@ class Graph:
     def __init__(self, *outputs: Node) -> None:
         for output in outputs:
             if not isinstance(output, Node):
-                raise TypeError(f"Graph(*outputs) takes nodes, not {type(output).__name__}")
+                raise no_node("Graph(*outputs) takes nodes", output, "write Graph(*nodes)")
         self.outputs = outputs
         self.nodes = tuple(ancestry(outputs))
         self.parameters = tuple(node for node in self.nodes if isinstance(node, Parameter))
@@ -139,7 +139,9 @@ def gradients(
     >>> float(slope), float(curvature)
     (12.0, 12.0)
     """
-    wanted = _checked_inputs(inputs)
+    from minigrad.wording import as_inputs
+
+    wanted = as_inputs(inputs, "gradients(output, inputs): inputs are nodes")
     seed = _seed(output, adjoint)
     if unused not in ("zeros", "error"):
         raise ValueError(f'gradients(unused={unused!r}): "zeros" or "error"')
@@ -172,20 +174,10 @@ def backward(output: Node) -> None:
         parameter.grad = np.zeros_like(parameter._value) if adjoint is None else np.array(adjoint._value)
 
 
-def _checked_inputs(inputs: Node | Sequence[Node]) -> tuple[Node, ...]:
-    wanted = (inputs,) if isinstance(inputs, Node) else tuple(inputs)
-    for node in wanted:
-        if not isinstance(node, Node):
-            raise TypeError(f"gradients(output, inputs): inputs are nodes, and one is of type {type(node).__name__}")
-        if node.dtype.kind != "f":
-            raise TypeError(f"gradients: {node.label} holds {node.dtype}, and only floating-point nodes have adjoints")
-    return wanted
-
-
 def _seed(output: Node, adjoint: Operand | None) -> Node:
     """The adjoint of the output: 1 for one element, or what the caller gives."""
     if not isinstance(output, Node):
-        raise TypeError(f"the output to differentiate is a node, not {type(output).__name__}")
+        raise no_node("the output to differentiate is a node", output, "differentiate one, or their sum")
     if output.dtype.kind != "f":
         raise TypeError(f"{output.label}: only floating-point nodes can be differentiated")
     if adjoint is None:

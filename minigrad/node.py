@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from minigrad.context import NOWHERE, Context, current, leaving
-from minigrad.errors import non_finite
+from minigrad.errors import no_node, non_finite
 from minigrad.operators import Operators
 
 if TYPE_CHECKING:
@@ -62,10 +62,12 @@ class Node(Operators):
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """The value's shape."""
         return self._value.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
+        """The value's dtype."""
         return self._value.dtype
 
     @property
@@ -80,14 +82,15 @@ class Node(Operators):
 
     @property
     def label(self) -> str:
-        """Kind, name and shape in one line: Parameter "W" (40, 50)."""
-        name = f' "{self.name}"' if self.name else ""
-        dtype = "" if self.dtype.kind == "f" else f" {self.dtype}"
-        return f"{type(self).__name__}{name} {self.shape}{dtype}"
+        """What messages call the node: kind, name and shape, Parameter "W" (40, 50)."""
+        from minigrad.wording import label
+
+        return label(self)
 
     def __repr__(self) -> str:
+        name = f' "{self.name}"' if self.name else ""
         value = f" = {np.array2string(self._value, precision=4, separator=', ')}" if self.size <= 6 else ""
-        return f"<{self.label} {self.dtype}{value}>" if self.dtype.kind == "f" else f"<{self.label}{value}>"
+        return f"<{type(self).__name__}{name} {self.shape} {self.dtype}{value}>"
 
     def __bool__(self) -> bool:
         return bool(self._one("if, and, or, not, while and bool()", "np.where(condition, a, b), np.all or np.any"))
@@ -234,6 +237,8 @@ def as_array(value: Any, wanted_by: str) -> Array:
         )
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
+        if callable(value):
+            raise no_node(f"{wanted_by} takes real numbers or booleans", value, "")
         raise TypeError(
             f"{wanted_by} takes real numbers or booleans, not {type(value).__name__} of dtype {array.dtype}"
         )

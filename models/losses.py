@@ -42,6 +42,7 @@ from minigrad.ops import (
 )
 from minigrad.ops.arithmetic import PiecewiseConstant
 from minigrad.ops.base import Elementwise, Entries
+from minigrad.wording import instead
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -557,7 +558,7 @@ def _safe_log(p: Node) -> Node:
 
 def _check_outputs(outputs: Node, loss: str, role: str) -> None:
     if not isinstance(outputs, Node) or outputs.dtype.kind != "f":
-        found = outputs.label if isinstance(outputs, Node) else type(outputs).__name__
+        found = outputs.label if isinstance(outputs, Node) else instead(outputs, "give one node")
         raise TypeError(f"{loss}: expected {role} that are a node of floating-point numbers, found {found}")
 
 

@@ -32,6 +32,7 @@ from minigrad.models.module import Module, all_paths
 from minigrad.models.recurrent import States
 from minigrad.node import Constant, Node, Parameter, as_node
 from minigrad.ops import absolute, log, logsumexp, maximum, norm, relu, sign, square, stack, stop_gradient, where
+from minigrad.wording import instead
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -252,9 +253,8 @@ def adjoints(loss: Node, states: Sequence[Node]) -> tuple[Node, ...]:
     The loss has to be made from these very states: `loss(net.readout(states[-1]), targets)`.
     """
     if not isinstance(loss, Node) or loss.size != 1:
-        raise ValueError(
-            f"adjoints(loss, states): expected a scalar node as the loss, found {getattr(loss, 'label', loss)}"
-        )
+        found = loss.label if isinstance(loss, Node) else instead(loss, "give one node")
+        raise ValueError(f"adjoints(loss, states): expected a scalar node as the loss, found {found}")
     if isinstance(states, Node) or not states:
         raise ValueError("adjoints(loss, states): expected a sequence of at least one node, such as net.states(u)")
     try:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.models import LSTM, RNN, BatchNorm, Conv2D, Dense, LayerNorm, PReLU, losses
 
 A = np.array([0.5, -1.0, 2.0])
 
@@ -238,3 +239,145 @@ def test_the_users_line_is_found_through_numpy():
     line = sys._getframe().f_lineno + 2
     with pytest.raises(ValueError, match=f"at {re.escape(__file__)}:{line}$"):
         np.add(x, np.zeros(2))
+
+
+# What is no node ---------------------------------------------------------------------------------------------------
+
+
+def doubled(x):
+    return 2 * x
+
+
+NO_NODES = [
+    (Dense(2, 3), "not Dense: call it first"),
+    (LSTM(2, 3), "not LSTM: call it first"),
+    (Dense, r"not the class Dense: make one, and call it: Dense\(\.\.\.\)\(x\)"),
+    (Own, r"not the class Own: Own\(x\)"),
+    (doubled, "not the function doubled: call it first"),
+    (A, r"not ndarray: an array or number has no graph; calculate with nodes, x = mg\.Input\(array\)"),
+    (np.float64(1.0), "not float64: an array or number has no graph"),
+    (3, "not int: an array or number has no graph"),
+    ("y", "not str"),
+    (None, "not NoneType"),
+]
+
+
+@pytest.mark.parametrize(("found", "said"), NO_NODES)
+@pytest.mark.parametrize(
+    "asker",
+    [
+        mg.draw,
+        lambda found: mg.draw([found]),
+        mg.listing,
+        mg.Graph,
+        lambda found: mg.gradients(found, []),
+        lambda found: mg.jacobian(found, mg.Input(A)),
+        lambda found: mg.hessian_vector_product(found, mg.Input(A), A),
+    ],
+)
+def test_what_is_no_node_is_told_how_to_become_one(asker, found, said):
+    if isinstance(found, str) and asker in (mg.draw, mg.listing):
+        said = "not str"  # a sequence of letters
+    with pytest.raises(TypeError, match=said):
+        asker(found)
+
+
+@pytest.mark.parametrize(("found", "said"), NO_NODES)
+@pytest.mark.parametrize("wrapped", [lambda found: found, lambda found: [found], lambda found: (mg.Input(A), found)])
+@pytest.mark.parametrize("asker", [mg.gradients, mg.jacobian, mg.hessian])
+def test_what_is_no_input_is_told_how_to_become_one(asker, wrapped, found, said):
+    said = said.replace("call it first", r"give its parameters, model\.parameters\(\)") if "class" not in said else said
+    if found is doubled:
+        said = "not the function doubled"
+    with pytest.raises(TypeError, match=said):
+        asker(mg.Input(A).sum(), wrapped(found))
+
+
+def test_several_nodes_where_one_is_expected():
+    x = mg.Input(A, "x")
+    y = x.sum()
+    for asker, said in [
+        (lambda: mg.Graph([y]), r"not list: write Graph\(\*nodes\)"),
+        (lambda: mg.draw([[y], [y]]), "not list: give one flat list of nodes"),
+        (lambda: mg.draw({"loss": y}), "not dict: give one flat list of nodes"),
+        (lambda: mg.listing(mg.Graph(y)), r"not Graph: give its nodes, graph\.outputs"),
+        (lambda: mg.gradients((y, y), x), "not tuple: differentiate one, or their sum"),
+        (lambda: mg.gradients(y, {"x": x}), "not dict: give one flat list of nodes"),
+        (lambda: mg.gradients(y, [[x], [x]]), "not list: give one flat list of nodes"),
+        (lambda: mg.jacobian([y, y], x), r"not list: join them, np\.concatenate\(nodes\)"),
+    ]:
+        with pytest.raises(TypeError, match=said):
+            asker()
+
+
+# What the user called it -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (lambda x: x.astype(np.float32), r'found Input "prices" (4, 2)'),
+        (lambda x: x, r'found Input "prices" (4, 2)'),
+        (lambda x: x.T, r'found MatrixTranspose (2, 4) of Input "prices" (4, 2)'),
+        (lambda x: x.transpose(1, 0), r' (2, 4) of Input "prices" (4, 2)'),
+        (lambda x: x.reshape(8), r'found Reshape (8,) of Input "prices" (4, 2)'),
+        (lambda x: x.reshape(2, 2, 2).swapaxes(0, 1), r'(2, 2, 2) of Reshape (2, 2, 2) of Input "prices" (4, 2)'),
+        (lambda x: x[:, np.newaxis], r'(4, 1, 2) of Input "prices" (4, 2)'),
+        (lambda x: np.expand_dims(x, 0), r'found ExpandDims (1, 4, 2) of Input "prices" (4, 2)'),
+        (lambda x: x[1:], r'found GetItem (3, 2) of Input "prices" (4, 2)'),
+        (lambda x: np.broadcast_to(x, (3, 4, 2)), r'found BroadcastTo (3, 4, 2) of Input "prices" (4, 2)'),
+        (lambda x: x.copy(), r'found Copy (4, 2) of Input "prices" (4, 2)'),
+        (lambda x: np.tanh(x), "found Tanh (4, 2)"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_layer_names_what_it_was_given(made, said, dtype):
+    with pytest.raises(ValueError, match="Dense") as caught:
+        Dense(3, 1, dtype=np.float32)(made(mg.Input(np.ones((4, 2), dtype), "prices")))
+    assert said in str(caught.value)
+    assert "AsType" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "layer", [Dense(3, 1), LSTM(3, 1), Conv2D(3, 1, 2), BatchNorm(3), LayerNorm(3), RNN(3, 2, 1), PReLU(3)]
+)
+def test_every_layer_names_what_it_was_given(layer):
+    with pytest.raises(ValueError, match=r'Input "prices" \(4, 2, 7\)'):
+        layer(mg.Input(np.ones((4, 2, 7)), "prices"))
+
+
+def test_a_product_names_what_was_cast():
+    x = mg.Input(np.ones((4, 2)), "prices")
+    with pytest.raises(ValueError, match=r'Input "prices" \(4, 2\)') as caught:
+        x.astype(np.float32) @ mg.Parameter(np.ones((3, 3), np.float32), "W")
+    assert "AsType" not in str(caught.value)
+    with pytest.raises(ValueError, match=r'b: MatrixTranspose \(3, 1\) of Parameter "W" \(1, 3\)'):
+        x @ mg.Parameter(np.ones((1, 3)), "W").T
+
+
+def test_a_cast_is_called_what_it_is_where_it_is_looked_at():
+    y = mg.Input([1, 2], "n").astype(np.float64)
+    assert repr(y) == "<AsType (2,) float64 = [1., 2.]>"
+    assert y.label == 'Input "n" (2,)'
+    y.name = "numbers"
+    assert y.label == 'AsType "numbers" (2,)'
+
+
+@pytest.mark.parametrize(
+    "asker",
+    [
+        mg.sigmoid,
+        mg.stop_gradient,
+        mg.Input,
+        lambda layer: mg.Input(A) @ layer,
+        lambda layer: layer + mg.Input(A),
+        lambda layer: np.concatenate([mg.Input(A), layer]),
+        Dense(3, 1),
+        lambda layer: losses.mean_squared_error(layer, A),
+        lambda layer: losses.cross_entropy(layer, [1]),
+        lambda layer: mg.check_gradients(lambda x: layer, A),
+    ],
+)
+def test_a_layer_where_its_output_is_meant(asker):
+    with pytest.raises(TypeError, match=r"not Dense: call it first|found Dense: call it first"):
+        asker(Dense(2, 3))

@@ -321,7 +321,7 @@ def test_integers_carry_no_adjoint():
 
 def test_what_is_no_node_has_no_gradient():
     x = mg.Input(A)
-    with pytest.raises(TypeError, match="inputs are nodes, and one is of type float64"):
+    with pytest.raises(TypeError, match=r"inputs are nodes, not ndarray: .* mg\.Input"):
         mg.gradients(x.sum(), A)
     with pytest.raises(TypeError, match="the output to differentiate is a node, not list"):
         mg.gradients([x.sum()], x)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.drawing import summary, symbols
+from minigrad.errors import no_node
 from minigrad.graph import Graph, gradients
 from minigrad.node import Constant, Input, Node, Parameter
 
@@ -87,7 +88,7 @@ def flow_graph(outputs: Node | Sequence[Node], adjoints: bool | None, caller: st
     wanted = tuple(outputs) if isinstance(outputs, Sequence) else (outputs,)
     for node in wanted:
         if not isinstance(node, Node):
-            raise TypeError(f"{caller} takes a node or several, not {type(node).__name__}")
+            raise no_node(f"{caller} takes a node or several", node, "give one flat list of nodes")
     if not wanted:
         raise ValueError(f"{caller} takes at least one node: there is nothing to show")
     nodes = in_order(wanted)

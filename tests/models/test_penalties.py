@@ -137,7 +137,9 @@ def test_adjoints_say_what_they_expect():
     loss, states = build(net, u, targets)
     with pytest.raises(ValueError, match=r'expected a scalar node as the loss, found .*Tanh "x" \(3, 4\)'):
         penalties.adjoints(states[-1], states)
-    with pytest.raises(ValueError, match=r"expected a scalar node as the loss, found 1\.5"):
+    with pytest.raises(
+        ValueError, match="expected a scalar node as the loss, found float: an array or number has no graph"
+    ):
         penalties.adjoints(1.5, states)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="a sequence of at least one node"):
         penalties.adjoints(loss, [])

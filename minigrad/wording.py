@@ -1,0 +1,64 @@
+"""The words of messages: what a node is called, and what to do with a thing that is no node.
+
+Loaded when the first message is made: nobody needs it to understand the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.node import Node
+
+# Operations that move, repeat or cast entries: a message about their value names the node they were given as well.
+_MOVES = {
+    "AsType", "Reshape", "ExpandDims", "Squeeze", "Transpose", "MatrixTranspose", "BroadcastTo", "GetItem", "Copy", "Flip"
+}  # fmt: skip
+
+
+def label(node: Node) -> str:
+    """Kind, name and shape, and where entries were moved, of which node: Reshape (8,) of Input "x" (4, 2).
+
+    A cast is left out: what a layer casts at its door is named by what the user gave.
+    """
+    origin = node
+    while type(origin).__name__ == "AsType" and not origin.name:
+        origin = origin.children[0]
+    name = f' "{origin.name}"' if origin.name else ""
+    dtype = "" if node.dtype.kind == "f" else f" {node.dtype}"
+    moved = type(origin).__name__ in _MOVES and not origin.name
+    return f"{type(origin).__name__}{name} {node.shape}{dtype}{f' of {label(origin.children[0])}' if moved else ''}"
+
+
+def instead(found: Any, of_several: str, of_module: str = "call it first, and give the node it returns") -> str:
+    """What was found where a node is expected, and how to get one. of_several: what to do with a list of them."""
+    kind = type(found).__name__
+    if isinstance(found, type):
+        use = f"{found.__name__}(x)" if hasattr(found, "fprop") else f"make one, and call it: {found.__name__}(...)(x)"
+        return f"the class {found.__name__}: {use}"
+    if hasattr(found, "forward"):
+        return f"{kind}: {of_module}"
+    if hasattr(found, "outputs"):
+        return f"{kind}: give its nodes, graph.outputs"
+    if callable(found):
+        return f"the function {getattr(found, '__name__', kind)}: call it first, and give the node it returns"
+    if isinstance(found, list | tuple | dict | set):
+        return f"{kind}: {of_several}"
+    if isinstance(found, np.ndarray | np.generic | float | int):
+        return f"{kind}: an array or number has no graph; calculate with nodes, x = mg.Input(array)"
+    return kind
+
+
+def as_inputs(inputs: Node | Sequence[Node], expected: str) -> tuple[Node, ...]:
+    """The nodes to differentiate by, as a tuple; TypeError where something else stands there."""
+    one = isinstance(inputs, Node | np.ndarray | Mapping) or not isinstance(inputs, Iterable)
+    given: tuple[Any, ...] = (inputs,) if one else tuple(inputs)
+    for node in given:
+        if not isinstance(node, Node):
+            found = instead(node, "give one flat list of nodes", "give its parameters, model.parameters()")
+            raise TypeError(f"{expected}, not {found}")
+        if node.dtype.kind != "f":
+            raise TypeError(f"gradients: {node.label} holds {node.dtype}, and only floating-point nodes have adjoints")
+    return given
