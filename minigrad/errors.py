@@ -48,6 +48,15 @@ def no_node(expected: str, found: Any, of_several: str) -> TypeError:
     return TypeError(f"{expected}, not {instead(found, of_several)}")
 
 
+def unfit(owner: str, dtype: np.dtype[Any], found: str = "") -> TypeError:
+    """The error of an array whose dtype no node holds; added number types (bfloat16) are of kind "V", as records are."""
+    if dtype.kind == "f" or (dtype.kind == "V" and not issubclass(dtype.type, np.void)):
+        return TypeError(
+            f"{owner}: floating-point numbers are float32 or float64 here, not {dtype}: write x.astype(np.float32) first"
+        )
+    return TypeError(f"{owner} takes real numbers or booleans, not {found or 'an array'} of dtype {dtype}")
+
+
 def non_finite(node: Node) -> FloatingPointError:
     """The error of `anomalies()`: which node, how many entries, the first of them, and what went in."""
     bad = ~np.isfinite(node._value)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 from minigrad.context import NOWHERE, Context, current, leaving
-from minigrad.errors import no_node, non_finite
+from minigrad.errors import no_node, non_finite, unfit
 from minigrad.operators import Operators
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Array = ndarray[tuple[Any, ...], np.dtype[Any]]
 NO_ATTRIBUTES: dict[str, Any] = {}
+DTYPES = frozenset(map(np.dtype, "fd?bBhHiIlLqQ"))  # of nodes: two floating ones, booleans, integers of all sizes
 next_number = itertools.count().__next__
 latest_change = [0]  # when any value was last written to: graphs born later need no closer look
 
@@ -228,7 +229,7 @@ def _number(number: float, partner: np.dtype[Any]) -> Number:
 
 
 def as_array(value: Any, wanted_by: str) -> Array:
-    """A real array of numbers or booleans, or an error that says what came instead."""
+    """An array of a dtype that nodes hold, in the machine's byte order, or an error that says what came instead."""
     if isinstance(value, Node):
         raise TypeError(f"{wanted_by} takes an array, not a node: write x.value to leave the graph on purpose")
     if isinstance(value, np.ma.MaskedArray):
@@ -236,13 +237,21 @@ def as_array(value: Any, wanted_by: str) -> Array:
             f"{wanted_by} takes no masked array, whose mask would be lost: write np.where(mask, instead, a.data)"
         )
     array = np.asarray(value)
-    if array.dtype.kind not in "fiub":
+    if array.dtype not in DTYPES:
         if callable(value):
             raise no_node(f"{wanted_by} takes real numbers or booleans", value, "")
-        raise TypeError(
-            f"{wanted_by} takes real numbers or booleans, not {type(value).__name__} of dtype {array.dtype}"
-        )
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype not in DTYPES:
+        raise unfit(wanted_by, array.dtype, type(value).__name__)
     return array
+
+
+def known_dtype(wanted_by: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """A dtype that nodes hold, or an error."""
+    found = np.dtype(dtype)
+    if found not in DTYPES:
+        raise unfit(wanted_by, found)
+    return found
 
 
 def fitting(node: Node, value: npt.ArrayLike) -> Array:

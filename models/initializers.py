@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
+from minigrad.models.inputs import float_dtype
 from minigrad.node import Array
 
 if TYPE_CHECKING:
@@ -155,19 +156,19 @@ def _variance(shape: Shape, scale: float, fan: Fan) -> float:
 
 
 def _constant(shape: Shape, rng: np.random.Generator, dtype: npt.DTypeLike, *, value: float) -> Array:
-    return np.full(shape, value, dtype)
+    return _cast(np.full(shape, value), dtype)
 
 
 def _normal(shape: Shape, rng: np.random.Generator, dtype: npt.DTypeLike, *, std: float, mean: float) -> Array:
-    return rng.normal(mean, std, shape).astype(dtype)
+    return _cast(rng.normal(mean, std, shape), dtype)
 
 
 def _uniform(shape: Shape, rng: np.random.Generator, dtype: npt.DTypeLike, *, low: float, high: float) -> Array:
-    return rng.uniform(low, high, shape).astype(dtype)
+    return _cast(rng.uniform(low, high, shape), dtype)
 
 
 def _identity(shape: Shape, rng: np.random.Generator, dtype: npt.DTypeLike, *, gain: float) -> Array:
-    return (gain * np.eye(*_matrix("identity", shape))).astype(dtype)
+    return _cast(gain * np.eye(*_matrix("identity", shape)), dtype)
 
 
 def _orthogonal(shape: Shape, rng: np.random.Generator, dtype: npt.DTypeLike, *, gain: float) -> Array:
@@ -176,7 +177,11 @@ def _orthogonal(shape: Shape, rng: np.random.Generator, dtype: npt.DTypeLike, *,
     # Without the signs the result would depend on the QR routine, and not be uniform (F. Mezzadri, How to generate
     # random matrices from the classical compact groups, Notices of the AMS 54, 2007).
     Q *= np.where(np.diag(R) < 0, -1.0, 1.0)
-    return (gain * (Q if rows >= columns else Q.T)).astype(dtype)
+    return _cast(gain * (Q if rows >= columns else Q.T), dtype)
+
+
+def _cast(drawn: Array, dtype: npt.DTypeLike) -> Array:
+    return drawn.astype(float_dtype("an initializer", dtype))
 
 
 def _matrix(kind: str, shape: Shape) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 import numpy as np
 
-from minigrad.node import Array, Input, Node, as_array
+from minigrad.node import Array, Input, Node, as_array, known_dtype
 from minigrad.ops.arithmetic import PiecewiseConstant
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ def check_indices(x: Array, n: int, role: str) -> None:
 
 
 def float_dtype(owner: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """The dtype of a layer's parameters, or of data."""
-    found = np.dtype(dtype)
+    """The dtype of a layer's parameters, or of data: float32 or float64."""
+    found = known_dtype(owner, dtype)
     if found.kind != "f":
         raise TypeError(f"{owner}(dtype={found}): expected floating-point numbers, np.float32 or np.float64")
     return found

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import numpy as np
 
 from minigrad.context import scope, trace
+from minigrad.models.inputs import array_of
 from minigrad.node import Array, Node, Parameter
 
 if TYPE_CHECKING:
@@ -143,6 +144,9 @@ class Module:
                 f"{type(arrays).__name__}"
             )
         found = {path: np.asarray(array) for path, array in arrays.items()}
+        for path, array in found.items():
+            if array.dtype.kind in "fV":
+                array_of(f"{type(self).__name__}.load_state_dict: {path}", array)
         problems = [f"{path} is missing" for path in own if path not in found]
         problems += [f"{path} is unexpected" for path in found if path not in own]
         for path, parameter in own.items():

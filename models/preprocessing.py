@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
-from minigrad.node import Array
+from minigrad.models.inputs import array_of
+from minigrad.node import Array, known_dtype
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -92,10 +93,10 @@ class Transform(ABC):
         return tuple(np.delete(data.shape, self.axis).tolist())
 
     def _checked(self, data: npt.ArrayLike, method: str) -> Array:
-        given = np.asarray(data)
         where = f"{type(self).__name__}.{method}"
-        if given.dtype.kind not in "biuf":
-            raise TypeError(f"{where}: expected real numbers, found {given.dtype}")
+        if np.asarray(data).dtype.kind not in "biufV":
+            raise TypeError(f"{where}: expected real numbers, found {np.asarray(data).dtype}")
+        given = array_of(where, data)
         if given.size == 0:
             raise ValueError(f"{where}: expected at least one example, found an array of shape {given.shape}")
         if given.ndim <= np.max(self.axis):
@@ -194,7 +195,7 @@ def one_hot(class_indices: npt.ArrayLike, n_classes: int, *, dtype: npt.DTypeLik
     wrong = (indices < 0) | (indices >= n_classes)
     if wrong.any():
         raise ValueError(f"one_hot: expected classes 0 to {n_classes - 1}, found {indices[wrong][0]}")
-    result = np.zeros((*indices.shape, n_classes), dtype)
+    result = np.zeros((*indices.shape, n_classes), known_dtype("one_hot", dtype))
     np.put_along_axis(result, indices[..., np.newaxis].astype(np.int64), 1, axis=-1)
     return result
 
@@ -287,7 +288,7 @@ def time_windows(series: npt.ArrayLike, length: int, *, horizon: int = 1, stride
            [1., 2., 3.]]), array([[3.],
            [4.]]))
     """
-    values = np.asarray(series)
+    values = array_of("time_windows", series)
     if values.ndim == 1:
         values = values[:, np.newaxis]
     if values.ndim != 2:
@@ -306,7 +307,7 @@ def time_windows(series: npt.ArrayLike, length: int, *, horizon: int = 1, stride
 
 def flatten(images: npt.ArrayLike) -> Array:
     """Each example as one row of features, in C order: `(n, 28, 28)` -> `(n, 784)`."""
-    given = np.asarray(images)
+    given = array_of("flatten", images)
     if given.ndim < 2:
         raise ValueError(f"flatten: expected examples (n, ...), found an array {given.shape}")
     return given.reshape(len(given), math.prod(given.shape[1:]))
@@ -318,6 +319,7 @@ def random_shifts(images: Array, rng: np.random.Generator, *, pixels: int, fill:
     What leaves the frame is lost and what enters it is `fill`: nothing comes back at the other side.
     """
     _check_generator("random_shifts", rng)
+    known_dtype("random_shifts", images.dtype)
     if images.ndim < 3 or not 0 <= pixels < min(images.shape[1:3]):
         raise ValueError(
             f"random_shifts: expected images (n, height, width, ...) larger than pixels={pixels}, found {images.shape}"
@@ -337,7 +339,7 @@ def add_noise(inputs: Array, rng: np.random.Generator, *, std: float) -> Array:
     _check_generator("add_noise", rng)
     if not 0 <= std < math.inf:
         raise ValueError(f"add_noise(std): the standard deviation is a number of at least 0, not {std!r}")
-    if inputs.dtype.kind != "f":
+    if known_dtype("add_noise", inputs.dtype).kind != "f":
         raise TypeError(f"add_noise: expected floating point inputs, found {inputs.dtype}; scale them first")
     noise: Array = rng.normal(0.0, std, inputs.shape).astype(inputs.dtype)
     return inputs + noise
@@ -421,6 +423,9 @@ def _check_pair(function: str, inputs: Array, targets: Array) -> None:
             f"{function}: expected inputs and targets of the same number of examples, at least one, found "
             f"{inputs.shape} and {targets.shape}"
         )
+    for array in (inputs, targets):
+        if array.dtype.kind == "f":  # others may be words
+            known_dtype(function, array.dtype)
 
 
 def _check_generator(function: str, rng: np.random.Generator) -> None:

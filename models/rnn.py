@@ -10,7 +10,7 @@ import numpy as np
 from minigrad.context import scope
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, orthogonal, zeros
-from minigrad.models.inputs import count, float_dtype, floats, sequences, started
+from minigrad.models.inputs import array_of, count, float_dtype, floats, sequences, started
 from minigrad.models.layers import Activation, activated, name_of
 from minigrad.models.module import Module
 from minigrad.node import Constant, Node, Parameter
@@ -97,7 +97,8 @@ class RNN(Module):
         self.b_1 = parameter("b_1", (n_states,), zeros)
         self.V = parameter("V", (n_outputs, n_states), weights)
         self.b_o = parameter("b_o", (n_outputs,), zeros)
-        x_0 = np.array(np.zeros(n_states) if initial_state is None else initial_state, self.dtype)
+        start = np.zeros(n_states) if initial_state is None else array_of("RNN: initial_state", initial_state)
+        x_0 = np.array(start, self.dtype)
         if x_0.shape != (n_states,):
             raise ValueError(f"RNN(initial_state): expected shape ({n_states},), found {x_0.shape}")
         is_part_of_the_model = trainable_initial_state or initial_state is not None

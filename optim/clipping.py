@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from minigrad.node import Array, Parameter
+from minigrad.node import Array, Parameter, known_dtype
 from minigrad.optim.optimizers import trainable
 
 
@@ -45,7 +45,10 @@ def _with_gradients(parameters: Iterable[Parameter], limit: float, asker: str) -
     if not limit > 0:
         raise ValueError(f"{asker}: the limit is a positive number, not {limit!r}")
     found = trainable(parameters, asker)
-    return [(parameter, parameter.grad) for parameter in found if parameter.grad is not None]
+    owners = [(parameter, parameter.grad) for parameter in found if parameter.grad is not None]
+    for parameter, gradient in owners:
+        known_dtype(f"the .grad of {parameter.label}", gradient.dtype)
+    return owners
 
 
 def _norm(gradients: Sequence[Array]) -> float:

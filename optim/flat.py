@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from minigrad.node import Array, Parameter
+from minigrad.node import Array, Parameter, known_dtype
 
 # Entries of a block. Measured on a core with 1 MiB of its own: shorter blocks stay there between two passes, but each pass
 # then starts to read anew so often that this costs more than it saves, if values and state come from farther away.
@@ -94,6 +94,7 @@ class FlatStore:
             gradient = parameter.grad
             if gradient is not None:
                 if gradient.shape != parameter._value.shape or gradient.dtype != self.dtype:
+                    known_dtype(f"the .grad of {parameter.label}", gradient.dtype)
                     raise ValueError(
                         f"{parameter.label} of dtype {parameter.dtype} has a .grad of shape {gradient.shape} and dtype "
                         f"{gradient.dtype}: set it by loss.backward(), or to an array like the parameter's"

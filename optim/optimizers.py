@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad.compiler.compilation import check_backend
 from minigrad.models import Module
-from minigrad.node import Array, Parameter
+from minigrad.node import Array, Parameter, as_array
 from minigrad.optim.flat import FlatStore
 from minigrad.optim.updates import Update
 
@@ -70,9 +70,11 @@ class Optimizer:
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
         """Go on from a `state_dict()` of the same optimizer on like parameters; nothing changes when it does not fit."""
         own = self.state_dict()
+        method = f"{type(self).__name__}.load_state_dict"
+        arrays = {key: as_array(array, f"{method}: {key}") for key, array in arrays.items()}
         if set(arrays) != set(own) or any(np.shape(arrays[key]) != own[key].shape for key in own):
             raise ValueError(
-                f"{type(self).__name__}.load_state_dict: expected {_described(own)}, found {_described(arrays)}: "
+                f"{method}: expected {_described(own)}, found {_described(arrays)}: "
                 "load the state of the same optimizer on the same parameters"
             )
         self.learning_rate = float(arrays["learning_rate"])

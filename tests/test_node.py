@@ -151,7 +151,7 @@ def test_every_kind_of_copy_is_born_anew(twin_of):
 # Dtypes ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("number", [2, 2.5, -0.0, True])
 def test_a_python_number_takes_its_partners_dtype(dtype, number):
     x = mg.Input(A.astype(dtype))
@@ -265,7 +265,7 @@ def test_casts_have_adjoints_in_the_childs_dtype():
     (gg,) = mg.gradients(g.sum(), [x])
     assert gg.dtype == np.float32
     np.testing.assert_array_equal(gg.value, [2, 2, 2])
-    with pytest.raises(TypeError, match="real numbers and booleans only"):
+    with pytest.raises(TypeError, match="astype takes real numbers or booleans, not an array of dtype complex128"):
         x.astype(complex)
 
 

@@ -22,7 +22,6 @@ DTYPES = (
     "uint16",
     "uint32",
     "uint64",
-    "float16",
     "float32",
     "float64",
 )

@@ -278,5 +278,5 @@ def _qualified(text: str, names: dict[str, Any]) -> str:
     text = re.sub(r"astype\((\{0\}), (\w+)\{out\}\)", r"\1.astype(\2)", text)
     text = re.sub(r"repeated\((\{0\}), (\d+)\{out\}\)", r"tile(\1.ravel(), \2)", text)
     text = re.sub(r"reshaped\(\{0\}, (\(.*\))\{out\}\)", r"{0}.reshape\1", text)
-    text = re.sub(r"(?<![\w.])(float16|float32|float64|int64|intp|bool|inf|nan)(?!\w)", r"np.\1", text)
+    text = re.sub(r"(?<![\w.])(float32|float64|int64|intp|bool|inf|nan)(?!\w)", r"np.\1", text)
     return CALL.sub(full, text)

@@ -37,7 +37,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-LARGEST_EXPONENT = {2: 11, 4: 87, 8: 708}  # by bytes: 1 / (1 + eˣ) is a normal number still (of two bytes: not 0)
+LARGEST_EXPONENT = {4: 87, 8: 708}  # by bytes: 1 / (1 + eˣ) is a normal number still
 
 
 # Nodes, entry by entry ---------------------------------------------------------------------------------------------

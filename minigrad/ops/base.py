@@ -16,8 +16,8 @@ from numpy import asarray, ndarray
 
 from minigrad.context import current
 from minigrad.dispatch import TABLE, answers
-from minigrad.errors import explain, where
-from minigrad.node import NO_ATTRIBUTES, Array, Node, as_node, check_finite, is_number, next_number
+from minigrad.errors import explain, inputs, unfit, users_line, where
+from minigrad.node import DTYPES, NO_ATTRIBUTES, Array, Node, as_node, check_finite, is_number, known_dtype, next_number
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -150,8 +150,9 @@ def _give_birth(
     except Exception as error:
         raise explain(error, node, node.roles, node.advice()) from error
     node._value = value = value if type(value) is ndarray else asarray(value)
-    if value.dtype.kind not in "fiub":
-        raise TypeError(f"{where(node)}: fprop gave {value.dtype}, and a node holds real numbers or booleans")
+    if value.dtype not in DTYPES:
+        refusal = unfit(f"{where(node)}", value.dtype)
+        raise TypeError(f"{refusal}   {inputs(node, node.roles)}   {users_line()}".rstrip())
     if context.anomalies:
         check_finite(node)
 
@@ -273,9 +274,7 @@ def sum_to(x: Node, shape: tuple[int, ...]) -> Node:
 def astype(x: Operand, dtype: Any) -> Node:
     """x in another dtype; the same node where nothing changes."""
     node = as_node(x)
-    dtype = np.dtype(dtype)
-    if dtype.kind not in "fiub":
-        raise TypeError(f"astype({dtype}): minigrad has real numbers and booleans only")
+    dtype = known_dtype("astype", dtype)
     return node if node.dtype == dtype else AsType(node, dtype_to=dtype)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.node import Node, as_node, is_number
+from minigrad.node import Node, as_node, is_number, known_dtype
 from minigrad.ops.base import Operation
 
 if TYPE_CHECKING:
@@ -92,10 +92,11 @@ def _draw(kind: type[Random], shape: int | Sequence[int], rng: np.random.Generat
         raise TypeError(
             f"{kind.__name__}: rng is a numpy.random.Generator, not {type(rng).__name__}: rng=np.random.default_rng(seed)"
         )
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise TypeError(f"{kind.__name__}: draws are float32 or float64, not {np.dtype(dtype)}: write .astype(dtype)")
+    dtype = known_dtype(kind.__name__, dtype)
+    if dtype.kind != "f":
+        raise TypeError(f"{kind.__name__}: draws are float32 or float64, not {dtype}: write .astype(np.{dtype})")
     shape = (int(shape),) if isinstance(shape, int | np.integer) else tuple(shape)
-    return kind(rng=rng, shape_to=shape, dtype_to=np.dtype(dtype))
+    return kind(rng=rng, shape_to=shape, dtype_to=dtype)
 
 
 def _is(operand: Operand, number: float) -> bool:

@@ -132,7 +132,7 @@ def test_the_initial_state_is_zero_fixed_given_or_trained():
     expected = fixed(U).value
     assert (net_of()(U).value != expected).any()
     np.testing.assert_array_equal(net_of()(U).value, fixed(U, np.zeros(4)).value)
-    for given in (start, np.tile(start, (3, 1)), mg.Input(start), start.astype(np.longdouble)):
+    for given in (start, np.tile(start, (3, 1)), mg.Input(start), start.astype(">f8")):
         np.testing.assert_array_equal(net_of()(U, given).value, expected)
     assert list(net_of().state_dict()) == ["W", "R", "b_1", "V", "b_o"]
     assert [p.name for p in fixed.parameters() if not p.trainable] == ["x_0"]

@@ -1,10 +1,14 @@
-"""Whether a call means on nodes what it means on arrays: values, dtype, shape, or the kind of error."""
+"""Whether a call means on nodes what it means on arrays: values, dtype, shape, or the kind of error.
+
+A half-precision result of NumPy's (of np.exp and its like on small integers) counts as a TypeError: nodes hold none.
+"""
 
 import warnings
 
 import numpy as np
 
 import minigrad as mg
+from minigrad.node import DTYPES
 
 
 def outcome(call, *operands):
@@ -15,6 +19,8 @@ def outcome(call, *operands):
             result = call(*operands)
         except Exception as error:  # whatever NumPy raises
             return error
+    if isinstance(result, np.ndarray | np.generic) and result.dtype not in DTYPES:
+        return TypeError("no node holds it")
     return result.value if isinstance(result, mg.Node) else result
 
 

@@ -127,7 +127,7 @@ def test_take_of_nothing_and_from_a_number():
         np.take(leaf(X), np.array([0.0]), 0)
 
 
-@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.int8, np.float32, np.float64])
 def test_select_has_the_dtype_of_its_choices(dtype):
     """Of all of them, and Python numbers take that of the others, in whatever order they come."""
     x = np.array([-1, 0, 1], dtype)

@@ -193,7 +193,7 @@ def test_joined_arrays_may_be_constants_and_of_other_dtypes():
         lambda x: np.broadcast_arrays(x, 1.0)[1],
     ],
 )
-@pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32])
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
 def test_numbers_that_are_joined_have_the_dtype_numpy_gives_them(call, dtype):
     """Where NumPy makes an array of a Python number first, float64 or int64; only axis=None adapts it to its partners."""
     x = np.array([1, 2, 3], dtype)
