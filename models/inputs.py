@@ -147,6 +147,13 @@ def not_negative(owner: str, name: str, given: NumberOrNode) -> NumberOrNode:
     return float(given)
 
 
+def above_zero(owner: str, name: str, given: float) -> float:
+    """A finite number above 0, as Python's."""
+    if not 0 < given < inf:
+        raise ValueError(f"{owner}({name}={given!r}): expected a finite number above 0")
+    return float(given)
+
+
 def count(layer: str, name: str, given: SupportsIndex) -> int:
     """A number of features, channels or units."""
     if not hasattr(given, "__index__") or index(given) < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from math import inf, prod, sqrt
+from operator import index
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, overload
 
 import numpy as np
@@ -13,7 +14,7 @@ from minigrad.models.initializers import Initializer, glorot_uniform, normal
 from minigrad.models.inputs import Indices, array_of, count, float_dtype, floats, started
 from minigrad.models.module import Module, holds_members
 from minigrad.node import Input, Node, Parameter
-from minigrad.ops import expand_dims, maximum, prelu, random_bernoulli, rrelu, where
+from minigrad.ops import expand_dims, maximum, prelu, random_bernoulli, rrelu, stop_gradient, where
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -193,6 +194,8 @@ class Embedding(Module):
 
     Shapes: i (batch, ...), integers from 0 to n_embeddings − 1; y (batch, ..., n_features); W (n_embeddings, n_features).
 
+    padding_idx: an index from 0 to n_embeddings − 1 that stands for padding: its row starts at 0 and has gradient 0, so
+                 training leaves it there. None for none
     initializer: of W, N(0, 1 / n_features) by default, so that vectors have length 1 on average (in the square)
 
     Errors: IndexError for an index out of range, in replays too.
@@ -207,6 +210,7 @@ class Embedding(Module):
         n_embeddings: SupportsIndex,
         n_features: SupportsIndex,
         *,
+        padding_idx: SupportsIndex | None = None,
         initializer: Initializer | None = None,
         dtype: npt.DTypeLike = np.float32,
         rng: np.random.Generator | int | None = None,
@@ -217,11 +221,27 @@ class Embedding(Module):
         self.dtype = float_dtype(kind, dtype)
         start = normal(1 / sqrt(self.n_features)) if initializer is None else initializer
         shape = (self.n_embeddings, self.n_features)
-        self.W = Parameter(started(kind, "W", start, shape, np.random.default_rng(rng), self.dtype))
+        W = started(kind, "W", start, shape, np.random.default_rng(rng), self.dtype)
+        self.padding_idx = None if padding_idx is None else self._row("padding_idx", padding_idx)
+        if self.padding_idx is not None:
+            W = W.copy()
+            W[self.padding_idx] = 0
+        self.W = Parameter(W)
+
+    def _row(self, name: str, given: SupportsIndex) -> int:
+        if isinstance(given, bool) or not hasattr(given, "__index__") or not 0 <= index(given) < self.n_embeddings:
+            raise ValueError(
+                f"{type(self).__name__}({name}={given!r}): expected an index from 0 to {self.n_embeddings - 1}, or None"
+            )
+        return index(given)
 
     def forward(self, indices: Operand) -> Node:
         """(batch, ..., n_features) from indices (batch, ...)."""
-        return self._vectors(as_indices(type(self).__name__, indices))
+        i = as_indices(type(self).__name__, indices)
+        vectors = self._vectors(i)
+        if self.padding_idx is None:
+            return vectors
+        return where(expand_dims(i == self.padding_idx, -1), stop_gradient(vectors), vectors)
 
     def _vectors(self, indices: Node) -> Node:
         return self.W[Indices(indices, n=self.n_embeddings, role="embeddings; unknown words need one of their own")]
@@ -232,8 +252,9 @@ class Embedding(Module):
         return np.dtype(np.int64)
 
     def description(self) -> str:
-        """Sizes."""
-        return f"{self.n_embeddings}, {self.n_features}"
+        """Sizes, and the index of padding."""
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.n_embeddings}, {self.n_features}{padding}"
 
 
 class EmbeddingBag(Embedding):
@@ -242,6 +263,7 @@ class EmbeddingBag(Embedding):
     Shapes: i (batch, ..., n) to y (batch, ..., n_features); n at least 1.
 
     how:         "mean" or "sum"
+    padding_idx: as in `Embedding`; entries that have it do not count, as where a mask is False
     initializer: as in `Embedding`
 
     With a mask (boolean, of the shape of i) only entries count where it holds, and n is how many those are: bags of several
@@ -259,13 +281,16 @@ class EmbeddingBag(Embedding):
         n_features: SupportsIndex,
         how: Literal["mean", "sum"] = "mean",
         *,
+        padding_idx: SupportsIndex | None = None,
         initializer: Initializer | None = None,
         dtype: npt.DTypeLike = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         if how not in ("mean", "sum"):
             raise ValueError(f'EmbeddingBag(how={how!r}): "mean" or "sum"')
-        super().__init__(n_embeddings, n_features, initializer=initializer, dtype=dtype, rng=rng)
+        super().__init__(
+            n_embeddings, n_features, padding_idx=padding_idx, initializer=initializer, dtype=dtype, rng=rng
+        )
         self.how = how
 
     def forward(self, indices: Operand, mask: Operand | None = None) -> Node:
@@ -276,19 +301,27 @@ class EmbeddingBag(Embedding):
                 f"EmbeddingBag: expected indices of shape (batch, ..., n) with n >= 1, found {i.label}: one bag is a batch "
                 "of one, i[np.newaxis], and an empty bag is one whose mask is False throughout"
             )
-        if mask is None:
+        counts = self._counted(i, mask)
+        if counts is None:
             vectors = self._vectors(i)
             return vectors.mean(axis=-2) if self.how == "mean" else vectors.sum(axis=-2)
+        total = where(expand_dims(counts, -1), self._vectors(where(counts, i, 0)), 0.0).sum(axis=-2)
+        if self.how == "sum":
+            return total
+        return total / maximum(counts.astype(self.dtype).sum(axis=-1, keepdims=True), 1.0)
+
+    def _counted(self, i: Node, mask: Operand | None) -> Node | None:
+        """Where an index counts: where the mask holds and it is not that of padding; None where all count."""
+        present = None if self.padding_idx is None else i != self.padding_idx
+        if mask is None:
+            return present
         counts = mask if isinstance(mask, Node) else Input(array_of("EmbeddingBag(mask)", mask), "mask")
         if counts.dtype.kind != "b" or counts.shape != i.shape:
             raise ValueError(
                 f"EmbeddingBag: expected a boolean mask of the indices' shape {i.shape}, found {counts.label} of dtype "
                 f"{counts.dtype}: True where an index counts, as in indices != padding"
             )
-        total = where(expand_dims(counts, -1), self._vectors(where(counts, i, 0)), 0.0).sum(axis=-2)
-        if self.how == "sum":
-            return total
-        return total / maximum(counts.astype(self.dtype).sum(axis=-1, keepdims=True), 1.0)
+        return counts if present is None else counts & present
 
     def description(self) -> str:
         """Sizes, and how."""

@@ -10,7 +10,8 @@ Every loss says what it sums and what it averages by the same arguments:
   and targets) may hold anything, nan and labels out of range included: it is neither looked at nor sent an adjoint.
 
 Targets, weights and masks are arrays or nodes. What is asked of their values is asked in replays too: targets are never
-nan or inf, class indices are integers in range.
+nan or inf, class indices are integers in range. Where nothing is left to average (every example masked, ignored or of
+weight 0) the mean is a ValueError, the sum 0.
 
 Where a loss has a kink its derivative is a choice: |e|' = 0 at 0, and a hinge or a ranking loss has derivative 0 where it
 just becomes 0 (at the margin). Away from these points no choice matters.
@@ -23,11 +24,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from minigrad.context import scope
-from minigrad.models.inputs import Indices, array_of, not_negative
+from minigrad.models.inputs import Indices, above_zero, array_of, not_negative
 from minigrad.node import Input, Node
 from minigrad.ops import (
     absolute,
     broadcast_to,
+    clip,
     expand_dims,
     isinf,
     log,
@@ -59,17 +61,24 @@ def cross_entropy(
     class_indices: Operand,
     *,
     from_logits: bool = True,
+    label_smoothing: float = 0.0,
+    ignore_index: int | None = None,
     over_examples: OverExamples = "mean",
     weights: Operand | None = None,
     mask: Operand | None = None,
 ) -> Node:
     """−ln f_y with f = softmax(a), the negative log-likelihood of the right class, averaged;  ā = (f − e(y)) / batch.
 
-    logits:        a, (batch, n_classes), or with more leading axes (all averaged over). Not probabilities: the softmax
-                   is inside, which keeps the loss finite whatever the logits
-    class_indices: y, (batch,), integers from 0 to n_classes − 1: an array, or a node, checked in replays too
-    from_logits:   False takes the probabilities f themselves, rows that sum to 1;  f̄_c = −1[c = y] / (batch f_y). A
-                   probability below the smallest normal number (1e-38 in float32) counts as that number
+    logits:          a, (batch, n_classes), or with more leading axes (all averaged over). Not probabilities: the softmax
+                     is inside, which keeps the loss finite whatever the logits
+    class_indices:   y, (batch,), integers from 0 to n_classes − 1: an array, or a node, checked in replays too
+    from_logits:     False takes the probabilities f themselves, rows that sum to 1;  f̄_c = −1[c = y] / (batch f_y). A
+                     probability below the smallest normal number (1e-38 in float32) counts as that number
+    label_smoothing: ε, from 0 to 1: the target is (1 − ε) e(y) + ε / n_classes in place of e(y), and takes its place in
+                     the gradient too. C. Szegedy et al., Rethinking the Inception architecture, CVPR 2016. With ε above
+                     0 a class whose logit is −∞ makes the loss infinite
+    ignore_index:    a class index that stands for "no answer", such as −1 or one of the classes: examples that have it
+                     are left out as by mask, and where all have it the mean is a ValueError
 
     >>> import minigrad as mg
     >>> from minigrad.models import losses
@@ -77,26 +86,50 @@ def cross_entropy(
     <Negative () float64 = 0.4076>
     """
     _check_outputs(logits, "cross_entropy", "logits" if from_logits else "probabilities")
-    indices = _targets("cross_entropy", class_indices)
     _check_classes(logits, "cross_entropy", from_logits)
-    if indices.dtype.kind not in "iu":
-        raise TypeError(
-            f"cross_entropy: expected integer class indices, found {indices.label} of dtype {indices.dtype}; indices of "
-            "one-hot rows are rows.argmax(axis=1), and losses.categorical_cross_entropy takes the rows themselves"
-        )
-    if indices.shape != logits.shape[:-1]:
-        raise ValueError(
-            f"cross_entropy: expected class indices of shape {logits.shape[:-1]} for logits of shape {logits.shape}, found "
-            f"{indices.shape}"
-        )
+    indices = _class_indices("cross_entropy", class_indices, logits)
+    smoothing = _smoothing("cross_entropy", label_smoothing)
     with scope("cross_entropy"):
         examples = _Examples("cross_entropy", indices.shape, over_examples, weights, mask)
+        if ignore_index is not None:
+            examples.leave_out(_is_index("cross_entropy", indices, ignore_index))
         indices = Indices(examples.only(indices, 0), n=logits.shape[-1], role="outputs per example")
         log_likelihoods = _log_probabilities(logits, examples, from_logits)
-        return -examples.reduced(take_along_axis(log_likelihoods, expand_dims(indices, -1), axis=-1))
+        terms = take_along_axis(log_likelihoods, expand_dims(indices, -1), axis=-1)
+        if smoothing:
+            terms = (1 - smoothing) * terms + smoothing * log_likelihoods.mean(axis=-1, keepdims=True)
+        return -examples.reduced(terms)
 
 
 def categorical_cross_entropy(
+    logits: Node,
+    targets: Operand,
+    *,
+    from_logits: bool = True,
+    label_smoothing: float = 0.0,
+    over_examples: OverExamples = "mean",
+    weights: Operand | None = None,
+    mask: Operand | None = None,
+) -> Node:
+    """−Σ_j y_j ln f_j with f = softmax(a), averaged;  ā = (f − y) / batch,  f̄ = −y / (batch f) from probabilities.
+
+    targets:         y, of the outputs' shape (batch, n_classes): one-hot rows, or soft ones, not below 0 and of sum 1 (to
+                     0.001). One-hot rows give what `cross_entropy` gives for their indices
+    from_logits:     as in `cross_entropy`
+    label_smoothing: ε, from 0 to 1: (1 − ε) y + ε / n_classes takes the place of y
+
+    A logit −∞ says that a class is out of the question, and counts 0 where its target is 0.
+    """
+    name = "categorical_cross_entropy"
+    wanted, log_likelihoods, examples = _distributions(name, logits, targets, from_logits, over_examples, weights, mask)
+    smoothing = _smoothing(name, label_smoothing)
+    with scope(name):
+        if smoothing:
+            wanted = (1 - smoothing) * wanted + smoothing / logits.shape[-1]
+        return -examples.reduced(_products(wanted, log_likelihoods), "sum")
+
+
+def kl_divergence(
     logits: Node,
     targets: Operand,
     *,
@@ -105,25 +138,22 @@ def categorical_cross_entropy(
     weights: Operand | None = None,
     mask: Operand | None = None,
 ) -> Node:
-    """−Σ_j y_j ln f_j with f = softmax(a), averaged;  ā = (f − y) / batch,  f̄ = −y / (batch f) from probabilities.
+    """Σ_j y_j ln(y_j / f_j) with f = softmax(a), averaged;  ā = (f − y) / batch,  f̄ = −y / (batch f) from probabilities.
 
-    targets:     y, of the outputs' shape (batch, n_classes): one-hot rows, or soft ones, not below 0 and of sum 1 (to
-                 0.001). One-hot rows give what `cross_entropy` gives for their indices
+    targets:     y, of the outputs' shape (batch, n_classes): rows not below 0 and of sum 1 (to 0.001). Where they are a
+                 node, as a teacher's are, ȳ = (ln(y / f) + 1) / batch where y is above 0
     from_logits: as in `cross_entropy`
 
-    A logit −∞ says that a class is out of the question, and counts 0 where its target is 0.
+    The Kullback-Leibler divergence of the outputs' distribution from the targets': `categorical_cross_entropy` less the
+    targets' entropy, so 0 where f = y. Where y is 0 it counts 0 (0 ln 0 is 0), whatever f is.
+
+    Source: S. Kullback and R. A. Leibler, On information and sufficiency, Annals of Mathematical Statistics 22, 1951.
     """
-    name = "categorical_cross_entropy"
-    _check_outputs(logits, name, "logits" if from_logits else "probabilities")
-    _check_classes(logits, name, from_logits)
-    wanted = _numbers_like(logits, targets, name, booleans=True)
+    name = "kl_divergence"
+    wanted, log_likelihoods, examples = _distributions(name, logits, targets, from_logits, over_examples, weights, mask)
     with scope(name):
-        examples = _Examples(name, logits.shape[:-1], over_examples, weights, mask)
-        wanted = Distributions(examples.only(wanted, 1 / logits.shape[-1]), role="targets")
-        log_likelihoods = _log_probabilities(logits, examples, from_logits)
-        excluded = (wanted == 0) & isinf(log_likelihoods)  # 0 ln 0 is 0
-        products = wanted * where(excluded, 0, log_likelihoods)
-        return -examples.reduced(products, "sum")
+        information = log(where(wanted > 0, wanted, 1))
+        return examples.reduced(_products(wanted, information - log_likelihoods), "sum")
 
 
 def binary_log_likelihood(
@@ -152,6 +182,8 @@ def binary_cross_entropy(
     targets: Operand,
     *,
     from_logits: bool = True,
+    label_smoothing: float = 0.0,
+    pos_weight: Operand | None = None,
     over_outputs: OverOutputs = "mean",
     over_examples: OverExamples = "mean",
     weights: Operand | None = None,
@@ -159,10 +191,13 @@ def binary_cross_entropy(
 ) -> Node:
     """−(y ln p + (1 − y) ln(1 − p)) with p = sigmoid(z), averaged;  z̄ = (p − y) / n,  n what the mean divides by.
 
-    logits:      z, (batch,) or (batch, n_outputs) of independent yes-or-no answers, with any number of leading axes
-    targets:     y, of the outputs' shape: 0 or 1, booleans, or a probability between
-    from_logits: False takes the probabilities p, between 0 and 1;  p̄ = −(y/p − (1 − y)/(1 − p)) / n. There p and 1 − p
-                 below the smallest normal number (1e-38 in float32) count as that number
+    logits:          z, (batch,) or (batch, n_outputs) of independent yes-or-no answers, with any number of leading axes
+    targets:         y, of the outputs' shape: 0 or 1, booleans, or a probability between
+    from_logits:     False takes the probabilities p, between 0 and 1;  p̄ = −(y/p − (1 − y)/(1 − p)) / n. There p and
+                     1 − p below the smallest normal number (1e-38 in float32) count as that number
+    label_smoothing: ε, from 0 to 1: (1 − ε) y + ε / 2 takes the place of y
+    pos_weight:      w, how much more a yes counts than a no, −(w y ln p + (1 − y) ln(1 − p)): a number of at least 0, or
+                     one for each output, (n_outputs,). Unlike `weights` it is not part of what the mean divides by
 
     >>> import minigrad as mg
     >>> from minigrad.models import losses
@@ -171,7 +206,17 @@ def binary_cross_entropy(
     """
     name = "binary_cross_entropy"
     with scope(name):
-        terms, examples = _binary_log_likelihoods(name, logits, targets, from_logits, over_examples, weights, mask)
+        terms, examples = _binary_log_likelihoods(
+            name,
+            logits,
+            targets,
+            from_logits,
+            over_examples,
+            weights,
+            mask,
+            _smoothing(name, label_smoothing),
+            pos_weight,
+        )
         return -examples.reduced(terms, over_outputs)
 
 
@@ -221,6 +266,37 @@ def mean_absolute_error(
     with scope("mean_absolute_error"):
         errors, examples = _errors("mean_absolute_error", outputs, targets, over_examples, weights, mask)
         return examples.reduced(absolute(errors), over_outputs)
+
+
+def huber(
+    outputs: Node,
+    targets: Operand,
+    *,
+    delta: float = 1.0,
+    over_outputs: OverOutputs = "mean",
+    over_examples: OverExamples = "mean",
+    weights: Operand | None = None,
+    mask: Operand | None = None,
+) -> Node:
+    """½ e² where |e| ≤ δ, else δ (|e| − δ/2), the mean over all elements, e = outputs − targets;  gradient c / (number of
+    elements) with c = min(max(e, −δ), δ).
+
+    A square near 0 and a line farther out, so outliers pull with a slope of at most δ.
+
+    delta: δ, a number above 0, where the line begins
+
+    Source: P. J. Huber, Robust estimation of a location parameter, Annals of Mathematical Statistics 35, 1964.
+
+    >>> import minigrad as mg
+    >>> from minigrad.models import losses
+    >>> losses.huber(mg.Input([0.5, 3.0]), [0, 0], over_examples="none").value
+    array([0.125, 2.5  ])
+    """
+    delta = above_zero("huber", "delta", delta)
+    with scope("huber"):
+        errors, examples = _errors("huber", outputs, targets, over_examples, weights, mask)
+        near = clip(errors, -delta, delta)
+        return examples.reduced(near * (errors - near / 2), over_outputs)
 
 
 def mean_euclidean_norm(
@@ -306,6 +382,52 @@ def hinge(
         examples = _Examples.of(outputs, "hinge", over_examples, weights, mask)
         y = Labels(examples.only(wanted, 1), lowest=-1 if labels == "signs" else 0)
         return examples.reduced(relu(1 - y * examples.only(outputs, 0)), over_outputs)
+
+
+def multi_class_hinge(
+    outputs: Node,
+    class_indices: Operand,
+    *,
+    margin: float = 1.0,
+    over_outputs: Literal["max", "sum", "mean"] = "max",
+    over_examples: OverExamples = "mean",
+    weights: Operand | None = None,
+    mask: Operand | None = None,
+) -> Node:
+    """max_j m_j with m_j = max(0, Δ + ŷ_j − ŷ_y) over the wrong classes j ≠ y, averaged;  ŷ̄_j = 1/batch for the first
+    largest m_j above 0 and ŷ̄_y = −1/batch, else 0.
+
+    outputs:       ŷ, scores and not probabilities, (batch, n_classes), or with more leading axes
+    class_indices: y, (batch,), integers from 0 to n_classes − 1
+    margin:        Δ, by how much the right class shall score higher than every other one
+    over_outputs:  "max" counts the worst wrong class, "sum" all of them, Σ_{j ≠ y} m_j with gradients 1[m_j > 0] / batch
+                   and −Σ_j 1[m_j > 0] / batch for the right class, "mean" divides that sum by n_classes
+
+    Sources: "max" K. Crammer and Y. Singer, On the algorithmic implementation of multiclass kernel-based vector machines,
+    JMLR 2, 2001 (Keras's CategoricalHinge); "sum" J. Weston and C. Watkins, Support vector machines for multi-class pattern
+    recognition, ESANN 1999 ("mean" is PyTorch's multi_margin_loss).
+
+    >>> import minigrad as mg
+    >>> from minigrad.models import losses
+    >>> float(losses.multi_class_hinge(mg.Input([[2.0, 1.5, 0.0]]), [0]))
+    0.5
+    """
+    name = "multi_class_hinge"
+    _check_outputs(outputs, name, "outputs")
+    _check_classes(outputs, name, from_logits=True)
+    indices = _class_indices(name, class_indices, outputs)
+    margin = not_negative(name, "margin", margin)
+    if over_outputs not in ("max", "sum", "mean"):
+        raise ValueError(f'{name}(over_outputs={over_outputs!r}): "max", "sum" or "mean"')
+    with scope(name):
+        examples = _Examples(name, indices.shape, over_examples, weights, mask)
+        scores = examples.only(outputs, 0)
+        right = expand_dims(Indices(examples.only(indices, 0), n=outputs.shape[-1], role="outputs per example"), -1)
+        margins = relu(scores - take_along_axis(scores, right, axis=-1) + margin)
+        margins = where(right == np.arange(outputs.shape[-1]), 0, margins)
+        if over_outputs == "max":
+            return examples.reduced(margins.max(axis=-1))
+        return examples.reduced(margins, over_outputs)
 
 
 def max_margin_ranking(
@@ -413,11 +535,12 @@ class ExampleWeights(Checked):
 
     __slots__ = ()
     divides: bool
+    role: str
 
-    def fprop(self, x: Any, *, divides: bool) -> Any:
+    def fprop(self, x: Any, *, divides: bool, role: str = "weights") -> Any:
         wrong = ~((np.real(x) >= 0) & (np.real(x) < np.inf))
         if wrong.any():
-            raise ValueError(f"{_first(x, wrong, 'weights')}: expected finite numbers of at least 0")
+            raise ValueError(f"{_first(x, wrong, role)}: expected finite numbers of at least 0")
         if divides and not np.real(x).any():
             raise ValueError(
                 f"all {x.size} examples are masked or have weight 0: there is nothing to take the mean of; leave such a "
@@ -459,6 +582,10 @@ class _Examples:
         """The examples of outputs (..., n_outputs), or (batch,) with one output each."""
         shape = outputs.shape if outputs.ndim == 1 else outputs.shape[:-1]
         return cls(loss, shape, over_examples, weights, mask)
+
+    def leave_out(self, ignored: Node) -> None:
+        """Leave further examples out, besides those the mask leaves out."""
+        self.mask = ~ignored if self.mask is None else self.mask & ~ignored
 
     def only(self, x: Node, instead: float) -> Node:
         """x, with another value where the mask leaves an example out: whatever stood there is of no consequence."""
@@ -531,17 +658,59 @@ def _binary_log_likelihoods(
     over_examples: OverExamples,
     weights: Operand | None,
     mask: Operand | None,
+    smoothing: float = 0.0,
+    pos_weight: Operand | None = None,
 ) -> tuple[Node, _Examples]:
-    """y ln p + (1 − y) ln(1 − p), of the outputs' shape, and the examples."""
+    """w y ln p + (1 − y) ln(1 − p), of the outputs' shape, and the examples."""
     _check_outputs(outputs, loss, "logits" if from_logits else "probabilities")
     wanted = _numbers_like(outputs, targets, loss, booleans=True)
     examples = _Examples.of(outputs, loss, over_examples, weights, mask)
-    y = Probabilities(examples.only(wanted, 0), role="targets")
+    yes: Node = Probabilities(examples.only(wanted, 0), role="targets")
+    if smoothing:
+        yes = (1 - smoothing) * yes + smoothing / 2
+    no = 1 - yes
+    if pos_weight is not None:
+        yes = yes * _pos_weight(loss, pos_weight, outputs)
     if from_logits:
         z = examples.only(outputs, 0)
-        return -(y * softplus(-z) + (1 - y) * softplus(z)), examples  # ln p = −softplus(−z), without cancellation
+        return -(_products(yes, softplus(-z)) + _products(no, softplus(z))), examples  # ln p = −softplus(−z) exactly
     p = Probabilities(examples.only(outputs, 0.5), role="probabilities")
-    return y * _safe_log(p) + (1 - y) * _safe_log(1 - p), examples
+    return yes * _safe_log(p) + no * _safe_log(1 - p), examples
+
+
+def _pos_weight(loss: str, given: Operand, outputs: Node) -> Node:
+    """What a yes counts: a number, or one for each output."""
+    node = given if isinstance(given, Node) else Input(array_of(f"{loss}(pos_weight)", given), "pos_weight")
+    if node.dtype.kind not in "fiu":
+        raise TypeError(f"{loss}: expected pos_weight of numbers, found dtype {node.dtype}")
+    if node.shape not in ((), outputs.shape[1:][-1:]):
+        one_each = "" if outputs.ndim == 1 else f", or {outputs.shape[-1:]} for one for each output"
+        raise ValueError(f"{loss}: expected pos_weight of shape (){one_each}, found {node.shape}")
+    return ExampleWeights(node.astype(outputs.dtype), divides=False, role="pos_weight")
+
+
+def _distributions(
+    loss: str,
+    outputs: Node,
+    targets: Operand,
+    from_logits: bool,
+    over_examples: OverExamples,
+    weights: Operand | None,
+    mask: Operand | None,
+) -> tuple[Node, Node, _Examples]:
+    """Targets that are distributions, ln f, and the examples."""
+    _check_outputs(outputs, loss, "logits" if from_logits else "probabilities")
+    _check_classes(outputs, loss, from_logits)
+    wanted = _numbers_like(outputs, targets, loss, booleans=True)
+    with scope(loss):
+        examples = _Examples(loss, outputs.shape[:-1], over_examples, weights, mask)
+        wanted = Distributions(examples.only(wanted, 1 / outputs.shape[-1]), role="targets")
+        return wanted, _log_probabilities(outputs, examples, from_logits), examples
+
+
+def _products(counts: Node, logarithms: Node) -> Node:
+    """counts · logarithms, and 0 where 0 meets an infinite logarithm: 0 ln 0 is 0."""
+    return counts * where((counts == 0) & isinf(logarithms), 0, logarithms)
 
 
 def _log_probabilities(outputs: Node, examples: _Examples, from_logits: bool) -> Node:
@@ -549,6 +718,38 @@ def _log_probabilities(outputs: Node, examples: _Examples, from_logits: bool) ->
     if from_logits:
         return log_softmax(examples.only(outputs, 0))
     return _safe_log(Distributions(examples.only(outputs, 1 / outputs.shape[-1]), role="probabilities"))
+
+
+def _class_indices(loss: str, class_indices: Operand, outputs: Node) -> Node:
+    """Integers of the examples' shape; their range is checked where examples are left out."""
+    indices = _targets(loss, class_indices)
+    if indices.dtype.kind not in "iu":
+        advice = ", and losses.categorical_cross_entropy takes the rows themselves" if loss == "cross_entropy" else ""
+        raise TypeError(
+            f"{loss}: expected integer class indices, found {indices.label} of dtype {indices.dtype}; indices of one-hot "
+            f"rows are rows.argmax(axis=1){advice}"
+        )
+    if indices.shape != outputs.shape[:-1]:
+        role = "logits" if loss == "cross_entropy" else "outputs"
+        raise ValueError(
+            f"{loss}: expected class indices of shape {outputs.shape[:-1]} for {role} of shape {outputs.shape}, found "
+            f"{indices.shape}"
+        )
+    return indices
+
+
+def _is_index(loss: str, indices: Node, ignored: int) -> Node:
+    """Where the indices are the ignored one, which need not fit into their dtype."""
+    if isinstance(ignored, bool) or not isinstance(ignored, int | np.integer):
+        raise TypeError(f"{loss}(ignore_index={ignored!r}): expected an integer, or None to leave nothing out")
+    return indices.astype(np.int64) == int(ignored)
+
+
+def _smoothing(loss: str, given: float) -> float:
+    """ε as a number from 0 to 1."""
+    if not 0 <= given <= 1:
+        raise ValueError(f"{loss}(label_smoothing={given!r}): expected a number from 0 (none) to 1")
+    return float(given)
 
 
 def _safe_log(p: Node) -> Node:

@@ -304,15 +304,19 @@ def test_a_state_dict_that_is_none_is_refused():
 LOSSES = {
     "cross_entropy": ((4, 3), np.array([0, 1, 2, 0])),
     "categorical_cross_entropy": ((4, 3), np.eye(3)[[0, 1, 2, 0]]),
+    "kl_divergence": ((4, 3), np.eye(3)[[0, 1, 2, 0]]),
+    "multi_class_hinge": ((4, 3), np.array([0, 1, 2, 0])),
     "binary_cross_entropy": ((4, 2), np.array([[0, 1], [1, 0], [1, 1], [0, 0.0]])),
     "binary_log_likelihood": ((4, 2), np.array([[0, 1], [1, 0], [1, 1], [0, 0.0]])),
     "mean_squared_error": ((4, 2), np.arange(8.0).reshape(4, 2)),
     "mean_absolute_error": ((4, 2), np.arange(8.0).reshape(4, 2)),
+    "huber": ((4, 2), np.arange(8.0).reshape(4, 2)),
     "mean_euclidean_norm": ((4, 2), np.arange(8.0).reshape(4, 2)),
     "half_least_squares": ((4, 2), np.arange(8.0).reshape(4, 2)),
     "hinge": ((4, 2), np.array([[-1, 1], [1, -1], [1, 1], [-1, -1.0]])),
 }
-NUMBERS = ["mean_squared_error", "mean_absolute_error", "mean_euclidean_norm", "half_least_squares"]
+INDICES = ["cross_entropy", "multi_class_hinge"]
+NUMBERS = ["mean_squared_error", "mean_absolute_error", "huber", "mean_euclidean_norm", "half_least_squares"]
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
@@ -350,7 +354,7 @@ def test_targets_of_another_length_and_empty_batches_are_refused(name):
     refused(lambda: loss(outputs.value, targets), TypeError, f"{name}: expected ", "found ndarray")
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if name != "cross_entropy"])
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in INDICES])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_target_that_is_nan_or_inf_is_refused_unless_masked(name, value):
     loss, outputs, targets = loss_of(name)

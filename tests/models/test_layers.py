@@ -9,7 +9,8 @@ import pytest
 import minigrad as mg
 from minigrad.models import Dense, Dropout, Embedding, EmbeddingBag, Flatten, Module, PReLU, RReLU, Sequential, losses
 from minigrad.models.initializers import normal
-from minigrad.optim import SGD
+from minigrad.optim import SGD, Adam
+from tests.compiler.agreement import compare
 
 RNG = np.random.default_rng(0)
 
@@ -372,6 +373,65 @@ def test_a_bag_overfits_a_tiny_batch():
         loss.backward()
         optimizer.step()
     assert float(loss) < 1e-3
+
+
+PADDED = np.array([[0, 2, 2], [4, 2, 1]])
+
+
+def test_the_row_of_padding_starts_at_zero_and_stays():
+    layer, plain = Embedding(5, 3, padding_idx=2, rng=0), Embedding(5, 3, rng=0)
+    assert not layer.W.value[2].any()
+    np.testing.assert_array_equal(np.delete(layer.W.value, 2, 0), np.delete(plain.W.value, 2, 0))
+    optimizer = Adam(layer.parameters(), 0.1)
+    for _ in range(3):
+        ((layer(PADDED) - 1.0) ** 2).sum().backward()
+        optimizer.step()
+    assert not layer.W.value[2].any()
+    assert layer.W.value[[0, 1, 4]].all()
+
+
+def test_padding_has_a_value_and_no_gradient_at_any_order():
+    layer = Embedding(5, 3, padding_idx=2, dtype=np.float64, rng=0)
+    layer.W.value[2] = 7.0
+    y = layer(PADDED)
+    np.testing.assert_array_equal(y.value, layer.W.value[PADDED])
+    (first,) = mg.gradients((y**3).sum(), [layer.W])
+    (second,) = mg.gradients((first**2).sum(), [layer.W])
+    for slope in (first, second):
+        assert not slope.value[[2, 3]].any()
+        assert slope.value[[0, 1, 4]].all()
+
+
+@pytest.mark.parametrize("how", ["mean", "sum"])
+@pytest.mark.parametrize("padding", [0, 2])
+def test_padding_does_not_count_in_a_bag(how, padding):
+    bag = EmbeddingBag(5, 3, how, padding_idx=padding, dtype=np.float64, rng=0)
+    plain = EmbeddingBag(5, 3, how, dtype=np.float64, rng=0)
+    some = np.array([[True, True, False], [True, True, True]])
+    np.testing.assert_array_equal(bag(PADDED).value, plain(PADDED, padding != PADDED).value)
+    np.testing.assert_array_equal(bag(PADDED, some).value, plain(PADDED, (padding != PADDED) & some).value)
+    (slope,) = mg.gradients(bag(PADDED).sum(), [bag.W])
+    assert not slope.value[padding].any()
+    assert not bag(np.full((1, 3), padding)).value.any()
+
+
+def test_padding_is_decided_anew_in_replays_and_in_programs():
+    layer = Embedding(5, 3, padding_idx=2, dtype=np.float64, rng=0)
+    bag = EmbeddingBag(5, 3, padding_idx=2, dtype=np.float64, rng=0)
+
+    def f(i):
+        y = (layer(i) ** 2).sum() + (bag(i) ** 2).sum()
+        return y, mg.gradients(y, [layer.W, bag.W])
+
+    compare(f, [PADDED], [PADDED[::-1].copy()], [np.array([[2, 2, 2], [3, 3, 0]])])
+
+
+@pytest.mark.parametrize("wrong", [-1, 5, 1.0, True, "pad"])
+@pytest.mark.parametrize("kind", [Embedding, EmbeddingBag])
+def test_padding_is_one_of_the_indices(kind, wrong):
+    with pytest.raises(ValueError, match=rf"{kind.__name__}\(padding_idx=.*\): expected an index from 0 to 4"):
+        kind(5, 3, padding_idx=wrong)
+    assert repr(kind(5, 3, padding_idx=4)).count("padding_idx=4") == 1
 
 
 # What the notes build ------------------------------------------------------------------------------------------------

@@ -106,6 +106,11 @@ def embeddings() -> Iterator[Case]:
     table = normal("embedding", W=(6, 3))
     indices = np.array([[0, 5, 2, 2], [1, 2, 0, 0], [2, 4, 4, 4]])  # 3 is asked for nowhere, 2 in every row
     yield Case("embedding", "embedding", table, {"indices": indices}, second=False)
+    padding: dict[str, Any] = {"padding_idx": 2}
+    yield Case("embedding, padded", "embedding", table, {"indices": indices}, padding, ("torch",), second=False)
+    for how in ("mean", "sum"):
+        name, options = f"embedding_bag, {how}, padding index", {"how": how, **padding}
+        yield Case(name, "embedding_bag", table, {"indices": indices}, options, ("torch",), second=False)
     padded, empty = (np.arange(4) < np.array(lengths)[:, np.newaxis] for lengths in ([4, 2, 1], [4, 0, 1]))
     for how in ("mean", "sum"):
         for kind, mask, peers in (("", None, BOTH), (", padded", padded, BOTH), (", one empty", empty, ("torch",))):
@@ -219,12 +224,29 @@ def losses() -> Iterator[Case]:
     yield case(name, ", sum", targets=classes, options={"over_examples": "sum"})
     yield case(name, ", one by one", targets=classes, options={"over_examples": "none"})
     yield case(name, ", probabilities", targets=classes, options={"from_logits": False})
+    yield case(name, ", smoothed", (4, 3), torch, targets=classes, options={"label_smoothing": 0.1})
+    ignored = np.array([2, -1, 0, 1])
+    yield case(name, ", ignored", targets=ignored, options={"ignore_index": -1})
+    yield case(
+        name,
+        ", ignored, smoothed",
+        (4, 3),
+        torch,
+        targets=ignored,
+        options={"ignore_index": -1, "label_smoothing": 0.25},
+    )
     soft = np.array([[0.25, 0.25, 0.5], [1.0, 0.0, 0.0], [0.0, 0.75, 0.25], [0.5, 0.5, 0.0]])
     name = "categorical_cross_entropy"
     yield case(name, targets=soft)
     yield case(name, ", sum", targets=soft, options={"over_examples": "sum"})
     yield case(name, ", probabilities", (4, 3), keras, targets=soft, options={"from_logits": False})
     yield case(name, ", weights", (4, 3), keras, targets=soft, weights=np.array([0.5, 0.0, 2.0, 1.0]))
+    yield case(name, ", smoothed", targets=soft, options={"label_smoothing": 0.1})
+    name = "kl_divergence"
+    yield case(name, targets=soft, peers=torch)
+    positive = np.array([[0.25, 0.25, 0.5], [0.7, 0.1, 0.2], [0.1, 0.65, 0.25], [0.5, 0.3, 0.2]])  # Keras clips zeros
+    yield case(name, ", probabilities", targets=positive, options={"from_logits": False})
+    yield case(name, ", sum", (4, 3), torch, targets=positive, options={"over_examples": "sum"})
 
     answers = np.array([[1.0, 0.0], [0.0, 0.25], [1.0, 1.0]])
     name = "binary_cross_entropy"
@@ -233,6 +255,8 @@ def losses() -> Iterator[Case]:
     yield case(name, ", sum, weights", (3, 2), torch, targets=answers, weights=np.array([0.5, 2.0, 1.0]), options=both)
     yield case(name, ", mean, weights", (3, 2), keras, targets=answers, weights=np.array([0.5, 2.0, 1.0]))
     yield case(name, ", probabilities", (3, 2), targets=answers, options={"from_logits": False})
+    yield case(name, ", smoothed", (3, 2), keras, targets=answers, options={"label_smoothing": 0.2})
+    yield case(name, ", positive weight", (3, 2), torch, targets=answers, pos_weight=np.array([3.0, 0.5]))
     yield case("binary_log_likelihood", "", (3, 2), torch, targets=answers)
 
     numbers: dict[str, Any] = normal("targets", targets=(4, 3))
@@ -242,6 +266,9 @@ def losses() -> Iterator[Case]:
         yield case(name, ", sum over outputs", (4, 3), torch, second=smooth, options=summed, **numbers)
         yield case(name, ", one by one", (4, 3), keras, second=smooth, options={"over_examples": "none"}, **numbers)
         yield case(name, ", weights", (4, 3), keras, second=smooth, weights=np.array([0.5, 0.0, 2.0, 1.0]), **numbers)
+    for delta in (1.0, 0.25):
+        yield case("huber", f", {delta}", second=False, options={"delta": delta}, **numbers)
+    yield case("huber", ", sum over outputs", (4, 3), torch, second=False, options=summed | {"delta": 0.5}, **numbers)
     yield case("mean_euclidean_norm", "", (4, 3), torch, **numbers)
     yield case("squared_error", "", (3,), torch, targets=numbers["targets"][0])
     yield case("half_least_squares", "", (4, 3), torch, **numbers)
@@ -251,6 +278,10 @@ def losses() -> Iterator[Case]:
     yield case(
         "hinge", ", 0 and 1", (3, 2), keras, second=False, targets=(signs + 1) / 2, options={"over_outputs": "mean"}
     )
+    yield case("multi_class_hinge", "", (4, 3), keras, second=False, targets=classes)
+    for margin in (1.0, 0.25):
+        options = {"over_outputs": "mean", "margin": margin}
+        yield case("multi_class_hinge", f", {margin}", (4, 3), torch, second=False, targets=classes, options=options)
     pairs = normal("pairs", outputs=(5,), corrupt=(5,))
     for margin in (1.0, 0.5):
         options = {"function": "max_margin_ranking", "margin": margin}

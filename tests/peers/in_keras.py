@@ -185,6 +185,9 @@ LOSSES = {
     "cross_entropy": keras.losses.SparseCategoricalCrossentropy,
     "categorical_cross_entropy": keras.losses.CategoricalCrossentropy,
     "binary_cross_entropy": keras.losses.BinaryCrossentropy,
+    "kl_divergence": keras.losses.KLDivergence,
+    "huber": keras.losses.Huber,
+    "multi_class_hinge": keras.losses.CategoricalHinge,
     "mean_squared_error": keras.losses.MeanSquaredError,
     "mean_absolute_error": keras.losses.MeanAbsoluteError,
     "hinge": keras.losses.Hinge,
@@ -193,6 +196,7 @@ FROM_LOGITS = {
     "cross_entropy": jax.nn.softmax,
     "categorical_cross_entropy": jax.nn.softmax,
     "binary_cross_entropy": jax.nn.sigmoid,
+    "kl_divergence": jax.nn.softmax,
 }
 
 
@@ -206,10 +210,19 @@ def loss(
     from_logits=True,
     over_outputs="mean",
     over_examples="mean",
+    **options,
 ):
     assert over_outputs == "mean"  # the only way Keras has
     reduction = {"mean": "mean_with_sample_weight"}.get(over_examples, over_examples)
-    options = {"from_logits": from_logits} if function in FROM_LOGITS else {}
+    if "ignore_index" in options:
+        options["ignore_class"] = options.pop("ignore_index")
+    if function in FROM_LOGITS and function != "kl_divergence":
+        options["from_logits"] = from_logits
+    if function == "multi_class_hinge":
+        targets = jax.nn.one_hot(targets, outputs.shape[-1])
+        outputs = (
+            outputs + 8
+        )  # Keras takes the right class for 0, which is the largest where all other scores are below 0
     if not from_logits:
         outputs = FROM_LOGITS[function](outputs)
     weights = weights if class_weights is None else class_weights[targets]

@@ -67,15 +67,15 @@ def layer_norm(x, gamma, beta, *, eps):
     return {"y": F.layer_norm(x, gamma.shape, gamma, beta, eps)}
 
 
-def embedding(W, indices):
-    return {"y": F.embedding(indices, W)}
+def embedding(W, indices, *, padding_idx=None):
+    return {"y": F.embedding(indices, W, padding_idx)}
 
 
-def embedding_bag(W, indices, mask=None, *, how):
+def embedding_bag(W, indices, mask=None, *, how, padding_idx=None):
     """Bags of several sizes are one list of indices, and where each bag starts."""
     mask = torch.ones_like(indices, dtype=torch.bool) if mask is None else mask
     lengths = mask.sum(1)
-    return {"y": F.embedding_bag(indices[mask], W, lengths.cumsum(0) - lengths, mode=how)}
+    return {"y": F.embedding_bag(indices[mask], W, lengths.cumsum(0) - lengths, mode=how, padding_idx=padding_idx)}
 
 
 def channels_first(x):
@@ -172,23 +172,44 @@ def activation(x, *, function, **options):
     return {"y": ACTIVATIONS[function](x, **options)}
 
 
-def cross_entropy(x, targets, *, class_weights=None, mask=None, from_logits=True, over_examples="mean"):
-    targets = targets if mask is None else torch.where(mask, targets, -100)  # which is F's ignore_index
+def cross_entropy(
+    x, targets, *, class_weights=None, mask=None, from_logits=True, over_examples="mean", ignore_index=-100, **smoothed
+):
+    targets = targets if mask is None else torch.where(mask, targets, ignore_index)
     logits = x if from_logits else torch.log(F.softmax(x, -1))
     loss = F.cross_entropy if from_logits else F.nll_loss
-    return loss(logits.movedim(-1, 1), targets, class_weights, reduction=over_examples)
+    options = {"ignore_index": ignore_index, "reduction": over_examples, **smoothed}
+    return loss(logits.movedim(-1, 1), targets, class_weights, **options)
 
 
-def categorical_cross_entropy(x, targets, *, over_examples="mean"):
-    return F.cross_entropy(x, targets, reduction=over_examples)
+def categorical_cross_entropy(x, targets, *, over_examples="mean", **smoothed):
+    return F.cross_entropy(x, targets, reduction=over_examples, **smoothed)
 
 
-def binary_cross_entropy(x, targets, *, weights=None, from_logits=True, over_outputs="mean", over_examples="mean"):
+def kl_divergence(x, targets, *, over_examples="mean", from_logits=True):
+    logarithms = F.log_softmax(x, -1) if from_logits else torch.log(F.softmax(x, -1))
+    return F.kl_div(logarithms, targets, reduction={"mean": "batchmean"}.get(over_examples, over_examples))
+
+
+def binary_cross_entropy(
+    x, targets, *, weights=None, pos_weight=None, from_logits=True, over_outputs="mean", over_examples="mean"
+):
     assert over_outputs == over_examples
     weights = None if weights is None else weights[:, None]
     if from_logits:
-        return F.binary_cross_entropy_with_logits(x, targets, weights, reduction=over_examples)
+        return F.binary_cross_entropy_with_logits(x, targets, weights, pos_weight=pos_weight, reduction=over_examples)
     return F.binary_cross_entropy(torch.sigmoid(x), targets, weights, reduction=over_examples)
+
+
+def huber(x, targets, *, delta, over_outputs="mean"):
+    if over_outputs == "mean":
+        return F.huber_loss(x, targets, delta=delta)
+    return F.huber_loss(x, targets, reduction="sum", delta=delta) / len(x)
+
+
+def multi_class_hinge(x, targets, *, margin, over_outputs):
+    assert over_outputs == "mean"
+    return F.multi_margin_loss(x, targets, margin=margin)
 
 
 def elementwise(loss):
@@ -201,14 +222,17 @@ def elementwise(loss):
 LOSSES = {
     "cross_entropy": cross_entropy,
     "categorical_cross_entropy": categorical_cross_entropy,
+    "kl_divergence": kl_divergence,
     "binary_cross_entropy": binary_cross_entropy,
     "binary_log_likelihood": lambda x, targets: -F.binary_cross_entropy_with_logits(x, targets),
     "mean_squared_error": elementwise(F.mse_loss),
     "mean_absolute_error": elementwise(F.l1_loss),
+    "huber": huber,
     "mean_euclidean_norm": lambda x, targets: F.pairwise_distance(x, targets, eps=0).mean(),
     "squared_error": lambda x, targets: F.mse_loss(x, targets, reduction="sum"),
     "half_least_squares": lambda x, targets: F.mse_loss(x, targets, reduction="sum") / 2,
     "hinge": lambda x, targets, over_outputs: F.margin_ranking_loss(x, torch.zeros_like(x), targets, margin=1),
+    "multi_class_hinge": multi_class_hinge,
     "max_margin_ranking": lambda x, corrupt, margin: F.margin_ranking_loss(x, corrupt, torch.ones_like(x), margin),
 }
 

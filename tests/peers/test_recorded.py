@@ -16,6 +16,9 @@ Layouts are converted where the peers are called. What else differs by conventio
   there the probabilities are the softmax of the argument.
 * Hinge: Keras takes targets 0 as −1; "zero_one" here takes them literally (`2 * targets - 1` is Keras's reading). Keras takes
   means over outputs, where the sum is the default here.
+* Multi-class hinge: "max" is Keras's CategoricalHinge where some wrong score is above 0 (Keras takes the largest of them and
+  0), "mean" PyTorch's multi_margin_loss. KL divergence: Keras and PyTorch take probabilities and logarithms; PyTorch's
+  "batchmean" is the mean here. Keras clips probabilities below 1e-7, targets too.
 * Conv2D's "same" puts the odd zero at the bottom and right in all three.
 * Kinks, where no case lies: hard_tanh' at ±1 is 1 here and in Keras, 0 in PyTorch; leaky_relu' at 0 is the slope here and in
   PyTorch, 1 in Keras; |e|' at 0 is 0 here and in PyTorch, −1 or 1 in Keras on JAX. relu' at 0 is 0, and the first of equal
@@ -103,12 +106,14 @@ def layer_norm(x, *, eps, **parameters):
     return {"y": put(models.LayerNorm(x.shape[-1], eps, dtype=np.float64), parameters)(x)}
 
 
-def embedding(indices, **parameters):
-    return {"y": put(models.Embedding(*parameters["W"].shape, dtype=np.float64), parameters)(indices)}
+def embedding(indices, *, padding_idx=None, **parameters):
+    layer = models.Embedding(*parameters["W"].shape, padding_idx=padding_idx, dtype=np.float64)
+    return {"y": put(layer, parameters)(indices)}
 
 
-def embedding_bag(indices, mask=None, *, how, **parameters):
-    layer = put(models.EmbeddingBag(*parameters["W"].shape, how, dtype=np.float64), parameters)
+def embedding_bag(indices, mask=None, *, how, padding_idx=None, **parameters):
+    layer = models.EmbeddingBag(*parameters["W"].shape, how, padding_idx=padding_idx, dtype=np.float64)
+    layer = put(layer, parameters)
     return {"y": layer(indices, mask)}
 
 
