@@ -167,7 +167,7 @@ class Step:
                 f"up to {n // 2 - 1} batches before were computed as the first one was; " if n > self.CHECKED else ""
             )
             self._give_up(
-                f"gives another {difference} in batch {n} than its program ({unchecked}does it draw or count?)"
+                f"gives another graph in batch {n} than its program ({unchecked}does it draw or count?): {difference}"
             )
         return found
 
@@ -179,7 +179,7 @@ class Step:
     def _give_up(self, why: str, found: Any = None) -> Any:
         self.eager = True
         warnings.warn(
-            f"the code of the model or loss {why}, so every batch is built anew from here on, which is slower: pass eager=True "
+            f"the code of the model or loss {why}; so every batch is built anew from here on, which is slower: pass eager=True "
             "if that is meant",
             RuntimeWarning,
             stacklevel=5,

@@ -6,7 +6,6 @@ import inspect
 import itertools
 import linecache
 import re
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from threading import Lock, get_ident
@@ -17,6 +16,7 @@ from weakref import finalize
 import numpy as np
 
 from minigrad.compiler import tracing
+from minigrad.compiler.comparison import Skeleton, difference
 from minigrad.compiler.lines import COPY, compiled, static_key
 from minigrad.compiler.pure import pure_text
 from minigrad.compiler.recording import record
@@ -26,7 +26,6 @@ from minigrad.context import current, trace
 from minigrad.node import Array, Input, Node, Parameter, as_array, next_number
 
 MOST_NODES = 200_000
-SHORT = (1 << 32) - 1  # what is kept of a hash of which there are many
 BACKENDS = ("numpy", "numba")
 
 
@@ -42,7 +41,7 @@ def compile(
     f:        a function of nodes that returns nodes (a node, or tuples, lists and dicts of them): losses, outputs, and
               gradients alike, by `mg.gradients`
     rewrites: which rewrites to apply, by name; None for all (`mg.compiler.REWRITES` lists them), () for the plain program
-    verify:   compare every call with the nodes themselves, built anew; AssertionError where they differ
+    verify:   build the nodes anew in every call, and compare their graph with the program's; AssertionError where it is another
     backend:  "numpy"; or "numba", which computes runs of entrywise lines in compiled loops (the extra [fast]):
               first calls take seconds, until the loops are in the cache of `minigrad.compiler.kernels`; later ones less time
 
@@ -58,7 +57,8 @@ def compile(
 
     `step.source` is the latest program as text; `step.pure_source` the same without memory of its own, a function of the
     arguments and then of `step.pure_parameters`, for which `step.pure_names` has what the text does not define.
-    `step.verify(...)` is a call that is compared with the nodes themselves.
+    `step.verify(...)` is a call that builds the nodes anew and compares their graph with the program's: never values, in which
+    rounding differs.
 
     Given nodes, or called while another function is traced, it is f itself and gives nodes.
 
@@ -105,8 +105,7 @@ class Program:
         self.is_tuple = type(self.form) is tuple and all(part is tracing.PLACE for part in self.form)
         self.guards = traced.guards
         self.states = [state for state, _, _ in traced.updates]
-        found, self.results = tracing.how_computed(traced)
-        self.computes = array("I", {how & SHORT for how in found.values()})
+        self.skeleton = Skeleton(traced)
         lines = rewritten(record(traced), rewrites, backend)
         self.arguments = list(traced.inputs)
         self.pure = pure_text(lines, self.arguments)  # now: to keep the lines would cost many times as much memory
@@ -125,8 +124,8 @@ class Program:
         self.running = 0  # the thread that runs it
         self.generators = list({id(x): x for x in names.values() if isinstance(x, np.random.Generator)}.values())
         impure = [line for line in lines.order if not line.call.pure and line.call != COPY]
-        # draws can be taken back; other effects (mg.probe's callback) cannot, and a check would have them twice
-        self.checkable = all(re.match(r"rng\w*\.", line.call.text) for line in impure)
+        # draws can be taken back; other effects (mg.probe's callback) cannot
+        self.repeatable = all(re.match(r"rng\w*\.", line.call.text) for line in impure)
 
     def __call__(self, arrays: Sequence[Array]) -> Any:
         if self.running == get_ident():
@@ -228,7 +227,7 @@ class Compiled:
         try:
             return program(given.arrays)
         except Exception:
-            if not program.checkable:
+            if not program.repeatable:
                 raise  # what it called back has had its effect
             _restore((), program.generators, ((), drawn))
             self._eagerly(arguments, keywords)  # which explains the error as nodes do
@@ -272,48 +271,45 @@ class Compiled:
         return self.f(*given, **{name: node(name, value) for name, value in keywords.items()})
 
     def verify(self, *arguments: Any, **keywords: Any) -> Any:
-        """A call that is compared with the nodes themselves; AssertionError where they differ, beyond rounding."""
-        found, difference = self.checked(*arguments, **keywords)
-        if not self._program().checkable:
-            raise ValueError("a function with mg.probe is not verified: its callback would be called twice")
-        if difference:
+        """A call that is compared with the nodes built anew; AssertionError where they are another graph than the program's."""
+        found, change = self.checked(*arguments, **keywords)
+        if change:
             raise AssertionError(
-                f"the program and the nodes disagree in {difference}: the function depends on something that is not a node "
+                f"the program and the nodes disagree in {change}: the function depends on something that is not a node "
                 "(a global value, np.random, an array from elsewhere), or branches on it: pass it as an argument"
             )
         return found
 
     def checked(self, *arguments: Any, **keywords: Any) -> tuple[Any, str]:
-        """What the nodes give, built anew on the same parameters, states and draws, and in what the program differs.
+        """What the nodes give, built anew, and what they do otherwise than the program; "" where it does the same.
 
-        A program that calls back (`mg.probe`) is only called: a check would have the effect twice.
+        Graphs are compared, and how much generators draw; never the values, in which rounding differs. States, draws and
+        callbacks (`mg.probe`) are those of one call.
         """
         given = _Given.of(arguments, keywords)
-        first = None
-        if self._program_for(given) is None:
+        program, first = self._program_for(given), None
+        if program is None:
             first = self._first_call(given)  # whose effects are those of the call; what follows is taken back
-        program = self._latest = self._program_for(given)
-        assert program is not None
-        if not program.checkable:
-            return (program(given.arrays) if first is None else first), ""
-        states, generators = list(dict.fromkeys(program.states)), program.generators
+            program = self._program_for(given)
+            assert program is not None
+            if not program.repeatable:
+                return first, ""
+        self._latest = program
+        generators = program.generators if program.repeatable else []
+        states = list(dict.fromkeys(program.states))
         before = _snapshot(states, generators)
-        values = program(given.arrays)
-        after, drawn = _snapshot(states, generators)
+        if generators:
+            program(given.arrays)
+        drawn = _snapshot((), generators)
         _restore(states, generators, before)
         traced = self._traced(given)
-        difference = _news(traced, program)
-        if not difference:
-            pairs = [(node.label, a, node._value) for node, a in zip(traced.outputs, _arrays(values), strict=True)]
-            pairs += [(state.label, left, state._value) for state, left in zip(states, after, strict=True)]
-            scale = max([_largest(expected) for _, _, expected in pairs])
-            difference = next((what for what, found, expected in pairs if not _agree(found, expected, scale)), "")
-        if not difference and drawn != [rng.bit_generator.state for rng in generators]:
-            difference = "how much its generators draw"
+        change = difference(program.skeleton, Skeleton(traced), traced)
+        if not change and drawn != _snapshot((), generators):
+            change = "how much its generators draw"
         if first is not None:
             _restore(states, generators, before)
-            return first, difference
-        return tracing.filled(traced.result, iter([np.array(node._value) for node in traced.outputs])), difference
+            return first, change
+        return tracing.filled(traced.result, iter([np.array(node._value) for node in traced.outputs])), change
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method: every instance has programs of its own."""
@@ -403,28 +399,6 @@ def _holds_arrays(value: Any) -> bool:
     return any(isinstance(part, np.ndarray | Node) or _holds_arrays(part) for part in parts)
 
 
-def _arrays(result: Any) -> list[Array]:
-    if isinstance(result, np.ndarray):
-        return [result]
-    if isinstance(result, tuple | list):
-        return [array for part in result for array in _arrays(part)]
-    if isinstance(result, dict):
-        return [array for part in result.values() for array in _arrays(part)]
-    return []
-
-
-def _news(traced: tracing.Traced, program: Program) -> str:
-    """The first node that does what none of the program's graph did; "" where the graphs are the same."""
-    found, results = tracing.how_computed(traced)
-    if results == program.results:
-        return ""
-    known = set(program.computes)
-    for i, (node, how) in enumerate(found.items()):
-        if how & SHORT not in known:
-            return f"{node.label}{f' in scope {node.scope}' if node.scope else ''} (number {i})"
-    return "which nodes it returns"
-
-
 def _snapshot(states: Sequence[Parameter], generators: Sequence[np.random.Generator]) -> Any:
     return [state._value.copy() for state in states], [rng.bit_generator.state for rng in generators]
 
@@ -434,20 +408,3 @@ def _restore(states: Sequence[Parameter], generators: Sequence[np.random.Generat
         state.value = value
     for rng, position in zip(generators, saved[1], strict=True):
         rng.bit_generator.state = position
-
-
-def _agree(found: Array, expected: Array, scale: float) -> bool:
-    """Whether two arrays are the same to rounding. scale: the largest entry of all outputs, whose rounding may reach here."""
-    if found.dtype != expected.dtype or found.shape != expected.shape:
-        return False
-    if expected.dtype.kind != "f":
-        return np.array_equal(found, expected)
-    finite = np.isfinite(expected)
-    eps = float(np.finfo(expected.dtype).eps)
-    close = np.abs(found[finite] - expected[finite]) <= eps**0.5 * _largest(expected) + eps**0.75 * scale
-    return np.array_equal(found[~finite], expected[~finite], equal_nan=True) and bool(close.all())
-
-
-def _largest(array: Array) -> float:
-    """The largest finite entry, without its sign."""
-    return float(np.abs(array[np.isfinite(array)]).max(initial=0)) if array.dtype.kind == "f" else 0.0

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.compiler.comparison import ByIdentity
 from minigrad.node import Array
 
 # What a call is, as far as memory goes:
@@ -369,18 +370,3 @@ def static_key(value: Any) -> Any:
     if isinstance(value, bool | int | str | np.dtype | type(None) | type(Ellipsis)):
         return type(value), value
     return ByIdentity(value)
-
-
-class ByIdentity:
-    """A key for one object, which it keeps alive."""
-
-    __slots__ = ("thing",)
-
-    def __init__(self, thing: Any) -> None:
-        self.thing = thing
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ByIdentity) and other.thing is self.thing
-
-    def __hash__(self) -> int:
-        return id(self.thing)

@@ -151,43 +151,6 @@ def _traced(running: Trace, inputs: dict[str, Input], result: Any) -> Traced:
     )
 
 
-def how_computed(traced: Traced) -> tuple[dict[Node, int], list[int]]:
-    """Of every node how it is computed, all the way from the leaves, as a number; and the numbers of results and new states.
-
-    They are equal for runs that built the same graph.
-    """
-    names: dict[Node, str] = {node: name for name, node in traced.inputs.items()}
-    found: dict[Node, int] = {}
-    for node in traced.nodes:
-        key: Any
-        if not isinstance(node, Leaf):
-            key = type(node), _likeness(node.attributes), tuple([found[child] for child in node.children])
-        elif node in names:
-            key = names[node]
-        elif is_read_in_place(node, traced.start):
-            key = id(node)
-        else:
-            key = node.shape, node.dtype.str, node._value.tobytes()
-        found[node] = hash(key)
-    results = [found[node] for node in traced.outputs]
-    return found, [*results, *[hash((id(state), found[node])) for state, node, _ in traced.updates]]
-
-
-def _likeness(attributes: dict[str, Any]) -> Any:
-    """A key for attributes: of arrays what they hold; of functions and other things, made anew in every run, what they are."""
-    return [(name, _like(value)) for name, value in attributes.items()].__repr__()
-
-
-def _like(value: Any) -> Any:
-    if isinstance(value, tuple | list):
-        return [_like(part) for part in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return value.dtype.str, value.shape, value.tobytes()
-    if isinstance(value, bool | int | float | str | slice | np.dtype | type(None) | type(Ellipsis)):
-        return value
-    return getattr(value, "__qualname__", type(value).__qualname__)
-
-
 def leaves(result: Any) -> list[Node]:
     """The nodes in what f returned: a node, or tuples, lists and dicts of nodes; None stays None."""
     if isinstance(result, Node):

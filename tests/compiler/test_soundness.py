@@ -165,10 +165,17 @@ def test_a_callback_that_calls_its_own_function_is_told():
     np.testing.assert_array_equal(step(np.ones(1))[0], [1.0])
 
 
-def test_verify_refuses_what_it_cannot_check():
-    step = mg.compile(lambda x: mg.gradients(mg.probe(x, lambda _: None).sum(), [x]))
-    with pytest.raises(ValueError, match=r"mg.probe.* twice"):
+def test_verify_calls_back_once():
+    """The nodes do, and the program does not run."""
+    seen, factors = [], [1.0]
+    step = mg.compile(lambda x: mg.gradients(mg.probe(x * factors[0], seen.append).sum(), [x]))
+    for n in (1, 2, 3):
         step.verify(np.ones(1))
+        assert len(seen) == n
+    factors[0] = 2.0
+    with pytest.raises(AssertionError, match="another constant"):
+        step.verify(np.ones(1))
+    assert len(seen) == 4
 
 
 def test_a_constant_taken_from_outside_stays_as_it_was():
