@@ -13,16 +13,17 @@ from typing import Any
 
 import minigrad as mg
 from minigrad import compiler, models, optim
-from minigrad.models import cells, datasets
+from minigrad.models import cells, datasets, linear, losses, penalties
 from minigrad.ops import activation_table, base, control
 from minigrad.ops.formulas import printed
-from reference import docstrings
+from reference import docstrings, mathematics
 from reference.docstrings import escaped, fenced, markdown
 from reference.signatures import call, operations_of, public_members, source, spellings
 
 COMMAND = "make reference"
 MADE = f"<!-- Made from the code by `{COMMAND}`: edit docstrings, not this page. -->"
 GALLERY = "activations.svg"
+SET = (linear, losses, penalties)  # the modules whose formulas are set in LaTeX, as those of layers and optimizers are
 LICENSE = re.compile(r"CC BY(?:-SA)? \d\.\d|CC0|public domain")
 
 
@@ -30,12 +31,14 @@ def pages() -> dict[str, str]:
     """Every file of the reference by its name, complete."""
     bodies: dict[str, Callable[[], str]] = {"engine": partial(package, "Engine", ENGINE, engine())}
     bodies |= {"operations": operations, "functions": functions, "activations": activations}
-    bodies["layers"] = partial(package, "Layers", LAYERS, [*exported(models), cells.CellOptions])
+    bodies["layers"] = partial(package, "Layers", LAYERS, [*exported(models), cells.CellOptions], formulas=True)
     for name in models.__all__:
         if inspect.ismodule(module := getattr(models, name)):
-            bodies[name] = partial(chapter, module)
+            bodies[name] = partial(chapter, module, formulas=module in SET)
     bodies["compilation"] = compilation
-    bodies["optimizers"] = partial(package, "Optimizers and training", _introduction(optim), exported(optim))
+    bodies["optimizers"] = partial(
+        package, "Optimizers and training", _introduction(optim), exported(optim), formulas=True
+    )
     texts = {f"{name}.md": f"{MADE}\n\n{body()}" for name, body in bodies.items()}
     return {"README.md": index(texts), **texts, GALLERY: mg.activations().gallery().svg()}
 
@@ -222,7 +225,7 @@ def engine() -> list[Any]:
     return [thing for thing in exported(mg) if thing not in tabled or thing.__module__ in kept]
 
 
-def package(title: str, introduction: str, things: Iterable[Any]) -> str:
+def package(title: str, introduction: str, things: Iterable[Any], *, formulas: bool = False) -> str:
     """Classes and functions, module by module."""
     modules: dict[str, list[Any]] = {}
     for thing in things:
@@ -231,17 +234,19 @@ def package(title: str, introduction: str, things: Iterable[Any]) -> str:
     parts += [_overview([thing for things in modules.values() for thing in things])]
     for name, things in modules.items():
         module = sys.modules[name]
-        parts += [_heading(module, title=name), _introduction(module), *[entry(thing, 3) for thing in things]]
+        parts += [_heading(module, title=name), _introduction(module)]
+        parts += [entry(thing, 3, formulas=formulas) for thing in things]
     return "\n\n".join(parts) + "\n"
 
 
-def chapter(module: ModuleType) -> str:
+def chapter(module: ModuleType, *, formulas: bool = False) -> str:
     """The public classes and functions of a module."""
     things = public(module)
     name, colon, _ = (module.__doc__ or "").partition(":")  # "Linear models: ..." has the title in it
     title = name if colon and len(name.split()) <= 2 else _title(module.__name__)
     parts = [f"# {title}", f"{_introduction(module)}\n\nSource: {source(module)}"]
-    parts += [_overview(things, licensed=module is datasets), *[entry(thing, 2) for thing in things]]
+    parts += [_overview(things, licensed=module is datasets)]
+    parts += [entry(thing, 2, formulas=formulas) for thing in things]
     return "\n\n".join(parts) + "\n"
 
 
@@ -254,17 +259,29 @@ def public(module: ModuleType) -> list[Any]:
     return [t for t in things if inspect.isfunction(t) or (inspect.isclass(t) and not issubclass(t, mg.Operation))]
 
 
-def entry(thing: Any, level: int) -> str:
-    """A class or function: how it is called, its formulas, notes, and methods of its own."""
+def entry(thing: Any, level: int, *, formulas: bool = False) -> str:
+    """A class or function: how it is called, its formulas, notes, and methods of its own. formulas: set them in LaTeX."""
     doc = docstrings.read(thing)
     parts = [f"{'#' * level} {thing.__name__}", *([fenced(_called(thing))] if _is_called(thing) else [])]
-    parts += [escaped(doc.forward) + "."]
-    parts += [f"**Back:** {escaped(doc.reverse)}."] if doc.reverse else []
-    parts += [markdown(note) for note in doc.notes]
+    parts += _formulas(doc.forward) if formulas else [escaped(doc.forward) + "."]
+    set_notes = [note for note in doc.notes if formulas and mathematics.begins(note)]
+    parts += [part for note in set_notes for part in _formulas(" ".join(note.split()).removesuffix("."))]
+    if doc.reverse:
+        parts += ["**Back:**", *_formulas(doc.reverse)] if formulas else [f"**Back:** {escaped(doc.reverse)}."]
+    parts += [markdown(note) for note in doc.notes if note not in set_notes]
     if inspect.isclass(thing):
         members = {name: member for name, member in public_members(thing).items() if member.__doc__}
         parts += ["\n".join(_member(name, member) for name, member in members.items())] if members else []
     return "\n\n".join(parts)
+
+
+def _formulas(text: str) -> list[str]:
+    """The formulas a text begins with, as a block, and the words behind them. What cannot be set stays text."""
+    try:
+        formula, words = mathematics.setting(text)
+    except ValueError:
+        formula, words = "", text
+    return [*([fenced(formula, "math")] if formula else []), *([escaped(words) + "."] if words else [])]
 
 
 def _is_called(thing: Any) -> bool:
