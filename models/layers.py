@@ -25,7 +25,7 @@ Activation: TypeAlias = Callable[[Node], Node]
 
 
 class Sequential(Module):
-    """Layers one after the other, y = f_n(… f_2(f_1(x)));  the adjoint goes through them from the last to the first.
+    """y = f_n(… f_2(f_1(x))): layers one after the other;  the adjoint goes through them from the last to the first.
 
     layers: modules, or functions of a node such as np.tanh and mg.relu. They are called "dense_1", "dense_2", "dropout_1",
             after their class and in order; so are their parameters ("dense_1.W") and their scopes
@@ -258,7 +258,7 @@ class Embedding(Module):
 
 
 class EmbeddingBag(Embedding):
-    """y = the mean, or the sum, of W[i_1] … W[i_n]: the vectors of a set whose order does not matter;  W̄[i_k] += ȳ / n, or ȳ.
+    """y = (W[i_1] + … + W[i_n]) / n, or the sum alone, for sets whose order does not matter;  W̄[i_k] += ȳ / n, or ȳ.
 
     Shapes: i (batch, ..., n) to y (batch, ..., n_features); n at least 1.
 

@@ -166,7 +166,7 @@ def binary_log_likelihood(
     weights: Operand | None = None,
     mask: Operand | None = None,
 ) -> Node:
-    """y ln p + (1 − y) ln(1 − p) with p = sigmoid(z), averaged;  z̄ = (y − p) / n, n what the mean divides by.
+    """y ln p + (1 − y) ln(1 − p) with p = sigmoid(z), averaged;  z̄ = (y − p) / n, where the mean divides by n.
 
     From probabilities p̄ = (y/p − (1 − y)/(1 − p)) / n. It is to be maximized, so minimize its negative: the minus stands
     outside, in `binary_cross_entropy`, and only there.
@@ -189,7 +189,7 @@ def binary_cross_entropy(
     weights: Operand | None = None,
     mask: Operand | None = None,
 ) -> Node:
-    """−(y ln p + (1 − y) ln(1 − p)) with p = sigmoid(z), averaged;  z̄ = (p − y) / n,  n what the mean divides by.
+    """−(y ln p + (1 − y) ln(1 − p)) with p = sigmoid(z), averaged;  z̄ = (p − y) / n,  where the mean divides by n.
 
     logits:          z, (batch,) or (batch, n_outputs) of independent yes-or-no answers, with any number of leading axes
     targets:         y, of the outputs' shape: 0 or 1, booleans, or a probability between
@@ -232,7 +232,7 @@ def mean_squared_error(
     weights: Operand | None = None,
     mask: Operand | None = None,
 ) -> Node:
-    """The mean of e² over all elements, e = outputs − targets;  gradient 2 e / (number of elements).
+    """(1/n) Σ e² with e = outputs − targets, the mean over all n elements;  gradient 2 e / n.
 
     over_outputs="sum" sums over the outputs of an example, and averages over examples only: (1/m) Σ_i Σ_j e_ij²;
     gradient 2 e / m. Shapes must agree: (batch, 1) against (batch,) is refused, since NumPy would compare all with all.
@@ -259,7 +259,7 @@ def mean_absolute_error(
     weights: Operand | None = None,
     mask: Operand | None = None,
 ) -> Node:
-    """The mean of |e| over all elements, e = outputs − targets;  gradient sgn(e) / (number of elements), 0 at e = 0.
+    """(1/n) Σ |e| with e = outputs − targets, the mean over all n elements;  gradient sgn(e) / n, 0 at e = 0.
 
     over_outputs="sum": (1/m) Σ_i Σ_j |e_ij|, gradient sgn(e) / m. The mean of norms is `mean_euclidean_norm`.
     """
@@ -307,7 +307,7 @@ def mean_euclidean_norm(
     weights: Operand | None = None,
     mask: Operand | None = None,
 ) -> Node:
-    """The mean over the examples of ‖e_i‖ = (Σ_j e_ij²)^½, e = outputs − targets;  gradient e_i / (m ‖e_i‖), 0 at e_i = 0.
+    """(1/m) Σ_i ‖e_i‖ with e = outputs − targets, ‖e_i‖ = (Σ_j e_ij²)^½, over m examples;  gradient e_i / (m ‖e_i‖), 0 at 0.
 
     The distance from target to output, (batch, n_outputs). It is the mean absolute error only of a single output.
     """

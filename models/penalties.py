@@ -183,7 +183,7 @@ class L1(ParameterPenalty):
 
 
 class ElasticNet(ParameterPenalty):
-    """λ Σ (r |w| + (1 − r)/2 w²);  gradient λ (r sgn(w) + (1 − r) w). r = ratio is the share of L1, from 0 to 1.
+    """λ Σ (r |w| + (1 − r)/2 w²);  gradient λ (r sgn(w) + (1 − r) w). The share of L1 is r = ratio, from 0 to 1.
 
     Source: H. Zou and T. Hastie, Regularization and variable selection via the elastic net, JRSS B 67, 2005.
     """

@@ -162,7 +162,7 @@ class Unrolled(Recurrent):
 
 
 class SimpleRNN(Unrolled):
-    """h_t = f(W_x u_t + W_h h_{t-1} + b), t = 1..T: recurrent neurons;  the adjoints as in `SimpleRNNCell`, T to 1.
+    """h_t = f(W_x u_t + W_h h_{t-1} + b), t = 1..T: recurrent neurons;  the adjoints as in `SimpleRNNCell`, from T to 1.
 
     Arguments: `CellOptions`.
 
@@ -186,7 +186,7 @@ class SimpleRNN(Unrolled):
 
 
 class LSTM(Unrolled):
-    """(h_t, c_t) = LSTMCell(u_t, (h_{t-1}, c_{t-1})), t = 1..T: long short-term memory;  the adjoints as there, T to 1.
+    """(h_t, c_t) = LSTMCell(u_t, (h_{t-1}, c_{t-1})), t = 1..T: long short-term memory;  the adjoints as there, from T to 1.
 
     Gates, their order and `forget_bias`: `LSTMCell`, the rest: `CellOptions`.
 
@@ -212,7 +212,7 @@ class LSTM(Unrolled):
 
 
 class GRU(Unrolled):
-    """h_t = GRUCell(u_t, h_{t-1}), t = 1..T: gated recurrent units over time;  the adjoints as there, T to 1.
+    """h_t = GRUCell(u_t, h_{t-1}), t = 1..T: gated recurrent units over time;  the adjoints as there, from T to 1.
 
     `convention`, `reset` and `biases`: `GRUCell`, the rest: `CellOptions`.
 

@@ -38,8 +38,8 @@ class States(list[Node]):
 class RNN(Module):
     """x_i = σ(W x_{i-1} + R u_i + b_1), i = 1..T, and ŷ = φ(V x_T + b_o).
 
-    Back: with ȳ the adjoint of ŷ, δ_o = ȳ φ'(·), x̄_T = δ_o V, and from T to 1 δ_i = x̄_i σ'(·), x̄_{i-1} = δ_i W; summed
-    over the batch V̄ = δ_o' x_T, b̄_o = Σ δ_o, W̄ = Σ_i δ_i' x_{i-1}, R̄ = Σ_i δ_i' u_i, b̄_1 = Σ_i δ_i.
+    Back: with ȳ the adjoint of ŷ, δ_o = ȳ φ'(·), x̄_T = δ_o V, then δ_i = x̄_i σ'(·), x̄_{i-1} = δ_i W, i = T..1; V̄ = δ_o' x_T,
+    b̄_o = Σ δ_o, W̄ = Σ_i δ_i' x_{i-1}, R̄ = Σ_i δ_i' u_i, b̄_1 = Σ_i δ_i, each summed over the batch.
 
     Shapes: u (batch, time, n_inputs), x_i (batch, n_states), ŷ (batch, n_outputs); W (n_states, n_states),
     R (n_states, n_inputs), b_1 (n_states,), V (n_outputs, n_states), b_o (n_outputs,).

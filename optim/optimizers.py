@@ -107,7 +107,7 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum η in its velocity form: v = η v − α g;  w += v;  v_0 = 0.
+    """v = η v − α g;  w += v;  v_0 = 0, with momentum η in its velocity form.
 
     One class for full-batch, mini-batch and stochastic gradient descent: they differ in what the loss averages over.
     """

@@ -1,4 +1,4 @@
-"""Set the formulas of docstrings in LaTeX: "y = σ(x W' + b)" becomes `y = \\sigma\\left(x \\, W^{\\top} + b\\right)`.
+r"""Set the formulas of docstrings in LaTeX: "y = σ(x W' + b)" becomes `y = \sigma\left(x \, W^{\top} + b\right)`.
 
 A docstring writes formulas as one line of text, words between them. The grammar is small:
 
@@ -30,7 +30,7 @@ SIGNS = {
 }  # fmt: skip
 UPRIGHT = {"ln", "log", "exp", "sin", "cos", "tan", "tanh", "max", "min", "arctan"}  # LaTeX has commands for them
 FUNCTIONS = {*UPRIGHT, "mean", "softmax", "sigmoid", "sgn", "Var", "argmax", "clip", "sign"}
-NEVER_NAMES = {"and", "at", "else", "for", "from", "gradient", "in", "of", "or", "over", "to", "where", "with"}
+NEVER_NAMES = {"a", "and", "at", "else", "for", "from", "gradient", "in", "of", "or", "over", "to", "where", "with"}
 RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ᵗⁿ", "0123456789-+tn", strict=True))
 LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉", "0123456789", strict=True))
 DERIVED = {"f", "σ", "φ"}  # functions, whose "'" is a derivative
@@ -38,7 +38,7 @@ CLOSED_BY = {"(": ")]", "[": "])", "⌊": "⌋", "⌈": "⌉"}
 FENCES = {"⌊": r"\lfloor", "⌋": r"\rfloor", "⌈": r"\lceil", "⌉": r"\rceil"}
 TOKEN = re.compile(
     r"(?P<space>\s+)|(?P<code>`[^`]*`)|(?P<number>\d+(?:\.\d+)?(?:e[-−]?\d+)?)"
-    r"|(?P<word>(?:max|min|mean|argmax)(?=_)|[A-Za-z]'s\b|[A-Za-z]{2,}(?:-[a-z]{2,}|'s\b)*(?:_[A-Za-z]{2,})*)"
+    r"|(?P<word>a(?= [A-Za-z]{2})|(?:max|min|mean|argmax)(?=_)|[A-Za-z]'s\b|[A-Za-z]{2,}(?:-[a-z]{2,}|'s\b)*(?:_[A-Za-z]{2,})*)"
     r"|(?P<letter>(?![⁰¹²³⁴⁵⁶⁷⁸⁹ᵗⁿ₀₁₂₃₄₅₆₇₈₉½])[^\W\d_][\u0300-\u036f]*|∇|∞)"
     r"|(?P<sign>\+=|−=|\.\.|[=≠<>≤≥~←→+−±·*∈…≈-])|(?P<other>.)"
 )
@@ -79,9 +79,12 @@ def begins(text: str) -> bool:
 
     A formula says what something is, so it has a sign of relation.
     """
+    first = _tokens(text)[0]
+    if first.kind in ("word", "space", "sign") and first.text != "With":
+        return False
     clauses = [clause.text for clause in _clauses(" ".join(text.split()))]
-    first = next((i for i, clause in enumerate(clauses) if _relates(clause)), None)
-    return first is not None and not text.startswith((">>>", " ")) and all(map(_is_formula, clauses[: first + 1]))
+    relates = next((i for i, clause in enumerate(clauses) if _relates(clause)), None)
+    return relates is not None and all(map(_is_formula, clauses[: relates + 1]))
 
 
 def _block(rows: Sequence[str]) -> str:
@@ -95,7 +98,8 @@ def _block(rows: Sequence[str]) -> str:
 def _tidied(row: str) -> str:
     """Without spaces where a text begins or ends the row, or a sign follows it."""
     row = re.sub(r"^\\text\{ ", r"\\text{", row.strip())
-    row = re.sub(r" \}(?=$|[,;:.])", "}", row.replace(r"} \text{ ", r"} \text{ "))
+    row = re.sub(r" \}(?=$|[,;:.])", "}", row)
+    row = re.sub(r"\{\\text\{ (.*?) \}\}", r"{\\text{\1}}", row)
     return re.sub(r"(\\sum(?:_\{\w+\})?|\\ln|\\max|\\min) \\, ", r"\1 ", row)
 
 
@@ -229,13 +233,9 @@ class _Reader:
     # Words
 
     def is_words(self) -> bool:
-        """Whether a word comes that is no factor: a function, or a name beside a sign."""
-        token = self.peek()
-        if token.kind == "letter" and token.text == "a":  # the article, before a word
-            return self.peek(1).kind == "space" and self.peek(2).kind == "word"
-        if token.kind == "code":
-            return True
-        return token.kind == "word" and not self.is_function() and not self.is_name()
+        """Whether a word comes that belongs to a sentence: no function, and no name of a factor."""
+        kind = self.peek().kind
+        return kind == "code" or (kind == "word" and not self.is_function() and not self.is_name())
 
     def is_function(self) -> bool:
         after = self.peek(1)
@@ -244,16 +244,27 @@ class _Reader:
         return self.peek().text in FUNCTIONS and (applied or (self.peek().text in UPRIGHT and followed))
 
     def is_name(self) -> bool:
-        """A word by itself, with mathematics on one side at least, such as batch in 1/batch and rate in (1 − rate)."""
-        before = self.tokens[self.at - 1] if self.at else _Token("end", "")
-        before = self.tokens[self.at - 2] if before.kind == "space" and self.at > 1 else before
-        after = self.peek(2) if self.peek(1).kind == "space" else self.peek(1)
-        touching = [
-            before.text in ("(", "[", "/", "+", "−", "=", "·", "|", "∂"),
-            after.text in (")", "+", "−", "=", "·", "|"),
-        ]
-        touching.append(self.peek(1).text in RAISED or self.peek(1).text in ("_", "(", "["))
-        return "word" not in (before.kind, after.kind) and any(touching) and self.peek().text not in NEVER_NAMES
+        """A word by itself with a sign on one side at least: batch in 1/batch, rate in (1 − rate)."""
+        before, after = self.beside(-1), self.beside(1)
+        applied = self.peek(1).text in RAISED or self.peek(1).text in ("_", "(", "[")
+        by_a_sign = before.text in ("(", "[", "/", "+", "−", "=", "·", "|", "∂") or after.text in (
+            ")",
+            "/",
+            "+",
+            "−",
+            "=",
+            "·",
+            "|",
+        )
+        alone = "word" not in (before.kind, after.kind)
+        return alone and (applied or by_a_sign) and self.peek().text not in NEVER_NAMES
+
+    def beside(self, step: int) -> _Token:
+        """The next token to the right (step 1) or left (−1) that is no space."""
+        at = self.at + step
+        while 0 <= at < len(self.tokens) and self.tokens[at].kind == "space":
+            at += step
+        return self.tokens[at] if 0 <= at < len(self.tokens) else _Token("end", "")
 
     def words(self) -> str:
         """As many words as follow each other, as one text."""
