@@ -268,7 +268,7 @@ class _Reader:
 
     def words(self) -> str:
         """As many words as follow each other, as one text."""
-        found = []
+        found: list[str] = []
         while self.is_words() or (self.peek().kind == "space" and found):
             token = self.take()
             found.append(" " if token.kind == "space" else token.text.strip("`"))
