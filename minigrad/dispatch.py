@@ -6,9 +6,10 @@ in it. So nothing below the operations needs to import them.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,20 +18,27 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer", bound=Callable[..., Any])
 
-TABLE: dict[Any, Callable[..., Node]] = {}  # a NumPy function, or the name of a method NumPy has no function for
-ADVICE: dict[Any, str] = {}  # what to write instead of a function that is not answered
-WAYS_OUT = {  # what to write instead of keywords NumPy has and nodes do not
-    "out": "Nodes do not change, so there is no out=: use the result.",
-    "where": "There is no where=: choose with np.where(condition, result, otherwise).",
-    "dtype": "There is no dtype= here: write x.astype(dtype).",
-    "initial": "There is no initial=: combine the result with it.",
-    "casting": "There is no casting=: write x.astype(dtype).",
-    "order": "There is no order=: nodes have no layout in memory to choose.",
-}
+NOT_GIVEN: Any = np._NoValue  # NumPy's own default where None would mean something
+
+
+class Way(NamedTuple):
+    """A call that nodes do not answer, and an expression on nodes that gives the same: the tests run both."""
+
+    call: str
+    recipe: str
+
+    def __str__(self) -> str:
+        return f"for {self.call} write {self.recipe}"
+
+
+# A NumPy function; a ufunc with one of its methods (np.add, "reduce"); the name of a function of SciPy
+# ("scipy.special.expit"), which need not be installed; the name of a method that NumPy has no function for ("getitem").
+TABLE: dict[Any, Callable[..., Node]] = {}
+ADVICE: dict[Any, Way | str] = {}  # what to do instead of calling a function that is not answered
 
 
 def answers(*functions: Any) -> Callable[[Answer], Answer]:
-    """Decorator: this operation or function is what the given NumPy functions (or methods, by name) mean on nodes."""
+    """Decorator: this operation or function is what the given keys of the table mean on nodes."""
 
     def register(answer: Answer) -> Answer:
         for function in functions:
@@ -40,42 +48,19 @@ def answers(*functions: Any) -> Callable[[Answer], Answer]:
     return register
 
 
-def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-    """NumPy's `__array_ufunc__` protocol: `np.tanh(node)` and everything like it."""
-    if method == "at":
-        raise TypeError(f"np.{ufunc.__name__}.at works in place, and nodes do not change: write x.at[index].add(value)")
-    if method != "__call__":
-        raise TypeError(
-            f"np.{ufunc.__name__}.{method} is not supported on nodes: write the function that does it (np.sum, np.prod, "
-            "np.cumsum, np.outer), or operators"
-        )
-    return call_function(ufunc, inputs, keywords)
+def refuse_out(out: Any) -> None:
+    """Raise where a function was given an array to write its result into."""
+    if out is not None:
+        raise TypeError("Nodes do not change, so there is no out=: use the result.")
 
 
-def call_function(function: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
-    """NumPy's `__array_function__` protocol: the answer registered for the function, or an error that says what to do."""
-    answer = TABLE.get(function)
-    if answer is None:
-        advice = ADVICE.get(function, "compose it from functions that are (minigrad.operations() lists the operations)")
-        raise TypeError(f"{spelling(function)} is not supported on nodes: {advice}")
-    given = {keyword: value for keyword, value in keywords.items() if value is not None or keyword not in WAYS_OUT}
-    try:
-        return answer(*arguments, **given)
-    except TypeError:
-        _check_fit(function, answer, arguments, given)
-        raise
-
-
-def _check_fit(function: Any, answer: Callable[..., Any], arguments: tuple[Any, ...], given: dict[str, Any]) -> None:
-    """Raise the error that explains arguments which the answer does not take; reached only after a failed call."""
-    try:
-        inspect.signature(answer).bind(*arguments, **given)
-    except TypeError as misfit:
-        ways = " ".join(WAYS_OUT[keyword] for keyword in given if keyword in WAYS_OUT)
-        raise TypeError(f"{spelling(function)} on nodes: {misfit}. {ways}".rstrip()) from None
-
-
+@cache
 def spelling(function: Any) -> str:
-    """The name a user knows a NumPy function by: np.linalg.norm."""
-    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
-    return f"{module}.{function.__name__}"
+    """The name a user knows a function by: np.linalg.norm, scipy.special.expit."""
+    name: str = function.__name__
+    if isinstance(function, np.ufunc):  # which does not know its module
+        known = [m for m in ("numpy", "scipy.special") if getattr(sys.modules.get(m), name, None) is function]
+        module = known[0] if known else ""
+    else:
+        module = getattr(function, "__module__", None) or "numpy"
+    return f"{module}.{name}".replace("numpy", "np", 1) if module else name

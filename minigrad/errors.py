@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,10 +80,18 @@ def _range(value: np.ndarray) -> str:
 
 def users_line() -> str:
     """The innermost line on the stack that is neither minigrad's nor NumPy's."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        package = frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("minigrad", "numpy"):
-            return f"at {frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back  # type: ignore[assignment]
-    return ""
+    frame = innermost(sys._getframe(1), without=("minigrad", "numpy"))
+    return f"at {frame.f_code.co_filename}:{frame.f_lineno}" if frame else ""
+
+
+def innermost(frame: FrameType | None, without: tuple[str, ...]) -> FrameType | None:
+    """The innermost frame from this one out that is in none of these packages."""
+    while frame is not None and package(frame) in without:
+        frame = frame.f_back
+    return frame
+
+
+def package(frame: FrameType) -> str:
+    """The package whose code runs in the frame."""
+    name: str = frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]

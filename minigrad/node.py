@@ -105,8 +105,8 @@ class Node(Operators):
     def __format__(self, form: str) -> str:
         return format(self.item(), form) if form else str(self)
 
-    def item(self) -> Any:
-        return self._one("item()", "x.value").item()
+    def item(self, *index: Any) -> Any:
+        return self[index].item() if index else self._one("item()", "x.value").item()
 
     def _one(self, asker: str, instead: str) -> Array:
         """The value of a node of one element, for what leaves the graph knowingly."""
@@ -236,7 +236,15 @@ def as_array(value: Any, wanted_by: str) -> Array:
         raise TypeError(
             f"{wanted_by} takes no masked array, whose mask would be lost: write np.where(mask, instead, a.data)"
         )
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError(
+            f"{wanted_by} takes an array, and the lists given have an inhomogeneous shape: rows of several lengths. Pad the "
+            "shorter rows and mask what was added, or make a node of each row"
+        ) from None
     if array.dtype not in DTYPES:
         if callable(value):
             raise no_node(f"{wanted_by} takes real numbers or booleans", value, "")

@@ -14,7 +14,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import ops
-from minigrad.dispatch import TABLE, spelling
+from minigrad.dispatch import NOT_GIVEN, TABLE, spelling
 from minigrad.operators import Operators
 from minigrad.ops.indexing import Place
 
@@ -36,6 +36,8 @@ def call(thing: Any, name: str = "", skip: int = 0) -> str:
 
 
 def _default(value: Any) -> str:
+    if value is NOT_GIVEN:
+        return "np._NoValue"
     if isinstance(value, np.ufunc) or (isinstance(value, type) and issubclass(value, np.generic)):
         return f"np.{value.__name__}"
     return f"{value:.6g}" if isinstance(value, float) else repr(value)
@@ -104,6 +106,8 @@ def _key(code: CodeType) -> Any:
 def _written(name: str, is_property: bool) -> str:
     """How a method is written: `x.sum()`, `x.T`, and for __add__ what Python's documentation says: "Same as a + b."."""
     if name.startswith("__"):
+        if name in ("__divmod__", "__rdivmod__"):  # which is no operator to Python
+            return "divmod(a, b)"
         swapped = "__" + name.removeprefix("__r")
         name = swapped if name.startswith("__r") and hasattr(operator, swapped) else name
         says = inspect.getdoc(getattr(operator, name)) or ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.dispatch import ADVICE, answers
+from minigrad.dispatch import ADVICE, Way, answers, refuse_out
 from minigrad.node import Node, as_node
 from minigrad.ops.base import Elementwise, Entries, Masked, Operation
 
@@ -29,6 +29,7 @@ __all__ = [
     "sign", "floor", "ceil", "trunc", "rint", "round",
     "Equal", "NotEqual", "Less", "LessEqual", "Greater", "GreaterEqual",
     "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+    "LeftShift", "RightShift", "SignBit", "left_shift", "right_shift", "signbit",
     "LogicalAnd", "LogicalOr", "LogicalXor", "LogicalNot", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Invert",
     "logical_and", "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "invert",
     "IsFinite", "IsNan", "IsInf", "IsClose", "isfinite", "isnan", "isinf", "isclose",
@@ -384,11 +385,13 @@ def clip(
     a: Operand,
     a_min: Operand | None = None,
     a_max: Operand | None = None,
+    out: None = None,
     *,
     min: Operand | None = None,
     max: Operand | None = None,
 ) -> Node:
     """a between two bounds, min(max(a, a_min), a_max); None is no bound. At a bound the adjoint still goes to a."""
+    refuse_out(out)
     if min is not None or max is not None:
         if a_min is not None or a_max is not None:
             raise ValueError("np.clip takes a_min and a_max, or the keywords min and max, not both")
@@ -630,6 +633,36 @@ class Invert(_Step):
         return ~x
 
 
+@answers(np.left_shift)
+class LeftShift(_Step):
+    """y = a · 2ᵇ of integers, bit by bit;  no adjoint."""
+
+    __slots__ = ()
+
+    def fprop(self, a: Any, b: Any) -> Any:
+        return np.left_shift(a, b)
+
+
+@answers(np.right_shift)
+class RightShift(_Step):
+    """y = ⌊a / 2ᵇ⌋ of integers, bit by bit;  no adjoint."""
+
+    __slots__ = ()
+
+    def fprop(self, a: Any, b: Any) -> Any:
+        return np.right_shift(a, b)
+
+
+@answers(np.signbit)
+class SignBit(_Step):
+    """y = whether x is negative, or −0;  no adjoint."""
+
+    __slots__ = ()
+
+    def fprop(self, x: Any) -> Any:
+        return np.signbit(x)
+
+
 @answers(np.isfinite)
 class IsFinite(_Step):
     """y = whether x is neither nan nor infinite;  no adjoint."""
@@ -698,8 +731,9 @@ def rint(x: Operand) -> Node:
 
 
 @answers(np.round, np.around)
-def round(a: Operand, decimals: int = 0) -> Node:
+def round(a: Operand, decimals: int = 0, out: None = None) -> Node:
     """a to the given number of decimals (before the point where it is negative)."""
+    refuse_out(out)
     return Round(a, decimals=decimals)
 
 
@@ -784,6 +818,21 @@ def invert(x: Operand) -> Node:
     return Invert(x)
 
 
+def left_shift(a: Operand, b: Operand) -> Node:
+    """a << b."""
+    return LeftShift(a, b)
+
+
+def right_shift(a: Operand, b: Operand) -> Node:
+    """a >> b."""
+    return RightShift(a, b)
+
+
+def signbit(x: Operand) -> Node:
+    """Whether x is negative, or −0."""
+    return SignBit(x)
+
+
 def isfinite(x: Operand) -> Node:
     """Whether x is neither nan nor infinite."""
     return IsFinite(x)
@@ -828,19 +877,8 @@ def floating(x: Operand) -> Node:
 
 ADVICE.update(
     {
-        np.modf: "write (x - np.trunc(x), np.trunc(x))",
-        np.fix: "write np.trunc(x)",
-        np.copysign: "write np.abs(a) * np.where(b < 0, -1, 1)",
-        np.heaviside: "write np.where(x > 0, 1, np.where(x == 0, b, 0))",
-        np.signbit: "write x < 0",
-        np.isposinf: "write np.isinf(x) & (x > 0)",
-        np.isneginf: "write np.isinf(x) & (x < 0)",
-        np.array_equiv: "write np.array_equal(a, b)",
-        np.nan_to_num: "write np.where(np.isfinite(x), x, 0)",
-        np.piecewise: "write np.select(conditions, values), or np.where",
-        np.left_shift: "write x * 2**n",
-        np.right_shift: "write x // 2**n",
         np.gcd: "compute it outside the graph, from x.value",
         np.lcm: "compute it outside the graph, from x.value",
+        np.piecewise: Way("np.piecewise(x, [x < 0, x >= 1], [-1, 1])", "np.select([x < 0, x >= 1], [-1.0, 1.0], 0.0)"),
     }
 )

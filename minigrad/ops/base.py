@@ -271,10 +271,25 @@ def sum_to(x: Node, shape: tuple[int, ...]) -> Node:
 
 
 @answers(np.astype)
-def astype(x: Operand, dtype: Any) -> Node:
-    """x in another dtype; the same node where nothing changes."""
+def astype(
+    x: Operand,
+    dtype: Any,
+    /,
+    *,
+    copy: bool = True,
+    device: str | None = None,
+    order: str = "K",
+    casting: Any = "unsafe",
+) -> Node:
+    """x in another dtype; the same node where nothing changes, copy=True or not, since nodes do not change."""
     node = as_node(x)
     dtype = known_dtype("astype", dtype)
+    if casting != "unsafe" and not np.can_cast(node.dtype, dtype, casting):
+        raise TypeError(f"astype: {node.label} does not go into {dtype} by casting={casting!r}: write casting='unsafe'")
+    if order not in ("K", "C", "A") or device not in (None, "cpu"):
+        raise ValueError(
+            f"astype(order={order!r}, device={device!r}): a node has no layout in memory and no device to choose"
+        )
     return node if node.dtype == dtype else AsType(node, dtype_to=dtype)
 
 

@@ -679,20 +679,4 @@ def erf(x: Operand) -> Node:
     return Erf(x if x.dtype.kind == "f" else x.astype(np.float64))
 
 
-ADVICE.update(
-    {
-        np.float_power: "write x.astype(np.float64) ** p",
-        np.logaddexp2: "write np.logaddexp(a * np.log(2), b * np.log(2)) / np.log(2)",
-        np.deg2rad: "write x * (np.pi / 180)",
-        np.radians: "write x * (np.pi / 180)",
-        np.rad2deg: "write x * (180 / np.pi)",
-        np.degrees: "write x * (180 / np.pi)",
-        np.unwrap: "compute it outside the graph, from x.value",
-        np.i0: "compute it outside the graph, from x.value",
-        np.angle: "nodes are real: write np.where(x < 0, np.pi, 0)",
-        np.real: "nodes are real: write x",
-        np.imag: "nodes are real: write 0 * x",
-        np.conjugate: "nodes are real: write x",
-        np.interp: "compute it outside the graph, from x.value",
-    }
-)
+ADVICE[np.i0] = "its slope is another Bessel function, which NumPy lacks: compute it outside the graph, from x.value"

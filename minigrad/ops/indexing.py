@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.dispatch import ADVICE, answers
+from minigrad.dispatch import ADVICE, answers, refuse_out
 from minigrad.node import Array, Constant, Node, as_node, is_number
-from minigrad.ops.arithmetic import PiecewiseConstant, where
+from minigrad.ops.arithmetic import PiecewiseConstant, clip, where
 from minigrad.ops.base import Entries, Operation, Piece, astype
-from minigrad.ops.shaping import along, ravel, reshape
+from minigrad.ops.shaping import along, broadcast_arrays, expand_dims, ravel, reshape, squeeze, stack
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
 
 __all__ = [
-    "GetItem", "getitem", "take", "take_along_axis", "compress", "extract", "select", "Scatter", "scattered",
+    "GetItem", "getitem", "take", "take_along_axis", "compress", "extract", "select", "choose", "Scatter", "scattered",
     "SameCount", "SetAt", "AddAt", "IsLast", "At", "Place",
 ]  # fmt: skip
 
@@ -205,11 +205,16 @@ def getitem(x: Operand, index: Any) -> Node:
 
 
 @answers(np.take)
-def take(a: Operand, indices: Operand, axis: int | None = None, *, mode: str = "raise") -> Node:
-    """The entries of a at the indices along an axis; of a as a vector where no axis is given."""
-    if mode != "raise":
-        raise ValueError(f"take(mode={mode!r}): nodes take mode='raise' only: write indices % n, or np.clip them")
+def take(a: Operand, indices: Operand, axis: int | None = None, out: None = None, mode: str = "raise") -> Node:
+    """The entries of a at the indices along an axis; of a as a vector where no axis is given.
+
+    mode: what an index outside does: "raise" an IndexError (here a negative one counts from the end), "wrap" around, or
+    be clipped to the first or last entry ("clip")
+    """
+    refuse_out(out)
     x, axis = along(a, axis, "take")
+    if mode != "raise":
+        indices = _inside(as_node(indices), x.shape[axis], mode)
     if type(indices) is not int:
         empty = isinstance(indices, list | tuple) and not np.size(indices)
         indices = Constant(np.zeros(np.shape(indices), np.intp)) if empty else as_node(indices)
@@ -217,6 +222,15 @@ def take(a: Operand, indices: Operand, axis: int | None = None, *, mode: str = "
             raise TypeError(f"take of {x.label}: indices are integers, not {indices.dtype}: write i.astype(int)")
         indices = astype(indices, np.intp) if indices.dtype.kind == "b" else indices
     return x[(*(slice(None),) * axis, indices)]
+
+
+def _inside(indices: Node, length: int, mode: str) -> Node:
+    """Indices brought inside an axis of the given length."""
+    if mode not in ("wrap", "clip"):
+        raise ValueError(f"take(mode={mode!r}): the modes are 'raise', 'wrap' and 'clip'")
+    if indices.dtype.kind == "f":  # which the caller refuses
+        return indices
+    return indices % length if mode == "wrap" else clip(indices, 0, length - 1)
 
 
 @answers(np.take_along_axis)
@@ -242,8 +256,9 @@ def _laid(line: Array, axis: int, ndim: int) -> Array:
 
 
 @answers(np.compress)
-def compress(condition: Operand, a: Operand, axis: int | None = None) -> Node:
+def compress(condition: Operand, a: Operand, axis: int | None = None, out: None = None) -> Node:
     """The slices of a along an axis where the condition, a vector, holds."""
+    refuse_out(out)
     x, axis = along(a, axis, "compress")
     holds = condition if isinstance(condition, Node) else np.asarray(condition)
     if holds.ndim != 1:
@@ -276,6 +291,18 @@ def select(condlist: Sequence[Operand], choicelist: Sequence[Operand], default: 
             raise TypeError(f"select: a condition holds booleans, and one is {holds.label}: write condition != 0")
         chosen = where(holds, node, chosen)
     return chosen
+
+
+@answers(np.choose)
+def choose(a: Operand, choices: Sequence[Operand] | Node, out: None = None, mode: str = "raise") -> Node:
+    """Entry by entry the choice that the integer in `a` names; `mode` is that of `take`."""
+    refuse_out(out)
+    index = as_node(a)
+    if index.dtype.kind == "f":
+        raise TypeError(f"choose: the numbers of the choices are integers, and are {index.label}: write i.astype(int)")
+    index, *parts = broadcast_arrays(index, *choices)
+    chosen = index if mode == "raise" else _inside(index, len(parts), mode)
+    return squeeze(take_along_axis(stack(parts), expand_dims(astype(chosen, np.intp), 0), 0), 0)
 
 
 # Writing -------------------------------------------------------------------------------------------------------------
@@ -421,17 +448,17 @@ def _broadcasts(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
     return len(small) <= len(large) and all(m in (n, 1) for m, n in pairs)
 
 
+_DEPENDS = (
+    "the shape of its result depends on values: write np.where(mask, x, 0), or call it on x.value outside the graph"
+)
+ADVICE.update(dict.fromkeys((np.nonzero, np.argwhere, np.flatnonzero), _DEPENDS))
 ADVICE.update(
     {
-        np.put_along_axis: "nodes do not change: write x.at[index].set(values) with the index of np.take_along_axis",
-        np.put: "nodes do not change: write x.at[indices].set(values)",
+        np.put_along_axis: "nodes do not change: write x.at[index].set(values) with an index array for every axis",
+        np.put: "nodes do not change: write x.at[np.unravel_index(indices, x.shape)].set(values)",
         np.place: "nodes do not change: write np.where(mask, values, x)",
         np.putmask: "nodes do not change: write np.where(mask, values, x)",
         np.copyto: "nodes do not change: write np.where(mask, source, x)",
-        np.fill_diagonal: "nodes do not change: write x.at[i, i].set(value) with i = np.arange(n)",
-        np.nonzero: "the shape of its result depends on values: write np.where(mask, x, 0), or call it on x.value",
-        np.argwhere: "the shape of its result depends on values: write np.where(mask, x, 0), or call it on x.value",
-        np.flatnonzero: "the shape of its result depends on values: write np.where(mask, x, 0), or call it on x.value",
-        np.choose: "write np.select([index == 0, index == 1], [a, b]), or np.take_along_axis",
+        np.fill_diagonal: "nodes do not change: write x.at[i, i].set(value) with i = np.arange(len(x))",
     }
 )

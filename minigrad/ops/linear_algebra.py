@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad.dispatch import ADVICE, answers
+from minigrad.dispatch import ADVICE, answers, refuse_out
 from minigrad.node import Constant, Node, as_node
 from minigrad.ops.arithmetic import PiecewiseConstant, absolute, floating, sign, where
 from minigrad.ops.base import Entries, Operation, Piece, broadcast_to
@@ -170,8 +170,9 @@ def _arrays(*operands: Operand) -> list[Node]:
 
 
 @answers(np.dot)
-def dot(a: Operand, b: Operand) -> Node:
+def dot(a: Operand, b: Operand, out: None = None) -> Node:
     """The sum over a's last axis and b's last but one (a vector's only one); with a number, the product."""
+    refuse_out(out)
     a, b = _arrays(a, b)
     if not a.ndim or not b.ndim:
         return a * b
@@ -248,7 +249,7 @@ def multi_dot(arrays: Sequence[Operand]) -> Node:
     if len(nodes) < 2:
         raise ValueError(f"multi_dot takes two arrays or more, not {len(nodes)}")
     if len(nodes) == 2:
-        return dot(*nodes)
+        return dot(nodes[0], nodes[1])
     for i, x in enumerate(nodes):
         if x.ndim != 2 and not (x.ndim == 1 and i in (0, len(nodes) - 1)):
             raise np.linalg.LinAlgError(
@@ -438,14 +439,14 @@ def _letter(i: int) -> str:
 
 
 @answers(np.trace)
-def trace(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Node:
+def trace(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: None = None) -> Node:
     """The sums along the diagonals of the matrices that two axes span."""
-    return diagonal(a, offset, axis1, axis2).sum(-1)
+    return diagonal(a, offset, axis1, axis2).sum(-1, dtype, out)
 
 
 @answers(np.linalg.trace)
-def _matrix_trace(x: Operand, /, *, offset: int = 0) -> Node:
-    return trace(x, offset, -2, -1)
+def _matrix_trace(x: Operand, /, *, offset: int = 0, dtype: Any = None) -> Node:
+    return trace(x, offset, -2, -1, dtype)
 
 
 @answers(np.linalg.diagonal)

@@ -7,17 +7,19 @@ permutation that sorts) is a node of its own, so that a replay finds it anew.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from minigrad.dispatch import ADVICE, answers
+from minigrad.dispatch import ADVICE, NOT_GIVEN, Way, answers, refuse_out
 from minigrad.node import Array, Constant, Node, as_node
-from minigrad.ops.arithmetic import PiecewiseConstant, isnan, where
-from minigrad.ops.base import Entries, Operation, broadcast_to
+from minigrad.ops.arithmetic import Add, Maximum, Minimum, Multiply, PiecewiseConstant, floating, isnan, maximum, where
+from minigrad.ops.base import Entries, Operation, astype, broadcast_to, broadcasts_to
+from minigrad.ops.elementwise import sqrt, square
 from minigrad.ops.indexing import take_along_axis
-from minigrad.ops.shaping import along, concatenate, expand_dims, flip, ravel, reshape
+from minigrad.ops.shaping import along, concatenate, expand_dims, flip, full_like, ravel, reshape
 
 if TYPE_CHECKING:
     from minigrad.operators import Axis, Operand
@@ -114,46 +116,130 @@ class Std(Operation):
 
 
 @answers(np.sum)
-def sum(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
-    """The sum over the axes."""
-    return Sum(a, axis=axis, keepdims=keepdims)
+def sum(
+    a: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = NOT_GIVEN,
+    where: Any = True,
+) -> Node:
+    """The sum over the axes, of those entries alone where the mask `where` holds, on top of `initial`, in `dtype`."""
+    if dtype is out is None and initial is NOT_GIVEN and where is True:
+        return Sum(a, axis=axis, keepdims=keepdims)
+    x = selected(_given(a, dtype, out), where, 0)
+    return _joined(Sum(x, axis=axis, keepdims=keepdims), initial, dtype)
 
 
 @answers(np.mean)
-def mean(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
-    """The mean over the axes."""
-    return Mean(a, axis=axis, keepdims=keepdims)
+def mean(
+    a: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+) -> Node:
+    """The mean over the axes, of those entries alone where the mask `where` holds, in `dtype`."""
+    if dtype is out is None and where is True:
+        return Mean(a, axis=axis, keepdims=keepdims)
+    x = _given(a, dtype, out)
+    if where is True:
+        return _in(dtype, Mean(x, axis=axis, keepdims=keepdims))
+    total = Sum(selected(floating(x), where, 0), axis=axis, keepdims=keepdims)
+    return _in(dtype, total / counted(x, axis, keepdims, where, total.dtype))
 
 
 @answers(np.var)
 def var(
-    a: Operand, axis: Axis = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False
+    a: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+    mean: Any = NOT_GIVEN,
+    correction: float = NOT_GIVEN,
 ) -> Node:
-    """The variance over the axes: squares summed over n − ddof (`correction` is another name of ddof)."""
-    return Var(a, axis=axis, ddof=_correction("var", ddof, correction), keepdims=keepdims)
+    """The variance over the axes: squares summed over n − ddof (`correction` is another name of ddof).
+
+    where: a mask, of the entries that count
+    mean:  the mean, where it is known, with the axes kept
+    """
+    ddof = _correction("var", ddof, correction)
+    if dtype is out is None and where is True and mean is NOT_GIVEN:
+        return Var(a, axis=axis, ddof=ddof, keepdims=keepdims)
+    x = _given(a, dtype, out)
+    if where is True and mean is NOT_GIVEN:
+        return _in(dtype, Var(x, axis=axis, ddof=ddof, keepdims=keepdims))
+    return _in(dtype, _variance(floating(x), axis, ddof, keepdims, where, mean))
 
 
 @answers(np.std)
 def std(
-    a: Operand, axis: Axis = None, *, ddof: float = 0, correction: float | None = None, keepdims: bool = False
+    a: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    ddof: float = 0,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+    mean: Any = NOT_GIVEN,
+    correction: float = NOT_GIVEN,
 ) -> Node:
     """The standard deviation over the axes, the root of `var`; its adjoint is 0 where it is 0."""
-    return Std(a, axis=axis, ddof=_correction("std", ddof, correction), keepdims=keepdims)
+    ddof = _correction("std", ddof, correction)
+    if dtype is out is None and where is True and mean is NOT_GIVEN:
+        return Std(a, axis=axis, ddof=ddof, keepdims=keepdims)
+    x = _given(a, dtype, out)
+    if where is True and mean is NOT_GIVEN:
+        return _in(dtype, Std(x, axis=axis, ddof=ddof, keepdims=keepdims))
+    return _in(dtype, root(_variance(floating(x), axis, ddof, keepdims, where, mean)))
+
+
+def spread(x: Node, axis: Axis, ddof: float, keepdims: bool, mask: Any, center: Any = NOT_GIVEN) -> tuple[Node, Node]:
+    """The squares of those entries where the mask holds, around their mean or a center given, summed; and n − ddof."""
+    if center is NOT_GIVEN:
+        center = mean(x, axis, keepdims=True, where=mask)
+    squares = selected(square(x - center), mask, 0)
+    return Sum(squares, axis=axis, keepdims=keepdims), counted(x, axis, keepdims, mask, x.dtype) - ddof
+
+
+def _variance(x: Node, axis: Axis, ddof: float, keepdims: bool, mask: Any, center: Any) -> Node:
+    squares, freedom = spread(x, axis, ddof, keepdims, mask, center)
+    return squares / maximum(freedom, 0)
+
+
+def root(x: Node) -> Node:
+    """√x, with adjoint 0 where x is 0."""
+    zero = x == 0
+    return masked_to(~zero, sqrt(masked_to(~zero, x, 1)), 0)
 
 
 @answers(np.average)
-def average(a: Operand, axis: Axis = None, weights: Operand | None = None, *, keepdims: bool = False) -> Node:
+def average(
+    a: Operand, axis: Axis = None, weights: Operand | None = None, returned: bool = False, *, keepdims: bool = False
+) -> Any:
     """Σ w a / Σ w over the axes, the mean without weights; weights of a's shape, or of that of the axes.
 
-    Weights that sum to 0 give nan or inf.
+    Weights that sum to 0 give nan or inf. returned=True gives Σ w too.
     """
     x = as_node(a)
     if weights is None:
-        return mean(x, axis, keepdims=keepdims)
-    w = as_node(weights)
-    if w.shape != x.shape:
-        w = _along(w, x, axis)
-    return sum(x * w, axis, keepdims=keepdims) / sum(broadcast_to(w, x.shape), axis, keepdims=keepdims)
+        average = mean(x, axis, keepdims=keepdims)
+        total = full_like(average, _count(x, axis))
+    else:
+        w = as_node(weights)
+        if w.shape != x.shape:
+            w = _along(w, x, axis)
+        total = sum(broadcast_to(w, x.shape), axis, keepdims=keepdims)
+        average = sum(x * w, axis, keepdims=keepdims) / total
+    return (average, astype(total, average.dtype)) if returned else average
 
 
 def _along(weights: Node, x: Node, axis: Axis) -> Node:
@@ -168,12 +254,68 @@ def _along(weights: Node, x: Node, axis: Axis) -> Node:
     )
 
 
-def _correction(function: str, ddof: float, correction: float | None) -> float:
-    if correction is None:
+def _correction(function: str, ddof: float, correction: float) -> float:
+    if correction is NOT_GIVEN:
         return ddof
     if ddof != 0:
         raise ValueError(f"{function}: ddof and correction are two names of one thing: give one of them")
     return correction
+
+
+# What reductions have in common ------------------------------------------------------------------------------------
+
+
+def _given(a: Operand, dtype: Any, out: None) -> Node:
+    """What is to be reduced, in the dtype asked for."""
+    refuse_out(out)
+    return as_node(a) if dtype is None else astype(a, dtype)
+
+
+def _in(dtype: Any, y: Node) -> Node:
+    """A result in the dtype asked for."""
+    return y if dtype is None else astype(y, dtype)
+
+
+def selected(x: Node, mask: Any, instead: float) -> Node:
+    """x where the mask holds, which broadcasts to it, and a number where it does not."""
+    if mask is True:
+        return x
+    return masked_to(mask_of(x, mask), x, instead)
+
+
+def masked_to(mask: Node, x: Node, instead: float) -> Node:
+    """x where the mask holds, and a number of x's dtype where it does not."""
+    return where(mask, x, Constant(np.asarray(instead, x.dtype)))
+
+
+def mask_of(x: Node, mask: Any) -> Node:
+    """The argument `where` of a reduction as a boolean node that broadcasts to x."""
+    holds = as_node(mask)
+    if not broadcasts_to(holds.shape, x.shape):
+        raise ValueError(f"the mask where= has shape {holds.shape} and does not broadcast to {x.label}")
+    return holds if holds.dtype.kind == "b" else holds != 0
+
+
+def counted(x: Node, axis: Axis, keepdims: bool, mask: Any, dtype: np.dtype[Any]) -> Node:
+    """How many entries over the axes the mask selects."""
+    if mask is True:
+        return Constant(np.asarray(_count(x, axis), dtype))
+    return astype(CountNonzero(broadcast_to(mask_of(x, mask), x.shape), axis=axis, keepdims=keepdims), dtype)
+
+
+def _joined(y: Node, initial: Any, dtype: Any = None) -> Node:
+    """A reduction joined with its initial value, one number, by the operation that reduces."""
+    if initial is NOT_GIVEN or initial is None:
+        return _in(dtype, y)
+    return _in(dtype, JOINED_BY[type(y)](y, _number(initial, y.dtype)))
+
+
+def _number(initial: Any, dtype: np.dtype[Any]) -> Node:
+    """The initial value of a reduction in its dtype."""
+    node = as_node(initial, dtype)
+    if node.ndim:
+        raise TypeError(f"the initial value of a reduction is one number, not of shape {node.shape}")
+    return astype(node, dtype)
 
 
 # Axes --------------------------------------------------------------------------------------------------------------
@@ -294,26 +436,75 @@ class ArgMin(PiecewiseConstant):
 
 
 @answers(np.max, np.amax)
-def max(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
-    """The largest entry along the axes; its adjoint goes to the first such entry."""
-    return Max(a, axis=axis, keepdims=keepdims)
+def max(
+    a: Operand,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = NOT_GIVEN,
+    where: Any = True,
+) -> Node:
+    """The largest entry along the axes; its adjoint goes to the first such entry.
+
+    where: a mask, of the entries that count; then there must be an `initial` value, which counts too
+    """
+    if out is None and initial is NOT_GIVEN and where is True:
+        return Max(a, axis=axis, keepdims=keepdims)
+    return _extreme(Max, _given(a, None, out), axis, keepdims, initial, where)
 
 
 @answers(np.min, np.amin)
-def min(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
-    """The smallest entry along the axes; its adjoint goes to the first such entry."""
-    return Min(a, axis=axis, keepdims=keepdims)
+def min(
+    a: Operand,
+    axis: Axis = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = NOT_GIVEN,
+    where: Any = True,
+) -> Node:
+    """The smallest entry along the axes; its adjoint goes to the first such entry.
+
+    where: a mask, of the entries that count; then there must be an `initial` value, which counts too
+    """
+    if out is None and initial is NOT_GIVEN and where is True:
+        return Min(a, axis=axis, keepdims=keepdims)
+    return _extreme(Min, _given(a, None, out), axis, keepdims, initial, where)
+
+
+def _extreme(
+    kind: Callable[..., Node],
+    x: Node,
+    axis: Axis,
+    keepdims: bool,
+    initial: Any,
+    mask: Any,
+) -> Node:
+    """An extreme of those entries where the mask holds, and of the initial value."""
+    if initial is NOT_GIVEN or initial is None:
+        if mask is not True:
+            raise ValueError(
+                "a maximum or minimum under a mask where= has no value where nothing is left: give initial="
+            )
+        return kind(x, axis=axis, keepdims=keepdims)
+    first = _number(initial, x.dtype)
+    if mask is not True:
+        x = where(mask_of(x, mask), x, first)
+    if not _count(x, axis):
+        return broadcast_to(first, Sum(x, axis=axis, keepdims=keepdims).shape)
+    return _joined(kind(x, axis=axis, keepdims=keepdims), first)
 
 
 @answers(np.argmax)
-def argmax(a: Operand, axis: int | None = None, *, keepdims: bool = False) -> Node:
+def argmax(a: Operand, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Node:
     """The index of the first largest entry along the axis, an integer node."""
+    refuse_out(out)
     return ArgMax(a, axis=axis, keepdims=keepdims)
 
 
 @answers(np.argmin)
-def argmin(a: Operand, axis: int | None = None, *, keepdims: bool = False) -> Node:
+def argmin(a: Operand, axis: int | None = None, out: None = None, *, keepdims: bool = False) -> Node:
     """The index of the first smallest entry along the axis, an integer node."""
+    refuse_out(out)
     return ArgMin(a, axis=axis, keepdims=keepdims)
 
 
@@ -347,28 +538,35 @@ class ArgSort(PiecewiseConstant):
 
 
 @answers(np.sort)
-def sort(a: Operand, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Node:
+def sort(
+    a: Operand, axis: int | None = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None
+) -> Node:
     """a sorted along the axis, nan last; axis=None sorts a as a vector. All kinds give the same."""
-    _known_kind(kind, stable)
+    _known_kind(kind, order, stable)
     return Sort(ravel(a), axis=-1) if axis is None else Sort(a, axis=axis)
 
 
 @answers(np.argsort)
-def argsort(a: Operand, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Node:
+def argsort(
+    a: Operand, axis: int | None = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None
+) -> Node:
     """The indices that sort a along the axis, an integer node; always stable, whatever kind is asked for."""
-    _known_kind(kind, stable)
+    _known_kind(kind, order, stable)
     return ArgSort(ravel(a), axis=-1) if axis is None else ArgSort(a, axis=axis)
 
 
-def _known_kind(kind: Any, stable: bool | None) -> None:
-    """Raise NumPy's own error where it has no such kind."""
-    if kind is not None:
-        np.empty(0).sort(kind=kind, stable=stable)
+def _known_kind(kind: Any, order: Any, stable: bool | None) -> None:
+    """Raise NumPy's own error where it has no such kind, or no fields to order by."""
+    if kind is not None or order is not None:
+        np.empty(0).sort(kind=kind, order=order, stable=stable)
 
 
 @answers(np.median)
-def median(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
+def median(
+    a: Operand, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Node:
     """The middle of the sorted entries along the axes, of an even number the mean of the two; nan if one is nan."""
+    refuse_out(out)
     x = as_node(a)
     axis = None if axis is None else normalize_axis_tuple(axis, x.ndim, f"median of {x.label}")
     if not _count(x, axis):
@@ -472,23 +670,34 @@ def _before(x: Node, first: float, axis: int) -> Node:
 
 
 @answers(np.cumsum)
-def cumsum(a: Operand, axis: int | None = None) -> Node:
+def cumsum(a: Operand, axis: int | None = None, dtype: Any = None, out: None = None) -> Node:
     """The sums of the entries so far along the axis; axis=None takes a as a vector."""
-    x, axis = along(a, axis, "cumsum")
+    x, axis = along(_given(a, dtype, out), axis, "cumsum")
     return CumSum(x, axis=axis)
 
 
 @answers(np.cumprod)
-def cumprod(a: Operand, axis: int | None = None) -> Node:
+def cumprod(a: Operand, axis: int | None = None, dtype: Any = None, out: None = None) -> Node:
     """The products of the entries so far along the axis; axis=None takes a as a vector."""
-    x, axis = along(a, axis, "cumprod")
+    x, axis = along(_given(a, dtype, out), axis, "cumprod")
     return CumProd(x, axis=axis)
 
 
 @answers(np.prod)
-def prod(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
-    """The product over the axes."""
-    return Prod(a, axis=axis, keepdims=keepdims)
+def prod(
+    a: Operand,
+    axis: Axis = None,
+    dtype: Any = None,
+    out: None = None,
+    keepdims: bool = False,
+    initial: Any = NOT_GIVEN,
+    where: Any = True,
+) -> Node:
+    """The product over the axes, of those entries alone where the mask `where` holds, times `initial`, in `dtype`."""
+    if dtype is out is None and initial is NOT_GIVEN and where is True:
+        return Prod(a, axis=axis, keepdims=keepdims)
+    x = selected(_given(a, dtype, out), where, 1)
+    return _joined(Prod(x, axis=axis, keepdims=keepdims), initial, dtype)
 
 
 @answers(np.diff)
@@ -551,15 +760,17 @@ class CountNonzero(PiecewiseConstant):
 
 
 @answers(np.any)
-def any(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
-    """Whether an entry along the axes is nonzero, a boolean node."""
-    return AnyTrue(a, axis=axis, keepdims=keepdims)
+def any(a: Operand, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = True) -> Node:
+    """Whether an entry along the axes (of those alone where the mask `where` holds) is nonzero, a boolean node."""
+    x = _given(a, None, out)
+    return AnyTrue(x if where is True else (x != 0) & mask_of(x, where), axis=axis, keepdims=keepdims)
 
 
 @answers(np.all)
-def all(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> Node:
-    """Whether all entries along the axes are nonzero, a boolean node."""
-    return AllTrue(a, axis=axis, keepdims=keepdims)
+def all(a: Operand, axis: Axis = None, out: None = None, keepdims: bool = False, *, where: Any = True) -> Node:
+    """Whether all entries along the axes (of those alone where the mask `where` holds) are nonzero, a boolean node."""
+    x = _given(a, None, out)
+    return AllTrue(x if where is True else (x != 0) | ~mask_of(x, where), axis=axis, keepdims=keepdims)
 
 
 @answers(np.count_nonzero)
@@ -568,43 +779,16 @@ def count_nonzero(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> N
     return CountNonzero(a, axis=axis, keepdims=keepdims)
 
 
-_NAN_FREE = "replace the nan first, as in np.where(np.isnan(x), 0, x)"
-_QUANTILE = "write np.sort(x, axis)[k] for the k-th smallest entry, or np.median(x, axis)"
-_OUTSIDE = "its shape depends on values: compute it outside the graph, from x.value"
+JOINED_BY: dict[type[Node], Callable[[Node, Node], Node]] = {Sum: Add, Prod: Multiply, Max: Maximum, Min: Minimum}
 
+_OUTSIDE = "its shape depends on values: compute it outside the graph, from x.value"
 ADVICE.update(
     {
-        np.ptp: "write np.max(x) - np.min(x)",
-        np.percentile: _QUANTILE,
-        np.quantile: _QUANTILE,
-        np.nanpercentile: _QUANTILE,
-        np.nanquantile: _QUANTILE,
-        np.partition: "write np.sort(x)",
-        np.argpartition: "write np.argsort(x)",
-        np.lexsort: "write np.argsort(x), which is stable, once per key, the last key first",
-        np.searchsorted: "write np.sum(sorted < value)",
-        np.digitize: "write np.sum(bins <= x[..., None], axis=-1)",
-        np.ediff1d: "write np.diff(x)",
-        np.gradient: "write differences of slices, (x[2:] - x[:-2]) / 2",
-        np.trapezoid: "write np.sum((x[1:] + x[:-1]) / 2 * dx)",
-        np.cov: "write centered = x - np.mean(x, 0); centered.T @ centered / (len(x) - 1)",
-        np.corrcoef: "write z = (x - np.mean(x, 0)) / np.std(x, 0); z.T @ z / len(x)",
-        np.cumulative_sum: "write np.cumsum(x, axis)",
-        np.cumulative_prod: "write np.cumprod(x, axis)",
-        np.histogram: _OUTSIDE,
-        np.bincount: _OUTSIDE,
-        np.unique: _OUTSIDE,
-        np.nansum: _NAN_FREE,
-        np.nanprod: _NAN_FREE,
-        np.nancumsum: _NAN_FREE,
-        np.nancumprod: _NAN_FREE,
-        np.nanmean: "write np.sum(np.where(np.isnan(x), 0, x)) / np.sum(~np.isnan(x))",
-        np.nanvar: _NAN_FREE,
-        np.nanstd: _NAN_FREE,
-        np.nanmedian: _NAN_FREE,
-        np.nanmax: "write np.max(np.where(np.isnan(x), -np.inf, x))",
-        np.nanmin: "write np.min(np.where(np.isnan(x), np.inf, x))",
-        np.nanargmax: "write np.argmax(np.where(np.isnan(x), -np.inf, x))",
-        np.nanargmin: "write np.argmin(np.where(np.isnan(x), np.inf, x))",
+        **dict.fromkeys((np.histogram, np.histogram2d, np.histogramdd, np.histogram_bin_edges), _OUTSIDE),
+        **dict.fromkeys((np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values), _OUTSIDE),
+        **dict.fromkeys((np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d), _OUTSIDE),
+        np.bincount: Way(
+            "np.bincount(labels, weights, minlength=5)", "mg.Constant(np.zeros(5)).at[labels].add(weights)"
+        ),
     }
 )

@@ -28,7 +28,7 @@ __all__ = [
     "Reshape", "ExpandDims", "Squeeze", "Transpose", "MatrixTranspose", "Concatenate", "Stack", "Flip", "Roll", "Pad",
     "Tril", "Triu", "Copy",
     "reshape", "ravel", "transpose", "matrix_transpose", "swapaxes", "moveaxis", "rot90", "expand_dims", "squeeze",
-    "atleast_1d", "atleast_2d", "atleast_3d", "concatenate", "stack", "vstack", "hstack", "dstack", "column_stack",
+    "atleast_1d", "atleast_2d", "atleast_3d", "concatenate", "stack", "unstack", "vstack", "hstack", "dstack", "column_stack",
     "split", "array_split", "hsplit", "vsplit", "dsplit", "flip", "flipud", "fliplr", "roll", "repeat", "tile", "pad",
     "tril", "triu", "copy", "diagonal", "broadcast_arrays", "zeros_like", "ones_like", "full_like", "shape", "ndim",
     "size",
@@ -52,24 +52,31 @@ class Reshape(Operation):
 
 
 @answers(np.reshape)
-def reshape(a: Operand, shape: int | Sequence[int], order: str = "C") -> Node:
-    """The entries of a, row by row, in another shape; one length may be -1."""
-    _only_c("reshape", order)
-    return Reshape(a, shape_to=_lengths(shape))
+def reshape(a: Operand, /, shape: int | Sequence[int], order: str = "C", *, copy: bool | None = None) -> Node:
+    """The entries of a in another shape, one length of which may be -1.
+
+    order:  "C" reads and writes row by row, "F" column by column
+    copy:   has no meaning: nodes do not change
+    """
+    lengths = _lengths(shape)
+    if _by_columns("reshape", order):
+        return transpose(Reshape(transpose(a), shape_to=lengths[::-1]))
+    return Reshape(a, shape_to=lengths)
 
 
 @answers(np.ravel)
 def ravel(a: Operand, order: str = "C") -> Node:
-    """The entries of a, row by row, as a vector."""
-    _only_c("ravel", order)
-    return Reshape(a, shape_to=(-1,))
+    """The entries of a as a vector, row by row, or for order="F" column by column."""
+    return Reshape(transpose(a) if _by_columns("ravel", order) else a, shape_to=(-1,))
 
 
-def _only_c(function: str, order: str) -> None:
-    if order != "C":
-        raise ValueError(
-            f"{function}(order={order!r}): nodes are read row by row (order='C'); for columns transpose first"
-        )
+def _by_columns(function: str, order: str) -> bool:
+    """Whether the first axis runs fastest. NumPy's orders A and K follow the layout in memory, which nodes do not have."""
+    if order in ("C", "F"):
+        return order == "F"
+    raise ValueError(
+        f"{function}(order={order!r}): a node has no layout in memory to follow: write order='C' or order='F'"
+    )
 
 
 def _lengths(shape: int | Sequence[int]) -> tuple[int, ...]:
@@ -278,34 +285,50 @@ def _stretch(x: Node, axis: int, part: int | slice) -> Node:
     return x[(*(slice(None),) * axis, part)]
 
 
+def _cast(arrays: Sequence[Operand] | Node, dtype: Any, casting: Any) -> Sequence[Operand] | Node:
+    """What is to be joined, in the dtype asked for."""
+    if dtype is None:
+        return arrays
+    return [astype(x, dtype, casting=casting) for x in as_nodes(tuple(arrays))]
+
+
 @answers(np.concatenate)
-def concatenate(arrays: Sequence[Operand] | Node, /, axis: int | None = 0) -> Node:
+def concatenate(
+    arrays: Sequence[Operand] | Node, /, axis: int | None = 0, *, dtype: Any = None, casting: str = "same_kind"
+) -> Node:
     """The arrays one after the other along an axis they have; axis=None joins them as vectors.
 
     Python numbers take the others' dtype here alone: `stack` and its like, as in NumPy, make float64 of 1.0.
     """
+    arrays = _cast(arrays, dtype, casting)
     if axis is None:
         return Concatenate(*[ravel(x) for x in as_nodes(tuple(arrays))], axis=0)
     return Concatenate(*arrays, axis=as_int(axis))
 
 
 @answers(np.stack)
-def stack(arrays: Sequence[Operand] | Node, axis: int = 0) -> Node:
+def stack(arrays: Sequence[Operand] | Node, axis: int = 0, *, dtype: Any = None, casting: str = "same_kind") -> Node:
     """The arrays, of one shape, side by side along a new axis."""
-    return Stack(*[as_node(x) for x in arrays], axis=as_int(axis))
+    return Stack(*[as_node(x) for x in _cast(arrays, dtype, casting)], axis=as_int(axis))
+
+
+@answers(np.unstack)
+def unstack(x: Operand, /, *, axis: int = 0) -> tuple[Node, ...]:
+    """The slices of x along an axis: what `stack` joins."""
+    return tuple(moveaxis(x, axis, 0))
 
 
 @answers(np.vstack)
-def vstack(tup: Sequence[Operand] | Node) -> Node:
+def vstack(tup: Sequence[Operand] | Node, *, dtype: Any = None, casting: str = "same_kind") -> Node:
     """The arrays on top of each other, vectors as rows."""
-    return concatenate([_at_least(x, 2) for x in tup], 0)
+    return concatenate([_at_least(x, 2) for x in tup], 0, dtype=dtype, casting=casting)
 
 
 @answers(np.hstack)
-def hstack(tup: Sequence[Operand] | Node) -> Node:
+def hstack(tup: Sequence[Operand] | Node, *, dtype: Any = None, casting: str = "same_kind") -> Node:
     """The arrays next to each other along their second axis; vectors along their only one."""
     arrays = [_at_least(x, 1) for x in tup]
-    return concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1)
+    return concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype, casting=casting)
 
 
 @answers(np.dstack)
@@ -576,8 +599,10 @@ class Copy(Elementwise):
 
 
 @answers(np.copy)
-def copy(a: Operand) -> Node:
+def copy(a: Operand, order: str = "K", subok: bool = False) -> Node:
     """a in memory of its own."""
+    if order not in ("K", "C", "A"):
+        raise ValueError(f"copy(order={order!r}): a node has no layout in memory to choose")
     return Copy(a)
 
 
