@@ -48,7 +48,7 @@ from minigrad.ops.base import Elementwise, Operation, operations
 from minigrad.ops.control import clip_adjoint, probe, scale_adjoint, stop_gradient, update
 from minigrad.ops.elementwise import arctan, erf, tanh
 from minigrad.ops.random import random_bernoulli, random_normal, random_uniform
-from minigrad.ops.windows import average_pool2d, conv2d, max_pool2d
+from minigrad.ops.windows import average_pool2d, conv2d, conv2d_transpose, max_pool2d
 
 if TYPE_CHECKING:
     from minigrad.compiler import compile
@@ -66,7 +66,8 @@ __all__ = [
     "Graph", "gradients", "jacobian", "hessian", "hessian_vector_product", "jacobian_vector_product",
     "check_gradients", "GradientError", "scope", "anomalies",
     "stop_gradient", "clip_adjoint", "scale_adjoint", "probe", "update",
-    "random_uniform", "random_normal", "random_bernoulli", "conv2d", "max_pool2d", "average_pool2d",
+    "random_uniform", "random_normal", "random_bernoulli",
+    "conv2d", "conv2d_transpose", "max_pool2d", "average_pool2d",
     "activations", "linear", "sigmoid", "tanh", "hard_tanh", "softsign", "relu", "leaky_relu", "prelu", "rrelu", "elu",
     "gelu", "gelu_tanh", "sine", "binary_step", "arctan", "isru", "isrlu", "sqnl", "softplus", "bent_identity",
     "soft_exponential", "soft_clipping", "cardinal_sine", "gaussian", "silu", "mish",

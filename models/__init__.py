@@ -2,7 +2,7 @@
 
 from minigrad.models import datasets, initializers, linear, losses, metrics, penalties, preprocessing
 from minigrad.models.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
-from minigrad.models.convolution import AveragePool2D, Conv2D, MaxPool2D
+from minigrad.models.convolution import AveragePool2D, Conv2D, Conv2DTranspose, MaxPool2D
 from minigrad.models.layers import Dense, Dropout, Embedding, EmbeddingBag, Flatten, PReLU, RReLU, Sequential
 from minigrad.models.module import Module
 from minigrad.models.normalization import BatchNorm, LayerNorm
@@ -10,7 +10,7 @@ from minigrad.models.recurrent import GRU, LSTM, RNN, Bidirectional, Recurrent, 
 
 __all__ = [
     "Module", "Sequential", "Dense", "Embedding", "EmbeddingBag", "Dropout", "RReLU", "PReLU", "Flatten",
-    "RNN", "Conv2D", "MaxPool2D", "AveragePool2D", "BatchNorm", "LayerNorm",
+    "RNN", "Conv2D", "Conv2DTranspose", "MaxPool2D", "AveragePool2D", "BatchNorm", "LayerNorm",
     "Cell", "SimpleRNNCell", "LSTMCell", "GRUCell",
     "Recurrent", "SimpleRNN", "LSTM", "GRU", "Stacked", "Bidirectional", "Unrolled", "Steps",
     "datasets", "initializers", "linear", "losses", "metrics", "penalties", "preprocessing",

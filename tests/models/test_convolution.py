@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import AveragePool2D, BatchNorm, Conv2D, MaxPool2D, Module, datasets, losses
+from minigrad.models import AveragePool2D, BatchNorm, Conv2D, Conv2DTranspose, MaxPool2D, Module, datasets, losses
 from minigrad.models.initializers import constant
 from minigrad.optim import Adam, fit
 
@@ -121,6 +121,19 @@ def test_bad_layers_and_inputs_are_refused():
         (lambda: Conv2D(1, 1, 3)(np.zeros((8, 8, 1))), "expected images"),
         (lambda: Conv2D(1, 1, 9)(np.zeros((1, 8, 8, 1))), "a window of height 9 does not fit into images of height 8"),
         (lambda: Conv2D(1, 1, 3, padding="full"), r"Conv2D\(padding='full'\)"),
+        (lambda: Conv2D(1, 1, 3, dilation=0), r"Conv2D\(dilation=0\)"),
+        (lambda: Conv2D(4, 6, 3, groups=3), r"Conv2D\(groups=3\): n_channels is 4, which cannot be cut into 3"),
+        (lambda: Conv2D(4, 6, 3, groups=4), r"Conv2D\(groups=4\): n_filters is 6, which cannot"),
+        (lambda: Conv2D(4, 4, 3, groups=0), r"Conv2D\(groups=0\): expected an integer of at least 1"),
+        (lambda: Conv2DTranspose(1, 1, 3, output_padding=-1), r"Conv2DTranspose\(output_padding=-1\)"),
+        (lambda: Conv2DTranspose(1, 1, 3, output_padding=1)(np.zeros((1, 3, 3, 1))), "less than the stride"),
+        (
+            lambda: Conv2DTranspose(2, 1, 3)(np.zeros((1, 3, 3, 1))),
+            r"expected images \(batch, height, width, 2\), found",
+        ),
+        (lambda: Conv2DTranspose(2, 1, 3)(np.zeros((3, 3, 2))), "conv2d_transpose: expected images"),
+        (lambda: MaxPool2D(2, padding=2), r"MaxPool2D\(padding=2\): expected less than the size, \(2, 2\)"),
+        (lambda: AveragePool2D(2, padding=-1), r"AveragePool2D\(padding=-1\)"),
     ):
         with pytest.raises(ValueError, match=message):
             call()
@@ -128,6 +141,75 @@ def test_bad_layers_and_inputs_are_refused():
         Conv2D(1, 1, 3, dtype=int)
     with pytest.raises(TypeError, match=r"Conv2D: the inputs hold uint8.* as x / np.float32\(255\)"):
         Conv2D(1, 1, 3)(np.zeros((1, 8, 8, 1), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "activation", "options"),
+    [
+        (1, 2, None, {"dilation": 2}),
+        ((2, 1), "same", np.tanh, {"dilation": (1, 2), "groups": 2}),
+        (1, 0, mg.sigmoid, {"groups": 4}),
+    ],
+)
+def test_layers_with_dilation_and_groups(stride, padding, activation, options):
+    layer = Conv2D(4, 4, (3, 2), stride, padding, activation, dtype=np.float64, rng=0, **options)
+    assert layer.W.shape == (4, 3, 2, 4 // layer.groups)
+    x = RNG.normal(size=(2, 4, 5, 4))
+    y = mg.conv2d(x, layer.W, stride, padding, **options)
+    np.testing.assert_allclose(layer(x).value, (y if activation is None else activation(y)).value, rtol=1e-13)
+    f, arrays = with_parameters(layer, lambda twin, x: twin.forward(x))
+    mg.check_gradients(f, *arrays, x, order=2)
+
+
+# Conv2DTranspose -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "options", "shape"),
+    [
+        (1, 0, {}, (6, 6)),
+        (2, 1, {"output_padding": (1, 0)}, (8, 7)),
+        ((2, 3), "same", {"activation": np.tanh}, (8, 12)),
+        (2, 0, {"groups": 2, "dilation": 2, "bias": False}, (11, 11)),
+    ],
+)
+def test_a_transposed_layer_and_its_derivatives(stride, padding, options, shape):
+    layer = Conv2DTranspose(2, 4, 3, stride, padding, dtype=np.float64, rng=0, **options)
+    x = RNG.normal(size=(2, 4, 4, 2))
+    assert layer.W.shape == (4, 3, 3, 2 // layer.groups)
+    assert layer(x).shape == (2, *shape, 4)
+    f, arrays = with_parameters(layer, lambda twin, x: twin.forward(x))
+    mg.check_gradients(f, *arrays, x, order=2)
+
+
+def test_a_transposed_layer_is_its_formula():
+    layer = Conv2DTranspose(2, 3, (2, 3), (2, 1), 1, dtype=np.float64, rng=0)
+    layer.b.value = RNG.normal(size=3)
+    x = RNG.normal(size=(2, 3, 4, 2))
+    y = np.zeros((2, 6, 6, 3))
+    for i, j, u, v in np.ndindex(3, 4, 2, 3):
+        y[:, 2 * i + u, j + v] += x[:, i, j] @ layer.W.value[:, u, v].T
+    np.testing.assert_allclose(layer(x).value, y[:, 1:-1, 1:-1] + layer.b.value, rtol=1e-12)
+
+
+def test_a_transposed_layer_undoes_the_size_of_a_convolution():
+    for size, stride, padding in ((3, 1, 1), (4, 2, 1), (3, 2, "same"), (2, 2, 0)):
+        down = Conv2D(1, 2, size, stride, padding, rng=0)
+        up = Conv2DTranspose(2, 1, size, stride, padding, rng=1)
+        assert up(down(np.zeros((1, 8, 8, 1)))).shape == (1, 8, 8, 1)
+
+
+def test_how_a_transposed_layer_starts():
+    layer = Conv2DTranspose(8, 100, 4, 2, rng=0)
+    np.testing.assert_allclose(layer.W.value.std(), np.sqrt(2 / (2 * 2 * 8)), rtol=0.02)
+    assert (Conv2DTranspose(1, 1, 2, initializer=constant(0.5)).W.value == 0.5).all()
+    same = [Conv2DTranspose(2, 1, 3, rng=7).W.value.tobytes() for _ in range(2)]
+    assert same[0] == same[1]
+
+
+def test_layers_say_how_they_slide():
+    assert repr(Conv2D(2, 4, 3, dilation=2, groups=2)) == "Conv2D(2, 4, (3, 3), dilation=(2, 2), groups=2)"
+    assert repr(Conv2DTranspose(2, 4, 3, activation=np.tanh)) == "Conv2DTranspose(2, 4, (3, 3), tanh)"
 
 
 # Pools ---------------------------------------------------------------------------------------------------------------
@@ -144,6 +226,19 @@ def test_pools_have_no_parameters():
     x = RNG.permutation(32).reshape(1, 4, 4, 2) / 4
     mg.check_gradients(MaxPool2D(2), x, order=2)
     mg.check_gradients(AveragePool2D(2, 1), x, order=2)
+
+
+def test_pools_that_reach_over_the_edge():
+    x = RNG.permutation(50).reshape(1, 5, 5, 2) / 4 - 9
+    for layer, expected in (
+        (MaxPool2D(3, 2, 1), mg.max_pool2d(x, 3, 2, 1)),
+        (MaxPool2D(2, padding="same"), mg.max_pool2d(x, 2, 2, "same")),
+        (AveragePool2D(3, 2, 1), mg.average_pool2d(x, 3, 2, 1)),
+        (AveragePool2D(3, 2, 1, count_include_pad=True), mg.average_pool2d(x, 3, 2, 1, count_include_pad=True)),
+    ):
+        np.testing.assert_array_equal(layer(x).value, expected.value)
+        assert layer(x).shape == (1, 3, 3, 2)
+        mg.check_gradients(layer, x, order=2)
 
 
 # A net of all of them ------------------------------------------------------------------------------------------------

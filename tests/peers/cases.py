@@ -67,7 +67,8 @@ def dense() -> Iterator[Case]:
 
 def convolution() -> Iterator[Case]:
     def case(name: str, n_filters: int, size: tuple[int, int], peers: tuple[str, ...] = BOTH, **options: Any) -> Case:
-        given = normal(name, x=(2, 5, 4, 2), W=(n_filters, *size, 2), b=(n_filters,))
+        channels = 2 // options.get("groups", 1)
+        given = normal(name, x=(2, 5, 4, 2), W=(n_filters, *size, channels), b=(n_filters,))
         if not options.pop("bias", True):
             del given["b"]
         return Case(name, "conv2d", given, options=options, peers=peers)
@@ -78,6 +79,24 @@ def convolution() -> Iterator[Case]:
     yield case("conv2d, same, even windows", 1, (2, 4), stride=1, padding="same", bias=False)
     yield case("conv2d, same, strides", 2, (3, 3), ("keras",), stride=[2, 3], padding="same")
     yield case("conv2d, padded by numbers", 2, (3, 3), ("torch",), stride=2, padding=[1, 2])
+    yield case("conv2d, dilated", 2, (2, 2), stride=1, padding="valid", dilation=[3, 1])
+    yield case("conv2d, dilated, same", 1, (3, 3), stride=1, padding="same", dilation=2)
+    yield case("conv2d, groups", 4, (3, 2), stride=2, padding="valid", groups=2)
+    yield case("conv2d, groups, dilated", 2, (2, 2), ("torch",), stride=2, padding=1, dilation=2, groups=2)
+
+
+def transposed() -> Iterator[Case]:
+    def case(name: str, n_filters: int, size: tuple[int, int], peers: tuple[str, ...] = BOTH, **options: Any) -> Case:
+        channels = 2 // options.get("groups", 1)
+        given = normal(name, x=(2, 3, 2, 2), W=(n_filters, *size, channels), b=(n_filters,))
+        return Case(name, "conv2d_transpose", given, options=options, peers=peers)
+
+    yield case("conv2d_transpose", 3, (3, 2), stride=1, padding="valid")
+    yield case("conv2d_transpose, strides", 2, (3, 2), stride=[2, 1], padding="valid")
+    yield case("conv2d_transpose, same", 2, (3, 4), ("keras",), stride=2, padding="same")
+    yield case("conv2d_transpose, padded", 2, (3, 3), ("torch",), stride=2, padding=1, output_padding=[1, 0])
+    yield case("conv2d_transpose, dilated", 2, (2, 2), ("torch",), stride=1, padding=1, dilation=[2, 3])
+    yield case("conv2d_transpose, groups", 4, (3, 2), ("torch",), stride=2, padding=0, groups=2)
 
 
 def pools() -> Iterator[Case]:
@@ -87,6 +106,20 @@ def pools() -> Iterator[Case]:
             name = f"{block}, {size}, stride {stride}"
             x = np.random.default_rng(len(name)).permutation(prod(shape)).reshape(shape) / 10  # no ties
             yield Case(name, block, {"x": x}, options={"size": size, "stride": stride}, second=False)
+        x = np.random.default_rng(7).permutation(80).reshape(2, 5, 4, 2) / 10 - 4
+        for size, padding, peer in (
+            (2, 1, "torch"),
+            ([3, 2], [1, 0], "torch"),
+            ([3, 2], "same", "keras"),
+            (4, "same", "keras"),
+        ):
+            options = {"size": size, "stride": 2, "padding": padding}
+            counts = {"count_include_pad": True} if (block, peer) == ("average_pool2d", "torch") else {}
+            yield Case(
+                f"{block}, {size}, padding {padding}", block, {"x": x}, {}, options | counts, (peer,), second=False
+            )
+    options = {"size": 3, "stride": 2, "padding": 1, "count_include_pad": False}
+    yield Case("average_pool2d, padding not counted", "average_pool2d", {"x": x}, {}, options, ("torch",), second=False)
 
 
 def normalization() -> Iterator[Case]:
@@ -289,5 +322,5 @@ def losses() -> Iterator[Case]:
 
 
 CASES = [
-    *dense(), *convolution(), *pools(), *normalization(), *embeddings(), *recurrent(), *activations(), *losses(),
+    *dense(), *convolution(), *transposed(), *pools(), *normalization(), *embeddings(), *recurrent(), *activations(), *losses(),
 ]  # fmt: skip

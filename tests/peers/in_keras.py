@@ -68,12 +68,14 @@ def dense(x, W, b=None, *, activation="linear"):
     return {"y": called(layer, [array for array in (W.T, b) if array is not None], x)[0]}
 
 
-def conv2d(x, W, b=None, *, stride, padding, activation="linear"):
+def conv2d(x, W, b=None, *, stride, padding, dilation=1, groups=1, activation="linear"):
     layer = keras.layers.Conv2D(
         len(W),
         W.shape[1:3],
         stride,
         padding,
+        dilation_rate=dilation,
+        groups=groups,
         activation=ACTIVATIONS[activation],
         use_bias=b is not None,
         data_format="channels_last",
@@ -82,12 +84,17 @@ def conv2d(x, W, b=None, *, stride, padding, activation="linear"):
     return {"y": called(layer, [array for array in (kernel, b) if array is not None], x)[0]}
 
 
-def max_pool2d(x, *, size, stride):
-    return {"y": keras.layers.MaxPooling2D(size, stride, data_format="channels_last")(x)}
+def conv2d_transpose(x, W, b, *, stride, padding):
+    layer = keras.layers.Conv2DTranspose(len(W), W.shape[1:3], stride, padding, data_format="channels_last")
+    return {"y": called(layer, [W.transpose(1, 2, 0, 3), b], x)[0]}  # (height, width, filters, channels)
 
 
-def average_pool2d(x, *, size, stride):
-    return {"y": keras.layers.AveragePooling2D(size, stride, data_format="channels_last")(x)}
+def max_pool2d(x, *, size, stride, padding="valid"):
+    return {"y": keras.layers.MaxPooling2D(size, stride, padding, data_format="channels_last")(x)}
+
+
+def average_pool2d(x, *, size, stride, padding="valid"):
+    return {"y": keras.layers.AveragePooling2D(size, stride, padding, data_format="channels_last")(x)}
 
 
 def batch_norm(x, gamma, beta, running_mean, running_variance, *, training, momentum, eps):
@@ -230,6 +237,6 @@ def loss(
 
 
 FUNCTIONS: list[Any] = [
-    dense, conv2d, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
+    dense, conv2d, conv2d_transpose, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
 ]  # fmt: skip
 BLOCKS = {function.__name__: function for function in FUNCTIONS}

@@ -42,19 +42,28 @@ def dense(x, W, b=None, *, activation="linear"):
     return {"y": ACTIVATIONS[activation](F.linear(x, W, b))}
 
 
-def conv2d(x, W, b=None, *, stride, padding, activation="linear"):
+def conv2d(x, W, b=None, *, stride, padding, dilation=1, groups=1, activation="linear"):
     padding = tuple(padding) if isinstance(padding, list) else padding
-    return {
-        "y": ACTIVATIONS[activation](channels_last(F.conv2d(channels_first(x), channels_first(W), b, stride, padding)))
-    }
+    y = F.conv2d(channels_first(x), channels_first(W), b, stride, padding, dilation, groups)
+    return {"y": ACTIVATIONS[activation](channels_last(y))}
 
 
-def max_pool2d(x, *, size, stride):
-    return {"y": channels_last(F.max_pool2d(channels_first(x), size, stride))}
+def conv2d_transpose(x, W, b, *, stride, padding, dilation=1, groups=1, output_padding=0):
+    padding = 0 if padding == "valid" else padding
+    n_filters, *size, channels = W.shape
+    by_group = W.reshape(groups, n_filters // groups, *size, channels).permute(0, 4, 1, 2, 3)
+    kernels = by_group.reshape(groups * channels, n_filters // groups, *size)  # (in, out / groups, height, width)
+    y = F.conv_transpose2d(channels_first(x), kernels, b, stride, padding, output_padding, groups, dilation)
+    return {"y": channels_last(y)}
 
 
-def average_pool2d(x, *, size, stride):
-    return {"y": channels_last(F.avg_pool2d(channels_first(x), size, stride))}
+def max_pool2d(x, *, size, stride, padding=0):
+    return {"y": channels_last(F.max_pool2d(channels_first(x), size, stride, padding))}
+
+
+def average_pool2d(x, *, size, stride, padding=0, count_include_pad=False):
+    y = F.avg_pool2d(channels_first(x), size, stride, padding, count_include_pad=count_include_pad)
+    return {"y": channels_last(y)}
 
 
 def batch_norm(x, gamma, beta, running_mean, running_variance, *, training, momentum, eps):
@@ -242,6 +251,6 @@ def loss(outputs, *, function, **rest):
 
 
 FUNCTIONS: list[Any] = [
-    dense, conv2d, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
+    dense, conv2d, conv2d_transpose, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
 ]  # fmt: skip
 BLOCKS = {function.__name__: function for function in FUNCTIONS}

@@ -19,7 +19,10 @@ Layouts are converted where the peers are called. What else differs by conventio
 * Multi-class hinge: "max" is Keras's CategoricalHinge where some wrong score is above 0 (Keras takes the largest of them and
   0), "mean" PyTorch's multi_margin_loss. KL divergence: Keras and PyTorch take probabilities and logarithms; PyTorch's
   "batchmean" is the mean here. Keras clips probabilities below 1e-7, targets too.
-* Conv2D's "same" puts the odd zero at the bottom and right in all three.
+* Conv2D's "same" puts the odd zero at the bottom and right in all three. Conv2DTranspose has its outputs first in W, (n_filters,
+  height, width, n_channels / groups), like all weights here; PyTorch and Keras have them third.
+* An average pool counts the entries of the image in a window, as Keras does; PyTorch counts the zeros around it too unless
+  count_include_pad=False.
 * Kinks, where no case lies: hard_tanh' at ±1 is 1 here and in Keras, 0 in PyTorch; leaky_relu' at 0 is the slope here and in
   PyTorch, 1 in Keras; |e|' at 0 is 0 here and in PyTorch, −1 or 1 in Keras on JAX. relu' at 0 is 0, and the first of equal
   maxima in a pool takes all, in all three.
@@ -80,18 +83,27 @@ def dense(x, *, activation=None, **parameters):
     return {"y": put(layer, parameters)(x)}
 
 
-def conv2d(x, *, stride, padding, activation=None, **parameters):
+def conv2d(x, *, stride, padding, activation=None, **given):
+    return {"y": sliding(models.Conv2D, x, given, stride, padding, activation=activation_of(activation))}
+
+
+def conv2d_transpose(x, *, stride, padding, **given):
+    return {"y": sliding(models.Conv2DTranspose, x, given, stride, padding)}
+
+
+def sliding(layer, x, given, *arguments, **options):
+    parameters = {name: given.pop(name) for name in ("W", "b") if name in given}
     n_filters, *size, n_channels = parameters["W"].shape
-    options = {"activation": activation_of(activation), "bias": "b" in parameters, "dtype": np.float64}
-    return {"y": put(models.Conv2D(n_channels, n_filters, size, stride, padding, **options), parameters)(x)}
+    sizes = (n_channels * given.get("groups", 1), n_filters, size)
+    return put(layer(*sizes, *arguments, bias="b" in parameters, dtype=np.float64, **options, **given), parameters)(x)
 
 
-def max_pool2d(x, *, size, stride):
-    return {"y": models.MaxPool2D(size, stride)(x)}
+def max_pool2d(x, **options):
+    return {"y": models.MaxPool2D(**options)(x)}
 
 
-def average_pool2d(x, *, size, stride):
-    return {"y": models.AveragePool2D(size, stride)(x)}
+def average_pool2d(x, **options):
+    return {"y": models.AveragePool2D(**options)(x)}
 
 
 def batch_norm(x, running_mean, running_variance, *, training, momentum, eps, **parameters):
@@ -157,7 +169,7 @@ def loss(outputs, corrupt=None, *, function, class_weights=None, targets=None, *
 
 
 FUNCTIONS = [
-    dense, conv2d, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
+    dense, conv2d, conv2d_transpose, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
 ]  # fmt: skip
 BLOCKS = {function.__name__: function for function in FUNCTIONS}
 
