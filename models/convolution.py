@@ -127,7 +127,7 @@ class Conv2D(_Convolving):
 
 
 class Conv2DTranspose(_Convolving):
-    """y = σ(Xᵀ* W + b): every entry of the images adds a window to larger images, the transpose of a convolution.
+    """y = σ(C' x + b) with C a convolution by W: every entry of the images adds a window to larger images.
 
     Y[n, i s + u d, j s + v d, f] = σ(Σ_ijuvc X[n, i, j, c] W[f, u, v, c] + b[f]), see `mg.conv2d_transpose`.
 
