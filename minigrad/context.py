@@ -31,6 +31,7 @@ _context: ContextVar[Context] = ContextVar("minigrad", default=NOWHERE)
 current = _context.get
 enter = _context.set
 leave = _context.reset
+frozen: ContextVar[bool] = ContextVar("minigrad.frozen", default=False)  # whether `update` leaves states as they are
 trace: ContextVar[Any] = ContextVar("minigrad.trace", default=None)  # the running trace of `mg.compile`, if any
 
 

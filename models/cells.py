@@ -71,6 +71,9 @@ class Cell(Module):
 
     def __call__(self, x: Operand, state: GivenState) -> CellState:  # type: ignore[override]  # a state, not a node
         """The next state from inputs x, (batch, n_inputs), and the state before them."""
+        return self._located(self._stepped, x, state)
+
+    def _stepped(self, x: Operand, state: GivenState) -> CellState:
         name = type(self).__name__
         node = floats(name, x, self.dtype)
         if node.ndim != 2 or node.shape[1] != self.n_inputs:

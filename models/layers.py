@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from inspect import signature
 from math import inf, prod, sqrt
 from operator import index
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, overload
@@ -77,10 +78,14 @@ class Sequential(Module):
             )
         super().__delattr__(name)
 
-    def forward(self, x: Operand) -> Node:
-        """The last layer's output."""
+    def forward(self, x: Operand, **options: Any) -> Node:
+        """The last layer's output. What comes by name, as `mask`, goes to the layers whose forward takes an argument of that name."""
+        for key in options:
+            if not _takes(self, key):
+                raise TypeError(f"Sequential: none of the layers {', '.join(self._names)} takes an argument {key!r}")
         for name in self._names:
-            x = self[name].call_as(name, x)
+            layer = self[name]
+            x = layer.call_as(name, x, **{key: given for key, given in options.items() if _takes(layer, key)})
         return x if isinstance(x, Node) else Input(x)  # of no layers at all
 
     def __len__(self) -> int:
@@ -478,6 +483,13 @@ def _as_module(layer: Activation | Module, place: str) -> Module:
         found = f"the class {layer.__name__}: call it" if isinstance(layer, type) else repr(layer)
         raise TypeError(f"Sequential: {place} is neither a module nor a function of a node, but {found}")
     return Function(layer)
+
+
+def _takes(module: Module, argument: str) -> bool:
+    """Whether a module's forward has an argument of that name, or, of a Sequential, that of one of its layers."""
+    if isinstance(module, Sequential) and type(module).forward is Sequential.forward:
+        return any(_takes(layer, argument) for layer in module)
+    return argument in signature(module.forward).parameters
 
 
 def _kind(module: Module) -> str:

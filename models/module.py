@@ -8,11 +8,11 @@ from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
 from reprlib import recursive_repr
 from textwrap import indent
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 
-from minigrad.context import scope, trace
+from minigrad.context import frozen, scope, trace
 from minigrad.models.inputs import array_of
 from minigrad.node import Array, Node, Parameter
 
@@ -62,13 +62,24 @@ class Module:
 
     def call_as(self, name: str, *inputs: Any, **options: Any) -> Node:
         """What a call does, in a scope of the given name."""
-        self.watched()
         with scope(name):
-            output = self.forward(*inputs, **options)
+            output = self._located(self.forward, *inputs, **options)
         observe = OBSERVER.get()
         if observe is not None:
             observe(self, output)
         return output
+
+    def _located(self, function: Callable[..., R], *inputs: Any, **options: Any) -> R:
+        """Call a method that builds nodes. In a frozen module states are kept; an error says which module within it is from."""
+        self.watched()
+        token = frozen.set(is_frozen(self))
+        try:
+            return function(*inputs, **options)
+        except (ValueError, TypeError, IndexError) as error:
+            locate(error, self)
+            raise
+        finally:
+            frozen.reset(token)
 
     def watched(self) -> None:
         """Tell a running trace of `mg.compile` that its program depends on what this module and those within are made of."""
@@ -112,7 +123,11 @@ class Module:
         return found
 
     def freeze(self) -> Self:
-        """Keep all parameters as they are: backward and optimizers pass them over, until `unfreeze`."""
+        """Keep all parameters as they are: backward and optimizers pass them over, until `unfreeze`.
+
+        States are kept too: `mg.update` in a frozen module writes nothing, and a frozen `BatchNorm` uses its running
+        statistics, in training as in evaluation.
+        """
         trained = {p for p in self.parameters() if p.trainable}
         for _, module in self.named_modules():
             vars(module)[FROZEN] = module._frozen | trained.intersection(module.parameters())
@@ -126,7 +141,7 @@ class Module:
         for _, module in self.named_modules():
             for parameter in module._frozen:
                 parameter.trainable = True
-            vars(module)[FROZEN] = frozenset()
+            vars(module).pop(FROZEN, None)
         return self
 
     # State ------------------------------------------------------------------------------------------------------------
@@ -135,8 +150,13 @@ class Module:
         """Copies of all parameters' arrays, by path."""
         return {path: parameter.value.copy() for path, parameter in self.named_parameters()}
 
-    def load_state_dict(self, arrays: Mapping[str, npt.ArrayLike]) -> None:
-        """Write the arrays of a `state_dict` into the parameters. ValueError, and no change, unless every one fits."""
+    def load_state_dict(self, arrays: Mapping[str, npt.ArrayLike], *, strict: bool = True) -> Unmatched:
+        """Write the arrays of a `state_dict` into the parameters. ValueError, and no change, unless every one fits.
+
+        strict: False writes those whose paths both have, and gives the paths of the others: parameters that keep what they
+                hold, and arrays that were passed over. An array of another shape or dtype is an error all the same, and so
+                are arrays of which none has the path of a parameter
+        """
         own = dict(self.named_parameters())
         if not isinstance(arrays, Mapping):
             raise TypeError(
@@ -147,10 +167,14 @@ class Module:
         for path, array in found.items():
             if array.dtype.kind in "fV":
                 array_of(f"{type(self).__name__}.load_state_dict: {path}", array)
-        problems = [f"{path} is missing" for path in own if path not in found]
-        problems += [f"{path} is unexpected" for path in found if path not in own]
-        for path, parameter in own.items():
-            array = found.get(path, parameter.value)
+        left = Unmatched([path for path in own if path not in found], [path for path in found if path not in own])
+        problems = [f"{path} is missing" for path in left.missing_keys]
+        problems += [f"{path} is unexpected" for path in left.unexpected_keys]
+        if not strict and (len(left.unexpected_keys) < len(found) or not found):
+            problems = []
+        both = [path for path in own if path in found]
+        for path in both:
+            array, parameter = found[path], own[path]
             if (array.shape, array.dtype) != (parameter.shape, parameter.dtype):
                 problems.append(
                     f"{path} has shape {array.shape} and dtype {array.dtype}, expected {parameter.shape} and "
@@ -161,8 +185,9 @@ class Module:
                 f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}. Nothing was changed: load the state of "
                 "a model built with the same sizes and dtype"
             )
-        for path, parameter in own.items():
-            parameter.value = found[path]
+        for path in both:
+            own[path].value = found[path]
+        return left
 
     # Modes ------------------------------------------------------------------------------------------------------------
 
@@ -240,10 +265,32 @@ class Module:
                 parameter.name = path
 
 
+class Unmatched(NamedTuple):
+    """The paths that `load_state_dict` found on one side only: of parameters without an array, and of arrays without one."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
 Shape: TypeAlias = tuple[int | None, ...]
 Observer: TypeAlias = Callable[[Module, Any], None]
 OBSERVER: ContextVar[Observer | None] = ContextVar("minigrad.models", default=None)  # who is told of every call
+CULPRIT = "_minigrad_module"  # in an error: the innermost module it came from, and its message there
 FROZEN = "_frozen"  # the attribute that is no part of a model
+R = TypeVar("R")
+
+
+def is_frozen(module: Module) -> bool:
+    """Whether `freeze` was called on the module, or on one it is part of, and `unfreeze` was not since."""
+    return FROZEN in vars(module)
+
+
+def locate(error: Exception, module: Module) -> None:
+    """Say in the error where in the module it comes from; of modules in modules, the outermost has the last word."""
+    culprit, message = vars(error).setdefault(CULPRIT, (module, error.args[0] if error.args else ""))
+    path = next((path for path, member in module.named_modules() if member is culprit), "")
+    if path and isinstance(message, str):
+        error.args = (f"{message} (in {path} of {type(module).__name__})", *error.args[1:])
 
 
 def holds_members(value: Any) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from minigrad.models.inputs import count, float_dtype, floats
-from minigrad.models.module import Module
+from minigrad.models.module import Module, is_frozen
 from minigrad.node import Node, Parameter
 from minigrad.ops import mean, sqrt, square, update
 from minigrad.ops.arithmetic import PiecewiseConstant
@@ -30,7 +30,8 @@ class BatchNorm(Module):
 
     Every call in training moves the running statistics: running ← (1 − momentum) running + momentum (the batch's). So
     momentum is the weight of the new value, as in PyTorch; Keras gives that of the old one (its 0.99 is 0.01 here). The
-    running variance takes the unbiased estimate, Σ (x − μ)² / (m − 1). `eval()` makes the layer use them instead.
+    running variance takes the unbiased estimate, Σ (x − μ)² / (m − 1). `eval()` makes the layer use them instead, and so does
+    `freeze()`, which keeps them in training too.
 
     Shapes: (batch, n_features), (batch, time, n_features), (batch, height, width, channels), the last axis is kept apart.
     Parameters: gamma (1) and beta (0); running_mean (0) and running_variance (1) are state, not trained.
@@ -71,7 +72,7 @@ class BatchNorm(Module):
         """y, of x's shape."""
         node = floats("BatchNorm", x, self.dtype)
         _check_features("BatchNorm", node, self.n_features)
-        if not self.training:
+        if not self.training or is_frozen(self):
             scale = self.gamma / sqrt(self.running_variance + self.eps)
             return (node - self.running_mean) * scale + self.beta
         n_values = prod(node.shape[:-1])

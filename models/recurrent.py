@@ -87,9 +87,8 @@ class Recurrent(Module):
                what the inputs hold there, nan included, changes nothing, and `last` is the output after the last step
                that counts. A row with no step that counts keeps its initial state, and sends no gradient to parameters
         """
-        self.watched()
         with scope(type(self).__name__.lower()):
-            return self._steps(u, state, mask)
+            return self._located(self._steps, u, state, mask)
 
     def unroll(self, x: Node, state: Any, present: Node | None, *, backward: bool = False) -> Steps:
         """The steps over x, (time, batch, n_inputs), where present, (time, batch, 1), holds; from the end if backward."""
@@ -339,7 +338,7 @@ def _check_layers(name: str, layers: Iterable[Recurrent]) -> None:
 def _run(layer: Recurrent, name: str, x: Node, state: Any, present: Node | None, backward: bool) -> Steps:
     """The steps of a layer in a layer, in a scope of its own; a summary is told of them as of any call."""
     with scope(name):
-        steps = layer.unroll(x, state, present, backward=backward)
+        steps = layer._located(layer.unroll, x, state, present, backward=backward)
     observe = OBSERVER.get()
     if observe is not None:
         observe(layer, steps)

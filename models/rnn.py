@@ -120,7 +120,13 @@ class RNN(Module):
         x_0: an initial state for this call, (n_states,) or (batch, n_states): an array, or a node, to which an
              adjoint then flows. With the last state of a call the next one goes on where that ended
         """
-        self.watched()
+        return self._located(self._states, u, x_0)
+
+    def readout(self, x_T: Node) -> Node:
+        """ŷ = φ(V x_T + b_o), (batch, n_outputs)."""
+        return self._located(self._readout, x_T)
+
+    def _states(self, u: Operand, x_0: Operand | None) -> States:
         u = sequences("RNN", u, self.n_inputs, self.dtype)
         batch, n_steps = u.shape[:2]
         states, pre_activations = [], []
@@ -139,8 +145,7 @@ class RNN(Module):
                 states.append(x)
         return States(states, pre_activations, self.W)
 
-    def readout(self, x_T: Node) -> Node:
-        """ŷ = φ(V x_T + b_o), (batch, n_outputs)."""
+    def _readout(self, x_T: Node) -> Node:
         with scope("rnn"):
             y = x_T @ self.V.T + self.b_o
             return y if self.output is None else self.output(y)

@@ -62,7 +62,7 @@ class Trace:
         if module not in self.watched:
             self.watched.add(module)
             attributes = vars(module)
-            self.guards.append((attributes, "training", attributes.get("training", True)))
+            self.guards += [(attributes, name, attributes.get(name, True)) for name in ("training", "_frozen")]
             for name, value in attributes.items():
                 if isinstance(value, Leaf) or callable(value):
                     self.guards.append((attributes, name, value))

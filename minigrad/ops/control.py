@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.context import trace
+from minigrad.context import frozen, trace
 from minigrad.node import Node, Parameter, as_node
 from minigrad.ops.base import Entries, Operation
 
@@ -138,12 +138,14 @@ def probe(x: Operand, callback: Callable[[np.ndarray], object]) -> Node:
 def update(state: Parameter, node: Operand) -> None:
     """Write the node's value (of the state's shape and dtype) into a state: `Parameter(a, trainable=False)`.
 
-    In a compiled function the program writes it, at the end of every call.
+    In a compiled function the program writes it, at the end of every call. Within a frozen module nothing is written.
     """
     if not isinstance(state, Parameter):
         raise TypeError(f"update(state, node): the state is a Parameter(trainable=False), not {type(state).__name__}")
     if state.trainable:
         raise TypeError(f"update(state, node): {state.label} is trainable; a state is Parameter(a, trainable=False)")
+    if frozen.get():
+        return
     new = as_node(node, state.dtype)
     running = trace.get()
     if running is None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import BatchNorm, Dense, Dropout, Module, Sequential, losses
+from minigrad.models import LSTM, RNN, BatchNorm, Dense, Dropout, Module, Sequential, losses
 from minigrad.optim import SGD
 
 
@@ -309,3 +309,163 @@ def test_a_name_grows_with_its_path_unless_it_was_given():
     ]
     inner[0].owner = net  # what holds its owner does not name it
     assert inner[0].W.name == "nets.0.dense_1.W"
+
+
+# Freezing keeps states ---------------------------------------------------------------------------------------------
+
+
+class Counted(Module):
+    """w x, and a state without parameters beside it that counts the calls."""
+
+    def __init__(self):
+        self.calls = mg.Parameter(np.zeros(1), trainable=False)
+
+    def forward(self, x):
+        mg.update(self.calls, self.calls + 1.0)
+        return x * 1.0
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_frozen_module_keeps_its_states_and_an_unfrozen_one_moves_them(compiled):
+    net = Sequential(Dense(3, 4, dtype=np.float64, rng=0), BatchNorm(4, dtype=np.float64), Counted())
+    run = mg.compile(lambda x: net(x)) if compiled else net
+    x = np.random.default_rng(0).normal(size=(5, 3))
+    run(x)
+    run(x)
+    before = net.state_dict()
+    assert before["counted_1.calls"] == 2
+    net.freeze()
+    for _ in range(3):
+        run(x)
+    for path, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[path], err_msg=path)
+    net[1].unfreeze()  # and nothing else
+    run(x)
+    assert net[2].calls.value == 2
+    assert (net[1].running_mean.value != before["batchnorm_1.running_mean"]).all()
+    net.unfreeze()
+    run(x)
+    assert net[2].calls.value == 3
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (6, 4), (2, 3, 4), (2, 3, 3, 4)])
+def test_a_frozen_batch_norm_computes_in_training_what_it_computes_in_evaluation(shape):
+    layer = BatchNorm(4)
+    rng = np.random.default_rng(0)
+    layer(rng.normal(2.0, 3.0, size=(8, 4)))
+    x = rng.normal(size=shape)
+    expected = layer.eval()(x).value
+    np.testing.assert_array_equal(layer.train().freeze()(x).value, expected)
+    copied = copy.deepcopy(layer)
+    np.testing.assert_array_equal(copied(x).value, expected)
+    assert not np.array_equal(layer.unfreeze()(rng.normal(size=(6, 4))).value, expected)
+
+
+def test_a_part_of_a_frozen_model_may_be_trained_on():
+    net = Sequential(Counted(), Sequential(Counted(), Dense(1, 1, rng=0)))
+    net.freeze()
+    net[1].unfreeze()
+    net(np.ones((2, 1), np.float32))
+    assert (net[0].calls.value, net[1][0].calls.value) == (0, 1)
+    assert net[1][1].W.trainable
+
+
+# Where in a model an error comes from --------------------------------------------------------------------------------
+
+
+def nested():
+    return Sequential(
+        Dense(3, 4, np.tanh, rng=0), Sequential(Dense(4, 4, rng=0), Dense(5, 2, rng=0)), output=Dense(2, 1, rng=0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("net", "path"),
+    [
+        (lambda: nested(), "sequential_1.dense_2 of Sequential"),
+        (lambda: Sequential(Dense(2, 2, rng=0), np.tanh, Dense(2, 2, rng=0)), "dense_1 of Sequential"),
+        (lambda: Holding({"a": [Dense(3, 3, rng=0), nested()]}), "layers.a.1.sequential_1.dense_2 of Holding"),
+        (lambda: Holding({"a": [RNN(5, 2, 1, rng=0)]}), "layers.a.0 of Holding"),
+        (lambda: Holding({"a": [LSTM(5, 2, rng=0)]}), "layers.a.0 of Holding"),
+        (lambda: Holding({"a": [BatchNorm(5)]}), "layers.a.0 of Holding"),
+    ],
+)
+def test_a_shape_error_names_the_path_of_its_layer(net, path):
+    x = np.ones((4, 2, 3) if "layers.a.0" in path else (4, 3), np.float32)
+    with pytest.raises(ValueError, match=rf"expected inputs.*\(in {re.escape(path)}\)$"):
+        net()(x)
+
+
+class Holding(Module):
+    def __init__(self, layers):
+        self.layers = layers
+
+    def forward(self, x):
+        for layer in self.layers["a"]:
+            x = layer(x)
+        return x
+
+
+def test_an_error_of_an_operation_names_the_path_of_its_layer_too():
+    net = Holding({"a": [Layer(3, 2), Layer(3, 2)]})
+    with pytest.raises(ValueError, match=r"MatMul.*\(in layers\.a\.1 of Holding\)$"):
+        net(np.ones((4, 3)))
+
+
+def test_an_error_of_the_model_itself_or_of_a_layer_alone_stays_as_it_is():
+    with pytest.raises(ValueError, match=r"x\[np.newaxis\], and Flatten\(\) makes vectors of images$"):
+        Dense(2, 1, rng=0)(np.ones((3, 3), np.float32))
+
+
+# What is handed through ----------------------------------------------------------------------------------------------
+
+
+def test_a_sequential_hands_a_mask_to_the_layers_that_take_one():
+    net = Sequential(Sequential(LSTM(2, 3, sequences=True, rng=0)), np.tanh, LSTM(3, 2, rng=1), Dense(2, 1, rng=2))
+    u = np.random.default_rng(0).normal(size=(4, 5, 2)).astype(np.float32)
+    mask = np.arange(5) < np.array([5, 2, 3, 1])[:, np.newaxis]
+    inner = np.tanh(net[0][0](u, mask=mask))
+    np.testing.assert_array_equal(net(u, mask=mask).value, net[3](net[2](inner, mask=mask)).value)
+    assert (net(u, mask=mask).value != net(u).value)[1:].all()
+    with pytest.raises(TypeError, match="none of the layers dense_1, tanh_1 takes an argument 'mask'"):
+        Sequential(Dense(2, 2, rng=0), np.tanh)(u, mask=mask)
+
+
+# A part of a state ---------------------------------------------------------------------------------------------------
+
+
+def test_what_both_have_is_loaded_where_that_is_asked_for():
+    net, other = (Sequential(Dense(3, 4, rng=seed), out=Dense(4, 2, rng=seed)) for seed in (0, 1))
+    state = {"dense_1.W": other[0].W.value, "dense_1.b": other[0].b.value + 1, "head.W": np.ones(3)}
+    before = net.state_dict()
+    with pytest.raises(
+        ValueError, match=r"out\.W is missing; out\.b is missing; head\.W is unexpected.*Nothing was changed"
+    ):
+        net.load_state_dict(state)
+    left = net.load_state_dict(state, strict=False)
+    assert left == (["out.W", "out.b"], ["head.W"])
+    assert (left.missing_keys, left.unexpected_keys) == left
+    np.testing.assert_array_equal(net[0].W.value, other[0].W.value)
+    np.testing.assert_array_equal(net[0].b.value, other[0].b.value + 1)
+    np.testing.assert_array_equal(net[1].W.value, before["out.W"])
+    assert net.load_state_dict(other.state_dict()) == ([], [])
+    assert net.load_state_dict({}, strict=False).missing_keys == list(before)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"dense_1.W": np.ones((4, 4), np.float32)}, r"dense_1\.W has shape \(4, 4\)"),
+        ({"dense_1.W": np.ones((4, 3))}, r"dense_1\.W has .* dtype float64, expected \(4, 3\) and float32"),
+        ({"module.dense_1.W": np.ones((4, 3), np.float32)}, r"module\.dense_1\.W is unexpected"),
+    ],
+)
+def test_what_does_not_fit_is_no_part_of_a_state(state, message):
+    """A path with another array is a mistake, and so are paths of which none is known."""
+    net = Sequential(Dense(3, 4, rng=0))
+    before = net.state_dict()
+    with pytest.raises(ValueError, match=message):
+        net.load_state_dict({"dense_1.b": np.full(4, 7, np.float32)} | state if "unexp" not in message else state,
+                            strict=False)  # fmt: skip
+    for path, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[path])
