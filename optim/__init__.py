@@ -2,6 +2,8 @@
 
 from minigrad.optim.clipping import clip_by_norm as clip_by_norm
 from minigrad.optim.clipping import clip_by_value as clip_by_value
+from minigrad.optim.examples import batches as batches
+from minigrad.optim.examples import bucketed as bucketed
 from minigrad.optim.history import History as History
 from minigrad.optim.optimizers import SGD as SGD
 from minigrad.optim.optimizers import AdaGrad as AdaGrad
@@ -26,4 +28,6 @@ __all__ = [
     "Step",
     "predict",
     "evaluate",
+    "batches",
+    "bucketed",
 ]

@@ -18,9 +18,16 @@ from minigrad.compiler.compilation import check_backend
 from minigrad.models import Module
 from minigrad.node import Array, Parameter, as_array
 from minigrad.optim.flat import FlatStore
+from minigrad.optim.names import checked_names
 from minigrad.optim.updates import Update
 
 State = dict[str, Array]  # what an optimizer remembers, by name
+OTHER_NAMES = {  # as other libraries call what optimizers take
+    "lr": "learning_rate",
+    "eps": "epsilon",
+    "betas": "beta_1 and beta_2",
+    "params": "parameters",
+}
 
 
 class Optimizer:
@@ -36,6 +43,12 @@ class Optimizer:
     """
 
     counts_steps = False
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Let the constructor say what an argument is called here that came under another library's name."""
+        super().__init_subclass__(**keywords)
+        if "__init__" in vars(cls):
+            cls.__init__ = checked_names(cls.__init__, OTHER_NAMES)  # type: ignore[method-assign]
 
     def __init__(self, parameters: Iterable[Parameter], learning_rate: float, *, backend: str = "numpy") -> None:
         check_backend(backend, type(self).__name__)

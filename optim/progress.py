@@ -17,14 +17,16 @@ class Progress:
     """Shows `label  [#####.....] 50/100  loss 0.31  12 s`; silent when `quiet`, and then it touches no stream.
 
     total:  the number of steps, epochs, ... there will be
-    stream: where to (default: sys.stderr as it is at the time, so that results can be piped from stdout)
+    stream: where to (default: sys.stderr as it is at the time, so that results can be piped from stdout; nowhere where that is
+            None, as in a program without a console)
     """
 
     def __init__(self, total: int, label: str = "", *, quiet: bool = False, stream: TextIO | None = None) -> None:
         self.total = total
         self.label = label
         self.started = time.monotonic()
-        self._writer: _Writer = _Silence() if quiet else _writer(stream if stream is not None else sys.stderr)
+        stream = sys.stderr if stream is None else stream
+        self._writer: _Writer = _Silence() if quiet or stream is None else _writer(stream)
         self._last = ""
 
     def update(self, done: int, **numbers: float) -> None:

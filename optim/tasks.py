@@ -10,7 +10,8 @@ import numpy as np
 from minigrad.models import datasets, losses
 from minigrad.node import Array
 from minigrad.optim.configuration import Configuration
-from minigrad.optim.training import Loss, batches
+from minigrad.optim.examples import batches
+from minigrad.optim.training import Loss
 
 Batch = tuple[Array, Array]
 N_GENERATED = 10_000  # fresh sequences a generated task is tested on

@@ -7,11 +7,16 @@ long as a batch built anew now and then gives the same.
 
 from __future__ import annotations
 
+import copy
+import inspect
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from operator import attrgetter, itemgetter
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,23 +27,56 @@ from minigrad.graph import gradients
 from minigrad.models import Module
 from minigrad.models.penalties import WeightPenalty
 from minigrad.node import Array, Input, Node, Parameter
+from minigrad.optim.broadcasting import refuse_all_pairs
 from minigrad.optim.clipping import clip_by_norm
+from minigrad.optim.examples import (
+    Examples,
+    Form,
+    Given,
+    arrays_of,
+    filled,
+    first_bad,
+    form_of,
+    handed,
+    mapped,
+    n_batches,
+    named,
+    set_aside,
+)
 from minigrad.optim.history import History
+from minigrad.optim.names import refuse_other_names
 from minigrad.optim.optimizers import Optimizer
+from minigrad.optim.owners import check_owners
 from minigrad.optim.progress import Progress
 
-Loss = Callable[[Node, Node], Node]
+Loss = Callable[..., Node]  # of outputs and targets, and mask= and weights= where they are given
 AdjointPenalty = Callable[[Node, Sequence[Node]], Node]  # of the loss and the states; weighted, to be added to the loss
 Penalty = AdjointPenalty | WeightPenalty  # the latter of the model
-Metric = Callable[[Array, Array], float]
+Metric = Callable[..., float]  # of outputs and targets as arrays, and mask= and weights= where it takes them
 EVALUATION_BATCH = 1000  # examples whose nodes are held at once when nothing is trained
+OTHER_NAMES = {  # as other libraries call what `fit` takes
+    "validation_data": "validation",
+    "validation_split": "validation",
+    "sample_weight": "weights",
+    "verbose": "quiet",
+}
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What else a step's program depends on: how its arrays hang together, and which of the optimizer's parameters are trained."""
+
+    form: tuple[Form, Form, tuple[str, ...]]
+    trained: tuple[bool, ...]
 
 
 class Step:
     """One training step: `step(inputs, targets)` changes the parameters and gives the loss before the change.
 
     loss:      a function of (outputs, targets) that gives a scalar node
-    optimizer: its parameters are the ones trained
+    optimizer: its parameters are the ones trained; all are the model's, or the loss's or a penalty's own
     penalties: terms made of the parameters (`penalties.L2` and its kin), for any model; and terms made of the adjoints of
                the states (`penalties.Omega` and its kin), for one that has `states` and `readout`
     clip:      the largest norm of the gradient of loss and penalties together; None for no clip
@@ -49,8 +87,16 @@ class Step:
                also built anew, and that result is used; where it is another, all is built anew from there on, with a
                RuntimeWarning, as where the code cannot be compiled (`if float(y.sum()) > 0`)
 
+    A step takes
+
+    inputs:  an array, for model(inputs); a tuple of arrays for model(*inputs); a dict of arrays for model(**inputs), as
+             {"u": u, "mask": mask} for a recurrent layer. A model with penalties on adjoints gives them to its `states`
+    targets: an array; or a tuple or dict of arrays, which the loss then takes as such
+    mask, weights: arrays the loss takes by these names: loss(outputs, targets, mask=mask)
+
     A loss, penalty or gradient that is nan or inf raises FloatingPointError, naming the first node that was; parameters
-    and running statistics are left as they were.
+    and running statistics are left as they were. A loss of one's own that pairs outputs (n, 1) with targets (n,) into (n, n)
+    raises ValueError.
     """
 
     CHECKED = 4  # batches of a shape that are all built anew; then one at every doubling
@@ -77,22 +123,8 @@ class Step:
             )
         if clip is not None and not clip > 0:
             raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
-        if not isinstance(penalties, Sequence):
-            raise TypeError(f"penalties={penalties!r}: pass a list, [{getattr(penalties, '__name__', 'penalty')}]")
-        for penalty in penalties:
-            if isinstance(penalty, type) or not callable(penalty):
-                name = penalty.__name__ if isinstance(penalty, type) else "L2"
-                raise TypeError(f"penalties: {penalty!r} is no penalty: pass an object, such as penalties.{name}(0.1)")
-        if any(map(needs_states, penalties)) and not (hasattr(model, "states") and hasattr(model, "readout")):
-            raise TypeError(
-                f"penalties on adjoints need the states of a recurrent net, and {type(model).__name__} has no .states: take RNN, or "
-                "write a Module with `states` and `readout`"
-            )
-        if not set(optimizer.parameters).intersection(model.parameters()):
-            raise ValueError(
-                f"the optimizer has none of the parameters of this {type(model).__name__}, so nothing would be trained: make it "
-                "of model.parameters()"
-            )
+        _check_penalties(penalties, model)
+        check_owners(optimizer, model, (loss, *penalties))
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
@@ -101,67 +133,91 @@ class Step:
         self.eager = eager
         self._compiled = Compiled(self._objective)
         self._batches: Counter[Any] = Counter()  # of each shape
+        self._settings: dict[Setting, Setting] = {}  # one object for equal ones, by which programs are told apart
+        self._compared: set[Any] = set()  # the shapes of outputs and targets that were found to fit each other
         self._states = [parameter for parameter in model.parameters() if not parameter.trainable]
 
-    def __call__(self, inputs: Array, targets: Array) -> dict[str, float]:
+    def __call__(
+        self,
+        inputs: Given,
+        targets: Given,
+        *,
+        mask: npt.ArrayLike | None = None,
+        weights: npt.ArrayLike | None = None,
+    ) -> dict[str, float]:
         """Train on one batch; returns loss, penalty (if there are any) and the gradient's norm before clipping (if clipped)."""
+        return self._on(Examples.of("Step", inputs, targets, mask=mask, weights=weights))
+
+    def _on(self, batch: Examples) -> dict[str, float]:
+        """The same on a batch of `Examples`."""
         before = [(state, state.value.copy()) for state in self._states]
-        trained = tuple([parameter.trainable for parameter in self.optimizer.parameters])
+        setting = self._setting(batch)
         try:
             with np.errstate(all="ignore"):  # what is not finite is reported below, by name
-                loss, penalties, slopes = self._computed(inputs, targets, trained)
+                loss, penalties, slopes = self._computed(batch.arrays(), setting)
         except FloatingPointError as error:  # a layer that refuses such a batch itself
-            raise self._non_finite(f"the model refused the batch ({error})", inputs, targets, before) from error
+            raise self._non_finite(f"the model refused the batch ({error})", batch, before) from error
         numbers = {"loss": float(loss)}
         if self.penalties:
             numbers["penalty"] = math.fsum(map(float, penalties))
         if not all(map(math.isfinite, numbers.values())):
-            raise self._non_finite(f"the loss is {' + '.join(map(str, numbers.values()))}", inputs, targets, before)
-        for parameter, slope in zip(self._trained(trained), slopes, strict=True):
+            raise self._non_finite(f"the loss is {' + '.join(map(str, numbers.values()))}", batch, before)
+        trained = self._trained(setting)
+        for parameter, slope in zip(trained, slopes, strict=True):
             if not np.isfinite(slope).all():
-                raise self._non_finite(f"the gradient of {parameter.label} is not finite", inputs, targets, before)
-        for parameter, slope in zip(self._trained(trained), slopes, strict=True):
+                raise self._non_finite(f"the gradient of {parameter.label} is not finite", batch, before)
+        for parameter, slope in zip(trained, slopes, strict=True):
             parameter.grad = slope
         if self.clip is not None:
             numbers["gradient_norm"] = clip_by_norm(self.optimizer.parameters, self.clip)
         self.optimizer.step()
         return numbers
 
-    def _objective(
-        self, inputs: Node, targets: Node, trained: tuple[bool, ...]
-    ) -> tuple[Node, tuple[Node, ...], tuple[Node, ...]]:
-        """Loss, penalties, and the gradient of their sum, as nodes. trained: which of the optimizer's parameters are."""
+    def _objective(self, setting: Setting, **nodes: Node) -> tuple[Node, tuple[Node, ...], tuple[Node, ...]]:
+        """Loss, penalties, and the gradient of their sum, as nodes."""
+        inputs_form, targets_form, options = setting.form
+        given = iter(nodes.values())
+        inputs, targets = filled(inputs_form, given), filled(targets_form, given)
+        named_options = dict(zip(options, given, strict=True))
         states: Sequence[Node] = ()
         if any(map(needs_states, self.penalties)):
             net: Any = self.model
-            states = net.states(inputs)
-            loss = self.loss(net.readout(states[-1]), targets)
+            states = handed(net.states, inputs)
+            outputs = net.readout(states[-1])
         else:
-            loss = self.loss(self.model(inputs), targets)
+            outputs = handed(self.model, inputs)
+        loss = loss_of(self.loss, outputs, targets, named_options, self._compared)
         penalties = tuple(
             penalty(self.model) if isinstance(penalty, WeightPenalty) else penalty(loss, states)
             for penalty in self.penalties
         )
-        return loss, penalties, gradients(sum(penalties, loss), self._trained(trained))
+        slopes = gradients(sum(penalties, loss), self._trained(setting))
+        if not all(slope.children for slope in slopes):  # a parameter that nothing was computed from
+            check_owners(self.optimizer, self.model, (self.loss, *self.penalties))
+        return loss, penalties, slopes
 
-    def _trained(self, flags: tuple[bool, ...]) -> list[Parameter]:
+    def _setting(self, batch: Examples) -> Setting:
+        setting = Setting(batch.form, tuple([parameter.trainable for parameter in self.optimizer.parameters]))
+        return self._settings.setdefault(setting, setting)
+
+    def _trained(self, setting: Setting) -> list[Parameter]:
         """The optimizer's parameters that are trained now: one may have been frozen."""
-        return [parameter for parameter, flag in zip(self.optimizer.parameters, flags, strict=True) if flag]
+        return [p for p, flag in zip(self.optimizer.parameters, setting.trained, strict=True) if flag]
 
-    def _computed(self, inputs: Array, targets: Array, trained: tuple[bool, ...]) -> Any:
+    def _computed(self, arrays: dict[str, Array], setting: Setting) -> Any:
         """The same as arrays: by the program, by nodes built anew, or, where a check is due, by both."""
         if self.eager:
-            return self._by_nodes(inputs, targets, trained)
-        key = (inputs.shape, inputs.dtype, targets.shape, targets.dtype, trained)
+            return self._by_nodes(arrays, setting)
+        key = (setting, *[(array.shape, array.dtype) for array in arrays.values()])
         self._batches[key] += 1
         n = self._batches[key]
         due = 1 < n <= self.CHECKED or n & (n - 1) == 0
         try:
             if n == 1 or not due:
-                return self._compiled(inputs, targets, trained)
-            found, difference = self._compiled.checked(inputs, targets, trained)
+                return self._compiled(setting, **arrays)
+            found, difference = self._compiled.checked(setting, **arrays)
         except NotCompiled as error:
-            return self._give_up(f"cannot be compiled ({error})", self._by_nodes(inputs, targets, trained))
+            return self._give_up(f"cannot be compiled ({error})", self._by_nodes(arrays, setting))
         if difference:
             unchecked = (
                 f"up to {n // 2 - 1} batches before were computed as the first one was; " if n > self.CHECKED else ""
@@ -171,10 +227,31 @@ class Step:
             )
         return found
 
-    def _by_nodes(self, inputs: Array, targets: Array, trained: tuple[bool, ...]) -> Any:
-        nodes = self._objective(Input(inputs, "inputs"), Input(targets, "targets"), trained)
-        loss, penalties, slopes = nodes
+    def _by_nodes(self, arrays: dict[str, Array], setting: Setting) -> Any:
+        nodes = {name: Input(array, name) for name, array in arrays.items()}
+        loss, penalties, slopes = self._objective(setting, **nodes)
         return loss.value, [p.value for p in penalties], [np.array(slope.value) for slope in slopes]
+
+    def _refuses(self, examples: Examples, *, gradient: bool = True) -> str:
+        """Why these examples cannot be trained on, in evaluation mode; "" if they can. Nothing is changed."""
+        before = [(state, state.value.copy()) for state in self._states]
+        modes = modes_of(self.model)
+        self.model.eval()
+        try:
+            with np.errstate(all="ignore"):
+                if gradient:
+                    loss, _, slopes = self._by_nodes(examples.arrays(), self._setting(examples))
+                else:
+                    (loss, _), slopes = _evaluated(self.model, self.loss, examples), ()
+        except (ValueError, FloatingPointError) as error:
+            return f"this is refused ({error})"
+        finally:
+            restore(modes)
+            for state, old in before:
+                state.value = old
+        if not np.isfinite(loss):
+            return f"the loss is then {float(loss)}"
+        return "" if all(np.isfinite(slope).all() for slope in slopes) else "the gradient is then not finite"
 
     def _give_up(self, why: str, found: Any = None) -> Any:
         self.eager = True
@@ -186,14 +263,12 @@ class Step:
         )
         return found
 
-    def _non_finite(
-        self, what: str, inputs: Array, targets: Array, before: Sequence[tuple[Parameter, Array]]
-    ) -> FloatingPointError:
+    def _non_finite(self, what: str, batch: Examples, before: Sequence[tuple[Parameter, Array]]) -> FloatingPointError:
         """The error that names the first bad node, found by building the batch anew with every node checked."""
         first = ""
         try:
             with anomalies(), np.errstate(all="ignore"):
-                self._by_nodes(inputs, targets, tuple([p.trainable for p in self.optimizer.parameters]))
+                self._by_nodes(batch.arrays(), self._setting(batch))
         except FloatingPointError as error:
             first = f" The first node to be nan or inf: {error}."
         for state, old in before:  # running statistics took the batch
@@ -204,16 +279,37 @@ class Step:
         )
 
 
+def _checked_names(function: Callable[P, R]) -> Callable[P, R]:
+    """`fit`, with errors that say what to write where arguments come by position or under another library's name."""
+
+    @wraps(function)
+    def called(*arguments: P.args, **keywords: P.kwargs) -> R:
+        if len(arguments) > 3:
+            raise TypeError(
+                f"fit takes the model, inputs and targets by position, and all else by name, and {len(arguments)} came by "
+                "position: write fit(model, inputs, targets, loss=loss, optimizer=optimizer)"
+            )
+        refuse_other_names("fit", keywords, OTHER_NAMES)
+        return function(*arguments, **keywords)
+
+    return called
+
+
+@_checked_names
 def fit(
     model: Module,
-    inputs: npt.ArrayLike,
-    targets: npt.ArrayLike,
+    inputs: Given,
+    targets: Given,
     *,
     loss: Loss,
     optimizer: Optimizer,
+    mask: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+    lengths: npt.ArrayLike | None = None,
     epochs: int = 10,
     batch_size: int = 32,
-    validation: tuple[npt.ArrayLike, npt.ArrayLike] | float | None = None,
+    drop_last: bool = False,
+    validation: Sequence[Any] | float | None = None,
     metrics: Sequence[Metric] | Mapping[str, Metric] = (),
     penalties: Sequence[Penalty] = (),
     callbacks: Sequence[Callable[[Any, History], bool | None]] = (),
@@ -222,49 +318,95 @@ def fit(
     quiet: bool = False,
     eager: bool = False,
 ) -> History:
-    """Train the model on (inputs, targets), both with the examples along axis 0; returns the history, a row per epoch.
+    """Train the model on (inputs, targets), all with the examples along axis 0; returns the history, a row per epoch.
 
+    inputs, targets, mask, weights: as a `Step` takes them: several inputs as a tuple or a dict of arrays, and what the loss
+                takes by name. nan and inf are refused, but where the mask, the model or the loss leaves them out: targets
+                that are missing, padding of sequences
+    lengths:    (n,) integers, how many time steps (axis 1) of each example are no padding. Batches then have examples of
+                similar lengths, and all arrays with a time axis are cut to the longest of a few lengths (`bucketed`)
     loss, optimizer, penalties, clip: as `Step` takes them
     eager:      False compiles the nodes of the first batch, and runs that program on the next ones; True builds every
                 batch anew, which gives the same numbers to rounding. Say True where callbacks change numbers that the
                 model, the loss or a penalty reads (a weight, a rate): the program has those of the first batch (see `Step`)
     batch_size: every epoch goes once through the shuffled examples; the last batch may be smaller
-    validation: (inputs, targets) of their own, or the fraction of the examples to set aside, chosen by rng
-    metrics:    functions of (outputs, targets), as arrays, that give a number; on the validation examples after every
-                epoch (`val_<name>`), without validation on all training examples
+    drop_last:  leave a smaller last batch out, as a BatchNorm may need that refuses a single example
+    validation: (inputs, targets) of their own, or (inputs, targets, {"mask": mask}) with what the loss takes by name; or
+                the fraction of the examples to set aside, chosen by rng
+    metrics:    functions of (outputs, targets), as arrays, that give a number, with mask and weights by name where they take
+                them; on all training examples after every epoch, and on the validation examples (`val_<name>`)
     callbacks:  called as callback(model, history) after every epoch; one that returns True ends the training
     rng:        draws the validation split and the order of the examples
     quiet:      show no progress line
 
-    The model is in training mode meanwhile, modules within included, and afterwards in the modes it was found in.
+    Every epoch begins in training mode, modules within included; afterwards they are in the modes they were found in.
 
-    Columns: epoch, loss (its mean over the examples while they were trained on), penalty, val_loss, the metrics.
-    Ctrl-C ends the training: the model keeps what was reached, and `history.interrupted` is True.
+    Columns: epoch, loss (its mean over the examples while they were trained on), penalty, the metrics, val_loss, the metrics
+    of the validation. Ctrl-C ends the training: the model keeps what was reached, and `history.interrupted` is True. An error
+    that ends it has the history so far as its attribute `history`.
+
+    >>> import numpy as np
+    >>> from minigrad.models import LSTM, losses
+    >>> from minigrad.optim import Adam, fit
+    >>> u = np.random.default_rng(0).normal(size=(40, 6, 2)).astype(np.float32)
+    >>> lengths = np.arange(40) % 4 + 3
+    >>> mask = np.arange(6) < lengths[:, np.newaxis]
+    >>> u[~mask] = np.nan  # padding, which neither the net nor the loss looks at
+    >>> sums = u.cumsum(axis=1)
+    >>> net = LSTM(2, 2, sequences=True, rng=0)
+    >>> history = fit(
+    ...     net,
+    ...     {"u": u, "mask": mask},
+    ...     sums,
+    ...     mask=mask,
+    ...     lengths=lengths,
+    ...     loss=losses.mean_squared_error,
+    ...     optimizer=Adam(net.parameters(), 0.01),
+    ...     epochs=3,
+    ...     quiet=True,
+    ... )
+    >>> history["loss"][-1] < history["loss"][0]
+    True
     """
     rng = np.random.default_rng(rng)
     measured = _named(metrics)
-    x, y = _examples(inputs, targets, "inputs and targets")
+    what = "inputs and targets"
+    examples = Examples.counted(what, Examples.of("fit", inputs, targets, mask=mask, weights=weights))
     _at_least_one(epochs=epochs, batch_size=batch_size)
-    held: tuple[Array, Array] | None = None
+    if lengths is not None:
+        examples = examples.with_lengths(lengths)
+    held: Examples | None = None
     if isinstance(validation, (int, float)):
-        (x, y), held = _set_aside(x, y, validation, rng)
+        kept, chosen = set_aside(examples, validation, rng)
+        held = examples.take(chosen)
+        examples = examples.take(kept)
     elif validation is not None:
-        held = _examples(*validation, "the validation's inputs and targets")
+        held = _validation(validation)
     step = Step(model, loss, optimizer, penalties=penalties, clip=clip, eager=eager)
+    for given, name in ((examples, what), (held, "the validation's inputs and targets")):
+        if given is not None:
+            _check_finite(step, given, name, batch_size)
+    _check_last(model, examples, batch_size, drop_last)
     history = History()
-    progress = Progress(epochs * -(-len(x) // batch_size), quiet=quiet)
+    n_steps = n_batches(len(examples), batch_size, drop_last)
+    progress = Progress(epochs * n_steps, quiet=quiet)
     modes = modes_of(model)
-    model.train()
     ending = ""
     try:
         for epoch in range(1, epochs + 1):
-            numbers = _epoch(step, x, y, batch_size, rng, progress, epoch)
+            model.train()
+            last = {name: history[name][-1] for name in ("val_loss",) if name in history}
+            numbers: dict[str, float] = {}
+            for numbers, seen in _epoch(step, examples.batches(batch_size, rng, drop_last)):
+                if seen < n_steps:
+                    progress.update((epoch - 1) * n_steps + seen, epoch=epoch, loss=numbers["loss"], **last)
+            if measured:
+                numbers |= _measured(measured, predict(model, examples.inputs), examples)
             if held is not None:
-                numbers["val_loss"], outputs = evaluate(model, loss, *held)
-                numbers |= {f"val_{name}": float(metric(outputs, held[1])) for name, metric in measured.items()}
-            elif measured:
-                outputs = predict(model, x)
-                numbers |= {name: float(metric(outputs, y)) for name, metric in measured.items()}
+                numbers["val_loss"], outputs = _evaluated(model, loss, held)
+                numbers |= {f"val_{name}": found for name, found in _measured(measured, outputs, held).items()}
+            shown = {name: numbers[name] for name in ("loss", "val_loss") if name in numbers}
+            progress.update(epoch * n_steps, epoch=epoch, **shown)
             history.append(epoch=epoch, **numbers)
             if True in [callback(model, history) for callback in callbacks]:
                 ending = f"stopped by a callback after epoch {epoch}"
@@ -272,10 +414,33 @@ def fit(
     except KeyboardInterrupt:
         history.interrupted = True
         ending = f"interrupted after {history.n_rows} of {epochs} epochs; the model keeps what was reached"
+    except Exception as error:
+        vars(error)["history"] = history
+        raise
     finally:
         progress.close(ending)
         restore(modes)
     return history
+
+
+def loss_of(loss: Loss, outputs: Any, targets: Any, options: Mapping[str, Node], compared: set[Any]) -> Node:
+    """The loss as a node, looked at once for every set of shapes: does it pair all examples with all?
+
+    compared: the shapes that were looked at; the new ones are added
+    """
+    for name in options:
+        if not (takes(loss, name) or isinstance(loss, Module)):
+            raise TypeError(
+                f"the loss {getattr(loss, '__name__', loss)} takes no {name}: write a function of (outputs, targets, *, {name}), or "
+                f"leave {name}= out"
+            )
+    found = loss(outputs, targets, **options)
+    given = {**named("outputs", outputs), **named("targets", targets), **options}
+    shapes = tuple([node.shape for node in given.values()])
+    if shapes not in compared:
+        refuse_all_pairs(found, given)
+        compared.add(shapes)
+    return found
 
 
 def needs_states(penalty: Penalty) -> bool:
@@ -283,25 +448,28 @@ def needs_states(penalty: Penalty) -> bool:
     return not isinstance(penalty, WeightPenalty)
 
 
-def batches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.intp]]:
-    """The indices of 0..n-1 in a new random order, in pieces of batch_size; the last may be smaller."""
-    order = rng.permutation(n)
-    for start in range(0, n, batch_size):
-        yield order[start : start + batch_size]
+def predict(model: Module, inputs: Given) -> Any:
+    """The outputs on all inputs, in evaluation mode, some examples at a time; modes are restored.
 
-
-def predict(model: Module, inputs: Array) -> Array:
-    """The outputs on all inputs, in evaluation mode, some examples at a time; modes are restored."""
+    inputs: an array, or a tuple or dict of arrays, as `fit` takes them
+    """
+    given = arrays_of("predict(inputs)", inputs)
+    n = len(next(iter(named("inputs", given).values())))
     modes = modes_of(model)
     model.eval()
     try:
-        parts = [
-            model(Input(inputs[start : start + EVALUATION_BATCH], "inputs")).value
-            for start in range(0, len(inputs), EVALUATION_BATCH)
-        ]
+        some = [mapped(itemgetter(slice(i, i + EVALUATION_BATCH)), given) for i in range(0, n, EVALUATION_BATCH)]
+        parts = [mapped(attrgetter("value"), _outputs(model, inputs)) for inputs in some]
     finally:
         restore(modes)
-    return np.concatenate(parts)
+    columns = zip(*[named("", part).values() for part in parts], strict=True)
+    return filled(form_of(parts[0]), map(np.concatenate, columns))
+
+
+def _outputs(model: Module, inputs: Any) -> Any:
+    """What the model makes of arrays, as nodes."""
+    nodes = iter([Input(array, name) for name, array in named("inputs", inputs).items()])
+    return handed(model, filled(form_of(inputs), nodes))
 
 
 def modes_of(model: Module) -> list[tuple[Module, bool]]:
@@ -315,55 +483,122 @@ def restore(modes: Sequence[tuple[Module, bool]]) -> None:
         module.training = training
 
 
-def evaluate(model: Module, loss: Loss, inputs: Array, targets: Array) -> tuple[float, Array]:
-    """The loss on all examples, and the outputs."""
-    outputs = predict(model, inputs)
-    return float(loss(Input(outputs, "outputs"), Input(targets, "targets")).value), outputs
+def evaluate(
+    model: Module,
+    loss: Loss,
+    inputs: Given,
+    targets: Given,
+    *,
+    mask: npt.ArrayLike | None = None,
+    weights: npt.ArrayLike | None = None,
+) -> tuple[float, Any]:
+    """The loss on all examples, and the outputs. Arguments as `fit` takes them."""
+    return _evaluated(model, loss, Examples.of("evaluate", inputs, targets, mask=mask, weights=weights))
 
 
-def _epoch(
-    step: Step, x: Array, y: Array, batch_size: int, rng: np.random.Generator, progress: Progress, epoch: int
-) -> dict[str, float]:
-    """Go once through the examples; the means over the examples of what the steps gave."""
+def _evaluated(model: Module, loss: Loss, examples: Examples) -> tuple[float, Any]:
+    outputs = predict(model, examples.inputs)
+    compared = Examples(outputs, examples.targets, examples.options)
+    nodes = iter([Input(array, name) for name, array in compared.arrays().items()])
+    given, wanted = [filled(form, nodes) for form in compared.form[:2]]
+    found = loss_of(loss, given, wanted, dict(zip(compared.options, nodes, strict=True)), set())
+    return float(found.value), outputs
+
+
+def _epoch(step: Step, given: Iterable[Examples]) -> Iterator[tuple[dict[str, float], int]]:
+    """Go once through the batches; after each the means over the examples of what the steps gave, and their number."""
     sums: dict[str, float] = {}
-    n_batches = -(-len(x) // batch_size)
-    for i, index in enumerate(batches(len(x), batch_size, rng), 1):
-        for name, number in step(x[index], y[index]).items():
-            sums[name] = sums.get(name, 0.0) + number * len(index)
-        seen = min(i * batch_size, len(x))
-        progress.update((epoch - 1) * n_batches + i, epoch=epoch, loss=sums["loss"] / seen)
-    return {name: total / len(x) for name, total in sums.items()}
+    total = 0.0
+    for seen, batch in enumerate(given, 1):
+        weight = batch.weight
+        if weight > 0:  # else all is masked, and nothing to learn
+            total += weight
+            for name, number in step._on(batch).items():
+                sums[name] = sums.get(name, 0.0) + number * weight
+        yield {name: number / total for name, number in sums.items()} or {"loss": math.nan}, seen
 
 
-def _examples(inputs: npt.ArrayLike, targets: npt.ArrayLike, what: str) -> tuple[Array, Array]:
-    x, y = np.asarray(inputs), np.asarray(targets)
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
-        raise ValueError(
-            f"{what} have shapes {x.shape} and {y.shape}: the same number of examples along axis 0, 1 or more"
+def _validation(given: Any) -> Examples:
+    """(inputs, targets) or (inputs, targets, {"mask": mask}), as a user hands them in."""
+    what = "the validation's inputs and targets"
+    parts = tuple(given) if isinstance(given, tuple | list) else ()
+    if len(parts) not in (2, 3) or not isinstance(parts[-1] if len(parts) == 3 else {}, Mapping):
+        raise TypeError(
+            "validation: expected (inputs, targets), (inputs, targets, {'mask': mask}) with what the loss takes by name, or a "
+            f"fraction of the examples, found {type(given).__name__}{f' of {len(parts)}' if parts else ''}"
         )
-    for array in (x, y):
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            bad = np.argwhere(~np.isfinite(array))
-            raise ValueError(
-                f"{what}: {len(bad)} of {array.size} entries of the array of shape {array.shape} are nan or inf, the first "
-                f"at {tuple(bad[0].tolist())}: drop these examples, or fill in what is missing"
-            )
-    return x, y
+    options = parts[2] if len(parts) == 3 else {}
+    if not options.keys() <= {"mask", "weights"}:
+        raise ValueError(f"validation: a loss takes mask and weights by name, found {', '.join(map(str, options))}")
+    return Examples.counted(what, Examples.of("validation", *parts[:2], **options))
 
 
-def _set_aside(
-    x: Array, y: Array, fraction: float, rng: np.random.Generator
-) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """The examples without, and those of, a random fraction for validation."""
-    n_held = round(fraction * len(x)) if 0 < fraction < 1 else 0
-    if not 0 < n_held < len(x):
-        raise ValueError(
-            f"validation={fraction!r} sets {n_held} of {len(x)} examples aside: a fraction between 0 and 1 that leaves "
-            "at least one example on both sides, or (inputs, targets)"
+def _check_penalties(penalties: Any, model: Module) -> None:
+    if not isinstance(penalties, Sequence):
+        raise TypeError(f"penalties={penalties!r}: pass a list, [{getattr(penalties, '__name__', 'penalty')}]")
+    for penalty in penalties:
+        if isinstance(penalty, type) or not callable(penalty):
+            name = penalty.__name__ if isinstance(penalty, type) else "L2"
+            raise TypeError(f"penalties: {penalty!r} is no penalty: pass an object, such as penalties.{name}(0.1)")
+    missing = [name for name in ("states", "readout") if not hasattr(model, name)]
+    if missing and any(map(needs_states, penalties)):
+        raise TypeError(
+            f"penalties on adjoints need the states of a recurrent net, and {type(model).__name__} has no "
+            f".{' and no .'.join(missing)}: take RNN, or write a Module with `states(u)`, as the recurrent layers have it, and "
+            "`readout(h)`, which makes the outputs from the last state"
         )
-    order = rng.permutation(len(x))
-    held, kept = order[:n_held], order[n_held:]
-    return (x[kept], y[kept]), (x[held], y[held])
+
+
+def _check_finite(step: Step, examples: Examples, what: str, batch_size: int) -> None:
+    """ValueError where the data hold nan or inf that reaches the loss or its gradient; what is masked does not."""
+    rows, sentence = first_bad(examples)
+    if not rows.size:
+        return
+    sound = np.setdiff1d(np.flatnonzero(examples.counts()), rows)[:1]  # with it there is something to take the mean of
+    why = step._refuses(examples.take(np.concatenate([rows[:batch_size], sound])))
+    if not why and len(rows) > batch_size:
+        why = step._refuses(examples.take(np.concatenate([rows, sound])), gradient=False)
+    if why:
+        raise ValueError(
+            f"{what}: {sentence}, and {why}: drop these examples, fill in what is missing, or leave it out by a mask (mask= for "
+            "targets, and for sequences in the inputs, {'u': u, 'mask': mask})"
+        )
+
+
+def _check_last(model: Module, examples: Examples, batch_size: int, drop_last: bool) -> None:
+    """ValueError where the last batch has a single example, and a layer with running statistics refuses that in training."""
+    n = len(examples)
+    if drop_last and n < batch_size:
+        raise ValueError(
+            f"drop_last leaves none of {n} examples in batches of {batch_size}: choose a smaller batch_size"
+        )
+    if drop_last or n % batch_size != 1 or all(parameter.trainable for parameter in model.parameters()):
+        return
+    try:
+        with np.errstate(all="ignore"):
+            _outputs(copy.deepcopy(model).train(), examples.take(np.zeros(1, np.intp)).inputs)
+    except ValueError as error:
+        raise ValueError(
+            f"{n} examples in batches of {batch_size} leave one over, which the model refuses: write drop_last=True, which "
+            f"leaves out another one in every epoch, or take another batch_size ({error})"
+        ) from error
+
+
+def _measured(metrics: Mapping[str, Metric], outputs: Any, examples: Examples) -> dict[str, float]:
+    """The metrics, each given mask and weights where it takes them."""
+    found = {}
+    for name, metric in metrics.items():
+        options = {key: array for key, array in examples.options.items() if takes(metric, key)}
+        found[name] = float(metric(outputs, examples.targets, **options))
+    return found
+
+
+def takes(function: Callable[..., Any], name: str) -> bool:
+    """Whether a function has an argument of that name."""
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):  # of some built-in functions nothing is known
+        return False
 
 
 def _named(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:

@@ -1,12 +1,14 @@
 """One step and the loop: compiled as built anew, clipped after the penalty, stopped at nan, reproducible."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import RNN, Dense, Dropout, Module, Sequential, losses, metrics, penalties
+from minigrad.models import RNN, BatchNorm, Dense, Dropout, Module, Sequential, losses, metrics, penalties
 from minigrad.optim import SGD, Adam, Step, clip_by_norm, evaluate, fit, predict
-from minigrad.optim.training import batches
+from minigrad.optim.examples import batches
 
 
 def make_net(seed=0, dtype=np.float64):
@@ -255,9 +257,10 @@ def test_fit_learns_and_writes_a_row_per_epoch():
     net = RNN(2, 8, 2, rng=0, dtype=np.float64)
     history = fit(net, x, y, loss=losses.cross_entropy, optimizer=Adam(net.parameters(), 0.02), epochs=12, batch_size=16,
                   validation=0.25, metrics=[metrics.accuracy], clip=1.0, quiet=True)  # fmt: skip
-    assert list(history) == ["epoch", "loss", "gradient_norm", "val_loss", "val_accuracy"]
+    assert list(history) == ["epoch", "loss", "gradient_norm", "accuracy", "val_loss", "val_accuracy"]
     assert history["epoch"] == list(range(1, 13))
     assert history["loss"][-1] < 0.5 * history["loss"][0]
+    assert history["accuracy"][-1] > 0.8
     assert history["val_accuracy"][-1] > 0.8
     assert not history.interrupted
     assert net.training
@@ -545,3 +548,230 @@ def test_an_optimizer_of_another_model_is_refused():
     net, other = dropping(), dropping()
     with pytest.raises(ValueError, match="none of the parameters of this Sequential"):
         Step(net, losses.mean_squared_error, SGD(other.parameters()))
+
+
+def test_every_epoch_begins_in_training_mode():
+    """A callback may look at the model in evaluation, and forget it there, or in a part of it."""
+    seen = []
+    net, x, y = dropping(), np.ones((6, 2)), np.zeros((6, 1))
+    rates = []
+
+    def loss(outputs, targets):
+        rates.append((net.training, net[1].training))
+        return losses.mean_squared_error(outputs, targets)
+
+    def look(model, history):
+        seen.append((model.training, model[1].training))
+        (model if history.n_rows < 3 else model[1]).eval()
+
+    fit(net, x, y, loss=loss, optimizer=SGD(net.parameters(), 0.0), epochs=5, callbacks=[look], eager=True, quiet=True)
+    assert rates == [(True, True)] * 5
+    assert seen == [(True, True)] * 5
+    assert net.training
+    assert net[1].training
+    one, other = [], []
+    for callbacks, found in (([look], one), ([], other)):  # compiled: the same numbers as without the callback
+        net = dropping()
+        found += fit(net, x, y, loss=losses.mean_squared_error, optimizer=SGD(net.parameters(), 0.1), epochs=12,
+                     callbacks=callbacks, quiet=True)["loss"]  # fmt: skip
+    assert one == other
+
+
+@pytest.mark.parametrize("eager", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_frozen_batch_norms_keep_their_running_statistics(eager, whole):
+    """Frozen after some steps, by itself or with the rest, also where the optimizer never had its parameters."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(2.0, 3.0, size=(12, 4)), rng.normal(size=(12, 1))
+    norm = lambda: BatchNorm(3, dtype=np.float64)  # noqa: E731
+    net = Sequential(
+        Sequential(Dense(4, 3, dtype=np.float64, rng=0), norm()), norm(), Dense(3, 1, dtype=np.float64, rng=1)
+    )
+    optimizer = SGD(net.parameters() if whole else net[2].parameters(), 0.01)
+    step = Step(net, losses.mean_squared_error, optimizer, eager=eager)
+    for _ in range(3):
+        step(x, y)
+    (net[:2] if whole else net[1]).freeze()
+    before = net.state_dict()
+    for _ in range(3):
+        step(x, y)
+    kept = {path for path, array in net.state_dict().items() if np.array_equal(array, before[path])}
+    statistics = {"batchnorm_1.running_mean", "batchnorm_1.running_variance"}
+    if whole:
+        assert kept == {path for path in before if not path.startswith("dense_1")}
+    else:
+        assert kept >= statistics
+        assert "sequential_1.batchnorm_1.running_mean" not in kept
+    net.unfreeze()
+    step(x, y)
+    assert not any(np.array_equal(dict(net.named_parameters())[path].value, before[path]) for path in statistics)
+
+
+# Whose parameters the optimizer holds
+
+
+def test_a_layer_replaced_after_the_optimizer_was_made_is_noticed():
+    net = dropping()
+    optimizer = SGD(net.parameters(), 0.1)
+    net.dense_2 = Dense(4, 1, dtype=np.float64, rng=5)
+    message = (
+        r'holds Parameter "dense_2.W" \(1, 4\), Parameter "dense_2.b" \(1,\), which this Sequential has not, and does not hold the '
+        r"model's dense_2.W, dense_2.b: a layer was replaced after"
+    )
+    with pytest.raises(ValueError, match=message):
+        Step(net, losses.mean_squared_error, optimizer)
+    with pytest.raises(ValueError, match=message):
+        fit(net, np.ones((3, 2)), np.ones((3, 1)), loss=losses.mean_squared_error, optimizer=optimizer, quiet=True)
+    Step(net, losses.mean_squared_error, SGD(net[0].parameters(), 0.1))  # a part of the model may be trained
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_layer_replaced_between_two_steps_is_noticed(eager):
+    net = dropping()
+    step = Step(net, losses.mean_squared_error, SGD(net.parameters(), 0.1), eager=eager)
+    for _ in range(6):
+        step(np.ones((3, 2)), np.ones((3, 1)))
+    net.dense_1 = Dense(2, 4, dtype=np.float64, rng=5)
+    before = net.state_dict()
+    with pytest.raises(
+        ValueError, match=r'holds Parameter "dense_1.W" \(4, 2\), .*does not hold the model\'s dense_1.W'
+    ):
+        step(np.ones((3, 2)), np.ones((3, 1)))
+    assert_same(net.state_dict(), before)
+
+
+GLOBAL = mg.Parameter(0.0, "global")
+
+
+def global_loss(outputs, targets):
+    return losses.mean_squared_error(outputs, targets) * np.exp(-GLOBAL) + GLOBAL
+
+
+class LossModule(Module):
+    def __init__(self, s):
+        self.s = s
+
+    def forward(self, outputs, targets):
+        return losses.mean_squared_error(outputs, targets) * np.exp(-self.s) + self.s
+
+    def method(self, outputs, targets):
+        return self.forward(outputs, targets)
+
+
+@pytest.mark.parametrize("how", ["module", "method", "closure", "global", "partial", "penalty"])
+def test_parameters_of_the_loss_and_of_penalties_may_be_trained_too(how):
+    s = GLOBAL if how == "global" else mg.Parameter(0.0, "s")
+    loss, added = {
+        "module": lambda: (LossModule(s), ()),
+        "method": lambda: (LossModule(s).method, ()),
+        "closure": lambda: (lambda o, t: losses.mean_squared_error(o, t) * np.exp(-s) + s, ()),
+        "global": lambda: (global_loss, ()),
+        "partial": lambda: (partial(lambda o, t, s: losses.mean_squared_error(o, t) * np.exp(-s), s=s), ()),
+        "penalty": lambda: (losses.mean_squared_error, [penalties.L2(s) + penalties.L1(0.1)]),
+    }[how]()
+    net, before = Affine(), s.value.copy()
+    step = Step(net, loss, SGD([*net.parameters(), s], 0.1), penalties=added)
+    step(np.ones((2, 4)), np.zeros((2, 3)))
+    assert s.value != before
+    with pytest.raises(ValueError, match=r'holds Parameter "other" \(\), which this Affine has not: '):
+        Step(net, loss, SGD([*net.parameters(), s, mg.Parameter(1.0, "other")], 0.1), penalties=added)
+
+
+# Losses of one's own that broadcast
+
+
+def squared(outputs, targets):
+    return ((outputs - targets) ** 2).mean()
+
+
+WRONG = {
+    "difference": (1, squared, (8, 1), (8,)),
+    "other way": (None, squared, (8,), (8, 1)),
+    "absolute": (1, lambda o, t: np.abs(t - o).mean(), (8, 1), (8,)),
+    "squeezed": (1, lambda o, t: ((o.squeeze() - t) ** 2).mean(), (8, 1), (8, 1)),
+    "likelihood": (
+        1,
+        lambda o, t: -(t * np.log(mg.sigmoid(o)) + (1 - t) * np.log(1 - mg.sigmoid(o))).mean(),
+        (8, 1),
+        (8,),
+    ),
+    "comparison": (1, lambda o, t: (mg.softplus(o) * np.where(o > t, 1.0, 0.5)).mean(), (8, 1), (8,)),
+    "maximum": (1, lambda o, t: np.maximum(0, 1 - t * o).mean(), (8, 1), (8,)),
+    "cast": (1, lambda o, t: ((o - (2 * t.astype(float) - 1)) ** 2).mean(), (8, 1), (8,)),
+    "weights": (1, lambda o, t, weights: (weights * (o - t) ** 2).mean(), (8, 1), (8, 1)),
+    "mask": (1, lambda o, t, mask: np.where(mask, (o - t) ** 2, 0).mean(), (8, 1), (8, 1)),
+    "time": (3, lambda o, t: ((o - t) ** 2).mean(), (8, 8, 1), (8, 8)),
+}
+
+
+class Reshaped(Module):
+    """w x, with an axis of one output or without."""
+
+    def __init__(self, n_axes):
+        self.w = mg.Parameter(np.ones(1))
+        self.n_axes = n_axes
+
+    def forward(self, x):
+        y = x * self.w
+        return y.reshape(-1) if self.n_axes is None else y
+
+
+@pytest.mark.parametrize("eager", [True, False])
+@pytest.mark.parametrize("name", WRONG)
+def test_a_loss_that_compares_all_with_all_is_refused(name, eager):
+    n_axes, loss, outputs, targets = WRONG[name]
+    net = Reshaped(n_axes)
+    x = np.random.default_rng(0).normal(size=outputs if n_axes else (8, 1))
+    given = {"weights": np.ones(8)} if name == "weights" else {"mask": np.ones(8, bool)} if name == "mask" else {}
+    step = Step(net, loss, SGD(net.parameters(), 0.1), eager=eager)
+    with pytest.raises(ValueError, match=r"the loss compares every example with every other: \w+ of .*reshape\("):
+        step(x, np.zeros(targets), **given)
+    assert net.w.value == 1
+
+
+def test_the_message_says_what_to_write():
+    net = Reshaped(1)
+    message = (
+        r"every other: Subtract of outputs \(8, 1\) and targets \(8,\) broadcasts to \(8, 8\). Give both one shape: "
+        r"targets.reshape\(outputs.shape\) in the loss, or pass targets of shape \(8, 1\)"
+    )
+    for call in (
+        lambda: fit(net, np.ones((8, 1)), np.ones(8), loss=squared, optimizer=SGD(net.parameters()), quiet=True),
+        lambda: evaluate(net, squared, np.ones((8, 1)), np.ones(8)),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert net.w.value == 1
+
+
+RIGHT = {
+    "same shape": (squared, (8, 1), (8, 1)),
+    "of one example": (squared, (1, 1), (1,)),
+    "reshaped": (lambda o, t: ((o - t.reshape(o.shape)) ** 2).mean(), (8, 1), (8,)),
+    "an axis": (lambda o, t: ((o - t[:, np.newaxis]) ** 2).mean(), (8, 1), (8,)),
+    "column": (lambda o, t: ((o[:, 0] - t) ** 2).mean(), (8, 1), (8,)),
+    "pairs of outputs": (lambda o, t: (mg.softplus(o - o.T) * ((t - t.T) > 0)).mean() + 0 * o.sum(), (8, 1), (8, 1)),
+    "pairs of vectors": (lambda o, t: ((o[:, 0][:, np.newaxis] - t[np.newaxis]) ** 2).mean(), (8, 1), (8,)),
+    "kernel of outputs and targets": (lambda o, t: np.exp(-((o - t.T) ** 2)).mean(), (8, 1), (8, 1)),
+    "class by class": (
+        lambda o, t: (np.abs(o[:, :, np.newaxis] - o[:, np.newaxis]) * t[:, np.newaxis]).mean(),
+        (8, 3),
+        (8, 3),
+    ),
+    "quantiles": (lambda o, t: np.maximum(0.1 * (t - o), 0.9 * (o - t)).mean(), (8, 3), (8, 1)),
+    "square": (squared, (3, 3), (3, 3)),
+    "a class of rows": (lambda o, t: (o - o.mean(axis=0)).var() + ((o.sum(axis=1) - t) ** 2).mean(), (3, 3), (3,)),
+    "weights of classes": (lambda o, t: (np.array([1.0, 2.0, 3.0]) * (o - t) ** 2).mean(), (3, 3), (3, 3)),
+    "a target for all": (lambda o, t: ((o - t.mean()) ** 2).mean(), (8, 1), (8,)),
+    "normalized": (lambda o, t: ((o - t) ** 2).sum() / ((t - t.mean(axis=0)) ** 2).sum(), (8, 1), (8, 1)),
+}
+
+
+@pytest.mark.parametrize("eager", [True, False])
+@pytest.mark.parametrize("name", RIGHT)
+def test_broadcasting_that_is_meant_gives_no_alarm(name, eager):
+    loss, outputs, targets = RIGHT[name]
+    net, rng = Reshaped(1), np.random.default_rng(0)
+    step = Step(net, loss, SGD(net.parameters(), 0.01), eager=eager)
+    for _ in range(3):
+        assert np.isfinite(step(rng.normal(size=outputs), rng.normal(size=targets))["loss"])
