@@ -67,7 +67,7 @@ class ParameterPenalty(WeightPenalty):
     weight: λ, a finite number of at least 0, or a node where it changes during training
     role:   "weights" (the default): trainable parameters of two axes or more. Biases, the gains of a normalization, initial
             states have one: they are left out. "biases": the trainable ones with less than two axes. "all": every one
-    names:  patterns of paths (`model.named_parameters()`), such as "W", "layers.0.*" or ["W", "R"], instead of a role. Each
+    names:  patterns of paths (`model.named_parameters()`), such as "W", "dense_1.*" or ["W", "R"], instead of a role. Each
             must match; one that is shared has several paths, any of which will do
 
     Nodes given themselves, `penalty(W)` or `penalty([W, R])`, are all penalized.

@@ -33,6 +33,8 @@ class Split(NamedTuple):
 class Transform(ABC):
     """Something estimated from a training set, and applied to any set of examples of the same shape.
 
+    >>> import numpy as np
+    >>> from minigrad.models.preprocessing import MeanSubtraction
     >>> train, test = np.array([[1.0], [3.0]]), np.array([[4.0]])
     >>> centered = MeanSubtraction().fit(train)
     >>> centered.transform(train).ravel(), centered.transform(test).ravel()
@@ -186,6 +188,7 @@ class Whitening(MeanSubtraction):
 def one_hot(class_indices: npt.ArrayLike, n_classes: int, *, dtype: npt.DTypeLike = np.float32) -> Array:
     """e(y): 1 at the class, 0 elsewhere; indices of any shape give `(..., n_classes)`. Classes count from 0.
 
+    >>> from minigrad.models.preprocessing import one_hot
     >>> one_hot(2, 4)
     array([0., 0., 1., 0.], dtype=float32)
     """
@@ -218,6 +221,7 @@ def word_windows(words: Sequence[Any] | Array, size: int = 5, *, padding: Any = 
     words: strings or indices. With `padding`, a word that stands before the first and after the last, every word is a
     center once: `(n_words, size)`.
 
+    >>> from minigrad.models.preprocessing import word_windows
     >>> word_windows("Museums in Paris are amazing".split())[0, 2]
     np.str_('Paris')
     """
@@ -282,6 +286,8 @@ def time_windows(series: npt.ArrayLike, length: int, *, horizon: int = 1, stride
     `horizon` steps behind its last one. Cut the series into training and test parts first, else a window would reach
     into both.
 
+    >>> import numpy as np
+    >>> from minigrad.models.preprocessing import time_windows
     >>> inputs, targets = time_windows(np.arange(5.0), 3)
     >>> inputs[..., 0], targets
     (array([[0., 1., 2.],

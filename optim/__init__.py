@@ -1,5 +1,7 @@
-"""Optimizers, clipping, the training loop, and the main job that compares ways to train."""
+"""Optimizers, clipping, the training loop, files of parameters, and the main job that compares ways to train."""
 
+from minigrad.optim.arrays import load_arrays as load_arrays
+from minigrad.optim.arrays import save_arrays as save_arrays
 from minigrad.optim.clipping import clip_by_norm as clip_by_norm
 from minigrad.optim.clipping import clip_by_value as clip_by_value
 from minigrad.optim.examples import batches as batches
@@ -30,4 +32,6 @@ __all__ = [
     "evaluate",
     "batches",
     "bucketed",
+    "save_arrays",
+    "load_arrays",
 ]

@@ -12,31 +12,24 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from minigrad.files import not_written, write_file
-from minigrad.node import Array
+from minigrad.optim.arrays import load_arrays, save_arrays
 from minigrad.optim.comparison import Comparison
 from minigrad.optim.configuration import Configuration
 from minigrad.optim.figures import adjoint_norms, learning_curves, net_graph
 from minigrad.optim.history import History, write_table
 from minigrad.optim.report import report
 
+__all__ = ["RunFolder", "check_extras", "load_arrays", "save_arrays"]
+
 EXTRAS = {
     "matplotlib": "to draw figures",
     "safetensors": "to save parameters",
     "threadpoolctl": "to give the same numbers again",
     "tomli_w": "to save the configuration",
-}
-DTYPES = {  # safetensors' name: NumPy's
-    **{f"F{8 * size}": np.dtype(f"f{size}") for size in (4, 8)},
-    **{f"{kind.upper()}{8 * size}": np.dtype(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)},
-    "BOOL": np.dtype(bool),
 }
 FIGURES: dict[str, Callable[[Comparison, Path], None]] = {
     "learning-curves.png": learning_curves,
@@ -90,49 +83,6 @@ class RunFolder:
                     f"{name} could not be drawn ({type(error).__name__}: {error}); the numbers are in the CSV files"
                 )
         return failures
-
-
-def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike]) -> None:
-    """Save named arrays as safetensors. Made contiguous first: safetensors 0.8 scrambles arrays that are not.
-
-    Errors: TypeError names an array of a dtype that `load_arrays` would refuse; OSError the file that cannot be written,
-    which is then as it was.
-    """
-    from safetensors.numpy import save
-
-    given = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    for name, array in given.items():
-        if array.dtype.newbyteorder("=") not in DTYPES.values():
-            raise TypeError(_refusal(f"{name!r} for {Path(path)}", f"{array.dtype}"))
-    write_file(path, save(given))
-
-
-def load_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """Load the named arrays of a safetensors file, such as `save_arrays` writes.
-
-    Errors: FileNotFoundError; ValueError where the file is damaged or something else, or names an array whose dtype
-    minigrad does not compute with, such as bfloat16.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    file = Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(f"there is no parameter file {file}")
-    try:
-        with safe_open(file, framework="np") as stored:
-            for name in stored.keys():  # noqa: SIM118 (no dict)
-                if (kind := stored.get_slice(name).get_dtype()) not in DTYPES:
-                    raise ValueError(_refusal(f"{name!r} in {file}", kind))
-            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{file} is damaged or no safetensors file ({error}): save or copy it again") from None
-
-
-def _refusal(what: str, found: str) -> str:
-    return (
-        f"the array {what} is {found}; minigrad computes with float32, float64, integers and booleans: convert it before it "
-        "is saved, by .astype(np.float32)"
-    )
 
 
 def _new_folder(task: str, out: str) -> Path:

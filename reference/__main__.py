@@ -1,11 +1,7 @@
 """Write the reference pages into this folder: `make reference`."""
 
-from pathlib import Path
-
 from minigrad.files import write_file
-from reference.pages import pages
-
-FOLDER = Path(__file__).parent
+from reference.pages import FOLDER, pages
 
 
 def main() -> None:

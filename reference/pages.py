@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -23,6 +24,8 @@ from reference.signatures import call, operations_of, public_members, source, sp
 COMMAND = "make reference"
 MADE = f"<!-- Made from the code by `{COMMAND}`: edit docstrings, not this page. -->"
 GALLERY = "activations.svg"
+WRITTEN = ("saving.md",)  # pages that are written by hand: a recipe is not in any docstring
+FOLDER = Path(__file__).parent
 SET = (linear, losses, penalties)  # the modules whose formulas are set in LaTeX, as those of layers and optimizers are
 LICENSE = re.compile(r"CC BY(?:-SA)? \d\.\d|CC0|public domain")
 
@@ -40,6 +43,7 @@ def pages() -> dict[str, str]:
         package, "Optimizers and training", _introduction(optim), exported(optim), formulas=True
     )
     texts = {f"{name}.md": f"{MADE}\n\n{body()}" for name, body in bodies.items()}
+    texts |= {name: (FOLDER / name).read_text("utf-8") for name in WRITTEN}
     return {"README.md": index(texts), **texts, GALLERY: mg.activations().gallery().svg()}
 
 
@@ -52,12 +56,12 @@ def index(texts: dict[str, str]) -> str:
 
 def _abstract(text: str, title: str) -> str:
     """The first sentence below a page's headline, but for the title if it begins with it."""
-    paragraph = text.split("\n\n")[2].replace("\n", " ")
+    paragraph = text.partition(f"# {title}\n\n")[2].split("\n\n")[0].replace("\n", " ")
     return paragraph.split(". ")[0].removesuffix(".").removeprefix(f"{title}: ")
 
 
 NOTATION = """\
-Made from the docstrings and signatures of the code, and checked against them by the tests.
+Made from the docstrings and signatures of the code, and checked against them by the tests, which run the examples too.
 
 Every formula is given in both directions. The way there: y is the value of a node, x (or a, b, …) the values of its
 children. The way back: ȳ is the adjoint of y, the derivative of the output with respect to it, and x̄ = ȳ ∂y/∂x is what
