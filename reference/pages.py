@@ -387,7 +387,7 @@ def _contents(titles: Iterable[str]) -> str:
 
 def anchor(title: str) -> str:
     """What GitHub makes of a headline."""
-    return title.lower().replace(" ", "-").replace(".", "")
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
 def _notes(notes: Sequence[str]) -> str:

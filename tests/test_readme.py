@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import minigrad as mg
+from reference.pages import anchor
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -39,7 +40,10 @@ def test_the_picture_is_the_one_the_program_draws():
     assert (ROOT / "pictures" / "graph.svg").read_text() == drawn
 
 
-def test_every_link_leads_to_a_file():
-    links = re.findall(r"\]\(([^)#:]+)\)", README)
+def test_every_link_leads_somewhere():
+    links = [link.partition("#") for link in re.findall(r"\]\(([^):]+)\)", README)]
     assert links
-    assert [link for link in links if not (ROOT / link).is_file()] == []
+    assert [file for file, _, _ in links if not (ROOT / file).is_file()] == []
+    for file, _, place in links:
+        headlines = re.findall(r"^#+ (.*)", (ROOT / file).read_text("utf-8"), re.MULTILINE) if place else []
+        assert not place or place in map(anchor, headlines), f"{file}#{place}"
