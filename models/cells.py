@@ -18,7 +18,7 @@ from minigrad.models.inputs import count, float_dtype, floats, started
 from minigrad.models.layers import Activation, activated, name_of
 from minigrad.models.module import Module
 from minigrad.node import Constant, Node, Parameter
-from minigrad.ops import broadcast_to, sigmoid
+from minigrad.ops import broadcast_to, random_bernoulli, sigmoid
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,12 +35,20 @@ class CellOptions(TypedDict, total=False):
 
     initializer:           for each gate's block of W_x; orthogonal by default. Biases start at 0
     recurrent_initializer: for each gate's block of W_h, where it is to differ from `initializer`
+    dropout:               the fraction of the inputs x_t that W_x does not see in training, from 0 (default) to below 1
+    recurrent_dropout:     the fraction of h_{t-1} that W_h does not see in training. Each example has one mask of either kind
+                           for all time steps of a run, what is kept is divided by 1 − rate, and what a cell keeps (c of an
+                           LSTM, h in a GRU's sum) is not dropped
     dtype:                 of the parameters, np.float32 by default
-    rng:                   a numpy Generator or a seed; None starts differently in every run
+    rng:                   a numpy Generator or a seed, from which dropout is drawn too; None differs in every run
+
+    Y. Gal and Z. Ghahramani, A theoretically grounded application of dropout in recurrent neural networks, NIPS 2016.
     """
 
     initializer: Initializer | None
     recurrent_initializer: Initializer | None
+    dropout: float
+    recurrent_dropout: float
     dtype: npt.DTypeLike
     rng: np.random.Generator | int | None
 
@@ -80,7 +88,8 @@ class Cell(Module):
             raise ValueError(f"{name}: expected inputs of shape (batch, {self.n_inputs}), found {node.label}")
         before = self.given(state, len(node))
         with scope(name.lower()):
-            return self.named(self.checked(self.step(self.project(node), before, self.shared()), before))
+            driven, shared = self.project(self.thinned(node)), self.shared_in_run(len(node))
+            return self.named(self.checked(self.step(driven, before, shared), before))
 
     def start(self, batch: int) -> CellState:
         """The state before all time steps: zeros."""
@@ -92,13 +101,21 @@ class Cell(Module):
         """What others see of a state, (batch, n_units)."""
         return state[0]
 
+    def thinned(self, x: Node) -> Node:
+        """The inputs, (batch, n_inputs) or (time, batch, n_inputs), as dropout leaves them."""
+        return x
+
     def project(self, x: Node) -> Node:
         """The part of a step that x decides alone, from any number of rows (…, n_inputs)."""
         return x
 
     def shared(self) -> CellState:
-        """The nodes that all steps of one run share."""
+        """The nodes that all steps share."""
         return ()
+
+    def shared_in_run(self, batch: int) -> CellState:
+        """The nodes that all steps of one run share: those of `shared`, and what is drawn for each example."""
+        return self.shared()
 
     def step(self, driven: Node, state: CellState, shared: CellState) -> CellState:
         """The next state from `project(x_t)`, the state before, and `shared()`."""
@@ -163,13 +180,17 @@ class GatedCell(Cell):
         *,
         initializer: Initializer | None = None,
         recurrent_initializer: Initializer | None = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         dtype: npt.DTypeLike = np.float32,
         rng: np.random.Generator | int | None = None,
     ) -> None:
         super().__init__(n_inputs, n_units, dtype=dtype)
+        self.dropout = self._rate("dropout", dropout)
+        self.recurrent_dropout = self._rate("recurrent_dropout", recurrent_dropout)
         self.activation_name = name_of(type(self).__name__, activation)
         self.activation = TABLE.get(activation, activation)  # np.tanh's node at once, without NumPy's dispatch
-        rng = np.random.default_rng(rng)
+        self.rng = rng = np.random.default_rng(rng)
         weights = orthogonal() if initializer is None else initializer
 
         def stacked(name: str, n_columns: int, start: Initializer) -> Parameter:
@@ -188,13 +209,41 @@ class GatedCell(Cell):
     def shared(self) -> CellState:
         return (self.W_h.T,)
 
+    def thinned(self, x: Node) -> Node:
+        """The inputs times their mask, in training."""
+        kept = self._kept(self.dropout, x.shape[-2:])
+        return x if kept is None else x * kept
+
+    def shared_in_run(self, batch: int) -> CellState:
+        """What `shared` gives, and behind it the mask of recurrent dropout, in training."""
+        kept = self._kept(self.recurrent_dropout, (batch, self.n_units))
+        return self.shared() if kept is None else (*self.shared(), kept)
+
+    def seen(self, h: Node, shared: CellState) -> tuple[Node, CellState]:
+        """What W_h sees of h, and the nodes of `shared`."""
+        if self.training and self.recurrent_dropout:
+            return h * shared[-1], shared[:-1]
+        return h, shared
+
     def description(self) -> str:
-        """Sizes and activation."""
-        return f"{self.n_inputs}, {self.n_units}, {self.activation_name}"
+        """Sizes, activation, and rates of dropout."""
+        rates = [f"{name}={getattr(self, name)}" for name in ("dropout", "recurrent_dropout") if getattr(self, name)]
+        return ", ".join([str(self.n_inputs), str(self.n_units), self.activation_name, *rates])
 
     def activated(self, x: Node) -> Node:
         """The activation, checked."""
         return activated(type(self).__name__, self.activation, x)
+
+    def _kept(self, rate: float, shape: tuple[int, ...]) -> Node | None:
+        """1 / (1 − rate) where an entry is kept, else 0; None where nothing is dropped."""
+        if not (self.training and rate):
+            return None
+        return random_bernoulli(shape, 1 - rate, rng=self.rng).astype(self.dtype) * (1 / (1 - rate))
+
+    def _rate(self, name: str, rate: float) -> float:
+        if not 0 <= rate < 1:
+            raise ValueError(f"{type(self).__name__}({name}={rate!r}): the fraction dropped, from 0 to below 1")
+        return float(rate)
 
     def _bias(self) -> Parameter:
         return Parameter(np.zeros(len(self.gates) * self.n_units, self.dtype))
@@ -215,7 +264,7 @@ class SimpleRNNCell(GatedCell):
     """
 
     def step(self, driven: Node, state: CellState, shared: CellState) -> CellState:
-        (h,), (W_h_T,) = state, shared
+        h, (W_h_T,) = self.seen(state[0], shared)
         return (self.activated(h @ W_h_T + driven),)
 
 
@@ -257,8 +306,8 @@ class LSTMCell(GatedCell):
         self.b = Parameter(start.reshape(-1))
 
     def step(self, driven: Node, state: CellState, shared: CellState) -> CellState:
-        (h, c), (W_h_T,) = state, shared
-        n = self.n_units
+        h, (W_h_T,) = self.seen(state[0], shared)
+        c, n = state[1], self.n_units
         p = h @ W_h_T + driven
         i, f, o = self._blocks(sigmoid(p[:, : 3 * n]), 3)
         c = f * c + i * self.activated(p[:, 3 * n :])
@@ -322,7 +371,7 @@ class GRUCell(GatedCell):
 
     def step(self, driven: Node, state: CellState, shared: CellState) -> CellState:
         (h,) = state
-        z, g = (self._reset_before if self.reset == "before" else self._reset_after)(driven, h, shared)
+        z, g = (self._reset_before if self.reset == "before" else self._reset_after)(driven, *self.seen(h, shared))
         return (h + z * (g - h) if self.convention == "update" else g + z * (h - g),)
 
     def _reset_before(self, driven: Node, h: Node, shared: CellState) -> tuple[Node, Node]:

@@ -13,10 +13,10 @@ import numpy as np
 from minigrad.context import scope
 from minigrad.graph import gradients
 from minigrad.models import losses
-from minigrad.models.inputs import count, float_dtype, not_negative
+from minigrad.models.inputs import array_of, count, float_dtype, not_negative
 from minigrad.models.module import Module
 from minigrad.models.penalties import WeightPenalty
-from minigrad.node import Constant, Node, Parameter, as_node
+from minigrad.node import Constant, Node, Parameter
 from minigrad.ops import solve, square
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class LinearSVM(Module):
 
     def forward(self, x: Operand) -> Node:
         """The scores (batch,) of x (batch, n_inputs)."""
-        inputs = as_node(x)
+        inputs = x if isinstance(x, Node) else Constant(array_of("LinearSVM", x))
         if inputs.ndim != 2 or inputs.shape[1] != self.W.shape[1]:
             raise ValueError(f"LinearSVM: expected inputs (batch, {self.W.shape[1]}), found {inputs.label}")
         return (inputs.astype(self.W.dtype) @ self.W.T + self.b).reshape(-1)
@@ -111,7 +111,7 @@ class LinearSVM(Module):
 
 def _data(X: Operand, y: Operand, function: str) -> tuple[Node, Node]:
     """Examples in rows and their targets, as floating-point nodes of one dtype."""
-    inputs, targets = (given if isinstance(given, Node) else Constant(np.asarray(given)) for given in (X, y))
+    inputs, targets = (given if isinstance(given, Node) else Constant(array_of(function, given)) for given in (X, y))
     if inputs.ndim != 2 or 0 in inputs.shape or targets.shape != inputs.shape[:1]:
         raise ValueError(
             f"{function}: expected X (m, n), the examples in rows, and y (m,), neither empty, found shapes {inputs.shape} "

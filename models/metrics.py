@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad.models.inputs import check_indices
+from minigrad.models.inputs import array_of, check_indices
 from minigrad.node import Node
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def classification_error(outputs: Operand, class_indices: Operand, *, mask: Oper
 
 def _right(metric: str, outputs: Operand, class_indices: Operand, mask: Operand | None) -> Array:
     """Whether each example that counts is classified rightly."""
-    given, indices = _array(outputs), _array(class_indices)
+    given, indices = _array(metric, outputs), _array(metric, class_indices)
     if given.ndim < 2 or given.shape[:-1] != indices.shape or 0 in given.shape or given.shape[-1] == 1:
         raise ValueError(
             f"{metric}: expected outputs (batch, n_classes) of two classes or more, and class indices (batch,), neither empty, "
@@ -44,7 +44,7 @@ def _right(metric: str, outputs: Operand, class_indices: Operand, mask: Operand 
         )
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{metric}: expected integer class indices, found {indices.dtype}")
-    counts = np.ones(indices.shape, bool) if mask is None else _array(mask)
+    counts = np.ones(indices.shape, bool) if mask is None else _array(metric, mask)
     if counts.dtype.kind != "b" or counts.shape != indices.shape or not counts.any():
         raise ValueError(
             f"{metric}: expected a mask of booleans of shape {indices.shape}, not all False, found {counts.dtype} of shape "
@@ -56,5 +56,5 @@ def _right(metric: str, outputs: Operand, class_indices: Operand, mask: Operand 
     return right
 
 
-def _array(given: Operand) -> Array:
-    return given.value if isinstance(given, Node) else np.asarray(given)
+def _array(metric: str, given: Operand) -> Array:
+    return given.value if isinstance(given, Node) else array_of(metric, given)

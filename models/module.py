@@ -157,16 +157,15 @@ class Module:
                 hold, and arrays that were passed over. An array of another shape or dtype is an error all the same, and so
                 are arrays of which none has the path of a parameter
         """
-        own = dict(self.named_parameters())
+        own, asker = dict(self.named_parameters()), f"{type(self).__name__}.load_state_dict"
         if not isinstance(arrays, Mapping):
             raise TypeError(
-                f"{type(self).__name__}.load_state_dict: expected a dict of arrays by path, as state_dict() gives, found "
-                f"{type(arrays).__name__}"
+                f"{asker}: expected a dict of arrays by path, as state_dict() gives, found {type(arrays).__name__}"
             )
         found = {path: np.asarray(array) for path, array in arrays.items()}
         for path, array in found.items():
             if array.dtype.kind in "fV":
-                array_of(f"{type(self).__name__}.load_state_dict: {path}", array)
+                array_of(f"{asker}: {path}", array)
         left = Unmatched([path for path in own if path not in found], [path for path in found if path not in own])
         problems = [f"{path} is missing" for path in left.missing_keys]
         problems += [f"{path} is unexpected" for path in left.unexpected_keys]
@@ -182,8 +181,7 @@ class Module:
                 )
         if problems:
             raise ValueError(
-                f"{type(self).__name__}.load_state_dict: {'; '.join(problems)}. Nothing was changed: load the state of "
-                "a model built with the same sizes and dtype"
+                f"{asker}: {'; '.join(problems)}. Nothing was changed: load the state of a model built with the same sizes and dtype"
             )
         for path in both:
             own[path].value = found[path]

@@ -140,9 +140,9 @@ class Unrolled(Recurrent):
 
     def unroll(self, x: Node, state: Any, present: Node | None, *, backward: bool = False) -> Steps:
         cell, (n_steps, batch, _) = self.cell, x.shape
-        rows = cell.project(x.reshape(n_steps * batch, self.n_inputs))  # all steps at once
+        rows = cell.project(cell.thinned(x).reshape(n_steps * batch, self.n_inputs))  # all steps at once
         driven = rows.reshape(n_steps, batch, rows.shape[-1])
-        shared = cell.shared()
+        shared = cell.shared_in_run(batch)
         state = cell.start(batch) if state is None else cell.given(state, batch)
         whole: list[CellState] = []
         for t in reversed(range(n_steps)) if backward else range(n_steps):

@@ -180,3 +180,17 @@ def test_the_default_rate_is_one_over_the_largest_curvature():
     X, y = np.diag([3.0, 1.0]), np.array([6.0, 5.0])
     # One step from 0 gives X'y / L with L = 3² + λ: along the steepest direction that is the solution already.
     np.testing.assert_allclose(linear.ridge_by_descent(X, y, 0.5, steps=1), [18 / 9.5, 5 / 9.5], rtol=1e-12)
+
+
+def test_ragged_lists_are_refused_with_what_to_write():
+    ragged = [[1.0, 2.0], [3.0]]
+    for call, name in (
+        (lambda: linear.ridge(ragged, [1.0, 2.0], 1.0), "ridge"),
+        (lambda: linear.ridge([[1.0], [2.0]], ragged, 1.0), "ridge"),
+        (lambda: linear.ridge_by_descent(ragged, [1.0, 2.0], 1.0), "ridge_by_descent"),
+        (lambda: linear.LinearSVM(2)(ragged), "LinearSVM"),
+    ):
+        with pytest.raises(
+            ValueError, match=f"^{name}: expected an array, found nested lists of different lengths: pad"
+        ):
+            call()
