@@ -34,6 +34,7 @@ examples:
   minigrad train --config runs/digits-1/config.toml   the same numbers again, bit for bit
 
 Every run leaves a new folder with a report, figures, the history as CSV, the parameters and the configuration.
+Sizes that would take more than 16 GiB of memory by estimate are refused, and so is any number beyond reason.
 Exit codes: 0 done; 1 a run diverged; 2 bad values (nothing was started); 3 a file or picture could not be written, as on
 a full disk (what was saved before is kept); 130 Ctrl-C or a termination signal (what was reached is saved).
 """

@@ -28,6 +28,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from minigrad.files import FULL, not_written
 from minigrad.models.generated import (
     ADDING_TOLERANCE,
     SOLVED,
@@ -40,7 +41,7 @@ from minigrad.models.generated import (
     temporal_order_3bit,
     two_moons,
 )
-from minigrad.models.inputs import float_dtype
+from minigrad.models.inputs import count, float_dtype
 from minigrad.models.preprocessing import Split, time_windows, word_windows
 from minigrad.models.readers import RIGHT_FILE, existing, read_conll, read_idx, read_table, read_text, refusal
 
@@ -326,7 +327,8 @@ def tiny_shakespeare(folder: Folder = None, *, length: int = 50, download: bool 
         _place("tiny_shakespeare", folder, download, TINY_SHAKESPEARE_FILES, TINY_SHAKESPEARE_MIRRORS) / "input.txt"
     )
     text = read_text(file)
-    if length < 1 or len(text) < 10 * (length + 1):
+    length = count("tiny_shakespeare", "length", length)
+    if len(text) < 10 * (length + 1):
         raise refusal(file, f"a text of at least 10 pieces of length {length} and 1", f"{len(text)} characters")
     alphabet = sorted(set(text))
     indices = _indices(text, alphabet)
@@ -517,6 +519,8 @@ def _fetch(pooch: Any, name: str, sha256: str, place: Path, files: Mapping[str, 
         except PermissionError:  # the folder's fault: another mirror would not help
             raise
         except (OSError, ValueError) as error:  # no network, or (ValueError) a file with another checksum
+            if getattr(error, "errno", None) in FULL:
+                raise not_written(place / name, cast(OSError, error)) from error
             failures.append(f"{mirror + name}: {error}")
     raise ConnectionError(
         f"could not download {name} into {place}. Without network, get "

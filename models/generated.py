@@ -11,16 +11,19 @@ sequences are `(n, time, features)`, symbols one-hot.
 * `two_moons`, `spirals`: points `(n, 2)` of classes that no straight line parts.
 """
 
-from typing import Any
+import math
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from minigrad.models.inputs import float_dtype
+from minigrad.models.inputs import check_bytes, count, float_dtype, shown
 from minigrad.models.preprocessing import Split, one_hot
 
 ADDING_TOLERANCE = 0.04
 """An answer to `adding` is wrong when it is further than this from the target (Hochreiter and Schmidhuber, 1997)."""
+
+LARGEST_NUMBER = 1e30  # times which a draw still has a float32
 
 SOLVED = 0.01
 """A generated task counts as solved when less than this fraction of fresh sequences is wrong (Pascanu et al., 2013)."""
@@ -62,7 +65,8 @@ def adding(n: int, length: int, rng: np.random.Generator, *, dtype: DTypeLike = 
     Where the sum is the target (Arjovsky, Shah and Bengio, 2016), squared errors are 4 times as large.
     """
     dtype = float_dtype("adding", dtype)
-    tenth = _tenth("adding", n, length, rng)
+    n, length = _sizes("adding", rng, 2 * dtype.itemsize + 8, n=n, length=length)
+    tenth = _tenth("adding", length)
     inputs = np.zeros((n, length, 2), dtype)
     inputs[..., 0] = rng.random((n, length))
     marked = (np.arange(n), np.stack([rng.integers(0, tenth, n), rng.integers(tenth, 5 * tenth, n)]))
@@ -91,12 +95,14 @@ def copying(
     take 8 symbols and show the cue one step before the answer starts.
     """
     dtype = float_dtype("copying", dtype)
-    _check("copying", n, rng)
-    if min(delay, n_symbols - 1, n_memorized) < 1:
-        raise ValueError(
-            f"copying: expected a delay and n_memorized of at least 1 and n_symbols of at least 2, found {delay}, "
-            f"{n_memorized} and {n_symbols}"
-        )
+    sizes = {
+        "n": n,
+        "delay": delay,
+        "n_symbols": count("copying", "n_symbols", n_symbols, least=2),
+        "n_memorized": n_memorized,
+    }
+    n, delay, n_symbols, n_memorized = _sizes("copying", rng, 0, **sizes)
+    check_bytes("copying", n * (delay + 2 * n_memorized) * ((n_symbols + 2) * dtype.itemsize + 16), **sizes)
     memorized = rng.integers(0, n_symbols, (n, n_memorized))
     blanks = np.full((n, n_memorized + delay), n_symbols)
     cue = np.full((n, 1), n_symbols + 1)
@@ -116,12 +122,11 @@ def random_permutation(
     Schmidhuber, 1997 (task 2b).
     """
     dtype = float_dtype("random_permutation", dtype)
-    _check("random_permutation", n, rng)
-    if length < 2 or n_symbols < 3:
-        raise ValueError(
-            f"random_permutation: expected a length of at least 2 and n_symbols of at least 3, found {length} and "
-            f"{n_symbols}"
-        )
+    length = count("random_permutation", "length", length, least=2)
+    n_symbols = count("random_permutation", "n_symbols", n_symbols, least=3)
+    n, length, n_symbols = _sizes(
+        "random_permutation", rng, dtype.itemsize + 8, n=n, length=length, n_symbols=n_symbols
+    )
     symbols = rng.integers(2, n_symbols, (n, length))
     symbols[:, 0] = rng.integers(0, 2, n)
     return Split(one_hot(symbols, n_symbols, dtype=dtype), symbols[:, 0].copy())
@@ -164,7 +169,8 @@ def two_moons(n: int, rng: np.random.Generator, *, noise: float = 0.1, dtype: DT
     Source: scikit-learn's make_moons, for the places (F. Pedregosa et al., Scikit-learn, JMLR 12, 2011).
     """
     dtype = float_dtype("two_moons", dtype)
-    _check("two_moons", n, rng, noise)
+    (n,) = _sizes("two_moons", rng, 64, n=n)
+    _check_noise("two_moons", noise)
     classes = np.arange(n) % 2
     t = rng.uniform(0.0, np.pi, n)
     points = np.where(classes == 0, [np.cos(t), np.sin(t)], [1 - np.cos(t), 0.5 - np.sin(t)]).T
@@ -189,9 +195,11 @@ def spirals(
     Connectionist Models Summer School.
     """
     dtype = float_dtype("spirals", dtype)
-    _check("spirals", n, rng, noise)
-    if n_classes < 2:
-        raise ValueError(f"spirals: expected n_classes of at least 2, found {n_classes}")
+    (n,) = _sizes("spirals", rng, 64, n=n)
+    _check_noise("spirals", noise)
+    n_classes = count("spirals", "n_classes", n_classes, least=2)
+    if not abs(turns) <= LARGEST_NUMBER:
+        raise ValueError(f"spirals: turns, how often a spiral goes round, is a number, not {turns!r}")
     classes = np.arange(n) % n_classes
     r = rng.random(n)
     angle = 2 * np.pi * (turns * r + classes / n_classes)
@@ -204,7 +212,8 @@ def _order(
 ) -> Split:
     """Distractors 2..5 with one symbol, 0 or 1, at a random place of each of the tenths named; the class is its bits."""
     dtype = float_dtype(task, dtype)
-    tenth = _tenth(task, n, length, rng)
+    n, length = _sizes(task, rng, 6 * dtype.itemsize + 16, n=n, length=length)
+    tenth = _tenth(task, length)
     starts = np.array([[k * length // 10] for k in tenths])
     symbols = rng.integers(2, 6, (n, length))
     positions = rng.integers(0, tenth, (len(tenths), n)) + starts
@@ -213,9 +222,8 @@ def _order(
     return Split(one_hot(symbols, 6, dtype=dtype), 2 ** np.arange(len(tenths)) @ relevant)
 
 
-def _tenth(task: str, n: int, length: int, rng: np.random.Generator) -> int:
-    """A tenth of the length, rounded down, once the arguments of a generated task are seen to be usable."""
-    _check(task, n, rng)
+def _tenth(task: str, length: int) -> int:
+    """A tenth of the length, rounded down."""
     if length < 10:
         raise ValueError(
             f"{task}: sequences of length {length} are too short, since positions are drawn from tenths of the length; "
@@ -224,10 +232,17 @@ def _tenth(task: str, n: int, length: int, rng: np.random.Generator) -> int:
     return length // 10
 
 
-def _check(task: str, n: int, rng: np.random.Generator, noise: float = 0.0) -> None:
+def _sizes(task: str, rng: np.random.Generator, n_bytes: int, **sizes: SupportsIndex) -> tuple[int, ...]:
+    """The sizes as Python's integers, once they and the generator are seen to be usable; n_bytes per entry of their product."""
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"{task}: rng must be a numpy.random.Generator, as numpy.random.default_rng(0), not {rng!r}")
-    if n < 1:
-        raise ValueError(f"{task}: n, the number of examples, must be at least 1, not {n}")
-    if not 0 <= noise < np.inf:
-        raise ValueError(f"{task}: noise is a standard deviation of at least 0, not {noise!r}")
+        raise TypeError(
+            f"{task}: rng must be a numpy.random.Generator, as numpy.random.default_rng(0), not {shown(rng)}"
+        )
+    whole = {name: count(task, name, size) for name, size in sizes.items()}
+    check_bytes(task, n_bytes * math.prod(whole.values()), **whole)
+    return tuple(whole.values())
+
+
+def _check_noise(task: str, noise: float) -> None:
+    if not 0 <= noise <= LARGEST_NUMBER:
+        raise ValueError(f"{task}: noise is a standard deviation of at least 0 and at most 1e30, not {noise!r}")

@@ -6,7 +6,7 @@ there is nothing to take the mean of.
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, log10, prod
 from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from minigrad.operators import Operand
 
 NumberOrNode = TypeVar("NumberOrNode", float, "float | Node")
+
+LARGEST_BYTES = 16 << 30
+"""What data sets, generators and layers may ask for at once, 16 GiB: more is taken for a slip."""
+LARGEST_COUNT = 10**9
+"""The largest number of features, units, examples or time steps."""
 
 
 # Arrays --------------------------------------------------------------------------------------------------------------
@@ -129,6 +134,7 @@ def started(
             f"{layer}: the initializer of {name} is the function {initializer.__name__} itself, which makes initializers: write "
             f"initializers.{initializer.__name__}({'...' if initializer.__name__ in ('constant', 'normal', 'uniform') else ''})"
         )
+    check_bytes(f"{layer}: {name}", prod(shape) * dtype.itemsize, shape=shape)
     drawn = array_of(f"{layer}: the initializer of {name}", initializer(shape, rng, dtype))
     if drawn.shape != shape:
         raise ValueError(f"{layer}: the initializer of {name} gave an array of shape {drawn.shape}, expected {shape}")
@@ -154,8 +160,28 @@ def above_zero(owner: str, name: str, given: float) -> float:
     return float(given)
 
 
-def count(layer: str, name: str, given: SupportsIndex) -> int:
-    """A number of features, channels or units."""
-    if not hasattr(given, "__index__") or index(given) < 1:
-        raise ValueError(f"{layer}({name}={given!r}): expected an integer of at least 1")
+def count(owner: str, name: str, given: SupportsIndex, least: int = 1) -> int:
+    """A number of features, channels, units, examples or time steps."""
+    if not hasattr(given, "__index__") or index(given) < least:
+        raise ValueError(f"{owner}({name}={shown(given)}): expected an integer of at least {least}")
+    if index(given) > LARGEST_COUNT:
+        raise ValueError(f"{owner}({name}={shown(given)}): expected an integer of at most {LARGEST_COUNT:,}")
     return index(given)
+
+
+def check_bytes(owner: str, n_bytes: int, **sizes: object) -> None:
+    """Raise ValueError, which names the sizes, before arrays are made that would take more than LARGEST_BYTES."""
+    if n_bytes > LARGEST_BYTES:
+        named = ", ".join([f"{name}={shown(size)}" for name, size in sizes.items()])
+        raise ValueError(
+            f"{owner}({named}) would take about {shown(n_bytes >> 30)} GiB, and the limit is {LARGEST_BYTES >> 30} GiB: choose "
+            "smaller sizes"
+        )
+
+
+def shown(given: object) -> str:
+    """The value as it is written in Python, in one short line whatever it is."""
+    if isinstance(given, int) and abs(given) >= 10**30:
+        return f"{'-' if given < 0 else ''}10^{int(abs(given).bit_length() * log10(2))}"
+    text = " ".join(repr(given).split())
+    return text if len(text) <= 100 else f"{text[:97]}..."

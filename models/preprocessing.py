@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
-from minigrad.models.inputs import array_of
+from minigrad.models.inputs import array_of, check_bytes, count
 from minigrad.node import Array, known_dtype
 
 if TYPE_CHECKING:
@@ -193,8 +193,10 @@ def one_hot(class_indices: npt.ArrayLike, n_classes: int, *, dtype: npt.DTypeLik
     array([0., 0., 1., 0.], dtype=float32)
     """
     indices = np.asarray(class_indices)
+    n_classes = count("one_hot", "n_classes", n_classes)
     if indices.dtype.kind not in "iu":
         raise TypeError(f"one_hot: expected integer class indices, found {indices.dtype}")
+    check_bytes("one_hot", indices.size * n_classes * np.dtype(dtype).itemsize, n_classes=n_classes)
     wrong = (indices < 0) | (indices >= n_classes)
     if wrong.any():
         raise ValueError(f"one_hot: expected classes 0 to {n_classes - 1}, found {indices[wrong][0]}")
@@ -225,11 +227,13 @@ def word_windows(words: Sequence[Any] | Array, size: int = 5, *, padding: Any = 
     >>> word_windows("Museums in Paris are amazing".split())[0, 2]
     np.str_('Paris')
     """
-    if size < 1 or size % 2 == 0:
+    size = count("word_windows", "size", size)
+    if size % 2 == 0:
         raise ValueError(f"word_windows: size={size} has no center word; take an odd number of words")
     sentence = np.asarray(words)
     if sentence.ndim != 1:
         raise ValueError(f"word_windows: expected one sentence (n_words,), found an array {sentence.shape}")
+    check_bytes("word_windows", len(sentence) * size * sentence.itemsize, size=size)
     if padding is not None:
         edge = np.full(size // 2, padding)
         sentence = np.concatenate([edge, sentence, edge])
@@ -299,13 +303,14 @@ def time_windows(series: npt.ArrayLike, length: int, *, horizon: int = 1, stride
         values = values[:, np.newaxis]
     if values.ndim != 2:
         raise ValueError(f"time_windows: expected a series (time,) or (time, features), found an array {values.shape}")
-    if min(length, horizon, stride) < 1:
-        raise ValueError(
-            f"time_windows: length={length}, horizon={horizon} and stride={stride} must each be at least 1"
-        )
+    length, horizon, stride = (
+        count("time_windows", name, given)
+        for name, given in (("length", length), ("horizon", horizon), ("stride", stride))
+    )
     if len(values) < length + horizon:
         raise ValueError(
-            f"time_windows: a series of {len(values)} values holds no window of {length} with a target {horizon} behind"
+            f"time_windows(length={length}, horizon={horizon}): a series of {len(values)} values holds no window of {length} with "
+            f"a target {horizon} behind"
         )
     inputs = np.lib.stride_tricks.sliding_window_view(values[:-horizon], length, axis=0)[::stride]
     return Split(inputs.swapaxes(1, 2).copy(), values[length + horizon - 1 :: stride].copy())
@@ -361,10 +366,10 @@ def augment(
     """
     _check_generator("augment", rng)
     _check_pair("augment", inputs, targets)
-    if copies < 0 or not augmentations:
-        raise ValueError(
-            f"augment: expected copies of at least 0 and an augmentation, found copies={copies} and {len(augmentations)}"
-        )
+    copies = count("augment", "copies", copies, least=0)
+    if not augmentations:
+        raise ValueError("augment: expected an augmentation, a function (inputs, rng) -> inputs")
+    check_bytes("augment", (copies + 1) * (inputs.nbytes + targets.nbytes), copies=copies)
     parts = [inputs]
     for _ in range(copies):
         changed = inputs.copy()  # an augmentation may write into what it is given

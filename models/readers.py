@@ -7,6 +7,8 @@ what to do; a file that is not there a FileNotFoundError which says what was loo
 * `read_text`: a text in UTF-8.
 * `read_table`: columns of numbers and of words from comma-separated values under a line of names.
 * `read_conll`: tagged words, sentence by sentence and document by document.
+
+A gzipped file may unpack to a thousand times its size: unpacking ends at `limit` bytes, `LARGEST_UNPACKED` unless said.
 """
 
 import csv
@@ -22,17 +24,26 @@ from typing import Any, BinaryIO, TypeAlias, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from minigrad.models.inputs import check_bytes, shown
+
 PathLike: TypeAlias = str | os.PathLike[str]
 Sentence: TypeAlias = list[tuple[str, str]]
 
 RIGHT_FILE = "is it the right file?"
+PIECE = 1 << 20  # bytes read at a time
+
+LARGEST_UNPACKED = 1 << 30
+"""Bytes that a gzipped file may unpack to unless `limit` says another number, 1 GiB."""
 
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
-_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", re.ASCII)  # float() would take 1_0 and nan too
+# float() would take 1_0 and nan too. Possessive (++): what was read as digits is not tried again in other ways.
+_NUMBER = re.compile(r"\s*+[-+]?(\d++\.?\d*+|\.\d++)([eE][-+]?\d++)?\s*+", re.ASCII)
 
 
-def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+def read_idx(path: PathLike, *, limit: int = LARGEST_UNPACKED) -> NDArray[Any]:
     """The array in an IDX file, plain or gzipped, in its own type and shape (native byte order, writable).
+
+    limit: the most bytes a gzipped file may unpack to
 
     Where `path` does not exist, the same name with (or without) `.gz` is tried. An IDX file is two zero bytes, a type
     code, the number of axes, the length of each as a big-endian 32-bit integer, then the data in C order. Nothing is
@@ -45,7 +56,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """
     file = existing(Path(path))
     try:
-        with _open(file) as stream:
+        with _open(file, limit) as stream:
             dtype, shape = _read_idx_header(stream, file)
             n_bytes = dtype.itemsize * math.prod(shape)
             data = _read_at_most(stream, n_bytes + 1)
@@ -85,15 +96,17 @@ def _read_idx_header(stream: BinaryIO, file: Path) -> tuple[np.dtype[Any], tuple
     return np.dtype(_IDX_TYPES[magic[2]]), tuple(np.frombuffer(lengths, ">u4").tolist())
 
 
-def read_text(path: PathLike) -> str:
+def read_text(path: PathLike, *, limit: int = LARGEST_UNPACKED) -> str:
     """The text in a file of UTF-8, plain or gzipped, its lines ended by a line feed alone, without a byte order mark.
+
+    limit: the most bytes a gzipped file may unpack to
 
     Errors: as `read_idx`; ValueError says at which line and byte the text stops being UTF-8.
     """
     file = existing(Path(path))
     try:
-        with _open(file) as stream:
-            data = stream.read()
+        with _open(file, limit) as stream:
+            data = _read_at_most(stream, None)
     except _DAMAGED as error:
         raise _damaged(file, error) from error
     try:
@@ -110,12 +123,18 @@ def read_text(path: PathLike) -> str:
 
 
 def read_table(
-    path: PathLike, *, numbers: Iterable[str] = (), words: Iterable[str] = (), missing: str | None = None
+    path: PathLike,
+    *,
+    numbers: Iterable[str] = (),
+    words: Iterable[str] = (),
+    missing: str | None = None,
+    limit: int = LARGEST_UNPACKED,
 ) -> dict[str, NDArray[Any]]:
     """The columns named, from comma-separated values whose first line names them: name -> array `(rows,)`.
 
     numbers: columns read as float64; a field equal to `missing` becomes nan
     words:   columns read as strings, as they stand
+    limit:   the most bytes a gzipped file may unpack to
 
     Every row must have as many fields as the first line, every number must be a finite one, the last line must end as
     the others do (a table cut off inside a number would else pass).
@@ -123,7 +142,7 @@ def read_table(
     Errors: as `read_text`; ValueError names the line and the column.
     """
     file = existing(Path(path))
-    header, rows = _rows(file)
+    header, rows = _rows(file, limit)
     numbers = list(numbers)
     columns: dict[str, NDArray[Any]] = {}
     for name in [*numbers, *words]:
@@ -137,29 +156,32 @@ def read_table(
                 [_number(field, missing, f"{file}, line {i}, column {name!r}") for i, field in enumerate(fields, 2)]
             )
         else:
+            check_bytes(f"{file}, column {name!r}", 4 * len(fields) * max(map(len, fields)), rows=len(fields))
             columns[name] = np.array(fields)
     return columns
 
 
-def read_conll(path: PathLike) -> list[list[Sentence]]:
+def read_conll(path: PathLike, *, limit: int = LARGEST_UNPACKED) -> list[list[Sentence]]:
     """The documents of a CoNLL file, each a list of sentences, each a list of (word, tag).
 
     A line holds a word, a blank or a tab, and its tag; an empty line ends a sentence, `-DOCSTART-` starts a document (a
     file without it is one document). Documents without a sentence are left out.
+
+    limit: the most bytes a gzipped file may unpack to
 
     Errors: as `read_text`; ValueError names the line that is not a word and a tag. The last line must be ended.
     """
     file = existing(Path(path))
     documents: list[list[Sentence]] = []
     fresh_document = fresh_sentence = True
-    for i, line in enumerate(_lines(file), 1):
+    for i, line in enumerate(_lines(file, limit), 1):
         fields = re.split(r"[ \t]+", line.strip(" \t"))
         if fields[0] == "-DOCSTART-":
             fresh_document = fresh_sentence = True
         elif fields == [""]:
             fresh_sentence = True
         elif len(fields) != 2:
-            raise refusal(f"{file}, line {i}", "a word, a blank and its tag", repr(line), RIGHT_FILE)
+            raise refusal(f"{file}, line {i}", "a word, a blank and its tag", shown(line), RIGHT_FILE)
         else:
             if fresh_document:
                 documents.append([])
@@ -189,9 +211,9 @@ def existing(path: Path) -> Path:
     )
 
 
-def _rows(file: Path) -> tuple[list[str], list[list[str]]]:
+def _rows(file: Path, limit: int) -> tuple[list[str], list[list[str]]]:
     """The names in the first line of a table, and the fields of all others, as many in each."""
-    lines = _lines(file)
+    lines = _lines(file, limit)
     rows = []
     try:
         for row in csv.reader(lines, strict=True):
@@ -207,9 +229,9 @@ def _rows(file: Path) -> tuple[list[str], list[list[str]]]:
     return rows[0], rows[1:]
 
 
-def _lines(file: Path) -> Sequence[str]:
+def _lines(file: Path, limit: int) -> Sequence[str]:
     """The lines of a text file, whose last one must be ended too."""
-    text = read_text(file)
+    text = read_text(file, limit=limit)
     if not text.endswith("\n"):
         raise refusal(
             file,
@@ -226,7 +248,7 @@ def _number(field: str, missing: str | None, where: str) -> float:
     number = float(field) if _NUMBER.fullmatch(field) else math.nan
     if not math.isfinite(number):
         also = "" if missing is None else f", or {missing} where it is missing"
-        raise refusal(where, f"a finite number{also}", repr(field), "correct the file, or read the column as words")
+        raise refusal(where, f"a finite number{also}", shown(field), "correct the file, or read the column as words")
     return number
 
 
@@ -234,20 +256,40 @@ def _damaged(file: Path, error: Exception) -> ValueError:
     return refusal(file, "a whole gzip file", f"a truncated or damaged one ({error})")
 
 
-def _read_at_most(stream: BinaryIO, n_bytes: int) -> bytearray:
-    """Up to `n_bytes` bytes, piece by piece: a single read would first allocate whatever a header claims."""
+def _read_at_most(stream: BinaryIO, n_bytes: int | None) -> bytearray:
+    """Up to `n_bytes` bytes (None: all), piece by piece: a single read would first allocate whatever a header claims."""
     data = bytearray()
-    while piece := stream.read(min(n_bytes - len(data), 1 << 20)):
+    while piece := stream.read(PIECE if n_bytes is None else min(n_bytes - len(data), PIECE)):
         data += piece
     return data
 
 
-def _open(file: Path) -> BinaryIO:
+class _Unpacked(gzip.GzipFile):
+    """What a gzipped file holds; ValueError as soon as that is more than the limit."""
+
+    def __init__(self, file: Path, limit: int) -> None:
+        super().__init__(file)
+        self.file, self.limit, self.n_bytes = file, limit, 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        piece = super().read(size)
+        self.n_bytes += len(piece)
+        if self.n_bytes > self.limit:
+            raise refusal(
+                self.file,
+                f"a gzip file that unpacks to {self.limit:,} bytes at most",
+                f"one of {self.file.stat().st_size:,} bytes that unpacks to more",
+                "if you trust it, allow more, as by limit=2**32",
+            )
+        return piece
+
+
+def _open(file: Path, limit: int) -> BinaryIO:
     """The file as a stream of what it holds, unpacked if it is gzipped."""
     with file.open("rb") as stream:
         start = stream.read(2)
     if start == b"\x1f\x8b":
-        return cast(BinaryIO, gzip.open(file))
+        return cast(BinaryIO, _Unpacked(file, limit))
     if file.suffix == ".gz":
         advice = "it looks unpacked: remove .gz from its name" if start == b"\0\0" else None
         raise refusal(file, "a gzip file, which starts with 1f 8b", start.hex(" ") or "an empty file", advice)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from minigrad.files import write_file
+from minigrad.models.inputs import shown
 
 METHODS = {
     "backprop": "backpropagation",
@@ -32,6 +33,20 @@ INITIALIZATIONS = {
     "orthogonal": "W orthogonal; R, V normal with standard deviation --std; biases 0",
 }
 LEARNING_RATES = {"sgd": 0.05, "adam": 0.001}
+LARGEST = {  # beyond, a number is taken for a slip: a float32 holds no 1e39, and no machine 10^9 states
+    "length": 10**6,
+    "states": 10**5,
+    "batch_size": 10**6,
+    "steps": 10**9,
+    "record_every": 10**9,
+    "seeds": 10**4,
+    "first_seed": 2**53,  # as far as other readers of TOML count one by one
+    "weight": 1e30,
+    "std": 1e6,
+    "clip": 1e30,
+    "learning_rate": 3e38,
+}
+LARGEST_FILE = 1 << 20  # bytes of a configuration file
 GENERATED = ("temporal-order", "adding")
 SHORTEST = 10  # a generated sequence has tenths
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
@@ -94,13 +109,12 @@ class Configuration:
         _one_of("task", task, TASK_DEFAULTS)
         optimizer = given.get("optimizer", TASK_DEFAULTS[task]["optimizer"])
         _one_of("optimizer", optimizer, LEARNING_RATES)
+        given = {name: _typed(cls, name, value) for name, value in given.items()}
         options = {**TASK_DEFAULTS[task], "learning_rate": LEARNING_RATES[optimizer], **given}
         if "methods" not in options and options.get("penalty", cls.penalty) != "omega":
             options["methods"] = ("backprop", "exact")  # the immediate form is Omega's
-        steps = options["steps"]
-        if "record_every" not in options and isinstance(steps, int):
-            options["record_every"] = max(steps // 40, 1)
-        configuration = cls(**{name: _typed(cls, name, value) for name, value in options.items()})
+        options.setdefault("record_every", max(options["steps"] // 40, 1))
+        configuration = cls(**options)
         configuration._check()
         return configuration
 
@@ -108,11 +122,18 @@ class Configuration:
     def load(cls, path: str | os.PathLike[str], **given: Any) -> Configuration:
         """Read a saved configuration; the given options override what it says."""
         file = Path(path)
-        if not file.is_file():
+        if not os.path.isfile(file):  # of a path that no system takes, Path.is_file raises  # noqa: PTH113
             raise FileNotFoundError(f"there is no configuration file {file}: give the config.toml of a run folder")
         try:
-            saved = tomllib.loads(file.read_text("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            with file.open("rb") as stream:
+                text = stream.read(LARGEST_FILE + 1)
+        except OSError as error:
+            raise type(error)(f"the configuration file {file} cannot be read ({error.strerror})") from None
+        if len(text) > LARGEST_FILE:
+            raise ValueError(f"{file} is no configuration: it has more than {LARGEST_FILE:,} bytes")
+        try:
+            saved = tomllib.loads(text.decode())
+        except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError are ValueErrors
             raise ValueError(f"{file} is not a TOML file: {error}") from None
         try:
             return cls.of(**{**saved, **given})
@@ -142,6 +163,8 @@ class Configuration:
         for name in ("weight", "clip", "std", "first_seed"):
             _refuse_unless(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "0 or more, and finite")
         _refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "positive and finite")
+        for name, largest in LARGEST.items():
+            _refuse_unless(getattr(self, name) <= largest, name, getattr(self, name), f"at most {largest:,}")
         if self.task in GENERATED:
             _refuse_unless(
                 self.length >= SHORTEST, "length", self.length, f"at least {SHORTEST}: {self.task} has tenths"
@@ -158,7 +181,7 @@ class Configuration:
             raise ValueError(f"data_folder and download are for task mnist, and the task is {self.task}")
         if self.task == "mnist" and not (self.data_folder or self.download):
             raise ValueError("task mnist needs its files: --data-folder with the four IDX files, or --download")
-        if self.task == "mnist" and not self.download and not Path(self.data_folder).is_dir():
+        if self.task == "mnist" and not self.download and not os.path.isdir(self.data_folder):  # noqa: PTH112 (as above)
             raise FileNotFoundError(f"data_folder: there is no folder {self.data_folder}")
 
 
@@ -166,18 +189,20 @@ def _typed(cls: type[Configuration], name: str, value: Any) -> Any:
     """The value in the type of its option; an int may stand for a float, a list for a tuple."""
     wanted = type(getattr(cls, name))
     if wanted is float and type(value) is int:
-        return float(value)
+        return float(value) if abs(value) < 2**1000 else math.inf if value > 0 else -math.inf
     if wanted is tuple and isinstance(value, (list, tuple)) and all(isinstance(entry, str) for entry in value):
         return tuple(value)
     if type(value) is not wanted:
         kind = {float: "a number", int: "an integer", str: "a text", bool: "true or false", tuple: "a list of texts"}
-        raise ValueError(f"{name}={value!r}: {kind[wanted]} is expected")
+        raise ValueError(f"{name}={shown(value)}: {kind[wanted]} is expected")
     return value
 
 
 def _one_of(name: str, value: Any, known: Mapping[str, Any]) -> None:
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{name}={value!r} is unknown{_did_you_mean(value, list(known))}: one of {', '.join(known)}")
+        raise ValueError(
+            f"{name}={shown(value)} is unknown{_did_you_mean(value, list(known))}: one of {', '.join(known)}"
+        )
 
 
 def _did_you_mean(word: Any, words: list[str]) -> str:
@@ -187,4 +212,4 @@ def _did_you_mean(word: Any, words: list[str]) -> str:
 
 def _refuse_unless(condition: bool, name: str, value: Any, expected: str) -> None:
     if not condition:
-        raise ValueError(f"{name}={value!r}: it must be {expected}")
+        raise ValueError(f"{name}={shown(value)}: it must be {expected}")

@@ -10,6 +10,7 @@ from minigrad.optim.comparison import Comparison, compare
 from minigrad.optim.configuration import METHODS, Configuration
 from minigrad.optim.report import again, sentences, table
 from minigrad.optim.run_folder import RunFolder, check_extras
+from minigrad.optim.sizes import check_size
 from minigrad.optim.tasks import open_task
 
 
@@ -18,6 +19,7 @@ class Job:
 
     def __init__(self, configuration: Configuration, out: str = "", *, quiet: bool = False) -> None:
         check_extras()
+        check_size(configuration)
         self.configuration = configuration
         self.quiet = quiet
         self.unsaid = ""

@@ -93,11 +93,10 @@ def _new_folder(task: str, out: str) -> Path:
         except FileExistsError:
             if not path.is_dir() and not out:
                 raise
-        except OSError as error:
-            refused = OSError(
-                f"the folder {path} cannot be made ({error.strerror}): give --out a new folder where you may write"
-            )
-            refused.errno = error.errno
+        except (OSError, ValueError) as error:  # ValueError: a name that no system takes
+            why = getattr(error, "strerror", None) or error
+            refused = OSError(f"the folder {path} cannot be made ({why}): give --out a new folder where you may write")
+            refused.errno = getattr(error, "errno", None)
             raise refused from None
         else:
             return path

@@ -1,5 +1,6 @@
 """The command line: what a newcomer reads, what is refused before any work, and Ctrl-C."""
 
+import dataclasses
 import os
 import re
 import signal
@@ -75,6 +76,19 @@ def test_a_run_and_its_configuration_again(here, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ("--states 1000000000", "states=1000000000: it must be at most 100,000"),
+        ("--batch-size 10000000000", "batch_size=10000000000: it must be at most 1,000,000"),
+        ("--task adding --length 1000000000", "length=1000000000: it must be at most 1,000,000"),
+        (
+            "--states 100000",
+            r"states=100000, length=64, .*take about \d+ GiB of memory by estimate, and the limit is 16 GiB",
+        ),
+        (
+            "--task adding --length 1000000",
+            r"length=1000000, batch_size=20.*take about [\d,]+ GiB of memory by estimate",
+        ),
+        ("--task adding --batch-size 1000000", r"batch_size=1000000.*take about [\d,]+ GiB of memory by estimate"),
+        ("--steps 1000000000 --record-every 1", r"steps=1000000000, record_every=1, .*take about [\d,]+ GiB of memory"),
         (
             "--task digit",
             r"task='digit' is unknown \(did you mean digits\?\): one of digits, mnist, temporal-order, adding",
@@ -91,6 +105,14 @@ def test_a_run_and_its_configuration_again(here, capsys):
         ("--batch-size 5000", "batch_size=5000: digits has 1442 training examples"),
         ("--config nowhere.toml", "there is no configuration file nowhere.toml"),
         ("--config odd.toml", r"odd.toml: there is no option 'stepz' \(did you mean steps\?\)"),
+        ("--config .", "there is no configuration file ."),
+        ("--config /dev/zero", "there is no configuration file /dev/zero"),
+        (f"--config {'c' * 5000}", "there is no configuration file ccc"),
+        ("--config a\0b", "there is no configuration file a"),
+        ("--task mnist --data-folder a\0b", "data_folder: there is no folder a"),
+        (f"--task mnist --data-folder {'d' * 5000}", "data_folder: there is no folder ddd"),
+        (f"--out {'o' * 5000}", r"the folder o* cannot be made \(File name too long\): give --out a new folder"),
+        ("--out a\0b", r"the folder a.b cannot be made \(embedded null byte\): give --out a new folder"),
         ("--out taken", "taken is there already"),
         ("--out odd.toml/run", r"the folder odd.toml/run cannot be made \(Not a directory\): give --out a new folder"),
     ],
@@ -161,3 +183,119 @@ def test_ctrl_c_from_outside(tmp_path):
     assert re.search(r"backpropagation.* interrupted after \d+ of 1000000 steps", errors)
     assert (tmp_path / "run" / "parameters" / "backprop-seed0.safetensors").is_file()
     assert "interrupted after" in (tmp_path / "run" / "report.md").read_text()
+
+
+ABSURD = ["-1", "1e300", "inf", "-inf", "nan", "1" + 40 * "0", "-" + 400 * "9", 5000 * "9"]
+WHOLE = ["9223372036854775808", "0x7fffffffffffffffff", "1_000_000_000_000_000_000"]
+NUMBERS = [f for f in dataclasses.fields(Configuration) if type(f.default) in (int, float)]
+ABSURD_NUMBERS = [
+    pytest.param(f.name, value, id=f"{f.name}={value[:20]}")
+    for f in NUMBERS
+    for value in [*ABSURD, *(WHOLE if type(f.default) is int else [])]
+]
+OTHER_TYPES = [(f.name, value) for f in NUMBERS for value in ("true", '"3"', "[3]", "{}", "1979-05-27")]
+
+
+@pytest.mark.parametrize(("name", "value"), [*ABSURD_NUMBERS, ("states", "x"), ("weight", "")])
+def test_absurd_numbers_on_the_line_are_refused_before_any_work(here, capsys, name, value):
+    option = f"--{name.replace('_', '-')}"
+    try:
+        code = main([*SMALL, f"{option}={value}"])
+    except SystemExit as end:  # of argparse, for what is no number
+        code = end.code
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert code == 2
+    assert option in error or name in error
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize(("name", "value"), [*ABSURD_NUMBERS, *OTHER_TYPES])
+def test_absurd_numbers_in_a_file_are_refused_before_any_work(here, capsys, name, value):
+    """What TOML itself does not take is refused with the file's name and the line."""
+    (here / "c.toml").write_text(
+        f'task = "temporal-order"\nlength = 10\n{"" if name == "length" else f"{name} = {value}"}\n'
+    )
+    if name == "length":
+        (here / "c.toml").write_text(f'task = "temporal-order"\nlength = {value}\n')
+    assert main(["train", "--config", "c.toml"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("minigrad train: c.toml")
+    assert error.count("\n") == 1
+    assert f"{name}=" in error or "is not a TOML file" in error
+    assert [path.name for path in here.iterdir()] == ["c.toml"]
+
+
+@pytest.mark.parametrize(
+    "name", ["task", "penalty", "initialization", "optimizer", "methods", "data_folder", "download", "eager"]
+)
+@pytest.mark.parametrize(
+    "value", ["3", "-1.5", "nan", "[[]]", "[3]", "{a = 1}", '"\\u0000"', f'"{1000 * "ab"}"'], ids=lambda v: v[:9]
+)
+def test_absurd_words_in_a_file_are_refused_before_any_work(here, capsys, name, value):
+    (here / "c.toml").write_text(f"{name} = {value}\n")
+    assert main(["train", "--config", "c.toml"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("minigrad train: c.toml")
+    assert error.count("\n") == 1
+    assert name in error
+    assert len(error) < 500
+    assert [path.name for path in here.iterdir()] == ["c.toml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a = " + 100_000 * b"[", "c.toml is not a TOML file"),
+        (b"steps = 1" + 2**20 * b"0", "c.toml is no configuration: it has more than 1,048,576 bytes"),
+        (b"steps = 1" + 5000 * b"0", "c.toml is not a TOML file"),
+        (b"\xff\xfe", "c.toml is not a TOML file"),
+        (b"\x00", "c.toml is not a TOML file"),
+        (b"[train]\nsteps = 3\n", "there is no option 'train'"),
+        (b"steps = 3\nsteps = 4\n", "c.toml is not a TOML file"),
+    ],
+)
+def test_files_that_are_no_configurations(here, capsys, content, message):
+    (here / "c.toml").write_bytes(content)
+    assert main(["train", "--config", "c.toml"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_configuration_with_a_flipped_bit_is_refused_or_another_configuration(here):
+    """Nothing but ValueError and FileNotFoundError (a data folder), both of which the command line takes for bad values."""
+    Configuration.of(task="adding", steps=3).save(here / "c.toml")
+    whole = (here / "c.toml").read_bytes()
+    refused = 0
+    for bit in range(8 * len(whole)):
+        (here / "c.toml").write_bytes(
+            whole[: bit // 8] + bytes([whole[bit // 8] ^ 1 << bit % 8]) + whole[bit // 8 + 1 :]
+        )
+        try:
+            Configuration.load(here / "c.toml")
+        except (ValueError, FileNotFoundError):
+            refused += 1
+    assert refused > 4 * len(whole)
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--std 1e6", "--weight 1e30 --clip 1e30", "--learning-rate 3e38", "--std 0 --learning-rate 1e-300 --clip 1e-300"],
+)
+def test_the_largest_numbers_train_or_say_that_they_do_not(here, capsys, options):
+    code = main([*SMALL, *options.split(), "--steps", "3"])
+    captured = capsys.readouterr()
+    assert code in (0, 1), captured.err
+    assert "Traceback" not in captured.err
+    assert (here / "runs/temporal-order-1/learning-curves.png").is_file()
+
+
+def test_too_little_memory_is_one_line(here, capsys, monkeypatch):
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("minigrad.optim.job.open_task", exhausted)
+    assert main(SMALL) == 3
+    assert capsys.readouterr().err == (
+        "minigrad train: this machine has too little memory: lower states, length or batch_size\n"
+    )

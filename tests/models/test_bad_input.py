@@ -447,3 +447,27 @@ def test_a_message_names_the_scope_and_the_line():
     with pytest.raises(ValueError, match=re.escape('in scope "mean_squared_error"')) as caught:
         losses.mean_squared_error(mg.Input([[1.0]]), [[np.nan]])
     assert re.search(r"at .*test_bad_input\.py:\d+$", str(caught.value))
+
+
+# Sizes ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Dense(10**9, 10**9), r"Dense: W\(shape=\(1000000000, 1000000000\)\) would take about 3725290298 GiB"),
+        (lambda: Dense(10**10, 2), r"Dense\(n_inputs=10000000000\): expected an integer of at most 1,000,000,000"),
+        (lambda: Dense(10**400, 2), r"Dense\(n_inputs=10\^400\): expected an integer of at most"),
+        (
+            lambda: RNN(2, 10**6, 1),
+            r"RNN: W\(shape=\(1000000, 1000000\)\) would take about 3725 GiB, and the limit is 16 GiB",
+        ),
+        (lambda: LSTM(2, 10**6), r"would take about 3725 GiB"),
+        (lambda: Embedding(10**9, 10**3), r"Embedding: W\(shape=\(1000000000, 1000\)\) would take about 3725 GiB"),
+        (lambda: Conv2D(10**5, 10**5, 10), r"Conv2D: W\(shape=.*\) would take about"),
+        (lambda: BatchNorm(10**12), r"BatchNorm\(n_features=1000000000000\): expected an integer of at most"),
+    ],
+)
+def test_a_layer_that_would_fill_the_memory_is_refused_before_it_is_made(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

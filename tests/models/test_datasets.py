@@ -536,6 +536,9 @@ def test_tiny_shakespeare(tmp_path):
         assert spell(split.targets) == part[1 : 7 * n + 1]
     with pytest.raises(ValueError, match=r"input\.txt: expected a text of at least 10 pieces of length 500"):
         datasets.tiny_shakespeare(tmp_path, length=500)
+    for length in (0, 2.5, 10**10):
+        with pytest.raises(ValueError, match=rf"tiny_shakespeare\(length={length}\): expected an integer"):
+            datasets.tiny_shakespeare(tmp_path, length=length)
 
 
 def test_tiny_shakespeare_itself(tmp_path):

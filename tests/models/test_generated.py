@@ -106,11 +106,8 @@ def test_generated_tasks_at_every_length(task, n, length, seed):
 @pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding])
 def test_generated_tasks_refuse_what_cannot_work(task):
     rng = np.random.default_rng(0)
-    for length in (-1, 0, 9):
-        with pytest.raises(ValueError, match=f"length {length} are too short.*at least 10"):
-            task(3, length, rng)
-    with pytest.raises(ValueError, match="n, the number of examples, must be at least 1, not 0"):
-        task(0, 50, rng)
+    with pytest.raises(ValueError, match=r"length 9 are too short.*at least 10"):
+        task(3, 9, rng)
     with pytest.raises(TypeError, match=rf"{task.__name__}: rng must be a numpy\.random\.Generator.*not 0"):
         task(3, 50, 0)
     with pytest.raises(TypeError, match=r"dtype=int64\): expected floating-point numbers"):
@@ -290,23 +287,52 @@ def test_every_generator_repeats_by_seed_in_each_dtype(draw):
 def test_generators_refuse():
     rng = np.random.default_rng(0)
     for task in (datasets.two_moons, datasets.spirals):
-        with pytest.raises(ValueError, match=f"{task.__name__}: n, the number of examples, must be at least 1, not 0"):
-            task(0, rng)
-        for noise in (-0.1, np.inf, np.nan):
+        for noise in (-0.1, np.inf, np.nan, 1e300):
             with pytest.raises(ValueError, match=f"{task.__name__}: noise is a standard deviation"):
                 task(5, rng, noise=noise)
-    with pytest.raises(ValueError, match="n_classes of at least 2, found 1"):
-        datasets.spirals(5, rng, n_classes=1)
+    for turns in (np.nan, np.inf, 1e300):
+        with pytest.raises(ValueError, match="spirals: turns, how often a spiral goes round, is a number, not"):
+            datasets.spirals(5, rng, turns=turns)
     with pytest.raises(ValueError, match="temporal_order_3bit: sequences of length 9 are too short"):
         datasets.temporal_order_3bit(5, 9, rng)
-    with pytest.raises(ValueError, match=r"copying: expected a delay .*found 0, 10 and 5"):
-        datasets.copying(5, 0, rng)
-    with pytest.raises(ValueError, match="found 3, 10 and 1"):
-        datasets.copying(5, 3, rng, n_symbols=1)
-    with pytest.raises(ValueError, match=r"random_permutation: expected a length of at least 2 .*found 1 and 100"):
-        datasets.random_permutation(5, 1, rng)
-    with pytest.raises(ValueError, match="found 9 and 2"):
-        datasets.random_permutation(5, 9, rng, n_symbols=2)
+
+
+SIZES = {  # each generator, sizes it takes, and the least of each
+    "temporal_order": ({"n": 2, "length": 10}, {}),
+    "temporal_order_3bit": ({"n": 2, "length": 10}, {}),
+    "adding": ({"n": 2, "length": 10}, {}),
+    "copying": ({"n": 2, "delay": 3, "n_symbols": 5, "n_memorized": 4}, {"n_symbols": 2}),
+    "random_permutation": ({"n": 2, "length": 4, "n_symbols": 6}, {"length": 2, "n_symbols": 3}),
+    "two_moons": ({"n": 4}, {}),
+    "spirals": ({"n": 4, "n_classes": 3}, {"n_classes": 2}),
+}
+EACH_SIZE = [(task, name) for task, (sizes, _) in SIZES.items() for name in sizes]
+
+
+@pytest.mark.parametrize(("task", "name"), EACH_SIZE, ids=lambda part: part)
+def test_sizes_are_integers_in_a_range(task, name):
+    sizes, least = SIZES[task]
+    for wrong in (least.get(name, 1) - 1, -1, -(10**400), 2.5, 3.0, np.nan, np.inf, 1e9, "3", None, [3]):
+        at_least = rf"{task}\({name}=.*\): expected an integer of at least {least.get(name, 1)}$"
+        with pytest.raises(ValueError, match=at_least):
+            getattr(datasets, task)(rng=np.random.default_rng(0), **sizes | {name: wrong})
+    for much in (10**9 + 1, 10**10, 2**63, 10**5000):
+        with pytest.raises(
+            ValueError, match=rf"^{task}\({name}=[\d^]*\): expected an integer of at most 1,000,000,000$"
+        ):
+            getattr(datasets, task)(rng=np.random.default_rng(0), **sizes | {name: much})
+    again = getattr(datasets, task)(rng=np.random.default_rng(0), **{each: np.int64(n) for each, n in sizes.items()})
+    assert len(again.targets) == sizes["n"]
+
+
+@pytest.mark.parametrize("task", SIZES)
+def test_sizes_that_together_would_fill_the_memory_are_refused_before_anything_is_made(task):
+    sizes, _ = SIZES[task]
+    together = {name: 10**9 for name in sizes if name != "n_classes"}
+    with pytest.raises(
+        ValueError, match=rf"^{task}\(n=1000000000.*\) would take about [\d^]+ GiB, and the limit is 16 GiB"
+    ):
+        getattr(datasets, task)(rng=np.random.default_rng(0), **together)
 
 
 def test_fraction_wrong_of_whole_sequences():

@@ -214,6 +214,14 @@ def test_one_hot_refuses():
     for wrong in (4, -1):
         with pytest.raises(ValueError, match=f"expected classes 0 to 3, found {wrong}"):
             pre.one_hot([0, wrong], 4)
+    with pytest.raises(
+        ValueError, match=r"one_hot\(n_classes=10000000000\): expected an integer of at most 1,000,000,000"
+    ):
+        pre.one_hot([0], 10**10)
+    with pytest.raises(
+        ValueError, match=r"one_hot\(n_classes=1000000000\) would take about 37 GiB, and the limit is 16 GiB"
+    ):
+        pre.one_hot(np.zeros(10, int), 10**9)
     with pytest.raises(TypeError, match="integer class indices, found float64"):
         pre.one_hot([1.0], 4)
     for wrong in ([[1, 1]], [[0, 0]], [[0.5, 0.5]], [[2, -1]], 1):
@@ -283,9 +291,13 @@ def test_corrupt_windows_take_words_longer_than_those_they_replace():
 
 def test_windows_refuse():
     rng = np.random.default_rng(0)
-    for size in (0, 4, -1):
-        with pytest.raises(ValueError, match=f"size={size} has no center"):
+    with pytest.raises(ValueError, match="size=4 has no center"):
+        pre.word_windows(MUSEUMS, 4)
+    for size in (0, -1, 2.5, np.nan):
+        with pytest.raises(ValueError, match=rf"word_windows\(size={size}\): expected an integer of at least 1"):
             pre.word_windows(MUSEUMS, size)
+    with pytest.raises(ValueError, match=r"word_windows\(size=999999999\) would take about \d+ GiB"):
+        pre.word_windows(MUSEUMS, 10**9 - 1, padding="")
     with pytest.raises(ValueError, match=r"3 words fill no window of 5; pass padding="):
         pre.word_windows(MUSEUMS[:3])
     with pytest.raises(ValueError, match=r"expected one sentence .*\(2, 3\)"):
@@ -325,9 +337,12 @@ def test_time_windows_against_a_plain_reading(time, length, horizon, stride):
 
 
 def test_time_windows_refuse():
-    for wrong in ({"length": 0}, {"length": 2, "horizon": 0}, {"length": 2, "stride": 0}):
-        with pytest.raises(ValueError, match="must each be at least 1"):
-            pre.time_windows(np.arange(9), **wrong)
+    for name in ("length", "horizon", "stride"):
+        for wrong in (0, -1, 2.5, np.nan):
+            with pytest.raises(ValueError, match=rf"time_windows\({name}={wrong}\): expected an integer of at least 1"):
+                pre.time_windows(np.arange(9), **{"length": 2, name: wrong})
+        with pytest.raises(ValueError, match=rf"time_windows\({name}=10000000000\): expected an integer of at most 1"):
+            pre.time_windows(np.arange(9), **{"length": 2, name: 10**10})
     with pytest.raises(ValueError, match=r"\(time,\) or \(time, features\), found an array \(2, 2, 2\)"):
         pre.time_windows(np.zeros((2, 2, 2)), 1)
 
@@ -397,6 +412,14 @@ def test_augmentation_refuses():
         pre.augment(x, y[:2], partial(pre.add_noise, std=1), rng=rng)
     with pytest.raises(ValueError, match="an augmentation"):
         pre.augment(x, y, rng=rng)
+    noise = partial(pre.add_noise, std=1)
+    for copies, message in (
+        (-1, "integer of at least 0"),
+        (0.5, "integer of at least 0"),
+        (10**9, "would take about 379 GiB"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pre.augment(x, y, noise, copies=copies, rng=rng)
     with pytest.raises(ValueError, match=r"made \(2, 4, 4\) of inputs \(3, 4, 4\)"):
         pre.augment(x, y, lambda inputs, rng: inputs[1:], rng=rng)
     for pixels in (-1, 4):

@@ -150,3 +150,94 @@ def test_conll(path):
 )
 def test_conll_refuses(path, content, message):
     assert message in refusal(readers.read_conll, path, content)
+
+
+# Hostile files ---------------------------------------------------------------------------------------------------------
+
+
+def bomb(start=b"", n_bytes=1 << 32):
+    """A gzip file of 4 MB that unpacks to `start` and `n_bytes` zeros."""
+    return gzip.compress(start) + gzip.compress(bytes(1 << 20)) * (n_bytes >> 20)
+
+
+READERS = {
+    "read_idx": (readers.read_idx, b"\0\0\x0d\x02\0\0\0\x02\0\0\0\x03" + np.arange(6, dtype=">f4").tobytes()),
+    "read_text": (readers.read_text, "λ\n".encode()),
+    "read_table": (table, TABLE),
+    "read_conll": (readers.read_conll, CONLL),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_gzip_bomb_is_refused_at_the_limit(path, name):
+    _, content = READERS[name]
+    start = b"\0\0\x08\x01\xff\xff\xff\xff" if name == "read_idx" else content
+    limit = {} if name == "read_idx" else {"limit": 1 << 24}
+    packed = bomb(start)
+    assert len(packed) < 5e6
+    path.write_bytes(packed)
+    with pytest.raises(ValueError, match="expected a gzip file") as caught:
+        getattr(readers, name)(path, **limit)
+    assert str(caught.value) == (
+        f"{path}: expected a gzip file that unpacks to {limit.get('limit', 2**30):,} bytes at most, found one of "
+        f"{len(packed):,} bytes that unpacks to more; if you trust it, allow more, as by limit=2**32"
+    )
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_limit_is_raised_and_lowered(path, name):
+    _, content = READERS[name]
+    options = {"numbers": ["x"]} if name == "read_table" else {}
+    read = getattr(readers, name)
+    path.write_bytes(gzip.compress(content))
+    read(path, limit=len(content), **options)
+    with pytest.raises(ValueError, match=rf"unpacks to {len(content) - 1} bytes at most, found one of \d+ bytes"):
+        read(path, limit=len(content) - 1, **options)
+    path.write_bytes(content)
+    read(path, limit=1, **options)  # nothing is unpacked
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_flipped_bit_raises_only_what_is_documented(path, name, packed):
+    """In a gzip file a checksum tells; a plain file may be another good one."""
+    read, content = READERS[name]
+    content = gzip.compress(content) if packed else content
+    said = []
+    for bit in range(8 * len(content)):
+        path.write_bytes(content[: bit // 8] + bytes([content[bit // 8] ^ 1 << bit % 8]) + content[bit // 8 + 1 :])
+        try:
+            read(path)
+        except ValueError as error:
+            said.append(error)
+    assert all(str(path) in str(error) and type(error) is ValueError for error in said)
+    assert len(said) > len(content)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_path_may_be_text(path, name):
+    read, content = READERS[name]
+    path.write_bytes(content)
+    np.testing.assert_equal(read(str(path)), read(path))
+
+
+@pytest.mark.parametrize(
+    "field", ["1" * 130_000 + "x", "." + "1" * 130_000 + "x", "1e" + "1" * 130_000 + "x", " " * 130_000 + "x"]
+)
+def test_a_field_that_is_nearly_a_number_is_read_in_one_go(path, field):
+    """Trying every part of the digits anew would take hours."""
+    message = refusal(table, path, f"name,x,y\na,{field},2\n".encode())
+    assert "line 2, column 'x': expected a finite number" in message
+    assert len(message) < 400
+
+
+def test_long_numbers_are_numbers(path):
+    path.write_bytes(b"x\n" + b"0." + b"3" * 130_000 + b"\n" + b"0" * 130_000 + b"7.5\n")
+    np.testing.assert_array_equal(readers.read_table(path, numbers=["x"])["x"], [1 / 3, 7.5])
+
+
+def test_one_long_word_does_not_fill_the_memory(path):
+    """Every entry of an array of words is as wide as the longest."""
+    path.write_bytes(b"w\n" + b"a" * 130_000 + b"\n" + b"b\n" * 100_000)
+    with pytest.raises(ValueError, match=r"column 'w'\(rows=100001\) would take about 48 GiB, and the limit is 16 GiB"):
+        readers.read_table(path, words=["w"])

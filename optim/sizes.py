@@ -1,0 +1,36 @@
+"""What the main job would take of the machine, told before anything is started."""
+
+from __future__ import annotations
+
+from minigrad.models.inputs import LARGEST_BYTES
+from minigrad.optim.configuration import GENERATED, Configuration
+from minigrad.optim.tasks import N_GENERATED
+from minigrad.optim.training import EVALUATION_BATCH
+
+NUMBER = 4  # bytes of a float32
+OF_A_PARAMETER = 12  # numbers: its value, gradient and moments, and what the program keeps of them
+OF_A_STATE = {"evaluation": 6, "backprop": 15, "penalized": 35}  # numbers, measured on nets of 50 to 2,000 states
+OF_A_STEP = 60_000  # bytes: the nodes and lines of a time step
+OF_A_RECORD = 500  # bytes: a row of the history, beside a number for each time step
+
+
+def estimated_bytes(c: Configuration) -> int:
+    """The memory that the job takes at once, by estimate, in bytes."""
+    parameters = c.states * (c.states + 100)
+    kind = "backprop" if c.methods == ("backprop",) else "penalized"
+    states = c.length * c.states * max(EVALUATION_BATCH * OF_A_STATE["evaluation"], c.batch_size * OF_A_STATE[kind])
+    examples = (N_GENERATED + c.batch_size) * c.length * 64 if c.task in GENERATED else 0
+    records = c.seeds * len(c.methods) * (c.steps // c.record_every + 2) * (OF_A_RECORD + 8 * c.length)
+    return NUMBER * (OF_A_PARAMETER * parameters + states) + examples + records + OF_A_STEP * c.length
+
+
+def check_size(c: Configuration) -> None:
+    """ValueError, which names the options, where the job would take more than LARGEST_BYTES by estimate."""
+    n_bytes = estimated_bytes(c)
+    if n_bytes > LARGEST_BYTES:
+        options = ("states", "length", "batch_size", "steps", "record_every", "seeds")
+        raise ValueError(
+            f"{', '.join([f'{name}={getattr(c, name)}' for name in options])}: together they take about {n_bytes >> 30:,} GiB of "
+            f"memory by estimate, and the limit is {LARGEST_BYTES >> 30} GiB: lower one of them (record_every saves more, the "
+            "larger it is)"
+        )
