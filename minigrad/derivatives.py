@@ -1,7 +1,7 @@
 """Jacobian, Hessian, and their products with vectors: `gradients`, taken once per entry or twice.
 
-All give nodes, which can be differentiated again, in the dtype of the inputs (the Jacobian-vector product in y's); where
-there is no dependence they are 0. The inputs are one node, or a sequence of nodes, which is then treated as one long
+All return nodes, which can be differentiated again. Their dtype is that of the inputs (of the Jacobian-vector product
+that of y), and they are 0 where there is no dependence. The inputs are one node, or a sequence of nodes, which is then treated as one long
 vector in pieces: vectors come as a sequence, and what has one entry per input is a tuple.
 """
 
@@ -27,7 +27,7 @@ def jacobian(y: Node, x: Node) -> Node: ...
 @overload
 def jacobian(y: Node, x: Sequence[Node]) -> tuple[Node, ...]: ...
 def jacobian(y: Node, x: Node | Sequence[Node]) -> Node | tuple[Node, ...]:
-    """∂y/∂x, of shape y.shape + x.shape; for a sequence of inputs a tuple of such nodes.
+    """Compute ∂y/∂x, of shape y.shape + x.shape; for a sequence of inputs a tuple of such nodes.
 
     It takes a backward sweep per entry of y, or per entry of x where these are fewer.
     """
@@ -45,7 +45,7 @@ def hessian(loss: Node, x: Node) -> Node: ...
 @overload
 def hessian(loss: Node, x: Sequence[Node]) -> tuple[tuple[Node, ...], ...]: ...
 def hessian(loss: Node, x: Node | Sequence[Node]) -> Node | tuple[tuple[Node, ...], ...]:
-    """∂²loss/∂x², of shape x.shape + x.shape; for a sequence of inputs a tuple of rows of blocks.
+    """Compute ∂²loss/∂x², of shape x.shape + x.shape; for a sequence of inputs a tuple of rows of blocks.
 
     loss is a node of one element. It takes a backward sweep over the graph of the gradient per entry of x.
     """
@@ -61,7 +61,9 @@ def hessian_vector_product(loss: Node, x: Sequence[Node], v: Sequence[Operand]) 
 def hessian_vector_product(
     loss: Node, x: Node | Sequence[Node], v: Operand | Sequence[Operand]
 ) -> Node | tuple[Node, ...]:
-    """(∂²loss/∂x²) v, of x's shape, in two sweeps: the gradient's own adjoints, from v down.  v has x's shape.
+    """Compute (∂²loss/∂x²) v, of x's shape, without the Hessian: differentiate the gradient with v as its adjoint.
+
+    v has x's shape. It takes two backward sweeps.
 
     B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994).
     """
@@ -71,7 +73,8 @@ def hessian_vector_product(
 
 
 def jacobian_vector_product(y: Node, x: Node | Sequence[Node], v: Operand | Sequence[Operand]) -> Node:
-    """(∂y/∂x) v, of y's shape, in two sweeps: x̄ = J'u is linear in u, and its own adjoint from v down is J v.
+    """Compute (∂y/∂x) v, of y's shape, in two backward sweeps: x̄ = J'u is linear in u, so its derivative by u, with v as the
+    adjoint, is J v.
 
     v has x's shape; of a sequence of inputs it is Σ (∂y/∂x_i) v_i.
     """

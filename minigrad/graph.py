@@ -126,7 +126,7 @@ class Graph:
 def gradients(
     output: Node, inputs: Node | Sequence[Node], adjoint: Operand | None = None, *, unused: str = "zeros"
 ) -> tuple[Node, ...]:
-    """The adjoints of the inputs, x̄ = (∂output/∂x)' · adjoint: one node per input, of its shape and dtype.
+    """Differentiate the output by every input: x̄ = (∂output/∂x)' · adjoint, a node of the input's shape and dtype.
 
     output:  a node of one element, or of any shape with an `adjoint` of that shape (∂/∂output of what comes after)
     inputs:  any nodes of floating-point dtype: parameters, inputs, constants, intermediates

@@ -61,7 +61,7 @@ class Module:
         return self.call_as(type(self).__name__.lower(), *inputs, **options)
 
     def call_as(self, name: str, *inputs: Any, **options: Any) -> Node:
-        """What a call does, in a scope of the given name."""
+        """Run the module as a call does, in a scope of the given name."""
         with scope(name):
             output = self._located(self.forward, *inputs, **options)
         observe = OBSERVER.get()
@@ -94,7 +94,7 @@ class Module:
     # Parameters and modules -------------------------------------------------------------------------------------------
 
     def parameters(self) -> list[Parameter]:
-        """All parameters, those of nested modules included, each once; trainable or not."""
+        """List all parameters, trainable or not, those of nested modules included, each once."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
@@ -147,7 +147,7 @@ class Module:
     # State ------------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters' arrays, by path."""
+        """Copy all parameters' arrays into a dict, by path."""
         return {path: parameter.value.copy() for path, parameter in self.named_parameters()}
 
     def load_state_dict(self, arrays: Mapping[str, npt.ArrayLike], *, strict: bool = True) -> Unmatched:

@@ -32,11 +32,11 @@ class History(Mapping[str, list[Any]]):
         self.n_rows += 1
 
     def rows(self) -> list[dict[str, Any]]:
-        """The same by rows."""
+        """The table by rows: a dict per row."""
         return [{name: column[i] for name, column in self._columns.items()} for i in range(self.n_rows)]
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """As CSV with a header; numbers are written so that reading gives back the same bits."""
+        """Write the table as CSV with a header; numbers are written so that reading gives back the same bits."""
         write_table(path, [list(self._columns), *zip(*self._columns.values(), strict=True)])
 
     def __getitem__(self, name: str) -> list[Any]:

@@ -449,7 +449,7 @@ def needs_states(penalty: Penalty) -> bool:
 
 
 def predict(model: Module, inputs: Given) -> Any:
-    """The outputs on all inputs, in evaluation mode, some examples at a time; modes are restored.
+    """Compute the outputs on all inputs, in evaluation mode, some examples at a time; modes are restored.
 
     inputs: an array, or a tuple or dict of arrays, as `fit` takes them
     """
@@ -492,7 +492,7 @@ def evaluate(
     mask: npt.ArrayLike | None = None,
     weights: npt.ArrayLike | None = None,
 ) -> tuple[float, Any]:
-    """The loss on all examples, and the outputs. Arguments as `fit` takes them."""
+    """Compute the loss on all examples, and the outputs. Arguments as `fit` takes them."""
     return _evaluated(model, loss, Examples.of("evaluate", inputs, targets, mask=mask, weights=weights))
 
 

@@ -85,8 +85,8 @@ print(first_message)
 #
 # Here the rule takes x's *array* instead of the node. The value is right, so the first derivative passes. But an array
 # is a constant: at the second order the engine cannot see that it came from x. Only a check at order 2 finds out: the
-# second derivative is 6x, and by bprop it is 0. The message adds that calling f anew at another x gives something else
-# than replaying the graph, which holds the old array: the sign that something left the graph.
+# second derivative is 6x, and by bprop it is 0. The message adds a second sign that something left the graph: f called anew at
+# another x gives another value than the graph replayed there, since the graph still holds the old array.
 
 
 # %%
@@ -110,8 +110,8 @@ print(second_message)
 # ## Two children and an attribute
 #
 # Positional parameters of `fprop` are the children, keyword-only parameters are attributes: fixed numbers or settings
-# which `bprop` reads as `self.slope`. A rule for several children returns one adjoint for each; where that costs a
-# product, a function of no arguments, which the engine calls only if somebody needs that adjoint.
+# which `bprop` reads as `self.slope`. A rule for several children returns one adjoint for each. Where an adjoint costs a
+# product, the rule may return a function without arguments in its place: the engine calls it only if that adjoint is needed.
 
 
 # %%

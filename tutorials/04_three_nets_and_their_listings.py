@@ -2,8 +2,8 @@
 # # Three nets, their listings, and what they learn
 #
 # Courses print nets as a listing: a row per layer, its output shape, its number of parameters. In this lesson we build
-# three such nets, account for every parameter, and train each one a little on real data. On the way we meet four things
-# that one finds in many lecture notes and had better not copy, and see how one finds out.
+# three such nets, account for every parameter, and train each one a little on real data. On the way we meet four errors
+# that stand in many lecture notes, and see how to find each of them.
 
 # %%
 import numpy as np
@@ -154,8 +154,8 @@ print("relu:", *[f"{c:10.3g}" for c in memory_relu])
 print("tanh:", *[f"{c:10.3g}" for c in memory_tanh])
 
 # %% [markdown]
-# Over a billion, and the gradients of 200 steps along. (Not from every start: it takes one unit that feeds itself.) With
-# tanh, the same 1,233 parameters learn.
+# With relu the memory grows beyond a billion, and the gradients of 200 steps grow with it. (Not from every start: it takes
+# one unit that feeds itself.) With tanh, the same 1,233 parameters learn.
 
 # %%
 history = fit(

@@ -272,9 +272,9 @@ print(wrong_matrix)
 # %% [markdown]
 # ## Slip four: one minus too many
 #
-# The cross-entropy is *minus* the log-likelihood. Who calls ℓ the loss and descends, makes the answers worse; who writes
-# −ℓ and puts a minus before the cross-entropy too, likewise. No gradient check can find this: the gradient is right, only
-# it is of the wrong thing. What finds it is to train for a moment, and to look.
+# The cross-entropy is *minus* the log-likelihood. If you call ℓ the loss and descend, the answers get worse. The same
+# happens if you write −ℓ and put another minus before it. No gradient check can find this: the gradient is right, but it is
+# the gradient of the wrong thing. Train for a moment and look at the loss: that finds it.
 
 
 # %%

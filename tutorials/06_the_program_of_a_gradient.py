@@ -83,9 +83,9 @@ print(step.source)
 #
 # A recurrent net is the same layer T times, so its graph has thousands of nodes. In the program the time steps are a
 # loop again, though nobody told the engine where it was: lines that repeat with counting indices are printed as one. Such
-# a loop goes over the rows of the arrays, as NumPy by hand does: `x_before` is the state before `x_now`. Calls in it give
-# the place of their result as the last argument, `tanh(x_now, x_now)` for `tanh(x_now, out=x_now)`, since that is quicker.
-# Above the function, which is all that is shown here, memory is made: `all_x` is one array, `x` the list of its rows.
+# a loop goes over the rows of the arrays, as NumPy by hand does: `x_before` is the state before `x_now`. A call in the loop
+# names the place of its result last, `tanh(x_now, x_now)` for `tanh(x_now, out=x_now)`, since that is quicker. We print the
+# function only. The lines above it make the memory: `all_x` is one array, `x` the list of its rows.
 
 # %%
 inputs, targets = rng.normal(size=(8, 60, 3)).astype(np.float32), rng.integers(2, size=8)
@@ -103,11 +103,10 @@ program = recurrent_step.source
 print(program[program.index("def program") :])
 
 # %% [markdown]
-# It is what an expert would do by hand. The inputs of all time steps meet R in *one* product before the loop (`RNN` builds
-# its nodes so), and the sixty products that add up to the gradient of W are one large product after it (the engine joins
-# them): that is why all states lie next to each other in one array. And of 1 − x², which no step has to wait for, all time
-# steps are computed at once: that is a *rewrite* of the program. Without rewrites, it is done in the loop. (Its text is then
-# about as long, since what is computed before a loop has lines of its own; but a loop's lines are run sixty times.)
+# It is what an expert would do by hand. *One* product before the loop multiplies the inputs of all time steps by R (`RNN`
+# builds its nodes so). One large product after it replaces the sixty products that add up to the gradient of W; for it, all
+# states lie next to each other in one array. And 1 − x² is computed for all time steps at once, since no step has to wait for
+# it. That is a *rewrite* of the program: without rewrites 1 − x² stands in the loop, and runs sixty times.
 
 # %%
 plain = mg.compile(recurrent, rewrites=())
@@ -122,8 +121,9 @@ print(
 # %% [markdown]
 # ## What a program cannot know
 #
-# The function ran once; its Python does not run again. So what decides by a value is refused while the program is made, and
-# the message says what to write instead. What only looks at the outside world cannot be seen: `verify` finds it.
+# The function ran once; its Python does not run again. So an `if` on a value is refused while the program is made, and the
+# message says what to write instead. What Python brings in from outside, such as a random number, leaves no trace in the
+# graph and is not refused: `verify` finds it.
 
 
 # %%

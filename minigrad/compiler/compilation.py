@@ -36,7 +36,7 @@ def compile(
     verify: bool = False,
     backend: str = "numpy",
 ) -> Any:
-    """f as a program: straight-line NumPy in memory of its own, without nodes.
+    """Compile f: print the graph that it builds as straight-line NumPy, and run that instead of building nodes.
 
     f:        a function of nodes that returns nodes (a node, or tuples, lists and dicts of them): losses, outputs, and
               gradients alike, by `mg.gradients`

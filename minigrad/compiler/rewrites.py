@@ -80,7 +80,7 @@ def rewrite(function: Rewrite) -> Rewrite:
 
 @rewrite
 def squares(lines: Lines) -> Lines:
-    """x**2 as x * x."""
+    """Write x**2 as x * x."""
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         if line.call.text == "power({0}, {1}{out})" and _is_number(operands[1], 2) and operands[0].dtype == line.dtype:
@@ -92,7 +92,10 @@ def squares(lines: Lines) -> Lines:
 
 @rewrite
 def identities(lines: Lines) -> Lines:
-    """What changes nothing goes: 1 x, x / 1, x − 0 (x + 0 makes 0 of −0), and a choice made twice by one condition."""
+    """Drop what changes nothing: 1 x, x / 1, x − 0, and a choice made twice by one condition.
+
+    x + 0 stays: it turns −0 into 0.
+    """
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         kept = _unchanged(line, operands)
@@ -126,9 +129,9 @@ def _is_number(line: Line, number: float) -> bool:
 
 @rewrite
 def numbers(lines: Lines) -> Lines:
-    """A constant whose entries are all the same as one number, where another operand has the shape.
+    """Replace a constant array of equal entries by one number, where another operand has the shape.
 
-    Not the first state of a recurrent net: what has a state for an operand in other time steps stays alike in all of them.
+    The first state of a recurrent net stays an array, so that the first time step is like all others.
     """
     page = lines.page
     changing = {
@@ -155,7 +158,7 @@ def numbers(lines: Lines) -> Lines:
 
 @rewrite
 def sums(lines: Lines) -> Lines:
-    """A sum over all axes but the last as a product with ones, which BLAS does many times faster than NumPy adds rows."""
+    """Write a sum over all axes but the last as a product with ones: BLAS does it many times faster than NumPy adds rows."""
     page = lines.page
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
@@ -184,7 +187,7 @@ def _ones(n: int, dtype: np.dtype[Any]) -> Any:
 
 @rewrite
 def signs(lines: Lines) -> Lines:
-    """Minus signs move outward, until a sum takes them in: (−a) b as −(a b), a + (−b) as a − b."""
+    """Move minus signs outward until a sum takes them in: (−a) b becomes −(a b), a + (−b) becomes a − b."""
     page, uses = lines.page, uses_of(lines)
     single: dict[Line, bool] = {}
 
@@ -231,7 +234,9 @@ def signs(lines: Lines) -> Lines:
 
 @rewrite
 def transposes(lines: Lines) -> Lines:
-    """(x')' as x, and (A B)' as B' A' where nobody else reads A B: transposing costs a product nothing."""
+    """Cancel transposes: (x')' becomes x, and (A B)' becomes B' A' where nothing else reads A B. Products read
+    transposed matrices at no cost.
+    """
     page, uses = lines.page, uses_of(lines)
 
     def turned(x: Line) -> Line:
@@ -255,7 +260,7 @@ def transposes(lines: Lines) -> Lines:
 
 @rewrite
 def softmaxes(lines: Lines) -> Lines:
-    """The exponential of a log-softmax, e^(z − ln s), as e^z / s: e^z is there already."""
+    """Compute the exponential of a log-softmax, e^(z − ln s), as e^z / s: e^z is known already."""
     page = lines.page
     exponentials = {line.operands[0]: line for line in lines.order if line.call == EXP}
 
@@ -286,7 +291,7 @@ def _is_shifted_sum(line: Line, e: Line) -> bool:
 
 @rewrite
 def neighbors(lines: Lines) -> Lines:
-    """The same function of neighboring slices of one array, f(p[:, :2]) and f(p[:, 2:5]), as one call on both, p[:, :5]."""
+    """Apply a function once to neighboring slices of one array: f(p[:, :2]) and f(p[:, 2:5]) become f(p[:, :5])."""
     while (joined := _joined_slices(lines)) is not lines:  # then the next function sees neighbors in its turn
         lines = joined
     return lines
@@ -358,7 +363,7 @@ def _side_by_side(family: Sequence[tuple[int, int, Line]]) -> list[list[tuple[in
 
 @rewrite
 def products(lines: Lines) -> Lines:
-    """A sum of many products of matrices, Σ A_i B_i, or of vectors, Σ a_i b_i', as one product of all side by side."""
+    """Join a sum of many products, Σ A_i B_i of matrices or Σ a_i b_i' of vectors, into one product of the stacked factors."""
     page, uses = lines.page, uses_of(lines)
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
@@ -445,7 +450,7 @@ def _side_of(page: Page, parts: Sequence[Line], origin: Origin, *, first: bool) 
 
 @rewrite
 def upright(lines: Lines) -> Lines:
-    """A transposed weight as a copy, where the products of many time steps take it: small ones are up to 1.4 times faster."""
+    """Copy a transposed weight that the products of many time steps read: small ones are up to 1.4 times faster."""
     page = lines.page
     products = [line for line in lines.order if line.call == MATMUL and line.origin.step]
     taken = Counter([line.operands[1] for line in products if len(line.shape) == 2])
@@ -463,46 +468,47 @@ def upright(lines: Lines) -> Lines:
 
 @rewrite
 def factors(lines: Lines) -> Lines:
-    """In time steps that wait for each other (a b) c as a (b c), where only a waits: the rest can be done for all at once.
+    """Regroup (a b) c as a (b c) in time steps that wait for each other, where only a waits: b c is computed for all at once.
 
-    Where b c overflows although a b does not, that is not the same; nor is a − a b as a (1 − b) where a is infinite.
+    Likewise a − a b becomes a (1 − b). The results differ only where b c overflows although a b does not, and where a is
+    infinite.
     """
     return regrouped(lines)
 
 
 @rewrite
 def gates(lines: Lines) -> Lines:
-    """What is sliced by columns in every time step, as the gates of an LSTM are, as blocks: p[:, n:2n] as q[1]."""
+    """Lay out in blocks what every time step slices by columns, such as the gates of an LSTM: p[:, n:2n] becomes q[1]."""
     return blocked(lines)
 
 
 @rewrite
 def shared(lines: Lines) -> Lines:
-    """A product with columns that stand in the stack of another product too, column by column, so that none is copied."""
+    """Compute a product column by column where another product's stack holds some of its columns, so that none is copied."""
     return split(lines)
 
 
 @rewrite
 def columns(lines: Lines) -> Lines:
-    """Narrow columns of a matrix, made in every time step, as blocks that are copied into its rows at once."""
+    """Write the narrow columns of a matrix, made in every time step, as blocks, and copy the blocks into its rows at once."""
     return gathered(lines)
 
 
 @rewrite
 def steps(lines: Lines) -> Lines:
-    """What every time step does by itself, as one line over all of them: squares of states, projections of inputs."""
+    """Batch what every time step computes by itself into one line over all steps: squares of states, projections of inputs."""
     return batched(lines)
 
 
 @rewrite
 def rows(lines: Lines) -> Lines:
-    """What is computed of images and a number for each channel, in long rows in which these are repeated."""
+    """Compute with images and one number per channel in long rows, in which the numbers are repeated."""
     return in_rows(lines)
 
 
 @rewrite
 def reshapes(lines: Lines) -> Lines:
-    """What is given one shape after another, as given the last one at once."""
+    """Merge consecutive reshapes."""
     return at_once(lines)
 
 

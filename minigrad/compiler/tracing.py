@@ -32,11 +32,11 @@ INSTEAD = {
 
 
 class NotCompiled(Exception):  # noqa: N818 -- what happened, not what failed
-    """No program was made of the function."""
+    """Raised where no program can be made of a function."""
 
 
 class TraceError(NotCompiled, TypeError):
-    """The function does what no program could do anew."""
+    """Raised where a function does what its program could not repeat, such as `if` on a value; it says what to write instead."""
 
 
 class TooLarge(NotCompiled, ValueError):  # noqa: N818

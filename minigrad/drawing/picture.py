@@ -35,7 +35,7 @@ def draw(
     title: str = "",
     limit: int = 2000,
 ) -> Drawing:
-    """The flow graph of one or several nodes as a picture, with values, shapes and adjoints as they are now.
+    """Draw the flow graph of one or several nodes, with values, shapes and adjoints as they are now.
 
     adjoints:  True shows ∂output/∂node in each node, False does not, None does for a number in a small forward graph
     direction: where values flow: "LR" to the right, "TB" down, "BT" up; None chooses
@@ -82,7 +82,7 @@ class Drawing:
 
     @property
     def layout(self) -> Layout:
-        """Where everything lies, found once."""
+        """The positions of boxes and arrows, computed once."""
         if self._layout is None:
             self._layout = self._arranged()
         return self._layout

@@ -14,7 +14,7 @@ MOST_OPERANDS = 4
 
 
 def listing(outputs: Node | Sequence[Node], adjoints: bool | None = None) -> str:
-    """The graph as text: number, scope and name, operation, shape, value and adjoint of every node, children first.
+    """Describe the graph as text: number, scope and name, operation, shape, value and adjoint of every node, children first.
 
     adjoints: True computes ∂output/∂node, False leaves it out, None computes it for a number in a small forward graph
 

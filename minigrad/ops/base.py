@@ -123,7 +123,7 @@ class Elementwise(Operation):
 
 
 def operations() -> dict[type[Operation], str]:
-    """The registry: every operation there is, with how it is checked ("differences" or "definition")."""
+    """List every operation there is, with how the tests check it: by finite "differences", or by its "definition"."""
     found: dict[type[Operation], str] = {}
     families = [Operation]
     while families:

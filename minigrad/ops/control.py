@@ -95,9 +95,9 @@ class Report(Control):
 
 
 def stop_gradient(x: Operand) -> Node:
-    """x as a constant of the backward direction: y = x, and nothing flows back to x, at any order.
+    """Cut x off from gradients: y = x, and nothing flows back to x, at any order.
 
-    The gradient with respect to the node it returns can be asked for.
+    The gradient by the node it returns can still be asked for.
     """
     return StopGradient(x)
 
