@@ -56,6 +56,19 @@ def sequences(layer: str, u: Operand, n_inputs: int, dtype: np.dtype[Any]) -> No
     return node
 
 
+def time_mask(layer: str, mask: Operand, shape: tuple[int, ...]) -> Node:
+    """A mask as a node of booleans (batch, time), True where a time step counts."""
+    node = mask if isinstance(mask, Node) else Input(array_of(f"{layer}(mask)", mask), "mask")
+    if node.dtype.kind != "b":
+        raise TypeError(
+            f"{layer}: the mask holds {node.dtype}, expected booleans, True where a step counts: from the lengths of "
+            "the sequences, np.arange(time) < lengths[:, np.newaxis]"
+        )
+    if node.shape != shape:
+        raise ValueError(f"{layer}: expected a mask of shape (batch, time) = {shape}, found {node.label}")
+    return node
+
+
 def array_of(owner: str, given: Any) -> Array:
     """What a user hands in, as a real array; where it cannot be one, an error that names who asked for it."""
     try:

@@ -34,7 +34,8 @@ class Module:
 
     self.training: True in training, False in evaluation; read it in `forward`, never set it there
     state:         what is kept but not trained is an attribute too, Parameter(array, trainable=False). It is part of
-                   `parameters()`, `state_dict()` and `summary()`; `backward`, optimizers and `freeze` pass it over
+                   `parameters()`, `state_dict()` and `summary()`; `backward` and optimizers pass it over. `mg.update` writes
+                   into it, but for a frozen module
     description(): the arguments `repr` shows; none by default
     input_dtype:   of the first input. It is that of the first floating-point parameter, unless the class says otherwise
 
@@ -273,7 +274,7 @@ class Unmatched(NamedTuple):
 Shape: TypeAlias = tuple[int | None, ...]
 Observer: TypeAlias = Callable[[Module, Any], None]
 OBSERVER: ContextVar[Observer | None] = ContextVar("minigrad.models", default=None)  # who is told of every call
-CULPRIT = "_minigrad_module"  # in an error: the innermost module it came from, and its message there
+CULPRIT = "_minigrad_module"  # in an error: the id of the innermost module it came from, and its message there
 FROZEN = "_frozen"  # the attribute that is no part of a model
 R = TypeVar("R")
 
@@ -285,8 +286,8 @@ def is_frozen(module: Module) -> bool:
 
 def locate(error: Exception, module: Module) -> None:
     """Say in the error where in the module it comes from; of modules in modules, the outermost has the last word."""
-    culprit, message = vars(error).setdefault(CULPRIT, (module, error.args[0] if error.args else ""))
-    path = next((path for path, member in module.named_modules() if member is culprit), "")
+    culprit, message = vars(error).setdefault(CULPRIT, (id(module), error.args[0] if error.args else ""))
+    path = next((path for path, member in module.named_modules() if id(member) == culprit), "")
     if path and isinstance(message, str):
         error.args = (f"{message} (in {path} of {type(module).__name__})", *error.args[1:])
 

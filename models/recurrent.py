@@ -14,11 +14,11 @@ import numpy as np
 
 from minigrad.context import scope
 from minigrad.models.cells import Cell, CellOptions, CellState, GRUCell, LSTMCell, SimpleRNNCell
-from minigrad.models.inputs import array_of, sequences
+from minigrad.models.inputs import sequences, time_mask
 from minigrad.models.layers import Activation
 from minigrad.models.module import OBSERVER, Module
 from minigrad.models.rnn import RNN, States
-from minigrad.node import Input, Node, Parameter
+from minigrad.node import Node, Parameter
 from minigrad.ops import concatenate, expand_dims, stack, where
 from minigrad.ops.base import Operation
 
@@ -100,20 +100,8 @@ class Recurrent(Module):
         node = sequences(type(self).__name__, u, self.n_inputs, self.dtype)
         if mask is None:
             return self.unroll(node.swapaxes(0, 1), state, None)
-        present = expand_dims(self._mask(mask, node.shape[:2]), -1)
+        present = expand_dims(time_mask(type(self).__name__, mask, node.shape[:2]), -1)
         return self.unroll(where(present, node, 0).swapaxes(0, 1), state, present.swapaxes(0, 1))
-
-    def _mask(self, mask: Operand, shape: tuple[int, ...]) -> Node:
-        name = type(self).__name__
-        node = mask if isinstance(mask, Node) else Input(array_of(f"{name}(mask)", mask), "mask")
-        if node.dtype.kind != "b":
-            raise TypeError(
-                f"{name}: the mask holds {node.dtype}, expected booleans, True where a step counts: from the lengths of "
-                "the sequences, np.arange(time) < lengths[:, np.newaxis]"
-            )
-        if node.shape != shape:
-            raise ValueError(f"{name}: expected a mask of shape (batch, time) = {shape}, found {node.label}")
-        return node
 
 
 class Unrolled(Recurrent):
@@ -139,6 +127,9 @@ class Unrolled(Recurrent):
         return self.cell.description()
 
     def unroll(self, x: Node, state: Any, present: Node | None, *, backward: bool = False) -> Steps:
+        return self.cell._located(self._over_time, x, state, present, backward)
+
+    def _over_time(self, x: Node, state: Any, present: Node | None, backward: bool) -> Steps:
         cell, (n_steps, batch, _) = self.cell, x.shape
         rows = cell.project(cell.thinned(x).reshape(n_steps * batch, self.n_inputs))  # all steps at once
         driven = rows.reshape(n_steps, batch, rows.shape[-1])

@@ -10,11 +10,11 @@ import numpy as np
 from minigrad.context import scope
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, orthogonal, zeros
-from minigrad.models.inputs import array_of, count, float_dtype, floats, sequences, started
+from minigrad.models.inputs import array_of, count, float_dtype, floats, sequences, started, time_mask
 from minigrad.models.layers import Activation, activated, name_of
 from minigrad.models.module import Module
 from minigrad.node import Constant, Node, Parameter
-from minigrad.ops import broadcast_to
+from minigrad.ops import broadcast_to, expand_dims, where
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,10 +29,22 @@ class States(list[Node]):
     W:               the recurrent weights
     """
 
-    def __init__(self, states: Sequence[Node], pre_activations: Sequence[Node], W: Parameter) -> None:
+    def __init__(
+        self, states: Sequence[Node], pre_activations: Sequence[Node], W: Parameter, *, masked: bool = False
+    ) -> None:
         super().__init__(states)
-        self.pre_activations = tuple(pre_activations)
+        self._pre_activations = tuple(pre_activations)
         self.W = W
+        self.masked = masked
+
+    @property
+    def pre_activations(self) -> tuple[Node, ...]:
+        """One node per state. Under a mask a state may be the one before instead, and there are none: ValueError."""
+        if self.masked:
+            raise ValueError(
+                "states under a mask do not all come from pre-activations, which Omega(form='immediate') needs: take the exact form"
+            )
+        return self._pre_activations
 
 
 class RNN(Module):
@@ -106,29 +118,35 @@ class RNN(Module):
             Parameter(x_0, "x_0", trainable=trainable_initial_state) if is_part_of_the_model else Constant(x_0, "x_0")
         )
 
-    def forward(self, u: Operand, x_0: Operand | None = None) -> Node:
-        """ŷ, (batch, n_outputs), from inputs (batch, time, n_inputs)."""
-        return self.readout(self.states(u, x_0)[-1])
+    def forward(self, u: Operand, x_0: Operand | None = None, mask: Operand | None = None) -> Node:
+        """ŷ, (batch, n_outputs), from inputs (batch, time, n_inputs). Arguments as in `states`."""
+        return self.readout(self.states(u, x_0, mask)[-1])
 
     __call__ = forward  # without a scope of its own: states and readout open it, whoever calls them
 
-    def states(self, u: Operand, x_0: Operand | None = None) -> States:
+    def states(self, u: Operand, x_0: Operand | None = None, mask: Operand | None = None) -> States:
         """The states x_1..x_T, nodes of shape (batch, n_states).
 
         u:   an array or a node, (batch, time, n_inputs). Floating-point; another precision is cast to the net's.
              Give an `Input` to replay the graph on other inputs: `Graph.fprop({u: array})`
         x_0: an initial state for this call, (n_states,) or (batch, n_states): an array, or a node, to which an
              adjoint then flows. With the last state of a call the next one goes on where that ended
+        mask: booleans, (batch, time), an array or a node: False where a step is padding. Such a step keeps the state, so
+             what the inputs hold there, nan included, changes nothing
         """
-        return self._located(self._states, u, x_0)
+        return self._located(self._states, u, x_0, mask)
 
     def readout(self, x_T: Node) -> Node:
         """ŷ = φ(V x_T + b_o), (batch, n_outputs)."""
         return self._located(self._readout, x_T)
 
-    def _states(self, u: Operand, x_0: Operand | None) -> States:
+    def _states(self, u: Operand, x_0: Operand | None, mask: Operand | None) -> States:
         u = sequences("RNN", u, self.n_inputs, self.dtype)
         batch, n_steps = u.shape[:2]
+        present: Node | None = None
+        if mask is not None:
+            counts = expand_dims(time_mask("RNN", mask, (batch, n_steps)), -1)
+            u, present = where(counts, u, 0), counts.swapaxes(0, 1)
         states, pre_activations = [], []
         with scope("rnn"):
             x = self._start(x_0, batch)
@@ -140,10 +158,11 @@ class RNN(Module):
         for t in range(n_steps):
             with scope(f"rnn/t={t + 1}"):
                 pre_activations.append(x @ W_T + driven[t])
-                x = activated("RNN", self.activation, pre_activations[-1])
+                new = activated("RNN", self.activation, pre_activations[-1])
+                x = new if present is None else where(present[t], new, x)
                 x.name = x.name or "x"  # for pictures and programs
                 states.append(x)
-        return States(states, pre_activations, self.W)
+        return States(states, pre_activations, self.W, masked=present is not None)
 
     def _readout(self, x_T: Node) -> Node:
         with scope("rnn"):

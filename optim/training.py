@@ -25,6 +25,7 @@ from minigrad.compiler import Compiled, NotCompiled
 from minigrad.context import anomalies
 from minigrad.graph import gradients
 from minigrad.models import Module
+from minigrad.models.module import locate
 from minigrad.models.penalties import WeightPenalty
 from minigrad.node import Array, Input, Node, Parameter
 from minigrad.optim.broadcasting import refuse_all_pairs
@@ -179,13 +180,7 @@ class Step:
         given = iter(nodes.values())
         inputs, targets = filled(inputs_form, given), filled(targets_form, given)
         named_options = dict(zip(options, given, strict=True))
-        states: Sequence[Node] = ()
-        if any(map(needs_states, self.penalties)):
-            net: Any = self.model
-            states = handed(net.states, inputs)
-            outputs = net.readout(states[-1])
-        else:
-            outputs = handed(self.model, inputs)
+        outputs, states = self._outputs(inputs)
         loss = loss_of(self.loss, outputs, targets, named_options, self._compared)
         penalties = tuple(
             penalty(self.model) if isinstance(penalty, WeightPenalty) else penalty(loss, states)
@@ -195,6 +190,18 @@ class Step:
         if not all(slope.children for slope in slopes):  # a parameter that nothing was computed from
             check_owners(self.optimizer, self.model, (self.loss, *self.penalties))
         return loss, penalties, slopes
+
+    def _outputs(self, inputs: Any) -> tuple[Any, Sequence[Node]]:
+        """The model's outputs and, where a penalty needs them, its states."""
+        net: Any = self.model
+        try:
+            if not any(map(needs_states, self.penalties)):
+                return handed(net, inputs), ()
+            states = handed(net.states, inputs)
+            return net.readout(states[-1]), states
+        except (ValueError, TypeError, IndexError) as error:
+            locate(error, net)
+            raise
 
     def _setting(self, batch: Examples) -> Setting:
         setting = Setting(batch.form, tuple([parameter.trainable for parameter in self.optimizer.parameters]))
@@ -575,8 +582,12 @@ def _check_last(model: Module, examples: Examples, batch_size: int, drop_last: b
     if drop_last or n % batch_size != 1 or all(parameter.trainable for parameter in model.parameters()):
         return
     try:
+        twin = copy.deepcopy(model)  # whose states and generators the question does not change
+    except TypeError:  # what cannot be copied is not asked
+        return
+    try:
         with np.errstate(all="ignore"):
-            _outputs(copy.deepcopy(model).train(), examples.take(np.zeros(1, np.intp)).inputs)
+            _outputs(twin.train(), examples.take(np.zeros(1, np.intp)).inputs)
     except ValueError as error:
         raise ValueError(
             f"{n} examples in batches of {batch_size} leave one over, which the model refuses: write drop_last=True, which "

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import LSTM, RNN, BatchNorm, Dense, Dropout, Module, Sequential, losses
+from minigrad.models import (
+    LSTM,
+    RNN,
+    BatchNorm,
+    Cell,
+    Dense,
+    Dropout,
+    Module,
+    Sequential,
+    Stacked,
+    Unrolled,
+    losses,
+)
 from minigrad.optim import SGD
 
 
@@ -359,6 +371,29 @@ def test_a_frozen_batch_norm_computes_in_training_what_it_computes_in_evaluation
     copied = copy.deepcopy(layer)
     np.testing.assert_array_equal(copied(x).value, expected)
     assert not np.array_equal(layer.unfreeze()(rng.normal(size=(6, 4))).value, expected)
+
+
+def test_a_frozen_cell_keeps_what_its_steps_count():
+    class Counts(Cell):
+        def __init__(self):
+            super().__init__(2, 2)
+            self.steps = mg.Parameter(np.zeros(1), trainable=False)
+
+        def step(self, driven, state, shared):
+            mg.update(self.steps, self.steps + 1.0)
+            return (driven + state[0],)
+
+    for layer in (Unrolled(Counts()), Stacked([Unrolled(Counts())])):
+        (steps,) = layer.parameters()
+        u = np.ones((1, 3, 2), np.float32)
+        for call in (layer, layer.states):
+            call(u)
+            assert steps.value == 3
+            layer.freeze()
+            call(u)
+            assert steps.value == 3
+            layer.unfreeze()
+            steps.value = np.zeros(1)
 
 
 def test_a_part_of_a_frozen_model_may_be_trained_on():

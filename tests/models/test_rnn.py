@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import RNN, losses
+from minigrad.models import RNN, losses, penalties
 from minigrad.models.initializers import constant, normal, orthogonal
 from minigrad.ops import relu, sigmoid, softmax
 from tests.models import second_backpropagation as closed
@@ -310,3 +310,71 @@ def test_an_activation_that_is_none_is_named():
         net_of(lambda p: p.sum(axis=1))(U)
     with pytest.raises(TypeError, match="the activation made ndarray of"):
         net_of(lambda p: np.tanh(p.value))(U)
+
+
+# Masks
+
+
+LENGTHS = np.array([5, 2, 3])
+PRESENT = np.arange(5) < LENGTHS[:, np.newaxis]
+
+
+@pytest.mark.parametrize("x_0", [None, "given"])
+def test_a_masked_row_is_its_sequence_alone(x_0):
+    rng = np.random.default_rng(0)
+    net = RNN(2, 4, 3, rng=0, dtype=np.float64, trainable_initial_state=True)
+    u = rng.normal(size=(3, 5, 2))
+    start = None if x_0 is None else rng.normal(size=(3, 4))
+    padded = np.where(PRESENT[..., np.newaxis], u, np.nan)
+    states = net.states(padded, start, PRESENT)
+    loss = (net.readout(states[-1]) ** 2).sum()
+    np.testing.assert_array_equal(net(padded, start, mask=PRESENT).value, net.readout(states[-1]).value)
+    slopes = mg.gradients(loss, [*states, *net.parameters()])
+    expected = [0.0] * len(net.parameters())
+    for row, length in enumerate(LENGTHS):
+        alone = net.states(u[row : row + 1, :length], None if start is None else start[row])
+        np.testing.assert_allclose(net.readout(states[-1]).value[row], net.readout(alone[-1]).value[0], rtol=1e-12)
+        found = mg.gradients((net.readout(alone[-1]) ** 2).sum(), [*alone, *net.parameters()])
+        for t in range(length):
+            np.testing.assert_allclose(slopes[t].value[row], found[t].value[0], rtol=1e-10, atol=1e-14)
+        expected = [total + slope.value for total, slope in zip(expected, found[length:], strict=True)]
+    for slope, total in zip(slopes[5:], expected, strict=True):
+        np.testing.assert_allclose(slope.value, total, rtol=1e-10, atol=1e-13)
+
+
+def test_a_mask_that_is_true_throughout_changes_no_bit():
+    net, u = RNN(2, 4, 3, rng=0, dtype=np.float64), mg.Input(np.random.default_rng(0).normal(size=(3, 5, 2)))
+    found = []
+    for mask in (None, np.ones((3, 5), bool)):
+        states = net.states(u, mask=mask)
+        loss = (net.readout(states[-1]) ** 2).sum() + sum((x**3).sum() for x in states)
+        found.append([*states, *mg.gradients(loss, [*states, u, *net.parameters()])])
+    for plain, masked in zip(*found, strict=True):
+        np.testing.assert_array_equal(masked.value, plain.value)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+def test_a_masked_net_with_a_penalty_is_differentiated(order):
+    net = RNN(2, 3, 2, rng=0, dtype=np.float64)
+    u = np.random.default_rng(0).normal(size=(3, 5, 2))
+
+    def penalized(*parameters):
+        twin = copy.deepcopy(net)
+        for (name, _), node in zip(net.named_parameters(), parameters, strict=True):
+            setattr(twin, name, node)
+        states = twin.states(u, mask=PRESENT)
+        loss = (twin.readout(states[-1]) ** 2).mean()
+        return loss + penalties.HalfSquaredNorms()(loss, states)
+
+    mg.check_gradients(penalized, *[p.value for p in net.parameters()], order=order)
+
+
+def test_a_wrong_mask_is_refused_and_so_is_the_immediate_form_under_one():
+    net, u = RNN(2, 3, 2, rng=0), np.zeros((3, 5, 2), np.float32)
+    with pytest.raises(ValueError, match=r"RNN: expected a mask of shape \(batch, time\) = \(3, 5\), found"):
+        net(u, mask=PRESENT[:2])
+    with pytest.raises(TypeError, match="RNN: the mask holds float64, expected booleans"):
+        net(u, mask=np.ones((3, 5)))
+    states = net.states(u, mask=PRESENT)
+    with pytest.raises(ValueError, match=r"under a mask .* take the exact form"):
+        penalties.Omega(form="immediate")(net.readout(states[-1]).sum(), states)

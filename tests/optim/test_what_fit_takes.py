@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import GRU, LSTM, BatchNorm, Dense, LayerNorm, Module, Sequential, SimpleRNN, losses, metrics
+from minigrad.models import GRU, LSTM, RNN, BatchNorm, Dense, LayerNorm, Module, Sequential, SimpleRNN, losses, metrics
 from minigrad.models import penalties as of
 from minigrad.optim import SGD, Adam, Step, batches, bucketed, evaluate, fit, predict
 
@@ -62,6 +62,9 @@ CASES = {
         {"mask": MASK, "weights": WEIGHTS}, (of.L2(0.01),),
     ),
     "mask of the model and a penalty on adjoints": (Net, {"u": PADDED, "mask": MASK}, PER_SEQUENCE, {}, (of.Omega(0.3),)),
+    "an RNN, its mask and a penalty on adjoints": (
+        lambda: RNN(2, 3, 1, dtype=np.float64, rng=0), {"u": PADDED, "mask": MASK}, PER_SEQUENCE, {}, (of.Omega(0.3),),
+    ),
     "two kinds of penalties": (
         lambda: Net(LSTM), {"u": PADDED, "mask": MASK}, PER_SEQUENCE, {"weights": WEIGHTS},
         (of.HalfSquaredNorms(0.3), of.L2(0.1)),
@@ -523,6 +526,14 @@ def test_penalties_on_adjoints_say_which_half_is_missing():
     for layer in (LSTM(2, 1, rng=0), GRU(2, 1, rng=0)):
         with pytest.raises(TypeError, match=rf"{type(layer).__name__} has no \.readout: take RNN, or write a Module"):
             Step(layer, losses.mean_squared_error, SGD(layer.parameters()), penalties=[of.Omega()])
+
+
+@pytest.mark.parametrize("penalties", [(), (of.Omega(),)])
+def test_a_shape_error_in_a_net_with_states_names_the_path_of_its_layer(penalties):
+    net = Net()
+    step = Step(net, losses.mean_squared_error, SGD(net.parameters()), penalties=penalties)
+    with pytest.raises(ValueError, match=r"SimpleRNN: expected inputs of shape .*\(in layer of Net\)$"):
+        step(np.ones((2, 5, 3)), np.ones((2, 1)))
 
 
 # Progress ------------------------------------------------------------------------------------------------------------
