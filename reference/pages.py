@@ -13,7 +13,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import minigrad as mg
-from minigrad import compiler, models, optim
+from minigrad import compiler, graph, models, optim
 from minigrad.models import cells, datasets, linear, losses, penalties
 from minigrad.ops import activation_table, base, control
 from minigrad.ops.formulas import printed
@@ -212,7 +212,40 @@ ENGINE = """\
 What a graph is made of and what can be asked of it: nodes, gradients, checks, drawings.
 
 NumPy's functions, operators and methods on nodes, and what `minigrad` adds to them, are in [Operations](operations.md),
-[Functions](functions.md) and [Activations](activations.md); `mg.compile` is in [Compilation](compilation.md)."""
+[Functions](functions.md) and [Activations](activations.md); `mg.compile` is in [Compilation](compilation.md).
+
+An operation of one's own, its gradient, the check of it, and the graph as text:
+
+```python
+import minigrad as mg
+
+
+class Cube(mg.Elementwise):
+    \"""y = x³;  x̄ = 3 ȳ x².\"""
+
+    def fprop(self, x):
+        return x**3
+
+    def bprop(self, adjoint):
+        (x,) = self.children
+        return adjoint * (3 * x**2)
+
+
+x = mg.Input([1.0, 2.0], name="x")
+loss = Cube(x).sum()
+(slope,) = mg.gradients(loss, [x])
+mg.check_gradients(Cube, [1.0, 2.0], order=2)
+print(slope.value, mg.hessian(loss, x).value.tolist())
+print(mg.listing(loss))
+```
+
+```text
+[ 3. 12.] [[6.0, 0.0], [0.0, 12.0]]
+#  node  operation  shape  value   adjoint
+0  x     input      (2,)   [1, 2]  [3, 12]
+1        cube(#0)   (2,)   [1, 8]  [1, 1]
+2        Σ(#1)      ()     9       1
+```"""
 
 
 def exported(package: ModuleType) -> list[Any]:
@@ -223,10 +256,10 @@ def exported(package: ModuleType) -> list[Any]:
 
 
 def engine() -> list[Any]:
-    """What `minigrad` exports and has no table of its own: operations, activations and the compiler have."""
+    """What `minigrad` exports and has no page of its own, as operations and the compiler have; and the method backward."""
     tabled = [thing for thing in exported(mg) if thing.__module__.startswith(("minigrad.ops.", "minigrad.compiler."))]
     kept = (base.__name__, control.__name__)
-    return [thing for thing in exported(mg) if thing not in tabled or thing.__module__ in kept]
+    return [*[thing for thing in exported(mg) if thing not in tabled or thing.__module__ in kept], graph.backward]
 
 
 def package(title: str, introduction: str, things: Iterable[Any], *, formulas: bool = False) -> str:
@@ -297,6 +330,8 @@ def _called(thing: Any) -> str:
     """The call, over several lines where one would be too wide."""
     if thing is cells.CellOptions:
         return "\n".join(f"{name}=..." for name in thing.__annotations__)
+    if thing is graph.backward:
+        return "output.backward()"
     line = call(thing)
     if len(line) <= 100:
         return line

@@ -86,6 +86,21 @@ def test_every_row_of_a_table_has_all_cells(page):
         assert all(row[1].strip() for row in rows)
 
 
+def test_every_name_of_ours_that_a_text_mentions_exists():
+    files = [*ROOT.glob("*.md"), *FOLDER.glob("*.md"), *ROOT.glob("tutorials/*.py")]
+    files += [path for folder in ("minigrad", "models", "optim") for path in (ROOT / folder).rglob("*.py")]
+    found = {name for path in files for name in re.findall(r"(?<![\w./])mg((?:\.\w+)+)", path.read_text("utf-8"))}
+    assert len(found) > 50
+    missing = []
+    for name in found:
+        thing = mg
+        for part in name[1:].split("."):
+            if inspect.ismodule(thing):  # what a class or function has is not looked at
+                thing = getattr(thing, part, None)
+        missing += [name] if thing is None else []
+    assert missing == []
+
+
 # What is on them
 
 

@@ -50,6 +50,15 @@ class Operation(Node):
 
     A subclass defines `fprop(self, *arrays, **attributes)`, whose positional parameters are the children and whose
     keyword-only parameters are the attributes (to be read as `self.axis` and the like in `bprop`), and `bprop`.
+
+    It may set, as attributes of the class:
+
+    smooth:      False where a derivative of some order does not exist, as at the kink of |x|
+    analytic:    False where fprop takes no complex arrays: central differences check it then, no complex step
+    pure:        False where the value depends on more than the children: a random draw, a callback
+    broadcasts:  True where it broadcasts its children: adjoints are then summed back to their shapes
+    elementwise: True where it works entry by entry
+    checked:     "definition" where finite differences do not apply, as to an operation without adjoint
     """
 
     __slots__ = ()
