@@ -2,7 +2,7 @@
 
 A step computes the loss, the penalties on its adjoints and the gradient of their sum, clips it, and lets the optimizer
 apply it. The nodes of all that are built on the first batch of a shape, and compiled: the next ones run as a program, as
-long as a batch built anew now and then gives the same.
+long as nothing changes that the code reads, and a batch built anew now and then gives the same graph.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.compiler import Compiled, NotCompiled
+from minigrad.compiler.tracing import watch
 from minigrad.context import anomalies
 from minigrad.graph import gradients
 from minigrad.models import Module
@@ -83,10 +84,12 @@ class Step:
     clip:      the largest norm of the gradient of loss and penalties together; None for no clip
     eager:     build the nodes anew for every batch. By default they are built on the first batch of a shape and compiled
                (`mg.compile`): the next ones run as a program, which is many times faster, and gives the same numbers to
-               rounding. The Python code of model and loss then does not run again, and what it does besides making nodes
-               (np.random noise, a count) would stay as it was. So of every shape the batches 2, 3, 4, 8, 16, 32, ... are
-               also built anew, and that result is used; where it is another, all is built anew from there on, with a
-               RuntimeWarning, as where the code cannot be compiled (`if float(y.sum()) > 0`)
+               rounding. The Python code of model and loss then does not run again until something changes that it reads: a
+               rate, a weight, a mode, whatever modules, penalties and the loss hold. Of many shapes those that come back often
+               are compiled. What the code does besides making nodes (np.random noise, a count) would stay as it was. So of
+               every shape the batches 2, 3, 4, 8, 16, 32, ... are also built anew, and that result is used; where their graph
+               is another, all is built anew from there on, with a RuntimeWarning, as where the code cannot be compiled
+               (`if float(y.sum()) > 0`)
 
     A step takes
 
@@ -180,6 +183,7 @@ class Step:
         given = iter(nodes.values())
         inputs, targets = filled(inputs_form, given), filled(targets_form, given)
         named_options = dict(zip(options, given, strict=True))
+        watch(self.model, self.loss, *self.penalties)
         outputs, states = self._outputs(inputs)
         loss = loss_of(self.loss, outputs, targets, named_options, self._compared)
         penalties = tuple(
@@ -334,8 +338,8 @@ def fit(
                 similar lengths, and all arrays with a time axis are cut to the longest of a few lengths (`bucketed`)
     loss, optimizer, penalties, clip: as `Step` takes them
     eager:      False compiles the nodes of the first batch, and runs that program on the next ones; True builds every
-                batch anew, which gives the same numbers to rounding. Say True where callbacks change numbers that the
-                model, the loss or a penalty reads (a weight, a rate): the program has those of the first batch (see `Step`)
+                batch anew, which gives the same numbers to rounding (see `Step`). Callbacks may change what the model, the
+                loss or a penalty reads (a weight, a rate) either way
     batch_size: every epoch goes once through the shuffled examples; the last batch may be smaller
     drop_last:  leave a smaller last batch out, as a BatchNorm may need that refuses a single example
     validation: (inputs, targets) of their own, or (inputs, targets, {"mask": mask}) with what the loss takes by name; or

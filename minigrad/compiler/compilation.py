@@ -8,7 +8,7 @@ import linecache
 import re
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
-from threading import Lock, get_ident
+from threading import Lock, RLock, get_ident
 from types import CodeType, MethodType
 from typing import Any, NamedTuple
 from weakref import finalize
@@ -17,10 +17,12 @@ import numpy as np
 
 from minigrad.compiler import tracing
 from minigrad.compiler.comparison import Skeleton, difference
+from minigrad.compiler.guards import objects_of
 from minigrad.compiler.lines import COPY, compiled, static_key
 from minigrad.compiler.pure import pure_text
 from minigrad.compiler.recording import record
 from minigrad.compiler.rewrites import REWRITES, rewritten
+from minigrad.compiler.shelf import MOST, Seen, Shelf
 from minigrad.compiler.writing import written
 from minigrad.context import current, trace
 from minigrad.node import Array, Input, Node, Parameter, as_array, next_number
@@ -45,15 +47,24 @@ def compile(
     backend:  "numpy"; or "numba", which computes runs of entrywise lines in compiled loops (the extra [fast]):
               first calls take seconds, until the loops are in the cache of `minigrad.compiler.kernels`; later ones less time
 
-    The compiled function takes arrays and gives arrays, which are the caller's to keep. Its first call with arrays of new
-    shapes or dtypes, or in another mode of the modules it calls, traces f: runs it once on Input nodes, and prints what they
-    computed as source. The next ones run that. Parameters and states are read in place, so they may change between calls;
-    random nodes draw anew; what `mg.update` writes is written at the end of every call. Arguments that are not arrays
-    (numbers, flags) are fixed: each value has a program of its own.
+    The compiled function takes arrays and gives arrays, which are the caller's to keep. A call with arrays of new shapes or
+    dtypes traces f: runs it once on Input nodes, and prints what they computed as source. The next ones run that. Parameters and
+    states are read in place, so they may change between calls; random nodes draw anew; what `mg.update` writes is written at the
+    end of every call. Arguments that are not arrays (numbers, flags) are fixed: each value has a program of its own.
+
+    What f reads of objects while it is traced is watched: the mode, numbers, lists, arrays and functions of modules, penalties,
+    losses and any other object that f refers to, and of what they hold in turn. Where something has changed, f is traced again;
+    so a rate, a weight or a mode may change between calls. Lists and dicts of more than 1000 entries and arrays of more than
+    256 KB are told only by which they are, and what f itself changes while it is traced (a count of calls) is not watched.
+
+    To make a program costs as much as some 10 to 50 calls of the nodes. The first four graphs, and small ones, are compiled at
+    once; any other runs as nodes until it has come 32 times, so that many shapes, or a number that changes in every call, are
+    never much slower than nodes. The most used programs are kept, 32 at most.
 
     What the program cannot know is refused while tracing, with an error that says what to write: a Python `if` on a value,
     `float(node)`, `.value`, `.backward()`, parameters made or written inside. What it cannot see stays as it was in the first
-    call: global variables, arrays that f takes from elsewhere, np.random, prints. `step.verify(...)` finds such things.
+    call: numbers, lists and arrays that f takes from elsewhere (global variables), np.random, prints. `step.verify(...)` finds
+    such things.
 
     `step.source` is the latest program as text; `step.pure_source` the same without memory of its own, a function of the
     arguments and then of `step.pure_parameters`, for which `step.pure_names` has what the text does not define.
@@ -93,19 +104,15 @@ def check_backend(backend: str, asker: str) -> None:
 class Program:
     """One traced graph as a function of arrays."""
 
-    def __init__(self, traced: tracing.Traced, rewrites: Sequence[str], name: str, backend: str = "numpy") -> None:
-        if len(traced.nodes) > MOST_NODES:
-            raise tracing.TooLarge(
-                f"mg.compile: the graph has {len(traced.nodes)} nodes, and a program is not made of more than {MOST_NODES}: "
-                "compile a smaller part (fewer time steps, one layer), or replay the graph: mg.Graph(y).fprop({x: array})"
-            )
+    def __init__(
+        self, traced: tracing.Traced, seen: Seen, rewrites: Sequence[str], name: str, backend: str = "numpy"
+    ) -> None:
         self.form = tracing.filled(
             traced.result, itertools.repeat(tracing.PLACE)
         )  # without the nodes, which need not be kept
         self.is_tuple = type(self.form) is tuple and all(part is tracing.PLACE for part in self.form)
-        self.guards = traced.guards
+        self.seen = seen
         self.states = [state for state, _, _ in traced.updates]
-        self.skeleton = Skeleton(traced)
         lines = rewritten(record(traced), rewrites, backend)
         self.arguments = list(traced.inputs)
         self.pure = pure_text(lines, self.arguments)  # now: to keep the lines would cost many times as much memory
@@ -140,13 +147,6 @@ class Program:
             state.mark_changed()
         return values if self.is_tuple else tracing.filled(self.form, iter(values))
 
-    def holds(self) -> bool:
-        """Whether what the trace relied on is as it was."""
-        for attributes, name, thing in self.guards:  # noqa: SIM110 -- in every call, and `all` of a generator costs twice as much
-            if attributes.get(name, True) is not thing:
-                return False
-        return True
-
 
 class _Given(NamedTuple):
     """The arguments of a call: all values, the names of the last ones, what program they ask for, the arrays among them."""
@@ -177,7 +177,7 @@ class _Given(NamedTuple):
 class Compiled:
     """What `mg.compile(f)` gives: call it as f, with arrays."""
 
-    MOST = 16  # programs that are kept
+    MOST = MOST  # programs that are kept
 
     def __init__(
         self,
@@ -198,10 +198,16 @@ class Compiled:
         self.backend = backend
         self.rewrites = tuple(REWRITES if rewrites is None else rewrites)
         self.always_verify = verify
-        self.programs: dict[Any, list[Program]] = {}
+        self.shelf: Shelf[Program] = Shelf()
+        self.lock = RLock()  # of the shelf
         self._latest: Program | None = None
         self.__doc__ = f.__doc__
         self.__name__ = getattr(f, "__name__", type(f).__name__)
+
+    @property
+    def programs(self) -> dict[Any, list[Program]]:
+        """The programs that are kept, by what the arguments ask for."""
+        return self.shelf.programs
 
     def __repr__(self) -> str:
         return f"<compiled {self.__name__}: {sum(map(len, self.programs.values()))} programs>"
@@ -214,14 +220,14 @@ class Compiled:
         if trace.get() is not None or _has_nodes(arguments) or (keywords and _has_nodes(keywords.values())):
             return self.f(*arguments, **keywords)  # a part of a larger function of nodes
         if current().anomalies:
-            result = self._eagerly(arguments, keywords)
-            return tracing.filled(result, iter([np.array(node._value) for node in tracing.leaves(result)]))
+            return self._by_nodes(_Given.of(arguments, keywords))
         if keywords.pop("verify", self.always_verify):
             return self.verify(*arguments, **keywords)
         given = _Given.of(arguments, keywords)
-        program = self._program_for(given)
+        program = self.shelf.program(given.key)
         if program is None:
-            return self._first_call(given)
+            return self._without_program(given)
+        program.seen.calls += 1
         self._latest = program
         drawn = [rng.bit_generator.state for rng in program.generators]
         try:
@@ -230,20 +236,28 @@ class Compiled:
             if not program.repeatable:
                 raise  # what it called back has had its effect
             _restore((), program.generators, ((), drawn))
-            self._eagerly(arguments, keywords)  # which explains the error as nodes do
+            self._by_nodes(given)  # which explains the error as nodes do
             raise
 
-    def _program_for(self, given: _Given) -> Program | None:
-        for program in self.programs.get(given.key, ()):
-            if program.holds():
-                return program
-        return None
+    def _without_program(self, given: _Given) -> Any:
+        """A call that builds nodes; it makes a program for the next ones if they may be many."""
+        with self.lock:
+            seen = self.shelf.seen(given.key)
+            if self.shelf.comes_often(seen) if seen else not self.shelf.is_changing(given.key):
+                return self._traced_call(given)
+        return self._by_nodes(given)
 
-    def _first_call(self, given: _Given) -> Any:
+    def _by_nodes(self, given: _Given) -> Any:
+        named = [(name, Input(x, name) if isinstance(x, np.ndarray) else x) for name, x in self._named(given)]
+        n = len(named) - len(given.names)
+        result = self.f(*[value for _, value in named[:n]], **dict(named[n:]))
+        return tracing.filled(result, iter([np.array(node._value) for node in tracing.leaves(result)]))
+
+    def _traced_call(self, given: _Given) -> Any:
         traced = self._traced(given)
         values = [np.array(node._value) for node in traced.outputs]
         try:
-            program = self._latest = Program(traced, self.rewrites, self.__name__, self.backend)
+            self._keep(given.key, traced)
         except Exception as error:
             traced.take_back()
             if isinstance(error, tracing.NotCompiled):
@@ -252,23 +266,31 @@ class Compiled:
                 f"mg.compile made no program of {self.__name__}, which is a fault of its own ({type(error).__name__}: {error}): "
                 "please report it; the nodes themselves work as always"
             ) from error
-        if sum(map(len, self.programs.values())) >= self.MOST:
-            self.programs.pop(next(iter(self.programs)))
-        self.programs.setdefault(given.key, []).append(program)
         return tracing.filled(traced.result, iter(values))
 
+    def _keep(self, key: Any, traced: tracing.Traced) -> None:
+        """Note the graph, and make a program of it unless it has one, or is better left to the nodes."""
+        if len(traced.nodes) > MOST_NODES:
+            raise tracing.TooLarge(
+                f"mg.compile: the graph has {len(traced.nodes)} nodes, and a program is not made of more than {MOST_NODES}: "
+                "compile a smaller part (fewer time steps, one layer), or replay the graph: mg.Graph(y).fprop({x: array})"
+            )
+        seen, has_program = self.shelf.note(key, traced)
+        if not has_program and self.shelf.is_worth_a_program(seen):
+            program = Program(traced, seen, self.rewrites, self.__name__, self.backend)
+            self.shelf.put(key, program)
+            self._latest = program
+
     def _traced(self, given: _Given) -> tracing.Traced:
-        n = len(given.values) - len(given.names)
-        keywords = dict(zip(given.names, given.values[n:], strict=True))
-        return tracing.run(self.f, self._names(n, given.names), given.values[:n], keywords)
+        named = self._named(given)
+        n = len(named) - len(given.names)
+        names, values = [name for name, _ in named[:n]], [value for _, value in named[:n]]
+        return tracing.run(self.f, names, values, dict(named[n:]), objects_of(self.f))
 
-    def _eagerly(self, arguments: Sequence[Any], keywords: dict[str, Any]) -> Any:
-        def node(name: str, value: Any) -> Any:
-            value = _entered(value)
-            return Input(value, name) if isinstance(value, np.ndarray) else value
-
-        given = [node(name, value) for name, value in zip(self._names(len(arguments)), arguments, strict=True)]
-        return self.f(*given, **{name: node(name, value) for name, value in keywords.items()})
+    def _named(self, given: _Given) -> list[tuple[str, Any]]:
+        """The values of a call with the names of f's parameters."""
+        names = [*self._names(len(given.values) - len(given.names), given.names), *given.names]
+        return list(zip(names, given.values, strict=True))
 
     def verify(self, *arguments: Any, **keywords: Any) -> Any:
         """A call that is compared with the nodes built anew; AssertionError where they are another graph than the program's."""
@@ -287,12 +309,11 @@ class Compiled:
         callbacks (`mg.probe`) are those of one call.
         """
         given = _Given.of(arguments, keywords)
-        program, first = self._program_for(given), None
+        program, first = self.shelf.program(given.key), None
         if program is None:
-            first = self._first_call(given)  # whose effects are those of the call; what follows is taken back
-            program = self._program_for(given)
-            assert program is not None
-            if not program.repeatable:
+            first = self._without_program(given)  # whose effects are those of the call; what follows is taken back
+            program = self.shelf.program(given.key)
+            if program is None or not program.repeatable:
                 return first, ""
         self._latest = program
         generators = program.generators if program.repeatable else []
@@ -303,7 +324,7 @@ class Compiled:
         drawn = _snapshot((), generators)
         _restore(states, generators, before)
         traced = self._traced(given)
-        change = difference(program.skeleton, Skeleton(traced), traced)
+        change = difference(program.seen.skeleton, Skeleton(traced), traced)
         if not change and drawn != _snapshot((), generators):
             change = "how much its generators draw"
         if first is not None:

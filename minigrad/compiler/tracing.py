@@ -1,8 +1,8 @@
 """Tracing: f is run once on Input nodes, and what it returns says which nodes the program has to compute.
 
 What a running trace sees of f is only its nodes. Whatever would leave the graph (an `if` on a value, `.value`) is refused,
-since the program would keep what it was in the first call; states that f updates and modes of modules it relies on are
-noted.
+since the program would keep what it was in the first call; states that f updates and what objects held that it relies on
+is noted.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from minigrad.compiler.guards import Guards
 from minigrad.context import trace
 from minigrad.graph import ancestry
 from minigrad.node import Array, Input, Leaf, Node, Parameter, fitting, next_number
 
-Guard = tuple[dict[str, Any], str, Any]  # the attributes of a module, the name of one, and what it was while tracing
 Update = tuple[Parameter, Node, int]  # a state, its new value, and when it was written
 
 PLACE = object()  # stands for a node in the form of a result
@@ -46,26 +46,16 @@ class TooLarge(NotCompiled, ValueError):  # noqa: N818
 class Trace:
     """One run of f: what it noted besides the nodes it returned."""
 
-    def __init__(self) -> None:
+    def __init__(self, watched: Sequence[Any] = ()) -> None:
         self.start = next_number()
-        self.guards: list[Guard] = []
-        self.watched: set[Any] = set()
+        self.guards = Guards(watched)
         self.updates: list[Update] = []
         self.before: dict[Parameter, Array] = {}  # states as they were found
         self.adjoints: dict[Node, Node] = {}  # a node that is an adjoint, and of which node
 
-    def watch(self, module: Any) -> None:
-        """The program holds as long as the module's mode, parameters, modules and functions are the same things.
-
-        Its numbers may be counts, which change in every call, so they are not watched; nor is what lists and dicts hold.
-        """
-        if module not in self.watched:
-            self.watched.add(module)
-            attributes = vars(module)
-            self.guards += [(attributes, name, attributes.get(name, True)) for name in ("training", "_frozen")]
-            for name, value in attributes.items():
-                if isinstance(value, Leaf) or callable(value):
-                    self.guards.append((attributes, name, value))
+    def watch(self, thing: Any) -> None:
+        """The program holds as long as the thing, a module or a penalty, and all within it hold what they do now."""
+        self.guards.watch(thing)
 
     def update(self, state: Parameter, node: Node) -> None:
         """The state takes the node's value: now, and at the end of every later call."""
@@ -101,15 +91,28 @@ class Traced(NamedTuple):
     result: Any
     outputs: list[Node]
     updates: list[Update]
-    guards: list[Guard]
+    guards: Guards
     adjoints: dict[Node, Node]
     start: int
     take_back: Callable[[], None]
 
 
-def run(f: Callable[..., Any], names: Sequence[str], arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Traced:
-    """f, traced: arrays among its arguments arrive as Input nodes, anything else as it is."""
-    running = Trace()
+def watch(*things: Any) -> None:
+    """Tell a running trace, if there is one, that its program depends on what these objects hold."""
+    if (running := trace.get()) is not None:
+        for thing in things:
+            running.watch(thing)
+
+
+def run(
+    f: Callable[..., Any],
+    names: Sequence[str],
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+    watched: Sequence[Any] = (),
+) -> Traced:
+    """f, traced: arrays among its arguments arrive as Input nodes, anything else as it is. watched: objects it may read."""
+    running = Trace(watched)
     inputs: dict[str, Input] = {}
 
     def enter(name: str, value: Any) -> Any:
@@ -123,6 +126,7 @@ def run(f: Callable[..., Any], names: Sequence[str], arguments: Sequence[Any], k
         given = [enter(name, value) for name, value in zip(names, arguments, strict=True)]
         result = f(*given, **{name: enter(name, value) for name, value in keywords.items()})
         traced = _traced(running, inputs, result)
+        running.guards.settle()
     except BaseException:
         running.take_back()
         raise

@@ -1,0 +1,275 @@
+"""Guards: what a function read besides its arguments while it was traced, and whether that is still as it was.
+
+A trace sees nodes, and not the numbers that Python code puts into them: a rate, a weight, a mode, a list of sizes. These
+belong to objects: modules, penalties, losses, whatever else they refer to. `Guards` notes what the objects hold, through
+lists, dicts, arrays and objects within, and tells before every run of the program whether they hold the same. What changed
+during the trace itself (a count of calls) is left out: it would change in every call.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
+from operator import is_
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from minigrad.node import Node, Parameter
+
+ENTRIES = 1000  # of a list, dict or set; longer ones are told by which they are
+BYTES = 1 << 18  # of an array; larger ones are told by which they are
+NUMBERS = (bool, int, float, complex, str, bytes)
+MISSING = object()
+
+
+class Guards:
+    """What some objects held when they were watched, and all that is within them.
+
+    Checked by identity first, at some 25 ns per attribute; only where that fails, by value.
+    """
+
+    def __init__(self, watched: Iterable[Any] = ()) -> None:
+        self.seen: dict[int, Any] = {}  # by id, and kept, so that the id stays theirs
+        self.places: list[_Place] = []
+        self.arrays: list[tuple[np.ndarray, bytes]] = []
+        self.parameters: list[Parameter] = []
+        self.flags: list[bool] = []
+        self.changed: list[_Place] = []  # the one that was last found to differ
+        for thing in watched:
+            self.watch(thing)
+
+    def watch(self, thing: Any) -> None:
+        """Note what the thing holds, and all that is within it."""
+        waiting = [thing]
+        while waiting:
+            thing = waiting.pop()
+            if isinstance(thing, NUMBERS) or thing is None or id(thing) in self.seen:
+                continue
+            self.seen[id(thing)] = thing
+            if isinstance(thing, Parameter):
+                self.parameters.append(thing)
+                self.flags.append(thing.trainable)
+            elif isinstance(thing, np.ndarray) and not thing.dtype.hasobject:
+                if thing.nbytes <= BYTES:
+                    self.arrays.append((thing, thing.tobytes()))
+            else:
+                places = list(_places(thing))
+                self.places += places
+                waiting.extend(chain.from_iterable([place.within() for place in places]))
+                waiting.extend(_fixed_parts(thing))
+
+    def settle(self) -> None:
+        """The trace is over: leave out what changed during it."""
+        self.places = [place for place in self.places if place.settle()]
+        self.arrays = [(array, held) for array, held in self.arrays if array.tobytes() == held]
+        same = [p for p, flag in zip(self.parameters, self.flags, strict=True) if p.trainable is flag]
+        self.parameters, self.flags = same, [p.trainable for p in same]
+        self.seen.clear()
+        self._flatten()
+
+    def _flatten(self) -> None:
+        """Put what can be checked by identity in a row: what holds values, and the values."""
+        tight = [place for place in self.places if place.views and not place.skipped]
+        self.loose = [place for place in self.places if not place.views or place.skipped]
+        views = [part for place in tight for part in (*place.views, (MISSING,))]  # which keeps neighbors apart
+        self.row = views, list(chain.from_iterable(views))
+
+    def hold(self) -> bool:
+        """Whether everything is as it was."""
+        views, values = self.row
+        if not all(map(is_, chain.from_iterable(views), values)):
+            if not self._hold_by_value():
+                return False
+            self._flatten()  # equal values, though other objects
+        for place in self.loose:
+            if not place.holds():
+                return False
+        if [parameter.trainable for parameter in self.parameters] != self.flags:
+            return False
+        for array, held in self.arrays:  # noqa: SIM110 -- in every call
+            if array.tobytes() != held:
+                return False
+        return True
+
+    def _hold_by_value(self) -> bool:
+        for place in (*self.changed, *self.places):  # what differed last will do so again, as long as others run
+            if not place.holds():
+                self.changed = [place]
+                return False
+        return True
+
+
+class _Place:
+    """One thing that holds others, by name or in a row.
+
+    now:     gives what it holds: a dict, or a tuple
+    views:   iterables that always show what it holds; () where there are none
+    kind:    the class whose attributes stand in for those that an object lacks
+    skipped: the names of what changes in every call
+    """
+
+    __slots__ = ("held", "kind", "now", "skipped", "views")
+
+    def __init__(self, now: Callable[[], Any], views: tuple[Any, ...] = (), kind: type | None = None) -> None:
+        self.now = now
+        self.views = views
+        self.kind = kind
+        self.held = now()
+        self.skipped: frozenset[str] = frozenset()
+
+    def within(self) -> Iterable[Any]:
+        """What it holds."""
+        return list(self.held.values() if type(self.held) is dict else self.held)
+
+    def settle(self) -> bool:
+        """Leave out what is not as it was; False where nothing is left to tell."""
+        now = self.now()
+        if type(now) is not dict:
+            return self.holds()
+        self.skipped = frozenset([name for name in self.held.keys() | now.keys() if not self._same(name, now)])
+        self.held = now
+        return True
+
+    def holds(self) -> bool:
+        """Whether it holds the same, or equal numbers."""
+        now = self.now()
+        if type(now) is not dict:
+            return len(now) == len(self.held) and all(map(_same, now, self.held))
+        return all(self._same(name, now) for name in self.held.keys() | now.keys() if name not in self.skipped)
+
+    def _same(self, name: str, now: dict[str, Any]) -> bool:
+        one, other = self.held.get(name, MISSING), now.get(name, MISSING)
+        if (one is MISSING or other is MISSING) and self.kind is not None:
+            default = getattr(self.kind, name, MISSING)
+            one, other = (default if value is MISSING else value for value in (one, other))
+        return _same(one, other)
+
+
+class _OfClass(_Place):
+    """A class and its attributes. Its functions are what they are, and not looked into."""
+
+    __slots__ = ()
+
+    def within(self) -> Iterable[Any]:
+        kept = (FunctionType, staticmethod, classmethod, property)
+        return [x for name, x in self.held.items() if not name.startswith("__") and not isinstance(x, kept)]
+
+
+def _places(thing: Any) -> Iterator[_Place]:
+    """Where a thing holds others that may change."""
+    if isinstance(thing, dict) and len(thing) <= ENTRIES:
+        yield _Place(partial(dict, thing), (thing.keys(), thing.values()))
+    elif isinstance(thing, list | set | deque) and len(thing) <= ENTRIES:
+        yield _Place(partial(tuple, thing), (thing,))
+    elif isinstance(thing, FunctionType) and thing.__closure__ and not _is_ours(thing.__module__):
+        yield _Place(lambda: tuple(cells_of(thing)))
+    elif _is_object(thing):
+        kind = type(thing)
+        if hasattr(thing, "__dict__"):
+            yield _Place(partial(dict, vars(thing)), (vars(thing).values(),), kind)
+        slots = [name for part in kind.__mro__ for name in _slots_of(part)]
+        if slots:
+            yield _Place(lambda: {name: getattr(thing, name, MISSING) for name in slots})
+        for part in kind.__mro__[:-1]:
+            if not _is_ours(part.__module__):
+                yield _OfClass(partial(dict, vars(part)), (vars(part).values(),))
+
+
+def objects_of(f: Any) -> list[Any]:
+    """The objects that a function refers to by name, or as its own: what it reads of them is to be watched. Numbers, lists and
+    arrays that it refers to are none: they stay as they were.
+    """
+    found: list[Any] = []
+    seen: dict[int, Any] = {}
+    waiting = [f]
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen:
+            continue
+        seen[id(thing)] = thing
+        if isinstance(thing, FunctionType):
+            if not _is_ours(thing.__module__):
+                names = _names_in(thing.__code__)
+                waiting += [*cells_of(thing), *_fixed_parts(thing)]
+                waiting += [thing.__globals__[name] for name in names if name in thing.__globals__]
+        elif isinstance(thing, list | tuple | dict):
+            parts = thing.values() if isinstance(thing, dict) else thing
+            waiting += [part for part in parts if _is_object(part)] if len(thing) <= ENTRIES else []
+        elif _is_object(thing):
+            found.append(thing)
+        else:
+            waiting += _fixed_parts(thing)
+    return found
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """The names that a function and those within it look up."""
+    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
+    return {*code.co_names, *[name for part in inner for name in _names_in(part)]}
+
+
+def _fixed_parts(thing: Any) -> Sequence[Any]:
+    """What is within a thing that does not change itself."""
+    if isinstance(thing, tuple | frozenset):
+        return tuple(thing) if len(thing) <= ENTRIES else ()
+    if isinstance(thing, MethodType):
+        return thing.__self__, thing.__func__
+    if isinstance(thing, partial):
+        return thing.func, thing.args, thing.keywords
+    if isinstance(thing, FunctionType):
+        return thing.__defaults__, thing.__kwdefaults__
+    return ()
+
+
+def _is_object(thing: Any) -> bool:
+    """Whether it is an object whose attributes a traced function may read. Of the engine's own that is a module, penalty or
+    loss; an optimizer or a history changes in every step.
+    """
+    if isinstance(
+        thing, type | ModuleType | Node | np.ndarray | tuple | frozenset | FunctionType | MethodType | partial
+    ):
+        return False
+    module = type(thing).__module__
+    if module.partition(".")[0] == "minigrad":
+        return module.startswith("minigrad.models.") and callable(thing)
+    return module.partition(".")[0] not in ("builtins", "numpy")
+
+
+def _is_ours(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in ("minigrad", "builtins", "abc", "typing")
+
+
+def _slots_of(kind: type) -> tuple[str, ...]:
+    slots = () if _is_ours(kind.__module__) else vars(kind).get("__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return tuple([name for name in names if not name.startswith("__")])
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values are one, or numbers that are equal in every respect."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, NUMBERS):
+        return repr(one) == repr(other)  # which tells 0.0 from −0.0, and nan is nan
+    if isinstance(one, np.generic):
+        return bool(one.dtype == other.dtype) and one.tobytes() == other.tobytes()
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return False
+
+
+def cells_of(function: FunctionType) -> list[Any]:
+    """What the free variables of a function hold now; None for one that holds nothing yet."""
+    found = []
+    for cell in function.__closure__ or ():
+        try:
+            found.append(cell.cell_contents)
+        except ValueError:
+            found.append(None)
+    return found
