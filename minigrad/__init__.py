@@ -48,6 +48,7 @@ from minigrad.ops.base import Elementwise, Operation, operations
 from minigrad.ops.control import clip_adjoint, probe, scale_adjoint, stop_gradient, update
 from minigrad.ops.elementwise import arctan, erf, tanh
 from minigrad.ops.random import random_bernoulli, random_normal, random_uniform
+from minigrad.ops.special import betaln, digamma, gammaln, polygamma
 from minigrad.ops.windows import average_pool2d, conv2d, conv2d_transpose, max_pool2d
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ __all__ = [
     "activations", "linear", "sigmoid", "tanh", "hard_tanh", "softsign", "relu", "leaky_relu", "prelu", "rrelu", "elu",
     "gelu", "gelu_tanh", "sine", "binary_step", "arctan", "isru", "isrlu", "sqnl", "softplus", "bent_identity",
     "soft_exponential", "soft_clipping", "cardinal_sine", "gaussian", "silu", "mish",
-    "softmax", "log_softmax", "logsumexp", "erf",
+    "softmax", "log_softmax", "logsumexp",
+    "erf", "gammaln", "digamma", "polygamma", "betaln",
     "draw", "listing", "Drawing", "compile",
 ]  # fmt: skip
 

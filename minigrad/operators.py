@@ -492,6 +492,7 @@ SCIPYS = {  # what to write for functions of scipy.special which make arrays of 
     "softmax": "mg.softmax(x, axis=None), or the axis you give",
     "log_softmax": "mg.log_softmax(x, axis=None), or the axis you give",
     "logsumexp": "mg.logsumexp(x, axis=None, keepdims=False)",
+    "polygamma": "mg.polygamma(n, x)",
 }
 
 for _method in vars(Operators).values():

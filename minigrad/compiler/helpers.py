@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.ops.arithmetic import chosen
+from minigrad.ops.special import gamma_derivative, log_beta, log_gamma
 from minigrad.ops.windows import folded, transposed_convolution, windows_of
 
 
@@ -62,5 +63,5 @@ HELPERS = {
     "copied": copied,
     "reshaped": reshaped,
     "placed": placed,
-    **{function.__name__: function for function in (windows_of, folded, transposed_convolution)},
+    **{f.__name__: f for f in (windows_of, folded, transposed_convolution, log_gamma, gamma_derivative, log_beta)},
 }

@@ -24,6 +24,7 @@ from minigrad.compiler.lines import (
 )
 from minigrad.compiler.names import as_identifier
 from minigrad.node import Array
+from minigrad.ops.special import gamma_derivative, log_beta, log_gamma
 from minigrad.ops.windows import folded, transposed_convolution, windows_of
 
 LITERALS = (bool, int, float, str, type(None), type(Ellipsis))
@@ -132,7 +133,7 @@ _FRESH = {
     np.argmax, np.argmin, np.argsort, np.sort, np.any, np.all, np.count_nonzero, np.flip, np.roll, np.tril, np.triu, np.cross,
     np.round, np.isclose, np.diff, np.prod, np.var, np.std, np.sum, np.mean, np.max, np.min, np.take_along_axis,
     np.tile, np.pad, np.outer, np.trace, np.diag, np.sinc, np.median, np.linalg.solve, np.linalg.inv, np.linalg.det,
-    np.linalg.cholesky, np.linalg.norm,
+    np.linalg.cholesky, np.linalg.norm, log_gamma, gamma_derivative, log_beta,
 }  # fmt: skip
 _METHODS = {"any", "all", "argmax", "argmin", "argsort", "prod", "var", "std", "cumsum", "cumprod", "round", "trace"}
 

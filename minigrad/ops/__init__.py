@@ -20,6 +20,7 @@ from minigrad.ops.random import *
 from minigrad.ops.reductions import *
 from minigrad.ops.shaping import *
 from minigrad.ops.sorting import *
+from minigrad.ops.special import *
 from minigrad.ops.ufunc_methods import *
 from minigrad.ops.windows import *
 

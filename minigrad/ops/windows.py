@@ -11,8 +11,7 @@ blocks: the filters of a block read the channels of the same block only, and ker
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import wraps
+from collections.abc import Sequence
 from math import prod
 from operator import index as as_int
 from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias
@@ -23,6 +22,7 @@ from numpy.lib.stride_tricks import as_strided
 from minigrad.node import Constant, Node, as_node
 from minigrad.ops.arithmetic import maximum
 from minigrad.ops.base import Entries, Operation, as_nodes
+from minigrad.ops.one_call import as_one_call
 from minigrad.ops.reductions import max as maximum_over
 from minigrad.ops.reductions import mean
 from minigrad.ops.shaping import pad, reshape, transpose
@@ -202,19 +202,7 @@ def _sliding(node: Operation) -> dict[str, Any]:
 # What they do to arrays ----------------------------------------------------------------------------------------------
 
 
-def _as_one_call(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: a function of arrays which the compiler writes as one call, as it does NumPy's, by NumPy's protocol."""
-
-    @wraps(function)
-    def call(x: Any, *arguments: Any, **keywords: Any) -> Any:
-        if isinstance(x, np.ndarray):
-            return function(x, *arguments, **keywords)
-        return x.__array_function__(call, (), (x, *arguments), keywords)
-
-    return call
-
-
-@_as_one_call
+@as_one_call
 def windows_of(x: Any, window: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int] = (1, 1)) -> Any:
     """A view of the windows of images, (batch, rows, columns, window height, window width, channels)."""
     by_image, by_row, by_column, by_channel = x.strides
@@ -223,7 +211,7 @@ def windows_of(x: Any, window: tuple[int, int], stride: tuple[int, int], dilatio
     return as_strided(x, (len(x), *_places(x, window, stride, dilation), *window, x.shape[3]), steps)
 
 
-@_as_one_call
+@as_one_call
 def folded(windows: Any, size: tuple[int, int], stride: tuple[int, int], out: Any = None) -> Any:
     """Windows added up in images of a (height, width)."""
     entries = windows.transpose(3, 4, 0, 1, 2, 5)
@@ -235,7 +223,7 @@ def folded(windows: Any, size: tuple[int, int], stride: tuple[int, int], out: An
     return images
 
 
-@_as_one_call
+@as_one_call
 def transposed_convolution(
     y: Any,
     kernels: Any,
