@@ -12,6 +12,7 @@ from minigrad.models.module import Module, is_frozen
 from minigrad.node import Node, Parameter
 from minigrad.ops import mean, sqrt, square, update
 from minigrad.ops.arithmetic import PiecewiseConstant
+from minigrad.ops.reductions import binade
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -139,7 +140,23 @@ class LayerNorm(Module):
         node = floats("LayerNorm", x, self.dtype)
         _check_features("LayerNorm", node, self.n_features)
         centered = node - mean(node, -1, keepdims=True)
-        return centered / sqrt(mean(square(centered), -1, keepdims=True) + self.eps) * self.gamma + self.beta
+        unit = Unit(centered)
+        scaled = centered / unit
+        variance = mean(square(scaled), -1, keepdims=True)
+        return scaled / sqrt(variance + self.eps / unit / unit) * self.gamma + self.beta
+
+
+class Unit(PiecewiseConstant):
+    """y = the power of two just below the largest |x| along the last axis, 1 at least;  no adjoint.
+
+    What is divided by it has no squares that overflow. It cancels, so its derivative (0 but for jumps) has no part in a
+    rule.
+    """
+
+    __slots__ = ()
+
+    def fprop(self, x: Any) -> Any:
+        return np.maximum(binade(x, -1), 1)
 
 
 def _positive(layer: str, eps: float) -> float:

@@ -37,7 +37,7 @@ from minigrad.wording import instead
 if TYPE_CHECKING:
     from minigrad.operators import Operand
 
-BOUND = 1e-20  # a term counts where ‖∂loss/∂x_t‖², of the mean loss, is at least this (Pascanu, Mikolov and Bengio)
+LEAST_NORM = 1e-10  # a term counts where ‖∂loss/∂x_t‖, of the mean loss, is this at least (Pascanu, Mikolov and Bengio)
 
 
 Role = Literal["weights", "biases", "all"]
@@ -316,7 +316,7 @@ class Omega(Penalty):
         return super().measure(loss, states) if self.form == "exact" else self._immediate(loss, states)
 
     def of(self, rows: Node) -> Node:
-        return self._of_squares(*_neighbors(square(rows).sum(axis=-1)))
+        return self._of_norms(*_neighbors(norm(rows, axis=-1)))
 
     def _immediate(self, loss: Node, states: Sequence[Node]) -> Node:
         if not isinstance(states, States):
@@ -328,12 +328,12 @@ class Omega(Penalty):
         with scope("penalty"):
             rows = stop_gradient(_stacked(flowing[: len(states)]))
             a = stop_gradient(_stacked(flowing[len(states) :]))
-            later = square(rows[1:]).sum(axis=-1)
-            return self._of_squares(square(a[1:] @ states.W).sum(axis=-1), later)
+            return self._of_norms(norm(a[1:] @ states.W, axis=-1), norm(rows[1:], axis=-1))
 
-    def _of_squares(self, earlier: Node, later: Node) -> Node:
-        counts = later >= BOUND
-        ratios = earlier / where(counts, later, 1.0)
+    def _of_norms(self, earlier: Node, later: Node) -> Node:
+        """Of ‖g_t‖ and ‖g_{t+1}‖, whose ratio is squared: the squares themselves may overflow where adjoints explode."""
+        counts = later >= LEAST_NORM
+        ratios = square(earlier / where(counts, later, 1.0))
         return _mean(square(ratios - 1.0), counts)
 
 
@@ -348,7 +348,7 @@ class OmegaNorms(Penalty):
 
     def of(self, rows: Node) -> Node:
         earlier, later = _neighbors(norm(rows, axis=-1))
-        counts = square(later) >= BOUND
+        counts = later >= LEAST_NORM
         return _mean(square(earlier / where(counts, later, 1.0) - 1.0), counts)
 
 
@@ -377,9 +377,9 @@ class RelativeVariance(Penalty):
 
     def of(self, rows: Node) -> Node:
         norms = norm(rows, axis=-1)
-        scale = square(norms.mean(axis=0))
-        counts = scale >= BOUND
-        return _mean(norms.var(axis=0) / where(counts, scale, 1.0), counts)
+        scale = norms.mean(axis=0)
+        counts = scale >= LEAST_NORM
+        return _mean((norms / where(counts, scale, 1.0)).var(axis=0), counts)
 
 
 class LogRatio(Penalty):
@@ -391,10 +391,10 @@ class LogRatio(Penalty):
     """
 
     def of(self, rows: Node) -> Node:
-        squares = square(rows).sum(axis=-1)
-        seen = squares >= BOUND
-        earlier, later = _neighbors(log(where(seen, squares, 1.0)))
-        return _mean(square((earlier - later) * 0.5), seen[:-1] & seen[1:])
+        norms = norm(rows, axis=-1)
+        seen = norms >= LEAST_NORM
+        earlier, later = _neighbors(log(where(seen, norms, 1.0)))
+        return _mean(square(earlier - later), seen[:-1] & seen[1:])
 
 
 class HalfSquaredNorms(Penalty):

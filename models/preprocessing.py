@@ -16,6 +16,7 @@ import numpy as np
 
 from minigrad.models.inputs import array_of, check_bytes, count
 from minigrad.node import Array, known_dtype
+from minigrad.ops.reductions import binade
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -114,7 +115,8 @@ class MeanSubtraction(Transform):
     """x' = x − μ, with μ the mean of the training set: its features then have mean 0, those of other sets nearly."""
 
     def _fit(self, data: Array) -> None:
-        self.mean: Array = data.mean(axis=self.axis, keepdims=True)
+        unit = binade(data, self.axis)  # so that neither sums nor squares overflow
+        self.mean: Array = unit * (data / unit).mean(axis=self.axis, keepdims=True)
 
     def _forward(self, data: Array) -> Array:
         return data - self.mean
@@ -133,7 +135,10 @@ class Normalization(MeanSubtraction):
         super()._fit(data)
         # Rounding can leave a constant feature a tiny σ; that its extremes are equal is exact.
         constant = data.min(axis=self.axis, keepdims=True) == data.max(axis=self.axis, keepdims=True)
-        self.std: Array = np.where(constant, 1.0, data.std(axis=self.axis, keepdims=True))
+        centered = data - self.mean
+        unit = binade(centered, self.axis)
+        variance = np.square(centered / unit).mean(axis=self.axis, keepdims=True)
+        self.std: Array = np.where(constant, 1.0, unit * np.sqrt(variance))
 
     def _forward(self, data: Array) -> Array:
         return super()._forward(data) / self.std

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from minigrad.node import Array, Parameter, known_dtype
+from minigrad.ops.reductions import binade
 from minigrad.optim.optimizers import trainable
 
 
@@ -22,13 +23,15 @@ def clip_by_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
     """
     owners = _with_gradients(parameters, max_norm, "clip_by_norm(max_norm)")
     gradients = [gradient for _, gradient in owners]
-    norm = _norm(gradients)
-    if not math.isfinite(norm):
+    unit, length = _norm(gradients)
+    if not math.isfinite(length):
         _refuse_non_finite(owners)
-    if norm > max_norm:
+    if unit * length > max_norm:
         for gradient in gradients:
-            gradient *= max_norm / norm
-    return norm
+            if unit != 1:
+                gradient /= unit
+            gradient *= max_norm / length
+    return unit * length
 
 
 def clip_by_value(parameters: Iterable[Parameter], limit: float) -> None:
@@ -51,16 +54,14 @@ def _with_gradients(parameters: Iterable[Parameter], limit: float, asker: str) -
     return owners
 
 
-def _norm(gradients: Sequence[Array]) -> float:
-    """The Euclidean norm of all entries; in float64 and, where squares overflow, scaled by the largest entry."""
+def _norm(gradients: Sequence[Array]) -> tuple[float, float]:
+    """The Euclidean norm of all entries as a product; its first factor is a power of two, 1 unless squares get out of hand."""
     with np.errstate(over="ignore"):
         squares = sum(float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients)
-    if math.isfinite(squares):
-        return math.sqrt(squares)
-    largest = float(np.max([abs(gradient).max(initial=0) for gradient in gradients]))
-    if not math.isfinite(largest):
-        return largest
-    return largest * math.sqrt(sum(float(np.square(gradient / largest).sum()) for gradient in gradients))
+    if not gradients or 1e-70 < squares < 1e70:
+        return 1.0, math.sqrt(squares)
+    unit = float(np.max([binade(gradient, None) for gradient in gradients]))
+    return unit, math.sqrt(sum(float(np.square(gradient / unit, dtype=np.float64).sum()) for gradient in gradients))
 
 
 def _refuse_non_finite(owners: Iterable[tuple[Parameter, Array]]) -> None:

@@ -17,7 +17,7 @@ from minigrad.node import Node, as_node, is_number
 from minigrad.ops.activation_table import activation
 from minigrad.ops.arithmetic import floating, minimum, positive, where
 from minigrad.ops.base import Elementwise, Entries, Operation, broadcasts_to
-from minigrad.ops.elementwise import Sinc, arctan, erf, exp, expm1, sin, sqrt, square, tanh
+from minigrad.ops.elementwise import NEGLIGIBLE_ONE, InverseRoot, Sinc, arctan, erf, exp, expm1, sin, square, tanh
 from minigrad.ops.random import random_uniform
 from minigrad.ops.reductions import broadcastable
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     # nodes, entry by entry
     "Sigmoid", "HardTanh", "Softsign", "ReLU", "LeakyReLU", "ELU", "ISRU", "ISRLU", "SQNL", "Softplus",
-    "SoftLogarithm", "SoftClipping",
+    "BentIdentity", "SiLU", "GELUTanh", "Mish", "SoftLogarithm", "SoftClipping",
     # functions, entry by entry
     "linear", "sigmoid", "hard_tanh", "softsign", "relu", "leaky_relu", "prelu", "rrelu", "elu", "gelu", "gelu_tanh",
     "sine", "binary_step", "isru", "isrlu", "sqnl", "softplus", "bent_identity", "soft_exponential", "soft_clipping",
@@ -38,6 +38,7 @@ __all__ = [
 
 
 LARGEST_EXPONENT = {4: 87, 8: 708}  # by bytes: 1 / (1 + eˣ) is a normal number still
+GELU_LINEAR, GELU_CUBIC = math.sqrt(8 / math.pi), math.sqrt(8 / math.pi) * 0.044715
 
 
 # Nodes, entry by entry ---------------------------------------------------------------------------------------------
@@ -131,13 +132,16 @@ class ISRU(Elementwise):
     """y = x / √(1 + α x²);  x̄ = ȳ (1 + α x²)^(−3/2)."""
 
     __slots__ = ()
+    analytic = False
     alpha: float
 
     def fprop(self, x: Any, *, alpha: float) -> Any:
-        return x / np.sqrt(1 + alpha * np.square(x))
+        root = math.sqrt(alpha)
+        near = np.clip(x, -NEGLIGIBLE_ONE / root, NEGLIGIBLE_ONE / root)  # beyond, y is ±1/√α
+        return near / np.sqrt(1 + np.square(root * near))
 
     def bprop(self, adjoint: Node) -> Entries:
-        return adjoint * (1 + self.alpha * square(self.children[0])) ** -1.5
+        return adjoint * InverseRoot(math.sqrt(self.alpha) * self.children[0]) ** 3
 
 
 class ISRLU(Elementwise):
@@ -148,10 +152,12 @@ class ISRLU(Elementwise):
     alpha: float
 
     def fprop(self, x: Any, *, alpha: float) -> Any:
-        return x / np.sqrt(1 + alpha * np.square(np.minimum(x, 0)))
+        root = math.sqrt(alpha)
+        near = np.clip(x, -NEGLIGIBLE_ONE / root, 0)
+        return np.maximum(x, near / np.sqrt(1 + np.square(root * near)))
 
     def bprop(self, adjoint: Node) -> Entries:
-        return adjoint * (1 + self.alpha * square(minimum(self.children[0], 0))) ** -1.5
+        return adjoint * InverseRoot(math.sqrt(self.alpha) * minimum(self.children[0], 0)) ** 3
 
 
 class SQNL(Elementwise):
@@ -180,6 +186,69 @@ class Softplus(Elementwise):
 
     def bprop(self, adjoint: Node) -> Entries:
         return adjoint * Sigmoid(self.children[0])
+
+
+class BentIdentity(Elementwise):
+    """y = (√(x² + 1) − 1) / 2 + x;  x̄ = ȳ (1 + x / (2 √(x² + 1)))."""
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, x: Any) -> Any:
+        return (np.hypot(x, 1) - 1) / 2 + x
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return adjoint * (1 + ISRU(self.children[0], alpha=1.0) * 0.5)
+
+
+class SiLU(Elementwise):
+    """y = x s with s = 1 / (1 + e⁻ˣ);  x̄ = ȳ (s + y (1 − s))."""
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, x: Any) -> Any:
+        return _times_sigmoid(x, x)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        s = Sigmoid(self.children[0])
+        return adjoint * (s + self * (1 - s))
+
+
+class GELUTanh(Elementwise):
+    """y = x s with s = 1 / (1 + e⁻ᵘ), u = x (a + b x²);  x̄ = ȳ (s + x s (1 − s) (a + 3b x²)).
+
+    (1 + tanh(u/2)) / 2 is s, which keeps its digits where the tanh is near −1. Beyond ±32, s is 0 or 1 and u holds still.
+    """
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, x: Any) -> Any:
+        near = np.clip(x, -32, 32)
+        return _times_sigmoid(x, near * (GELU_LINEAR + GELU_CUBIC * np.square(near)))
+
+    def bprop(self, adjoint: Node) -> Entries:
+        near = HardTanh(self.children[0] / 32) * 32  # a power of two: exact
+        squares = square(near)
+        s = Sigmoid(near * (GELU_LINEAR + GELU_CUBIC * squares))
+        return adjoint * (s + near * s * (1 - s) * (GELU_LINEAR + 3 * GELU_CUBIC * squares))
+
+
+class Mish(Elementwise):
+    """y = x t with t = tanh(ln(1 + eˣ));  x̄ = ȳ (t + x (1 − t²) / (1 + e⁻ˣ))."""
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, x: Any) -> Any:
+        return x * np.tanh(np.logaddexp(x, 0))
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        t = tanh(Softplus(x))
+        near = HardTanh(x / 1024) * 1024  # beyond, its factor is 0
+        return adjoint * (t + near * ((1 - t * t) * Sigmoid(x)))
 
 
 class SoftLogarithm(Elementwise):
@@ -356,9 +425,7 @@ def gelu(x: Operand, approximate: bool | str = False) -> Node:
 )
 def gelu_tanh(x: Operand) -> Node:
     """x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, within 4.8e-4 of `gelu`."""
-    x = floating(x)
-    # (1 + tanh u) / 2 is σ(2u), which keeps its digits where tanh u is near −1
-    return x * Sigmoid(math.sqrt(8 / math.pi) * (x + 0.044715 * x**3))
+    return GELUTanh(floating(x))
 
 
 @activation(
@@ -431,8 +498,7 @@ def softplus(x: Operand, beta: float = 1) -> Node:
 @activation(formula="(sqrt(x**2 + 1) - 1)/2 + x", derivative="x/(2*sqrt(x**2 + 1)) + 1")
 def bent_identity(x: Operand) -> Node:
     """(√(x² + 1) − 1) / 2 + x: of slope 1/2 far to the left, 3/2 far to the right."""
-    x = floating(x)
-    return (sqrt(square(x) + 1) - 1) / 2 + x
+    return BentIdentity(floating(x))
 
 
 @activation(
@@ -488,8 +554,7 @@ def gaussian(x: Operand) -> Node:
 )
 def silu(x: Operand) -> Node:
     """x σ(x), σ the logistic function; also called swish."""
-    x = floating(x)
-    return x * Sigmoid(x)
+    return SiLU(floating(x))
 
 
 @activation(
@@ -500,8 +565,7 @@ def silu(x: Operand) -> Node:
 )
 def mish(x: Operand) -> Node:
     """x tanh(ln(1 + eˣ))."""
-    x = floating(x)
-    return x * tanh(Softplus(x))
+    return Mish(floating(x))
 
 
 # Along axes --------------------------------------------------------------------------------------------------------
@@ -573,6 +637,11 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Node:
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
     """ln Σ eˣ over the axes, without overflow; −∞ where there are no entries."""
     return LogSumExp(floating(x), axis=axis, keepdims=keepdims)
+
+
+def _times_sigmoid(x: Any, u: Any) -> Any:
+    """x σ(u), where x is taken for at least −1024: below, σ(u) counts as 0, and is a small number only."""
+    return np.maximum(x, -1024) / (1 + np.exp(np.minimum(-u, LARGEST_EXPONENT[x.dtype.itemsize])))
 
 
 def _factor(given: Operand, x: Node) -> Node:

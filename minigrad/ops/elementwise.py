@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     # powers and roots
-    "Power", "PowerOfNumber", "Square", "Reciprocal", "Sqrt", "Cbrt", "Hypot",
+    "Power", "PowerOfNumber", "Square", "Reciprocal", "Sqrt", "InverseRoot", "Cbrt", "Hypot", "HypotSlope",
     "power", "square", "reciprocal", "sqrt", "cbrt", "hypot",
     # exponentials and logarithms
     "Exp", "Exp2", "Expm1", "Log", "Log2", "Log10", "Log1p", "LogAddExp",
@@ -32,6 +32,8 @@ __all__ = [
     # the normal distribution's
     "Erf", "erf",
 ]  # fmt: skip
+
+NEGLIGIBLE_ONE = 1e10  # 1 + x² is x² from here on, to the last digit of float64 too; and x² is far from overflow
 
 
 # Powers and roots --------------------------------------------------------------------------------------------------
@@ -115,6 +117,21 @@ class Sqrt(Elementwise):
         return adjoint / (2 * self)
 
 
+class InverseRoot(Elementwise):
+    """y = 1 / √(1 + x²), without overflow;  x̄ = −ȳ (x y) y²: the slope of arsinh, and its square that of arctan."""
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, x: Any) -> Any:
+        small = np.clip(x, -NEGLIGIBLE_ONE, NEGLIGIBLE_ONE)
+        return 1 / np.maximum(np.sqrt(1 + small * small), np.abs(x))
+
+    def bprop(self, adjoint: Node) -> Entries:
+        (x,) = self.children
+        return -adjoint * (x * self) * square(self)
+
+
 @answers(np.cbrt)
 class Cbrt(Elementwise):
     """y = ∛x;  x̄ = ȳ / 3y², so infinite at 0."""
@@ -141,9 +158,26 @@ class Hypot(Elementwise):
 
     def bprop(self, adjoint: Node) -> Entries:
         a, b = self.children
-        zero = self == 0
-        scaled = where(zero, 0, adjoint) / where(zero, 1, self)
-        return lambda: scaled * a, lambda: scaled * b
+        met = where(self == 0, 0, adjoint)
+        return lambda: met * HypotSlope(a, b), lambda: met * HypotSlope(b, a)
+
+
+class HypotSlope(Elementwise):
+    """y = a / √(a² + b²), 0 where both are 0;  ā = ȳ z²/r, b̄ = −ȳ y z/r with z = b/r and r = √(a² + b²)."""
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, a: Any, b: Any) -> Any:
+        r = np.hypot(a, b)
+        return a / np.where(r == 0, 1, r)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        a, b = self.children
+        z = HypotSlope(b, a)
+        r = hypot(a, b)
+        scaled = adjoint * (z / where(r == 0, 1, r))
+        return lambda: scaled * z, lambda: -scaled * self
 
 
 @answers(np.power)
@@ -418,8 +452,7 @@ class Arctan(Elementwise):
         return np.arctan(x)
 
     def bprop(self, adjoint: Node) -> Entries:
-        (x,) = self.children
-        return adjoint / (1 + x * x)
+        return adjoint * square(InverseRoot(self.children[0]))
 
 
 @answers(np.arctan2)
@@ -434,8 +467,8 @@ class Arctan2(Elementwise):
 
     def bprop(self, adjoint: Node) -> Entries:
         a, b = self.children
-        scaled = adjoint / (a * a + b * b)
-        return lambda: scaled * b, lambda: -scaled * a
+        scaled = adjoint / hypot(a, b)
+        return lambda: scaled * HypotSlope(b, a), lambda: -scaled * HypotSlope(a, b)
 
 
 class Sinc(Elementwise):
@@ -561,13 +594,12 @@ class Arcsinh(Elementwise):
         return np.arcsinh(x)
 
     def bprop(self, adjoint: Node) -> Entries:
-        (x,) = self.children
-        return adjoint / sqrt(x * x + 1)
+        return adjoint * InverseRoot(self.children[0])
 
 
 @answers(np.arccosh)
 class Arccosh(Elementwise):
-    """y = arcosh x for x ≥ 1;  x̄ = ȳ / √(x² − 1)."""
+    """y = arcosh x for x ≥ 1;  x̄ = ȳ / √(x² − 1), as ȳ / (√(x − 1) √(x + 1))."""
 
     __slots__ = ()
 
@@ -576,7 +608,7 @@ class Arccosh(Elementwise):
 
     def bprop(self, adjoint: Node) -> Entries:
         (x,) = self.children
-        return adjoint / sqrt(x * x - 1)
+        return adjoint / (sqrt(x - 1) * sqrt(x + 1))
 
 
 @answers(np.arctanh)

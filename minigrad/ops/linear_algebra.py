@@ -22,6 +22,7 @@ from minigrad.node import Constant, Node, as_node
 from minigrad.ops.arithmetic import PiecewiseConstant, absolute, floating, sign, where
 from minigrad.ops.base import Entries, Operation, Piece, broadcast_to
 from minigrad.ops.indexing import ARRAY, AddAt
+from minigrad.ops.reductions import binade
 from minigrad.ops.shaping import (
     MatrixTranspose,
     diagonal,
@@ -685,9 +686,12 @@ class VectorNorm(Operation):
     keepdims: bool
 
     def fprop(self, x: Any, *, ord: float, axis: tuple[int, ...], keepdims: bool = False) -> Any:
+        unit = binade(x, axis) if ord > 0 else 1 / binade(1 / x, axis)
         if ord == 2:
-            return np.sqrt((x * x).sum(axis, keepdims=keepdims))
-        return (np.abs(x) ** ord).sum(axis, keepdims=keepdims) ** (1 / ord)
+            y = unit * np.sqrt(np.square(x / unit).sum(axis, keepdims=True))
+        else:
+            y = unit * (np.abs(x / unit) ** ord).sum(axis, keepdims=True) ** (1 / ord)
+        return y if keepdims else np.squeeze(y, axis)
 
     def bprop(self, adjoint: Node) -> Entries:
         (x,) = self.children

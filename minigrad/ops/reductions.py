@@ -102,7 +102,11 @@ class Std(Operation):
     keepdims: bool
 
     def fprop(self, x: Any, *, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-        return x.std(axis=axis, ddof=ddof, keepdims=keepdims)
+        centered = x - x.mean(axis=axis, keepdims=True)
+        unit = binade(centered, axis)
+        squares = np.square(centered / unit).sum(axis=axis, keepdims=True)
+        y = unit * np.sqrt(squares / _degrees_of_freedom(x, axis, ddof))
+        return y if keepdims else np.squeeze(y, axis)
 
     def bprop(self, adjoint: Node) -> Entries:
         (x,) = self.children
@@ -110,9 +114,9 @@ class Std(Operation):
             return 0 * x
         equal = max(x, self.axis, keepdims=self.keepdims) == min(x, self.axis, keepdims=self.keepdims)
         flat = equal | (self == 0)
-        spread = where(flat, 1, self) * _degrees_of_freedom(x, self.axis, self.ddof)
-        scaled = where(flat, 0, adjoint) / spread
-        return broadcastable(scaled, x, self.axis) * (x - mean(x, self.axis, keepdims=True))
+        spread = broadcastable(where(flat, 1, self), x, self.axis)
+        scaled = where(flat, 0, adjoint) / _degrees_of_freedom(x, self.axis, self.ddof)
+        return broadcastable(scaled, x, self.axis) * ((x - mean(x, self.axis, keepdims=True)) / spread)
 
 
 @answers(np.sum)
@@ -318,6 +322,18 @@ def _number(initial: Any, dtype: np.dtype[Any]) -> Node:
     return astype(node, dtype)
 
 
+def binade(x: Any, axis: Axis) -> Any:
+    """The power of two just below the largest |x| along the axes, kept as axes of length 1; never below the smallest normal
+    number.
+
+    What is divided by it can be squared without overflow or underflow, and without another rounding. Infinities have a
+    finite one.
+    """
+    info = np.finfo(x.dtype)
+    largest = np.abs(x).max(axis=axis, keepdims=True, initial=0)
+    return np.spacing(np.minimum(largest, info.max / 2)) / info.eps
+
+
 # Axes --------------------------------------------------------------------------------------------------------------
 
 
@@ -329,12 +345,12 @@ def _axes(x: Node | Array, axis: Axis) -> tuple[int, ...]:
     return tuple(sorted(normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim)))
 
 
-def _count(x: Node, axis: Axis) -> int:
+def _count(x: Node | Array, axis: Axis) -> int:
     """How many entries are reduced to one."""
     return math.prod([x.shape[i] for i in _axes(x, axis)])
 
 
-def _degrees_of_freedom(x: Node, axis: Axis, ddof: float) -> float:
+def _degrees_of_freedom(x: Node | Array, axis: Axis, ddof: float) -> float:
     """n − ddof, not below 0."""
     return float(np.maximum(_count(x, axis) - ddof, 0))
 

@@ -399,3 +399,21 @@ def test_bad_layers_and_inputs_are_refused(kind):
         kind(3, dtype=np.int32)
     with pytest.raises(ValueError, match=r"BatchNorm\(momentum=1.5\): the weight of a new batch"):
         BatchNorm(3, momentum=1.5)
+
+
+def test_the_unit_of_a_row_is_a_power_of_two():
+    """Just below the largest number, 1 at least; anew in replays."""
+    x = mg.Input(np.array([[0.3, -0.1], [5.0, -9.0], [1e38, 2e38], [np.inf, 1.0]], np.float32))
+    unit = normalization.Unit(x)
+    np.testing.assert_array_equal(unit.value, [[1], [8], [2.0**126], [2.0**126]])
+    assert unit.dtype == np.float32
+    np.testing.assert_array_equal(mg.gradients(unit.sum(), [x])[0].value, np.zeros((4, 2)))
+    reversed_rows = unit.value[::-1].copy()
+    np.testing.assert_array_equal(mg.Graph(unit).fprop({x: x.value[::-1]}), reversed_rows)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1e20), (np.float32, 1e37), (np.float64, 1e200)])
+def test_layer_norm_does_not_see_how_large_its_inputs_are(dtype, scale):
+    layer = LayerNorm(4, dtype=dtype)
+    row = np.array([[1.0, 2.0, 3.0, 4.0]], dtype)
+    np.testing.assert_allclose(layer(row * dtype(scale)).value, [[-1.341641, -0.447214, 0.447214, 1.341641]], rtol=1e-5)

@@ -75,6 +75,12 @@ CASES = {
     activations.ISRLU: with_alpha(
         activations.isrlu, lambda x, a: np.where(x < 0, x * (1 + a * x * x) ** -0.5, x), 0.1, 3.0, signed=True
     ),
+    activations.BentIdentity: unary(activations.bent_identity, reference=lambda x: ((x * x + 1) ** 0.5 - 1) / 2 + x),
+    activations.SiLU: unary(activations.silu, -4.0, 4.0, reference=lambda x: x / (1 + np.exp(-x))),
+    activations.GELUTanh: unary(
+        activations.gelu_tanh, reference=lambda x: x / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3)))
+    ),
+    activations.Mish: unary(activations.mish, -4.0, 4.0, reference=lambda x: x * np.tanh(np.log(1 + np.exp(x)))),
     activations.SQNL: beside_kinks(
         activations.sqnl, lambda x: np.where(np.abs(x) > 2, np.sign(x), x - np.sign(x) * x**2 / 4), unit=2.0
     ),

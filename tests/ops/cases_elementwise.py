@@ -26,8 +26,12 @@ CASES = {
     elementwise.Square: unary(np.square),
     elementwise.Reciprocal: unary(np.reciprocal, 0.5, 2.0, signed=True),
     elementwise.Sqrt: unary(np.sqrt, 0.2, 3.0),
+    elementwise.InverseRoot: unary(elementwise.InverseRoot, reference=lambda x: (1 + x * x) ** -0.5),
     elementwise.Cbrt: unary(np.cbrt, 0.3, 3.0, signed=True),
     elementwise.Hypot: binary(np.hypot, a=(0.3, 2.0, True), b=(0.3, 2.0, True)),
+    elementwise.HypotSlope: binary(elementwise.HypotSlope, a=(0.3, 2.0, True), b=(0.3, 2.0, True)).map(
+        lambda trial: trial._replace(reference=lambda a, b: a / np.hypot(a, b))
+    ),
     elementwise.Exp: unary(np.exp),
     elementwise.Exp2: unary(np.exp2),
     elementwise.Expm1: unary(np.expm1),
