@@ -5,7 +5,7 @@ Loaded when the first message is made: nobody needs it to understand the engine.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,21 @@ def label(node: Node) -> str:
 
     A cast is left out: what a layer casts at its door is named by what the user gave.
     """
-    origin = node
-    while type(origin).__name__ == "AsType" and not origin.name:
-        origin = origin.children[0]
-    name = f' "{origin.name}"' if origin.name else ""
+    shown = _origin(node, {"AsType"})
     dtype = "" if node.dtype.kind == "f" else f" {node.dtype}"
-    moved = type(origin).__name__ in _MOVES and not origin.name
-    return f"{type(origin).__name__}{name} {node.shape}{dtype}{f' of {label(origin.children[0])}' if moved else ''}"
+    origin = _origin(shown, _MOVES)
+    return f"{_named(shown)} {node.shape}{dtype}{'' if origin is shown else f' of {_named(origin)} {origin.shape}'}"
+
+
+def _origin(node: Node, kinds: Collection[str]) -> Node:
+    """The node itself, or the first below it that has a name or is of none of the kinds."""
+    while type(node).__name__ in kinds and not node.name:
+        node = node.children[0]
+    return node
+
+
+def _named(node: Node) -> str:
+    return f'{type(node).__name__} "{node.name}"' if node.name else type(node).__name__
 
 
 def instead(found: Any, of_several: str, of_module: str = "call it first, and give the node it returns") -> str:

@@ -321,7 +321,7 @@ def test_several_nodes_where_one_is_expected():
         (lambda x: x.T, r'found MatrixTranspose (2, 4) of Input "prices" (4, 2)'),
         (lambda x: x.transpose(1, 0), r' (2, 4) of Input "prices" (4, 2)'),
         (lambda x: x.reshape(8), r'found Reshape (8,) of Input "prices" (4, 2)'),
-        (lambda x: x.reshape(2, 2, 2).swapaxes(0, 1), r'(2, 2, 2) of Reshape (2, 2, 2) of Input "prices" (4, 2)'),
+        (lambda x: x.reshape(2, 2, 2).swapaxes(0, 1), r'found Transpose (2, 2, 2) of Input "prices" (4, 2)'),
         (lambda x: x[:, np.newaxis], r'(4, 1, 2) of Input "prices" (4, 2)'),
         (lambda x: np.expand_dims(x, 0), r'found ExpandDims (1, 4, 2) of Input "prices" (4, 2)'),
         (lambda x: x[1:], r'found GetItem (3, 2) of Input "prices" (4, 2)'),
@@ -353,6 +353,13 @@ def test_a_product_names_what_was_cast():
     assert "AsType" not in str(caught.value)
     with pytest.raises(ValueError, match=r'b: MatrixTranspose \(3, 1\) of Parameter "W" \(1, 3\)'):
         x @ mg.Parameter(np.ones((1, 3)), "W").T
+
+
+def test_a_label_is_short_whatever_came_before():
+    y = mg.Input(np.ones(3000), "x")
+    for _ in range(2000):
+        y = y[1:]
+    assert y.label == 'GetItem (1000,) of Input "x" (3000,)'
 
 
 def test_a_cast_is_called_what_it_is_where_it_is_looked_at():
