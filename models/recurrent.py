@@ -176,9 +176,9 @@ class SimpleRNN(Unrolled):
 
 
 class LSTM(Unrolled):
-    """(h_t, c_t) = LSTMCell(u_t, (h_{t-1}, c_{t-1})), t = 1..T: long short-term memory;  the adjoints as there, from T to 1.
+    """(h_t, c_t) = LSTMCell(u_t, (h_{t-1}, c_{t-1})), t = 1..T: long short-term memory;  the adjoints as in `LSTMCell`, from T to 1.
 
-    Gates, their order and `forget_bias`: `LSTMCell`, the rest: `CellOptions`.
+    The gates, their order and `forget_bias` are those of `LSTMCell`; the other arguments those of `CellOptions`.
 
     >>> import numpy as np
     >>> from minigrad.models import LSTM
@@ -202,9 +202,9 @@ class LSTM(Unrolled):
 
 
 class GRU(Unrolled):
-    """h_t = GRUCell(u_t, h_{t-1}), t = 1..T: gated recurrent units over time;  the adjoints as there, from T to 1.
+    """h_t = GRUCell(u_t, h_{t-1}), t = 1..T: gated recurrent units over time;  the adjoints as in `GRUCell`, from T to 1.
 
-    `convention`, `reset` and `biases`: `GRUCell`, the rest: `CellOptions`.
+    `convention`, `reset` and `biases` are those of `GRUCell`; the other arguments those of `CellOptions`.
 
     >>> import numpy as np
     >>> from minigrad.models import GRU

@@ -22,6 +22,7 @@ BACK = "Back: "
 A_RULE = re.compile("\u0304|adjoint|gradient")  # a bar over a letter, composed or not, or one of these words
 SENTENCE = re.compile(r"\.\s+(?=[A-Z]\w*[ ,])")
 ARGUMENT = re.compile(r"([a-z][\w.]*(?:\(\)|=\"?\w+\"?)?(?:, [a-z]\w*)*):\s+(.*)")
+LIST = re.compile(r"^(\s*\d*)([-+#.)])(?= )", re.MULTILINE)  # what would begin a list or a headline
 LEAD = re.compile(r"([A-Z][a-z]+(?: [a-z]+)?):\s")
 
 
@@ -71,14 +72,13 @@ def escaped(text: str) -> str:
     """Text of which Markdown makes neither emphasis nor links nor tags; what stands in backticks stays code."""
     parts = re.split(r"(`[^`]*`)", text)
     parts[::2] = [_escaped(part) for part in parts[::2]]
-    return "".join(parts)
+    return LIST.sub(r"\1\\\2", "".join(parts))
 
 
 def _escaped(text: str) -> str:
     text = re.sub(r"[\\*]", r"\\\g<0>", text)
     text = re.sub(r"(?<!\w)_", r"\\_", text)  # between letters it is no emphasis
-    text = re.sub(r"<(?=[A-Za-z/!?])|(?<=\])\(", r"\\\g<0>", text)
-    return re.sub(r"^(\s*\d*)([-+#.)])(?= )", r"\1\\\2", text, flags=re.MULTILINE)  # it begins no list or headline
+    return re.sub(r"<(?=[A-Za-z/!?])|(?<=\])\(", r"\\\g<0>", text)
 
 
 def _argument(line: str) -> str:

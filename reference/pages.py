@@ -55,18 +55,19 @@ def index(texts: dict[str, str]) -> str:
 
 
 def _abstract(text: str, title: str) -> str:
-    """The first sentence below a page's headline, but for the title if it begins with it."""
+    """The first sentence below a page's headline."""
     paragraph = text.partition(f"# {title}\n\n")[2].split("\n\n")[0].replace("\n", " ")
-    return paragraph.split(". ")[0].removesuffix(".").removeprefix(f"{title}: ")
+    return paragraph.split(". ")[0].removesuffix(".")
 
 
 NOTATION = """\
-Made from the docstrings and signatures of the code, and checked against them by the tests, which run the examples too.
+Made from the docstrings and signatures of the code. The tests find a page that is out of date, and run the examples.
 
 Every formula is given in both directions. The way there: y is the value of a node, x (or a, b, …) the values of its
 children. The way back: ȳ is the adjoint of y, the derivative of the output with respect to it, and x̄ = ȳ ∂y/∂x is what
 the node sends to x; a node that several others use sums what they send. Capital letters are matrices, A' is A transposed,
-products of arrays are entry by entry unless they are matrices, 1[…] is 1 where the condition holds and else 0."""
+products of arrays are entry by entry unless they are matrices, 1[…] is 1 where the condition holds and else 0. Where a
+formula is set, the transpose of A has a ⊤."""
 
 
 # Operations and functions --------------------------------------------------------------------------------------------
@@ -281,7 +282,8 @@ def chapter(module: ModuleType, *, formulas: bool = False) -> str:
     things = public(module)
     name, colon, _ = (module.__doc__ or "").partition(":")  # "Linear models: ..." has the title in it
     title = name if colon and len(name.split()) <= 2 else _title(module.__name__)
-    parts = [f"# {title}", f"{_introduction(module)}\n\nSource: {source(module)}"]
+    introduction = _introduction(module).removeprefix(f"{title}: ")
+    parts = [f"# {title}", f"{introduction[0].upper()}{introduction[1:]}\n\nSource: {source(module)}"]
     parts += [_overview(things, licensed=module is datasets)]
     parts += [entry(thing, 2, formulas=formulas) for thing in things]
     return "\n\n".join(parts) + "\n"
@@ -304,7 +306,8 @@ def entry(thing: Any, level: int, *, formulas: bool = False) -> str:
     set_notes = [note for note in doc.notes if formulas and mathematics.begins(note)]
     parts += [part for note in set_notes for part in _formulas(" ".join(note.split()).removesuffix("."))]
     if doc.reverse:
-        parts += ["**Back:**", *_formulas(doc.reverse)] if formulas else [f"**Back:** {escaped(doc.reverse)}."]
+        back = _formulas(doc.reverse) if formulas else [f"{escaped(doc.reverse)}."]
+        parts += ["**Back:**", *back] if back[0].startswith("```") else [f"**Back:** {back[0]}"]
     parts += [markdown(note) for note in doc.notes if note not in set_notes]
     if inspect.isclass(thing):
         members = {name: member for name, member in public_members(thing).items() if member.__doc__}
