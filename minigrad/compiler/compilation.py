@@ -6,6 +6,7 @@ import inspect
 import itertools
 import linecache
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from threading import Lock, RLock, get_ident
@@ -25,7 +26,7 @@ from minigrad.compiler.rewrites import REWRITES, rewritten
 from minigrad.compiler.shelf import MOST, Seen, Shelf
 from minigrad.compiler.writing import written
 from minigrad.context import current, trace
-from minigrad.node import Array, Input, Node, Parameter, as_array, next_number
+from minigrad.node import Array, Input, Node, Parameter, as_array, is_number, next_number
 
 MOST_NODES = 200_000
 BACKENDS = ("numpy", "numba")
@@ -285,7 +286,13 @@ class Compiled:
         named = self._named(given)
         n = len(named) - len(given.names)
         names, values = [name for name, _ in named[:n]], [value for _, value in named[:n]]
-        return tracing.run(self.f, names, values, dict(named[n:]), objects_of(self.f))
+        try:
+            return tracing.run(self.f, names, values, dict(named[n:]), objects_of(self.f))
+        except (TypeError, AttributeError) as error:
+            fixed = _taken_for_array(error, named)
+            if not fixed:
+                raise
+            raise tracing.TraceError(f"mg.compile: {fixed} ({type(error).__name__}: {error})") from error
 
     def _named(self, given: _Given) -> list[tuple[str, Any]]:
         """The values of a call with the names of f's parameters."""
@@ -412,7 +419,26 @@ def _fixed(value: Any) -> Any:
         raise TypeError(
             f"a compiled function takes arrays themselves, and not a {type(value).__name__} of them: pass each as an argument"
         )
+    if hasattr(value, "__array__") and not isinstance(value, type):
+        raise TypeError(
+            f"a compiled function takes NumPy's arrays, and not a {type(value).__name__}: pass np.asarray(it)"
+        )
     return static_key(value)
+
+
+def _taken_for_array(error: Exception, named: Sequence[tuple[str, Any]]) -> str:
+    """What to say of a number or list that f took for an array; "" where the error has nothing to do with one."""
+    is_result = "the function returned" in str(error) and not any(isinstance(value, np.ndarray) for _, value in named)
+    for name, value in named:
+        if (is_result or f"'{type(value).__name__}'" in str(error)) and (
+            is_number(value) or isinstance(value, list | tuple)
+        ):
+            kind = "number" if is_number(value) else type(value).__name__
+            return (
+                f"{name}={reprlib.repr(value)} is a {kind}, which is fixed and no node, so that the program would hold for this "
+                f"value only: pass an array, np.array({name})"
+            )
+    return ""
 
 
 def _holds_arrays(value: Any) -> bool:

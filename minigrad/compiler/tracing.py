@@ -28,6 +28,10 @@ INSTEAD = {
     ".backward()": "return mg.gradients(loss, parameters), and set .grad or step outside",
     "Graph.fprop": "build the nodes inside the compiled function: its program is the replay",
     "if, and, or, not, while and bool()": "np.where(condition, a, b) chooses inside the graph",
+    "float()": "keep it a node, or return it from the compiled function; instead of a[i] = node, which fills an array of NumPy's "
+    "with numbers, np.stack(list) joins nodes",
+    "int()": "keep it a node (x[i] takes it as an index), or return it from the compiled function; instead of a[i] = node, which "
+    "fills an array of NumPy's with numbers, np.stack(list) joins nodes",
 }
 
 
@@ -52,6 +56,7 @@ class Trace:
         self.updates: list[Update] = []
         self.before: dict[Parameter, Array] = {}  # states as they were found
         self.adjoints: dict[Node, Node] = {}  # a node that is an adjoint, and of which node
+        self.refused: TraceError | None = None  # what was raised last
 
     def watch(self, thing: Any) -> None:
         """The program holds as long as the thing, a module or a penalty, and all within it hold what they do now."""
@@ -78,9 +83,10 @@ class Trace:
     def refuse(self, node: Any, way: str) -> NoReturn:
         """Raise the error for a value that is about to leave the graph."""
         instead = INSTEAD.get(way, "keep it a node, or return it from the compiled function")
-        raise TraceError(
+        self.refused = TraceError(
             f"mg.compile: {way} on {getattr(node, 'label', node)} while tracing would put the value of this call into every later one: {instead}"
         )
+        raise self.refused
 
 
 class Traced(NamedTuple):
@@ -125,10 +131,14 @@ def run(
     try:
         given = [enter(name, value) for name, value in zip(names, arguments, strict=True)]
         result = f(*given, **{name: enter(name, value) for name, value in keywords.items()})
+        if running.refused is not None:
+            raise running.refused  # and was caught, so that f went another way than it would have gone with nodes alone
         traced = _traced(running, inputs, result)
         running.guards.settle()
-    except BaseException:
+    except BaseException as error:
         running.take_back()
+        if isinstance(error, Exception) and running.refused is not None and error is not running.refused:
+            raise running.refused from error  # NumPy's own error hides it where a node is assigned to an entry
         raise
     finally:
         trace.reset(token)

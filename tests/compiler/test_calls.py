@@ -628,3 +628,63 @@ def test_the_source_says_what_its_names_stand_for():
         "# constant: an array (20,) of float64",
         "# where: np.where, into memory that may be that of a or b",
     ]
+
+
+# Arguments that are none ----------------------------------------------------------------------------------------------
+
+
+class Series:
+    """What other libraries have for arrays."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.ones(2)
+
+
+TAKEN_FOR_ARRAYS = {
+    "a list": (
+        lambda x: (x**2).sum(),
+        ([1.0, 2.0],),
+        r"x=\[1.0, 2.0\] is a list, .*pass an array, np.array\(x\).*'list' and",
+    ),
+    "a list of lists": (lambda x: x.T @ x, ([[1.0], [2.0]],), r"x=.* is a list, .*np.array\(x\)"),
+    "a tuple": (lambda x: x - 1.0, ((1.0, 2.0),), r"x=\(1.0, 2.0\) is a tuple, .*np.array\(x\)"),
+    "a long list": (lambda x: x - 1.0, ([1.0] * 1000,), r"x=\[1.0, .*\.\.\.\] is a list"),
+    "a number": (lambda x: (x**2).sum(), (3.0,), r"x=3.0 is a number, .*np.array\(x\).*no attribute 'sum'"),
+    "an integer": (lambda x: x[0], (3,), r"x=3 is a number, .*np.array\(x\)"),
+    "a list that NumPy takes": (lambda x: np.tanh(x).sum(), ([1.0, 2.0],), r"x=.* is a list, .*returned float64"),
+    "a number that comes back": (lambda x: x * 2.0, (3.0,), r"x=3.0 is a number, .*returned float"),
+    "one of two": (lambda x, y: x.sum() * y.sum(), (np.ones(2), [1.0, 2.0]), r"y=\[1.0, 2.0\] is a list"),
+    "a series": (lambda x: x.sum(), (Series(),), r"not a Series: pass np.asarray\(it\)"),
+    "a series beside": (lambda x, y: x * y, (np.ones(2), Series()), r"not a Series: pass np.asarray\(it\)"),
+    "a masked array": (lambda x: x.sum(), (np.ma.masked_array([1.0], [True]),), "takes no masked array"),
+    "ragged": (lambda x: x.sum(), ([[1.0], [2.0, 3.0]],), r"x=.* is a list"),
+    "arrays in a list": (lambda x: x[0].sum(), ([np.ones(2)],), "pass each as an argument"),
+}
+
+
+@pytest.mark.parametrize("what", TAKEN_FOR_ARRAYS)
+def test_what_is_taken_for_an_array(what):
+    f, arguments, message = TAKEN_FOR_ARRAYS[what]
+    step = mg.compile(f)
+    for _ in range(2):
+        with pytest.raises(TypeError, match=message):
+            step(*arguments)
+    assert not step.programs
+
+
+def test_an_error_that_has_nothing_to_do_with_a_number_is_as_it_is():
+    step = mg.compile(lambda x, k: (x * k) @ np.ones(7) if k == 2 else x.nothing)
+    with pytest.raises(ValueError, match=r"^MatMul.*does not fit|^MatMul"):
+        step(np.ones(3), 2)
+    with pytest.raises(AttributeError, match="nothing"):
+        step(np.ones(3), 3)
+    with pytest.raises(TypeError, match=r"^mg.compile: \.value on Parameter"):
+        mg.compile(lambda k: mg.Parameter([1.0]).value * k)(3.0)
+
+
+def test_numbers_and_lists_may_be_fixed():
+    W = mg.Parameter([1.0, 2.0], name="W")
+    step = mg.compile(lambda x: (W * x).sum())
+    for _ in range(2):
+        assert step([1.0, 2.0]) == 5.0
+        assert step(3.0) == 9.0

@@ -1,5 +1,6 @@
 """What would put the values of one call into every later one is refused while tracing, and what cannot be seen, `verify` finds."""
 
+import math
 import re
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import context
+from minigrad.compiler import TraceError
 from minigrad.models import BatchNorm, Dense, Dropout
 from minigrad.optim import SGD
 
@@ -79,6 +81,63 @@ WAYS = {
     "a number in a tuple": (lambda x: (x * 2.0, {"n": 2}), r"returned int"),
     "nothing returned": (lambda x: None, r"returned no node"),
 }
+
+
+def filled(x, kind=float):
+    out = np.zeros(2, kind)
+    for i in range(2):
+        out[i] = x[i] * 2
+    return x * out
+
+
+def filled_at_once(x):
+    out = np.zeros(2)
+    out.fill(x[0])
+    return x * out
+
+
+def comparisons(x):
+    out = np.zeros(2, bool)
+    out[0] = x[0] > 0
+    return x * out
+
+
+def caught(x):
+    try:
+        return x * float(x.sum())
+    except TypeError:
+        return x * 2.0
+
+
+def caught_and_told(x):
+    try:
+        return x * float(x.sum())
+    except TypeError as error:
+        raise RuntimeError("my own") from error
+
+
+HIDDEN = {  # where NumPy, or the function itself, raises an error of its own instead, or none
+    "an array filled": (filled, r"float\(\) on Multiply \(\).*a\[i\] = node.*np\.stack\(list\)"),
+    "integers filled": (lambda x: filled(x, int), r"int\(\) on Multiply.*np\.stack"),
+    "complex numbers filled": (lambda x: filled(x, complex), r"float\(\) on Multiply.*np\.stack"),
+    "an array filled at once": (filled_at_once, r"float\(\) on GetItem.*np\.stack"),
+    "booleans filled": (comparisons, r"bool\(\) on Greater.*np\.where"),
+    "a list in a list": (lambda x: x * np.array([1.0, 2.0])[[int(x[0])]], r"int\(\) on GetItem"),
+    "math": (lambda x: x * math.sin(x[0]), r"float\(\) on GetItem"),
+    "caught": (caught, r"float\(\) on Sum"),
+    "another error": (caught_and_told, r"float\(\) on Sum"),
+}
+
+
+@pytest.mark.parametrize("way", HIDDEN)
+def test_what_hides_a_refusal_does_not(way):
+    """The error itself says what to write, not its cause, and no other branch is taken for the function's."""
+    function, message = HIDDEN[way]
+    step = mg.compile(function)
+    for _ in range(2):
+        with pytest.raises(TraceError, match=message):
+            step(np.array([0.25, 0.75]))
+        assert context.trace.get() is None
 
 
 @pytest.mark.parametrize("way", WAYS)
