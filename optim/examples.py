@@ -197,6 +197,8 @@ def batches(
     >>> sorted(lengths[index].tolist() for index in batches(6, 2, np.random.default_rng(0), lengths=lengths))
     [[4, 4], [7, 7], [7, 7]]
     """
+    if batch_size < 1:
+        raise ValueError(f"batches(batch_size={batch_size!r}): at least 1")
     order = rng.permutation(n)
     if lengths is not None:
         of_each = np.asarray(lengths)
@@ -206,7 +208,7 @@ def batches(
             )
         order = order[np.argsort(of_each[order], kind="stable")]
     pieces = [order[start : start + batch_size] for start in range(0, n, batch_size)]
-    if drop_last and len(pieces[-1]) < batch_size:
+    if drop_last and pieces and len(pieces[-1]) < batch_size:
         pieces.pop()
     if lengths is None:
         yield from pieces
@@ -228,6 +230,7 @@ def bucketed(lengths: npt.ArrayLike, n_buckets: int = 8) -> Indices:
         )
     if n_buckets < 1:
         raise ValueError(f"bucketed(n_buckets={n_buckets!r}): at least 1")
+    n_buckets = min(n_buckets, given.size)
     ends = np.sort(given)[-(-given.size * np.arange(1, n_buckets + 1) // n_buckets) - 1]
     return ends[np.searchsorted(ends, given)].astype(np.intp)
 

@@ -15,7 +15,7 @@ from minigrad.optim.optimizers import Optimizer
 
 def check_owners(optimizer: Optimizer, model: Module, others: Iterable[Any]) -> None:
     """ValueError where the optimizer holds parameters that neither the model nor the others (loss, penalties) have."""
-    kind, own = type(model).__name__, dict(map(reversed, model.named_parameters()))  # type: ignore[arg-type, var-annotated]
+    kind, own = type(model).__name__, {parameter: path for path, parameter in model.named_parameters()}
     if own.keys().isdisjoint(optimizer.parameters):
         raise ValueError(
             f"the optimizer has none of the parameters of this {kind}, so nothing would be trained: make it "
@@ -49,7 +49,10 @@ def _parts(thing: Any) -> list[Any]:
     if inspect.ismethod(thing):
         return [thing.__self__, thing.__func__]
     if inspect.isfunction(thing):
-        names = inspect.getclosurevars(thing)
+        try:
+            names = inspect.getclosurevars(thing)
+        except ValueError:  # a variable of the closure has no value yet
+            return []
         return [*names.nonlocals.values(), *names.globals.values()]
     if isinstance(thing, list | tuple):
         return list(thing)

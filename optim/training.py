@@ -154,13 +154,16 @@ class Step:
 
     def _on(self, batch: Examples) -> dict[str, float]:
         """The same on a batch of `Examples`."""
-        before = [(state, state.value.copy()) for state in self._states]
+        before = copies(self._states)
         setting = self._setting(batch)
         try:
             with np.errstate(all="ignore"):  # what is not finite is reported below, by name
                 loss, penalties, slopes = self._computed(batch.arrays(), setting)
         except FloatingPointError as error:  # a layer that refuses such a batch itself
             raise self._non_finite(f"the model refused the batch ({error})", batch, before) from error
+        except Exception:
+            put_back(before)
+            raise
         numbers = {"loss": float(loss)}
         if self.penalties:
             numbers["penalty"] = math.fsum(map(float, penalties))
@@ -245,7 +248,7 @@ class Step:
 
     def _refuses(self, examples: Examples, *, gradient: bool = True) -> str:
         """Why these examples cannot be trained on, in evaluation mode; "" if they can. Nothing is changed."""
-        before = [(state, state.value.copy()) for state in self._states]
+        before = copies(self._states)
         modes = modes_of(self.model)
         self.model.eval()
         try:
@@ -258,8 +261,7 @@ class Step:
             return f"this is refused ({error})"
         finally:
             restore(modes)
-            for state, old in before:
-                state.value = old
+            put_back(before)
         if not np.isfinite(loss):
             return f"the loss is then {float(loss)}"
         return "" if all(np.isfinite(slope).all() for slope in slopes) else "the gradient is then not finite"
@@ -282,8 +284,7 @@ class Step:
                 self._by_nodes(batch.arrays(), self._setting(batch))
         except FloatingPointError as error:
             first = f" The first node to be nan or inf: {error}."
-        for state, old in before:  # running statistics took the batch
-            state.value = old
+        put_back(before)  # running statistics took the batch
         return FloatingPointError(
             f"{what}, so the training stops with the parameters as they were.{first} "
             "Look at the data, lower the learning rate, or clip the gradient (clip=1.0)"
@@ -403,21 +404,16 @@ def fit(
     progress = Progress(epochs * n_steps, quiet=quiet)
     modes = modes_of(model)
     ending = ""
+    numbers: dict[str, float] = {}
     try:
         for epoch in range(1, epochs + 1):
             model.train()
-            last = {name: history[name][-1] for name in ("val_loss",) if name in history}
-            numbers: dict[str, float] = {}
+            last = _some(numbers, "val_loss")
             for numbers, seen in _epoch(step, examples.batches(batch_size, rng, drop_last)):
                 if seen < n_steps:
                     progress.update((epoch - 1) * n_steps + seen, epoch=epoch, loss=numbers["loss"], **last)
-            if measured:
-                numbers |= _measured(measured, predict(model, examples.inputs), examples)
-            if held is not None:
-                numbers["val_loss"], outputs = _evaluated(model, loss, held)
-                numbers |= {f"val_{name}": found for name, found in _measured(measured, outputs, held).items()}
-            shown = {name: numbers[name] for name in ("loss", "val_loss") if name in numbers}
-            progress.update(epoch * n_steps, epoch=epoch, **shown)
+            numbers |= _after_an_epoch(model, loss, measured, examples, held)
+            progress.update(epoch * n_steps, epoch=epoch, **_some(numbers, "loss", "val_loss"))
             history.append(epoch=epoch, **numbers)
             if True in [callback(model, history) for callback in callbacks]:
                 ending = f"stopped by a callback after epoch {epoch}"
@@ -432,6 +428,21 @@ def fit(
         progress.close(ending)
         restore(modes)
     return history
+
+
+def _after_an_epoch(
+    model: Module, loss: Loss, metrics: Mapping[str, Metric], examples: Examples, held: Examples | None
+) -> dict[str, float]:
+    """The metrics on the training examples, and loss and metrics on the validation examples."""
+    numbers = _measured(metrics, predict(model, examples.inputs), examples) if metrics else {}
+    if held is not None:
+        numbers["val_loss"], outputs = _evaluated(model, loss, held)
+        numbers |= {f"val_{name}": found for name, found in _measured(metrics, outputs, held).items()}
+    return numbers
+
+
+def _some(numbers: Mapping[str, float], *names: str) -> dict[str, float]:
+    return {name: numbers[name] for name in names if name in numbers}
 
 
 def loss_of(loss: Loss, outputs: Any, targets: Any, options: Mapping[str, Node], compared: set[Any]) -> Node:
@@ -469,7 +480,9 @@ def predict(model: Module, inputs: Given) -> Any:
     modes = modes_of(model)
     model.eval()
     try:
-        some = [mapped(itemgetter(slice(i, i + EVALUATION_BATCH)), given) for i in range(0, n, EVALUATION_BATCH)]
+        some = [
+            mapped(itemgetter(slice(i, i + EVALUATION_BATCH)), given) for i in range(0, max(n, 1), EVALUATION_BATCH)
+        ]
         parts = [mapped(attrgetter("value"), _outputs(model, inputs)) for inputs in some]
     finally:
         restore(modes)
@@ -481,6 +494,17 @@ def _outputs(model: Module, inputs: Any) -> Any:
     """What the model makes of arrays, as nodes."""
     nodes = iter([Input(array, name) for name, array in named("inputs", inputs).items()])
     return handed(model, filled(form_of(inputs), nodes))
+
+
+def copies(states: Sequence[Parameter]) -> list[tuple[Parameter, Array]]:
+    """The states, each with a copy of what it holds."""
+    return [(state, state.value.copy()) for state in states]
+
+
+def put_back(before: Sequence[tuple[Parameter, Array]]) -> None:
+    """Write into the states what they held."""
+    for state, old in before:
+        state.value = old
 
 
 def modes_of(model: Module) -> list[tuple[Module, bool]]:

@@ -775,3 +775,50 @@ def test_broadcasting_that_is_meant_gives_no_alarm(name, eager):
     step = Step(net, loss, SGD(net.parameters(), 0.01), eager=eager)
     for _ in range(3):
         assert np.isfinite(step(rng.normal(size=outputs), rng.normal(size=targets))["loss"])
+
+
+LIBRARY = {
+    "cross_entropy": ((4, 4), "classes"),
+    "categorical_cross_entropy": ((4, 4), "rows"),
+    "binary_cross_entropy": ((4, 4), "zero or one"),
+    "mean_squared_error": ((4, 4), "numbers"),
+    "mean_absolute_error": ((4, 4, 4), "numbers"),
+    "mean_euclidean_norm": ((4, 4, 4), "numbers"),
+    "half_least_squares": ((4, 1), "numbers"),
+    "hinge": ((4, 4), "signs"),
+}
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("options", [(), ("mask",), ("weights",), ("mask", "weights")], ids=str)
+def test_the_losses_of_the_library_give_no_alarm_where_all_axes_are_alike(name, options):
+    shape, kind = LIBRARY[name]
+    rng, net = np.random.default_rng(0), Reshaped(1)
+    targets = {
+        "classes": rng.integers(0, 4, shape[:-1]),
+        "rows": np.eye(4)[rng.integers(0, 4, shape[:-1])],
+        "zero or one": rng.integers(0, 2, shape),
+        "numbers": rng.normal(size=shape),
+        "signs": rng.choice([-1.0, 1.0], shape),
+    }[kind]
+    given = {"mask": rng.random(shape[:-1]) < 0.7, "weights": rng.random(shape[:1])}
+    step = Step(net, getattr(losses, name), SGD(net.parameters(), 0.01), eager=True)
+    assert np.isfinite(step(rng.normal(size=shape), targets, **{key: given[key] for key in options})["loss"])
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_batch_that_is_refused_leaves_running_statistics_as_they_were(eager):
+    net = Sequential(Dense(2, 3, rng=0), BatchNorm(3))
+    step = Step(net, losses.cross_entropy, SGD(net.parameters(), 0.1), eager=eager)
+    x = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
+    for _ in range(3):
+        before = net.state_dict()
+        with pytest.raises(IndexError, match=r"not among 0\.\.2"):
+            step(x, np.array([0, 1, 2, 3]))
+        assert_same(net.state_dict(), before)
+        step(x, np.array([0, 1, 2, 2]))
+    assert not np.array_equal(net.state_dict()["batchnorm_1.running_mean"], before["batchnorm_1.running_mean"])
+
+
+def test_predictions_of_no_examples_are_none():
+    assert predict(make_net(), np.zeros((0, 5, 2))).shape == (0, 3)

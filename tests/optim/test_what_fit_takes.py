@@ -351,6 +351,9 @@ def test_drop_last_leaves_out_the_smaller_last_batch():
     pieces = list(batches(10, 4, np.random.default_rng(0), drop_last=True))
     assert [len(piece) for piece in pieces] == [4, 4]
     assert len(list(batches(8, 4, np.random.default_rng(0), drop_last=True))) == 2
+    assert list(batches(0, 4, np.random.default_rng(0), drop_last=True)) == []
+    with pytest.raises(ValueError, match="batch_size=0"):
+        next(batches(8, 0, np.random.default_rng(0)))
     sizes = []
 
     def loss(outputs, targets):
