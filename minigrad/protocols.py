@@ -47,7 +47,7 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: 
 
 def call_function(function: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     """NumPy's `__array_function__` protocol: the answer registered for the function, or an error that says what to do."""
-    answer = TABLE.get(function)
+    answer = TABLE.get((function, "axes") if "axes" in keywords else function) or TABLE.get(function)
     if answer is None:
         answer = TABLE.get(spelling(function))
     if answer is None:

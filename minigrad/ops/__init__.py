@@ -10,10 +10,14 @@ from minigrad.ops.base import astype as astype
 from minigrad.ops.base import broadcast_to as broadcast_to
 from minigrad.ops.base import operations as operations
 from minigrad.ops.base import sum_to as sum_to
+from minigrad.ops.calculus import *
 from minigrad.ops.control import *
+from minigrad.ops.covariance import *
+from minigrad.ops.decompositions import *
 from minigrad.ops.derived import *
 from minigrad.ops.elementwise import *
 from minigrad.ops.indexing import *
+from minigrad.ops.joining import *
 from minigrad.ops.linear_algebra import *
 from minigrad.ops.nan_reductions import *
 from minigrad.ops.random import *

@@ -8,7 +8,7 @@ differentiation", 2008; the Cholesky factor: I. Murray, "Differentiation of the 
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, reduce
 from math import prod
 from operator import index as as_int
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from minigrad.dispatch import ADVICE, answers, refuse_out
+from minigrad.dispatch import ADVICE, TABLE, Answer, answers, refuse_out
 from minigrad.node import Constant, Node, as_node
 from minigrad.ops.arithmetic import PiecewiseConstant, absolute, floating, sign, where
 from minigrad.ops.base import Entries, Operation, Piece, broadcast_to
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MatMul", "SumOfProducts", "Outer", "Einsum", "Cross", "Solve", "Inv", "Det", "Cofactors", "LogAbsDet", "DetSign", "Cholesky", "VectorNorm",
-    "matmul", "dot", "vdot", "inner", "outer", "tensordot", "einsum", "kron", "cross", "vecdot", "trace", "diag",
+    "matmul", "dot", "vdot", "inner", "outer", "tensordot", "einsum", "kron", "cross", "vecdot", "matvec", "vecmat", "trace", "diag",
     "diagflat", "solve", "inv", "det", "slogdet", "SlogdetResult", "cholesky", "matrix_power", "multi_dot", "norm",
     "vector_norm", "matrix_norm",
 ]  # fmt: skip
@@ -165,6 +165,11 @@ def _outer_of_vectors(x1: Operand, x2: Operand, /) -> Node:
     return Outer(a, b)
 
 
+def _answers_if_there(name: str) -> Callable[[Answer], Answer]:
+    """As `answers`, for a function that NumPy 2.1 lacks."""
+    return answers(getattr(np, name)) if hasattr(np, name) else answers(f"np.{name}")
+
+
 def _arrays(*operands: Operand) -> list[Node]:
     """Every operand as a node. As NumPy has it, products of arrays (other than *) do not adapt a Python number's dtype."""
     return [as_node(x) for x in operands]
@@ -194,14 +199,59 @@ def vdot(a: Operand, b: Operand, /) -> Node:
 
 
 @answers(np.vecdot, np.linalg.vecdot)
-def vecdot(x1: Operand, x2: Operand, /, *, axis: int = -1) -> Node:
-    """The sums of products along one axis of both, of one length, which broadcast along the others."""
-    a, b = (moveaxis(x, axis, -1) for x in _arrays(x1, x2))
+def vecdot(x1: Operand, x2: Operand, /, *, axis: int = -1, axes: Any = None, keepdims: bool = False) -> Node:
+    """The sums of products along one axis of both, of one length, which broadcast along the others.
+
+    axes: as one axis for each of both, [1, 0], where they differ
+    """
+    first, second = (axis, axis) if axes is None else (as_int(i) if np.ndim(i) == 0 else i[0] for i in axes[:2])
+    a, b = (moveaxis(x, i, -1) for x, i in zip(_arrays(x1, x2), (first, second), strict=True))
     if a.shape[-1] != b.shape[-1]:
         raise ValueError(
             f"vecdot(axis={axis}): vectors of length {a.shape[-1]} do not go with those of length {b.shape[-1]}"
         )
-    return einsum("...i,...i->...", a, b)
+    found = einsum("...i,...i->...", a, b)
+    return expand_dims(found, axis) if keepdims else found
+
+
+@_answers_if_there("matvec")
+def matvec(x1: Operand, x2: Operand, /, *, axes: Any = None) -> Node:
+    """The products of matrices with vectors, along the last axis of both; stacks broadcast."""
+    if axes is not None:
+        return _along_axes(matvec, (2, 1, 1), axes, x1, x2)
+    a, b = _arrays(x1, x2)
+    if a.ndim < 2 or not b.ndim or a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"matvec: matrices (..., m, n) and vectors (..., n), not {a.label} and {b.label}")
+    return MatMul(a, b) if b.ndim == 1 else squeeze(MatMul(a, expand_dims(b, -1)), -1)
+
+
+@_answers_if_there("vecmat")
+def vecmat(x1: Operand, x2: Operand, /, *, axes: Any = None) -> Node:
+    """The products of vectors with matrices, along the vectors' last axis and the matrices' last but one."""
+    if axes is not None:
+        return _along_axes(vecmat, (1, 2, 1), axes, x1, x2)
+    a, b = _arrays(x1, x2)
+    if b.ndim < 2 or not a.ndim or a.shape[-1] != b.shape[-2]:
+        raise ValueError(f"vecmat: vectors (..., m) and matrices (..., m, n), not {a.label} and {b.label}")
+    return MatMul(a, b) if a.ndim == 1 else squeeze(MatMul(expand_dims(a, -2), b), -2)
+
+
+@answers((np.matmul, "axes"))
+def _matmul_along(x1: Operand, x2: Operand, /, *, axes: Any) -> Node:
+    a, b = _arrays(x1, x2)
+    return _along_axes(matmul, (min(a.ndim, 2), min(b.ndim, 2), (a.ndim > 1) + (b.ndim > 1)), axes, a, b)
+
+
+def _along_axes(function: Callable[..., Node], cores: tuple[int, ...], axes: Any, *operands: Operand) -> Node:
+    """A function of last axes along others: `axes` names those of each operand, and those of the result."""
+    places = [(as_int(place),) if np.ndim(place) == 0 else tuple(place) for place in axes]
+    if len(places) == len(operands) and not cores[-1]:
+        places.append(())
+    if [len(place) for place in places] != list(cores):
+        raise ValueError(f"axes={axes!r}: {', '.join(map(str, cores))} axes of both operands and of the result")
+    moved = [moveaxis(x, place, range(-len(place), 0)) for x, place in zip(_arrays(*operands), places, strict=False)]
+    found = function(*moved)
+    return moveaxis(found, range(-len(places[-1]), 0), places[-1])
 
 
 @answers(np.tensordot, np.linalg.tensordot)
@@ -710,7 +760,7 @@ class VectorNorm(Operation):
 def norm(x: Operand, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False) -> Node:
     """The norm of vectors (one axis) or matrices (two axes); without ord and axis, the root of the sum of all squares.
 
-    ord: for vectors 2 (None), 1, inf, -inf, 0 or any p; for matrices "fro" (None), 1, -1, inf or -inf.
+    ord: for vectors 2 (None), 1, inf, -inf, 0 or any p; for matrices "fro" (None), "nuc", 1, -1, 2, -2, inf or -inf.
     """
     a = floating(x)
     if axis is None and ord is None:
@@ -735,7 +785,7 @@ def vector_norm(x: Operand, /, *, axis: Axis = None, keepdims: bool = False, ord
 
 @answers(np.linalg.matrix_norm)
 def matrix_norm(x: Operand, /, *, keepdims: bool = False, ord: float | str = "fro") -> Node:
-    """The norm of each matrix of a stack; ord is "fro", 1, -1, inf or -inf."""
+    """The norm of each matrix of a stack; ord is "fro", "nuc", 1, -1, 2, -2, inf or -inf."""
     a = floating(x)
     axes = normalize_axis_tuple((-2, -1), a.ndim, f"matrix_norm of {a.label}")
     return _matrix_norm(a, ord, axes, keepdims)
@@ -758,11 +808,10 @@ def _vector_norm(x: Node, ord: float | str | None, axes: tuple[int, ...], keepdi
 def _matrix_norm(x: Node, ord: float | str | None, axes: tuple[int, ...], keepdims: bool) -> Node:
     if ord in (None, "fro", "f"):
         return VectorNorm(x, ord=2, axis=axes, keepdims=keepdims)
+    if ord in (2, -2, "nuc"):
+        return TABLE["spectral norm"](x, ord, axes, keepdims)
     if ord not in (1, -1, np.inf, -np.inf):
-        raise ValueError(
-            f"norm(ord={ord!r}) of matrices needs singular values, which nodes do not have: nodes take 'fro', 1, -1, inf "
-            "and -inf; np.linalg.norm(x.value, ord) is outside the graph"
-        )
+        raise ValueError(f"norm(ord={ord!r}) of matrices: it is 'fro', 'nuc', 1, -1, 2, -2, inf or -inf")
     rows, columns = axes if ord in (1, -1) else axes[::-1]
     sums = absolute(x).sum(rows, keepdims=True)
     found = _largest(sums, (columns,), True) if ord in (1, np.inf) else sums.min(columns, keepdims=True)
@@ -775,17 +824,4 @@ def _largest(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
     return reduce_by(axes, keepdims=keepdims)
 
 
-_NO_FACTORS = "nodes have solve, inv, det, slogdet and cholesky; call it on x.value outside the graph"
-_NO_SPECTRUM = "nodes have norm with 'fro', 1, -1, inf and -inf; call it on x.value outside the graph"
-_SOLVE = "write np.linalg.solve(a.T @ a, a.T @ b), or np.linalg.inv where the matrix is square"
-ADVICE.update(
-    {
-        **dict.fromkeys((np.linalg.eig, np.linalg.eigh, np.linalg.eigvals, np.linalg.eigvalsh), _NO_FACTORS),
-        **dict.fromkeys((np.linalg.svd, np.linalg.svdvals, np.linalg.qr), _NO_FACTORS),
-        **dict.fromkeys((np.linalg.cond, np.linalg.matrix_rank), _NO_SPECTRUM),
-        **dict.fromkeys((np.linalg.lstsq, np.linalg.pinv), _SOLVE),
-        np.linalg.tensorsolve: "reshape to matrices and write np.linalg.solve",
-        np.linalg.tensorinv: "reshape to a matrix and write np.linalg.inv",
-        np.einsum_path: "call it on arrays, and give its result as optimize= to np.einsum",
-    }
-)
+ADVICE[np.einsum_path] = "call it on arrays, and give its result as optimize= to np.einsum"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from minigrad.dispatch import ADVICE, answers
+from minigrad.dispatch import answers
 from minigrad.node import Constant, Node, as_node
 from minigrad.ops.base import Elementwise, Entries, Operation, as_nodes, astype, broadcast_to
 
@@ -660,18 +660,3 @@ def size(a: Operand, axis: Axis = None) -> int:
     x = as_node(a)
     axes = range(x.ndim) if axis is None else normalize_axis_tuple(axis, x.ndim, _of("size", x))
     return int(np.prod([x.shape[i] for i in axes], dtype=np.intp))
-
-
-ADVICE.update(
-    {
-        np.meshgrid: "its grids are constants: call it on arrays, or broadcast x[:, None] against y[None, :]",
-        np.append: "write np.concatenate([a, b], axis)",
-        np.block: "write np.concatenate or np.stack, axis by axis",
-        np.insert: "write np.concatenate([x[:i], values, x[i:]])",
-        np.delete: "write x[keep] with the indices to keep",
-        np.resize: "write np.tile and a slice",
-        np.rollaxis: "write np.moveaxis(x, source, destination)",
-        np.empty_like: "write np.zeros_like(x), or np.empty(x.shape) for an array outside the graph",
-        np.trim_zeros: "its result's shape depends on values: write a slice",
-    }
-)
