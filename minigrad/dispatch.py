@@ -31,8 +31,8 @@ class Way(NamedTuple):
         return f"for {self.call} write {self.recipe}"
 
 
-# A NumPy function; a ufunc with one of its methods (np.add, "reduce"); the name of a function of SciPy
-# ("scipy.special.expit"), which need not be installed; the name of a method that NumPy has no function for ("getitem").
+# A NumPy function, or a name: that of a method NumPy has no function for ("getitem"), of a method of ufuncs ("reduce"), of
+# a form ("np.matmul(axes=)"), or of a function of SciPy, which need not be installed ("scipy.special.expit").
 TABLE: dict[Any, Callable[..., Node]] = {}
 ADVICE: dict[Any, Way | str] = {}  # what to do instead of calling a function that is not answered
 

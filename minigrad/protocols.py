@@ -38,18 +38,14 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: 
         return call_function(ufunc, inputs, keywords)
     if method == "at":
         raise TypeError(f"{spelling(ufunc)}.at works in place, and nodes do not change: write x.at[index].add(value)")
-    answer = TABLE.get((ufunc, method))
-    if answer is None:
-        answer = TABLE[method]  # what can be said of every ufunc
-        inputs = (ufunc, *inputs)
-    return _answered(f"{spelling(ufunc)}.{method}", answer, inputs, keywords, UFUNC_DEFAULTS, ())
+    return _answered(f"{spelling(ufunc)}.{method}", TABLE[method], (ufunc, *inputs), keywords, UFUNC_DEFAULTS, ())
 
 
 def call_function(function: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     """NumPy's `__array_function__` protocol: the answer registered for the function, or an error that says what to do."""
-    answer = TABLE.get((function, "axes") if "axes" in keywords else function) or TABLE.get(function)
-    if answer is None:
-        answer = TABLE.get(spelling(function))
+    answer = TABLE.get(function)
+    if answer is None or "axes" in keywords:
+        answer = TABLE.get(spelling(function) + "(axes=)" * ("axes" in keywords), answer)
     if answer is None:
         raise TypeError(f"{spelling(function)} is not supported on nodes: {ADVICE.get(function) or _outside(function)}")
     while arguments and arguments[-1] is NOT_GIVEN:

@@ -160,7 +160,7 @@ class SingularValues(Operation):
 
 
 class SvdVectors(Operation):
-    """[U; V] = the singular vectors, as columns, of A = U diag(s) V', U above V.
+    """Y = [U; V], the singular vectors, as columns, of A = U diag(s) V', U above V.
 
     Back: Ā = U [(F ∘ (U'Ū − Ū'U)) S + S (F ∘ (V'V̄ − V̄'V))] V' + (1 − U U') Ū S⁻¹ V' + U S⁻¹ V̄' (1 − V V')
 
@@ -258,7 +258,7 @@ def matrix_rank(A: Operand, tol: Any = None, hermitian: bool = False, *, rtol: A
 
 
 class Qr(Operation):
-    """[Q; R] with A = Q R, of as many rows as columns or more, Q above R;  Ā = (Q̄ + Q M) R⁻¹', M = copy(R R̄' − Q̄' Q).
+    """Y = [Q; R] with A = Q R, of as many rows as columns or more, Q above R;  Ā = (Q̄ + Q M) R⁻¹', M = copy(R R̄' − Q̄' Q).
 
     copy takes the lower triangle and mirrors it. R has to be regular.
     """

@@ -236,7 +236,7 @@ def vecmat(x1: Operand, x2: Operand, /, *, axes: Any = None) -> Node:
     return MatMul(a, b) if a.ndim == 1 else squeeze(MatMul(expand_dims(a, -2), b), -2)
 
 
-@answers((np.matmul, "axes"))
+@answers("np.matmul(axes=)")
 def _matmul_along(x1: Operand, x2: Operand, /, *, axes: Any) -> Node:
     a, b = _arrays(x1, x2)
     return _along_axes(matmul, (min(a.ndim, 2), min(b.ndim, 2), (a.ndim > 1) + (b.ndim > 1)), axes, a, b)
