@@ -69,7 +69,7 @@ def lecun_normal() -> Initializer:
 
 
 def gain(activation: str, slope: float = 0.01) -> float:
-    """By how much weights must grow so that signals pass the activation undiminished.
+    """Give the factor by which weights must grow so that signals pass the activation undiminished.
 
     "linear", "tanh": 1 (slope 1 at 0);  "sigmoid": 4 (slope 1/4);  "relu": √2 (half is cut off);  "leaky_relu": √(2 / (1 + slope²)).
     """
@@ -127,7 +127,7 @@ def uniform(low: float, high: float) -> Initializer:
 
 
 def fans(shape: Shape) -> tuple[int, int]:
-    """fan_in and fan_out of weights or kernels."""
+    """Count fan_in and fan_out of weights or kernels."""
     if len(shape) < 2:
         raise ValueError(
             f"an initializer scaled to fans needs weights (n_outputs, n_inputs) or kernels, and the shape is {shape}: take "

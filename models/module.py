@@ -99,24 +99,24 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def named_parameters(self) -> list[tuple[str, Parameter]]:
-        """The parameters with their paths: [("layers.0.W", ...), ...]."""
+        """List the parameters with their paths: [("layers.0.W", ...), ...]."""
         return _named_parameters(self)
 
     def named_modules(self) -> list[tuple[str, Module]]:
-        """The module itself, under the path "", and all within it, each once: [("", ...), ("layers.0", ...), ...]."""
+        """List the module itself, under the path "", and all within it, each once: [("", ...), ("layers.0", ...), ...]."""
         return [(path, member) for path, member in _members(self) if isinstance(member, Module)]
 
     def weights_and_biases(self) -> tuple[list[Parameter], list[Parameter]]:
-        """The trainable parameters in two parts: those of two or more axes, which penalties shrink, and the vectors."""
+        """Split the trainable parameters: those of two or more axes, which penalties shrink, and the vectors."""
         trained = [p for p in self.parameters() if p.trainable]
         return [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim < 2]
 
     def n_parameters(self, *, trainable: bool | None = None) -> int:
-        """How many numbers the parameters hold; only the trainable ones, or only the others, where asked for."""
+        """Count the numbers that the parameters hold; `trainable` counts only the trainable ones, or only the others."""
         return sum(p.size for p in self.parameters() if trainable is None or p.trainable == trainable)
 
     def own_members(self) -> list[tuple[str, Module | Parameter]]:
-        """The modules and parameters that are attributes here, or stand in a list, tuple or dict that is one."""
+        """List the modules and parameters among the attributes, and in lists, tuples and dicts among them."""
         found: list[tuple[str, Module | Parameter]] = []
         seen = {id(self)}
         for name, value in _entries(self):

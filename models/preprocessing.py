@@ -211,7 +211,7 @@ def one_hot(class_indices: npt.ArrayLike, n_classes: int, *, dtype: npt.DTypeLik
 
 
 def class_indices(one_hot_targets: npt.ArrayLike) -> Array:
-    """The inverse of `one_hot`: int64 `(...)` from `(..., n_classes)`, each row 0 but for a single 1."""
+    """Invert `one_hot`: int64 `(...)` from `(..., n_classes)`, each row 0 but for a single 1."""
     targets = np.asarray(one_hot_targets)
     if targets.ndim == 0 or ((targets != 0) & (targets != 1)).any() or (targets.sum(axis=-1) != 1).any():
         raise ValueError(
@@ -223,7 +223,7 @@ def class_indices(one_hot_targets: npt.ArrayLike) -> Array:
 
 
 def word_windows(words: Sequence[Any] | Array, size: int = 5, *, padding: Any = None) -> Array:
-    """All windows of `size` successive words of a sentence: `(n_words − size + 1, size)`; the center is at `size // 2`.
+    """Cut a sentence into all windows of `size` successive words: `(n_words − size + 1, size)`; the center is at `size // 2`.
 
     words: strings or indices. With `padding`, a word that stands before the first and after the last, every word is a
     center once: `(n_words, size)`.
@@ -250,7 +250,7 @@ def word_windows(words: Sequence[Any] | Array, size: int = 5, *, padding: Any = 
 
 
 def window_pairs(windows: Array, is_true: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """The windows whose center is what is looked for and, for each, one drawn among the others: true and corrupt.
+    """Pair each window whose center is looked for with one of the other windows, drawn at random: (true, corrupt).
 
     "Museums in Paris are amazing" (Paris is a name) against "Not all museums in Paris" (museums is none).
     """
@@ -266,7 +266,7 @@ def window_pairs(windows: Array, is_true: Array, rng: np.random.Generator) -> tu
 
 
 def corrupt_windows(windows: npt.ArrayLike, vocabulary: npt.ArrayLike, rng: np.random.Generator) -> Array:
-    """The windows with another word at the center of each, uniform among those of the vocabulary that differ from it.
+    """Replace the word at the center of each window by another one, drawn uniformly from the rest of the vocabulary.
 
     A score learns to be higher for the true window than for its corrupt twin (`losses.max_margin_ranking`).
 
@@ -289,7 +289,7 @@ def corrupt_windows(windows: npt.ArrayLike, vocabulary: npt.ArrayLike, rng: np.r
 
 
 def time_windows(series: npt.ArrayLike, length: int, *, horizon: int = 1, stride: int = 1) -> Split:
-    """Windows of a series and what follows each: inputs `(n, length, features)`, targets `(n, features)`.
+    """Cut a series into windows, and take what follows each as its target: inputs `(n, length, features)`, targets `(n, features)`.
 
     series `(time,)` or `(time, features)`. Window i covers the times i·stride … i·stride + length − 1, its target lies
     `horizon` steps behind its last one. Cut the series into training and test parts first, else a window would reach
@@ -322,7 +322,7 @@ def time_windows(series: npt.ArrayLike, length: int, *, horizon: int = 1, stride
 
 
 def flatten(images: npt.ArrayLike) -> Array:
-    """Each example as one row of features, in C order: `(n, 28, 28)` -> `(n, 784)`."""
+    """Make each example one row of features, in C order: `(n, 28, 28)` -> `(n, 784)`."""
     given = array_of("flatten", images)
     if given.ndim < 2:
         raise ValueError(f"flatten: expected examples (n, ...), found an array {given.shape}")
@@ -330,7 +330,7 @@ def flatten(images: npt.ArrayLike) -> Array:
 
 
 def random_shifts(images: Array, rng: np.random.Generator, *, pixels: int, fill: float = 0.0) -> Array:
-    """Each image `(n, height, width, ...)` moved by −pixels … pixels, uniform, down and to the right.
+    """Move each image `(n, height, width, ...)` down and to the right by −pixels … pixels, drawn uniformly.
 
     What leaves the frame is lost and what enters it is `fill`: nothing comes back at the other side.
     """
@@ -351,7 +351,7 @@ def random_shifts(images: Array, rng: np.random.Generator, *, pixels: int, fill:
 
 
 def add_noise(inputs: Array, rng: np.random.Generator, *, std: float) -> Array:
-    """The inputs plus independent draws from N(0, std²), in their dtype."""
+    """Add independent draws from N(0, std²) to the inputs, in their dtype."""
     _check_generator("add_noise", rng)
     if not 0 <= std < math.inf:
         raise ValueError(f"add_noise(std): the standard deviation is a number of at least 0, not {std!r}")
@@ -364,7 +364,7 @@ def add_noise(inputs: Array, rng: np.random.Generator, *, std: float) -> Array:
 def augment(
     inputs: Array, targets: Array, *augmentations: Augmentation, copies: int = 1, rng: np.random.Generator
 ) -> Split:
-    """More training data: the examples themselves, then `copies` changed versions of all, each with its own target.
+    """Enlarge training data: give the examples themselves, then `copies` changed versions of all, each with its own target.
 
     An augmentation is a function (inputs, rng) -> inputs of the same shape; several act one after the other:
     `augment(x, y, partial(random_shifts, pixels=2), partial(add_noise, std=0.1), copies=3, rng=rng)`.
@@ -395,7 +395,7 @@ def train_validation_test(
     test: float = 0.2,
     stratified: bool = False,
 ) -> tuple[Split, Split, Split]:
-    """Every example in one of three sets, drawn without order; `validation` and `test` are the fractions of two.
+    """Split the examples into three sets at random; `validation` and `test` are the fractions of two of them.
 
     stratified: draw within each class (targets are class indices), so that every set has its share of each. Sizes are
     rounded to the nearest whole example, within each class if stratified.

@@ -76,7 +76,7 @@ class Optimizer:
                 parameter.grad = None
 
     def state_dict(self) -> State:
-        """All that a resumed training needs, as copies, by "<parameter's place>.<name>"; the learning rate included."""
+        """Copy all that a resumed training needs into a dict, by "<parameter's place>.<name>"; the learning rate included."""
         arrays = {f"{i}.{name}": a.copy() for i, state in enumerate(self._views()) for name, a in state.items()}
         return {"learning_rate": np.asarray(float(self.learning_rate)), **arrays}
 
