@@ -76,7 +76,7 @@ class Module:
         token = frozen.set(is_frozen(self))
         try:
             return function(*inputs, **options)
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, FloatingPointError) as error:
             locate(error, self)
             raise
         finally:

@@ -447,6 +447,13 @@ def test_an_error_of_an_operation_names_the_path_of_its_layer_too():
         net(np.ones((4, 3)))
 
 
+def test_of_several_batch_norms_the_one_that_refuses_a_batch_is_named():
+    net = Sequential(BatchNorm(2), BatchNorm(2))
+    net[0].beta.value[0] = np.inf
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match=r"\(in batchnorm_2 of Sequential\)$"):
+        net(np.random.default_rng(0).normal(size=(4, 2)))
+
+
 def test_an_error_of_the_model_itself_or_of_a_layer_alone_stays_as_it_is():
     with pytest.raises(ValueError, match=r"x\[np.newaxis\], and Flatten\(\) makes vectors of images$"):
         Dense(2, 1, rng=0)(np.ones((3, 3), np.float32))
