@@ -61,8 +61,12 @@ def instead(found: Any, of_several: str, of_module: str = "call it first, and gi
 
 def as_inputs(inputs: Node | Sequence[Node], expected: str) -> tuple[Node, ...]:
     """The nodes to differentiate by, as a tuple; TypeError where something else stands there."""
-    one = isinstance(inputs, Node | np.ndarray | Mapping) or not isinstance(inputs, Iterable)
-    given: tuple[Any, ...] = (inputs,) if one else tuple(inputs)
+    given: tuple[Any, ...]
+    if type(inputs) is list or type(inputs) is tuple:  # as nearly always
+        given = tuple(inputs)
+    else:
+        several = isinstance(inputs, Iterable) and not isinstance(inputs, Node | np.ndarray | Mapping)
+        given = tuple(inputs) if several else (inputs,)
     for node in given:
         if not isinstance(node, Node):
             found = instead(node, "give one flat list of nodes", "give its parameters, model.parameters()")
