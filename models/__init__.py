@@ -3,13 +3,23 @@
 from minigrad.models import datasets, initializers, linear, losses, metrics, penalties, preprocessing
 from minigrad.models.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 from minigrad.models.convolution import AveragePool2D, Conv2D, Conv2DTranspose, MaxPool2D
-from minigrad.models.layers import Dense, Dropout, Embedding, EmbeddingBag, Flatten, PReLU, RReLU, Sequential
+from minigrad.models.layers import (
+    AlphaDropout,
+    Dense,
+    Dropout,
+    Embedding,
+    EmbeddingBag,
+    Flatten,
+    PReLU,
+    RReLU,
+    Sequential,
+)
 from minigrad.models.module import Module
 from minigrad.models.normalization import BatchNorm, LayerNorm
 from minigrad.models.recurrent import GRU, LSTM, RNN, Bidirectional, Recurrent, SimpleRNN, Stacked, Steps, Unrolled
 
 __all__ = [
-    "Module", "Sequential", "Dense", "Embedding", "EmbeddingBag", "Dropout", "RReLU", "PReLU", "Flatten",
+    "Module", "Sequential", "Dense", "Embedding", "EmbeddingBag", "Dropout", "AlphaDropout", "RReLU", "PReLU", "Flatten",
     "RNN", "Conv2D", "Conv2DTranspose", "MaxPool2D", "AveragePool2D", "BatchNorm", "LayerNorm",
     "Cell", "SimpleRNNCell", "LSTMCell", "GRUCell",
     "Recurrent", "SimpleRNN", "LSTM", "GRU", "Stacked", "Bidirectional", "Unrolled", "Steps",

@@ -1,4 +1,4 @@
-"""The layers most nets are made of: Sequential, Dense, Embedding and EmbeddingBag, Dropout, RReLU, PReLU, Flatten."""
+"""The layers most nets are made of: Sequential, Dense, Embedding and EmbeddingBag, Dropout and AlphaDropout, RReLU, PReLU, Flatten."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from minigrad.models.inputs import Indices, array_of, count, float_dtype, floats
 from minigrad.models.module import Module, holds_members
 from minigrad.node import Input, Node, Parameter
 from minigrad.ops import expand_dims, maximum, prelu, random_bernoulli, rrelu, stop_gradient, where
+from minigrad.ops.activations import SELU_ALPHA, SELU_SCALE
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -350,23 +351,44 @@ class Dropout(Module):
 
     def __init__(self, rate: float, *, rng: np.random.Generator | int | None = None) -> None:
         if not 0 <= rate < 1:
-            raise ValueError(f"Dropout(rate={rate!r}): the fraction dropped, from 0 to below 1")
+            raise ValueError(f"{type(self).__name__}(rate={rate!r}): the fraction dropped, from 0 to below 1")
         self.rate = float(rate)
         self.rng = np.random.default_rng(rng)
 
     def forward(self, x: Operand) -> Node:
         """y, of x's shape."""
-        node = x if isinstance(x, Node) else Input(array_of("Dropout", x), "x")
+        name = type(self).__name__
+        node = x if isinstance(x, Node) else Input(array_of(name, x), "x")
         if node.dtype.kind != "f":
-            raise TypeError(f"Dropout: {node.label} holds {node.dtype}, expected floating-point numbers")
+            raise TypeError(f"{name}: {node.label} holds {node.dtype}, expected floating-point numbers")
         if not self.training or self.rate == 0:
             return node
-        kept = random_bernoulli(node.shape, 1 - self.rate, rng=self.rng)
-        return where(kept, node * (1 / (1 - self.rate)), 0.0)
+        return self._dropped(node, random_bernoulli(node.shape, 1 - self.rate, rng=self.rng))
+
+    def _dropped(self, x: Node, kept: Node) -> Node:
+        return where(kept, x * (1 / (1 - self.rate)), 0.0)
 
     def description(self) -> str:
         """The rate."""
         return str(self.rate)
+
+
+class AlphaDropout(Dropout):
+    """y = a (x m + s (1 − m)) + b in training, m = 0 with probability `rate` entry by entry, else 1;  x̄ = ȳ a m.
+
+    Dropout for `mg.selu`: what is dropped becomes s = −λα = −1.7581, the value of selu far to the left, and
+    a = 1 / √(q (1 + rate s²)) with q = 1 − rate, b = −a rate s keep mean 0 and variance 1. In evaluation y = x.
+
+    rate, rng: as in `Dropout`
+
+    G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, Self-normalizing neural networks, NIPS 2017.
+    """
+
+    def _dropped(self, x: Node, kept: Node) -> Node:
+        saturated = -SELU_ALPHA * SELU_SCALE
+        scale = 1 / sqrt((1 - self.rate) * (1 + self.rate * saturated**2))
+        shift = -scale * self.rate * saturated
+        return where(kept, x * scale + shift, scale * saturated + shift)
 
 
 class RReLU(Module):

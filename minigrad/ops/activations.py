@@ -15,11 +15,12 @@ import numpy as np
 
 from minigrad.node import Node, as_node, is_number
 from minigrad.ops.activation_table import activation
-from minigrad.ops.arithmetic import floating, minimum, positive, where
+from minigrad.ops.arithmetic import clip, floating, maximum, minimum, positive, where
 from minigrad.ops.base import Elementwise, Entries, Operation, broadcasts_to
 from minigrad.ops.elementwise import NEGLIGIBLE_ONE, InverseRoot, Sinc, arctan, erf, exp, expm1, sin, square, tanh
 from minigrad.ops.random import random_uniform
 from minigrad.ops.reductions import broadcastable
+from minigrad.ops.shaping import split
 
 if TYPE_CHECKING:
     from minigrad.operators import Axis, Operand
@@ -31,14 +32,20 @@ __all__ = [
     # functions, entry by entry
     "linear", "sigmoid", "hard_tanh", "softsign", "relu", "leaky_relu", "prelu", "rrelu", "elu", "gelu", "gelu_tanh",
     "sine", "binary_step", "isru", "isrlu", "sqnl", "softplus", "bent_identity", "soft_exponential", "soft_clipping",
-    "cardinal_sine", "gaussian", "silu", "mish",
+    "cardinal_sine", "gaussian", "silu", "mish", "selu", "celu", "relu6", "hard_sigmoid", "hard_silu", "log_sigmoid",
+    "tanh_shrink", "soft_shrink", "hard_shrink",
     # along axes
-    "Softmax", "LogSoftmax", "LogSumExp", "softmax", "log_softmax", "logsumexp",
+    "Softmax", "LogSoftmax", "LogSumExp", "softmax", "log_softmax", "logsumexp", "glu",
 ]  # fmt: skip
 
 
 LARGEST_EXPONENT = {4: 87, 8: 708}  # by bytes: 1 / (1 + eˣ) is a normal number still
 GELU_LINEAR, GELU_CUBIC = math.sqrt(8 / math.pi), math.sqrt(8 / math.pi) * 0.044715
+
+SELU_ALPHA, SELU_SCALE = (
+    1.6732632423543772,
+    1.0507009873554805,
+)  # α and λ: the map of mean and variance has (0, 1) fixed
 
 
 # Nodes, entry by entry ---------------------------------------------------------------------------------------------
@@ -403,6 +410,30 @@ def elu(x: Operand, alpha: float = 1.0) -> Node:
 
 
 @activation(
+    formula="1.0507009873554805*x if x > 0 else 1.7580993408473768*(exp(x) - 1)",
+    derivative="1.0507009873554805 if x > 0 else 1.7580993408473768*exp(x)",
+    source="G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, Self-normalizing neural networks, NIPS 2017",
+)
+def selu(x: Operand) -> Node:
+    """λ x where x > 0, else λ α (eˣ − 1), with λ = 1.0507… and α = 1.6733…: mean 0 and variance 1 pass through layers.
+
+    For that weights start by `initializers.lecun_normal()`, and dropout is `AlphaDropout`.
+    """
+    return ELU(floating(x), alpha=SELU_ALPHA) * SELU_SCALE
+
+
+@activation(
+    formula="x if x > 0 else alpha*(exp(x/alpha) - 1)",
+    derivative="1 if x > 0 else exp(x/alpha)",
+    source="J. T. Barron, Continuously differentiable exponential linear units, 2017",
+)
+def celu(x: Operand, alpha: float = 1.0) -> Node:
+    """x where x > 0, else α (e^(x/α) − 1), for a number α > 0: an `elu` whose slope is 1 at 0 for every α."""
+    x, alpha = floating(x), _above_zero("celu", alpha=alpha)
+    return ELU(x, alpha=1.0) if alpha == 1 else ReLU(x) + alpha * expm1(minimum(x, 0) / alpha)
+
+
+@activation(
     formula="x*Phi(x)",
     derivative="Phi(x) + x*phi(x)",
     source="D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016",
@@ -568,6 +599,75 @@ def mish(x: Operand) -> Node:
     return Mish(floating(x))
 
 
+@activation(
+    formula="min(max(x, 0), 6)",
+    derivative="1 if 0 < x <= 6 else 0",
+    source="A. Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010",
+)
+def relu6(x: Operand) -> Node:
+    """min(max(x, 0), 6): a rectifier that few bits hold. Its slope at 6 is 1."""
+    return minimum(ReLU(floating(x)), 6)
+
+
+@activation(
+    formula="min(max(x/6 + 1/2, 0), 1)",
+    derivative="1/6 if -3 <= x <= 3 else 0",
+    source="M. Courbariaux, Y. Bengio and J.-P. David, BinaryConnect, NIPS 2015; of slope 1/6 as in Keras and PyTorch",
+)
+def hard_sigmoid(x: Operand) -> Node:
+    """min(max(x/6 + 1/2, 0), 1), the cheap sigmoid; its slope is 1/6 at ±3."""
+    return (HardTanh(floating(x) / 3) + 1) / 2
+
+
+@activation(
+    formula="x*min(max(x/6 + 1/2, 0), 1)",
+    derivative="0 if x < -3 else x/3 + 1/2 if x <= 3 else 1",
+    aliases=("hard_swish",),
+    source="A. Howard et al., Searching for MobileNetV3, ICCV 2019",
+)
+def hard_silu(x: Operand) -> Node:
+    """x · hard_sigmoid(x), the cheap `silu`; also called hard swish."""
+    x = floating(x)
+    return maximum(x, -3) * hard_sigmoid(x)
+
+
+@activation(formula="-log(1 + exp(-x))", derivative="sigma(-x)", aliases=("logsigmoid",))
+def log_sigmoid(x: Operand) -> Node:
+    """ln σ(x) = −ln(1 + e⁻ˣ), without underflow."""
+    return -Softplus(-floating(x))
+
+
+@activation(formula="x - tanh(x)", derivative="tanh(x)**2", aliases=("tanhshrink",))
+def tanh_shrink(x: Operand) -> Node:
+    """x − tanh(x): nearly 0 around 0 and x ∓ 1 far out."""
+    x = floating(x)
+    return x - tanh(x)
+
+
+@activation(
+    formula="x - threshold if x > threshold else x + threshold if x < -threshold else 0",
+    derivative="1 if abs(x) > threshold else 0",
+    aliases=("softshrink",),
+    source="D. L. Donoho, De-noising by soft-thresholding, IEEE Transactions on Information Theory 41, 1995",
+)
+def soft_shrink(x: Operand, threshold: float = 0.5) -> Node:
+    """x moved towards 0 by the threshold, a number above 0, and no farther than 0. Its slope is 0 at ± the threshold."""
+    x, threshold = floating(x), _above_zero("soft_shrink", threshold=threshold)
+    return x - clip(x, -threshold, threshold)
+
+
+@activation(
+    formula="x if abs(x) > threshold else 0",
+    derivative="1 if abs(x) > threshold else 0",
+    aliases=("hardshrink",),
+    source="D. L. Donoho and I. M. Johnstone, Ideal spatial adaptation by wavelet shrinkage, Biometrika 81, 1994",
+)
+def hard_shrink(x: Operand, threshold: float = 0.5) -> Node:
+    """x where |x| is above the threshold, a number above 0, else 0."""
+    x, threshold = floating(x), _above_zero("hard_shrink", threshold=threshold)
+    return where(abs(x) > threshold, x, 0)
+
+
 # Along axes --------------------------------------------------------------------------------------------------------
 
 
@@ -637,6 +737,18 @@ def log_softmax(x: Operand, axis: Axis = -1) -> Node:
 def logsumexp(x: Operand, axis: Axis = None, keepdims: bool = False) -> Node:
     """ln Σ eˣ over the axes, without overflow; −∞ where there are no entries."""
     return LogSumExp(floating(x), axis=axis, keepdims=keepdims)
+
+
+def glu(x: Operand, axis: int = -1) -> Node:
+    """a σ(b), a the first half of x along the axis and b the second: a gate for every feature.
+
+    Y. N. Dauphin, A. Fan, M. Auli and D. Grangier, Language modeling with gated convolutional networks, ICML 2017.
+    """
+    x = floating(x)
+    if not x.ndim or x.shape[axis] % 2:
+        raise ValueError(f"glu: expected an axis of even length to cut into halves, found {x.label} and axis={axis}")
+    a, b = split(x, 2, axis)
+    return a * Sigmoid(b)
 
 
 def _times_sigmoid(x: Any, u: Any) -> Any:

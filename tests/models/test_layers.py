@@ -7,8 +7,20 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import Dense, Dropout, Embedding, EmbeddingBag, Flatten, Module, PReLU, RReLU, Sequential, losses
-from minigrad.models.initializers import normal
+from minigrad.models import (
+    AlphaDropout,
+    Dense,
+    Dropout,
+    Embedding,
+    EmbeddingBag,
+    Flatten,
+    Module,
+    PReLU,
+    RReLU,
+    Sequential,
+    losses,
+)
+from minigrad.models.initializers import lecun_normal, normal
 from minigrad.optim import SGD, Adam
 from tests.compiler.agreement import compare
 
@@ -291,6 +303,46 @@ def test_dropout_derivatives_and_generators():
     assert Dropout(0.5, rng=0)(x.astype(np.float32)).dtype == np.float32
     with_inf = Dropout(0.5, rng=0)(np.full((50,), np.inf)).value
     assert not np.isnan(with_inf).any()
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_alpha_dropout_keeps_mean_and_variance(rate):
+    layer, x = AlphaDropout(rate, rng=0), mg.Input(np.random.default_rng(1).normal(size=(500, 800)))
+    y = layer(x)
+    np.testing.assert_allclose([y.value.mean(), y.value.std()], [0, 1], atol=0.01)
+    saturated = -1.0507009873554805 * 1.6732632423543772
+    a = 1 / np.sqrt((1 - rate) * (1 + rate * saturated**2))
+    b = -a * rate * saturated
+    dropped = np.abs(y.value - (a * saturated + b)) < 1e-12
+    assert dropped.mean() == pytest.approx(rate, abs=0.005)
+    np.testing.assert_allclose(y.value[~dropped], (a * x.value + b)[~dropped], rtol=1e-12)
+    (slope,) = mg.gradients(y.sum(), [x])
+    np.testing.assert_allclose(slope.value, np.where(dropped, 0, a), rtol=1e-12)
+
+
+def test_alpha_dropout_is_a_dropout():
+    x = np.random.default_rng(1).normal(size=(20, 30)).astype(np.float32)
+    layer = AlphaDropout(0.3, rng=0)
+    assert layer(x).dtype == np.float32
+    assert (layer.eval()(x).value == x).all()
+    assert (AlphaDropout(0.0)(x).value == x).all()
+    assert repr(AlphaDropout(0.25)) == "AlphaDropout(0.25)"
+    check(Sequential(Dense(3, 4, mg.selu, dtype=np.float64, rng=0), AlphaDropout(0.4, rng=3)), RNG.normal(size=(5, 3)))
+    for wrong, error, message in (
+        (lambda: AlphaDropout(1.0), ValueError, r"AlphaDropout\(rate=1.0\)"),
+        (lambda: layer.train()(np.ones((2, 2), int)), TypeError, "AlphaDropout: .* holds int64"),
+    ):
+        with pytest.raises(error, match=message):
+            wrong()
+
+
+def test_a_deep_net_of_selu_normalizes_itself():
+    x = np.random.default_rng(0).normal(size=(400, 200))
+    layers = [Dense(200, 200, mg.selu, initializer=lecun_normal(), dtype=np.float64, rng=i) for i in range(30)]
+    y = Sequential(*layers)(x).value
+    np.testing.assert_allclose([y.mean(), y.std()], [0, 1], atol=0.2)
+    shifted = Sequential(*layers)(1.5 * x + 0.5).value
+    np.testing.assert_allclose([shifted.mean(), shifted.std()], [0, 1], atol=0.3)
 
 
 # Embedding -----------------------------------------------------------------------------------------------------------

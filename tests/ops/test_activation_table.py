@@ -27,6 +27,9 @@ OTHER_PARAMETERS: list[
     ("soft_exponential", {"alpha": -0.5}, -1.4),
     ("soft_exponential", {"alpha": 0.0}, -3),
     ("soft_clipping", {"alpha": 3.0}, -3),
+    ("celu", {"alpha": 2.5}, -3),
+    ("soft_shrink", {"threshold": 1.25}, -3),
+    ("hard_shrink", {"threshold": 1.25}, -3),
 ]
 TRIALS = [*[(entry.name, {}, -3.0) for entry in TABLE], *OTHER_PARAMETERS]
 HUGE = np.array([-1000, -100, -88, -1, 0, 1, 88, 100, 1000], np.float32)
@@ -194,25 +197,30 @@ def holding(key):
 
 @pytest.mark.row("ACT-26")
 def test_properties_of_all_others():
-    squashing = named("sigmoid tanh hard_tanh softsign binary_step arctan isru sqnl soft_clipping")
+    squashing = named("sigmoid tanh hard_tanh softsign binary_step arctan isru sqnl soft_clipping relu6 hard_sigmoid")
     humps = {"cardinal_sine", "gaussian"}
-    rectifying = named("relu elu gelu gelu_tanh isrlu softplus soft_exponential silu mish")
-    assert holding("saturates_right") == squashing | humps
+    rectifying = named("relu elu gelu gelu_tanh isrlu softplus soft_exponential silu mish selu celu hard_silu")
+    shrinking = named("tanh_shrink soft_shrink hard_shrink")
+    assert holding("saturates_right") == squashing | humps | {"log_sigmoid"}
     assert holding("saturates_left") == squashing | humps | rectifying
     assert holding("bounded") == squashing | humps | {"sine"}
-    assert holding("jumps") == {"binary_step"}
-    assert holding("kinks") == {"hard_tanh", "relu", "leaky_relu", "prelu", "rrelu"}
+    assert holding("jumps") == {"binary_step", "hard_shrink"}
+    assert holding("kinks") == named(
+        "hard_tanh relu leaky_relu prelu rrelu selu relu6 hard_sigmoid hard_silu soft_shrink"
+    )
     assert holding("differentiable") == set(TABLE.keys()) - holding("jumps") - holding("kinks")
-    assert holding("smooth") == holding("differentiable") - {"softsign", "elu", "isrlu", "sqnl"}
+    assert holding("smooth") == holding("differentiable") - {"softsign", "elu", "isrlu", "sqnl", "celu"}
     assert holding("even") == humps
-    assert holding("odd") == named("linear tanh hard_tanh softsign sine arctan isru sqnl")
-    assert set(TABLE.keys()) - holding("monotone") == humps | {"sine", "gelu", "gelu_tanh", "silu", "mish"}
+    assert holding("odd") == named("linear tanh hard_tanh softsign sine arctan isru sqnl") | shrinking
+    assert set(TABLE.keys()) - holding("monotone") == humps | named("sine gelu gelu_tanh silu mish hard_silu")
     assert holding("identity_near_zero") == named(
-        "linear tanh hard_tanh softsign elu sine arctan isru isrlu sqnl bent_identity"
+        "linear tanh hard_tanh softsign elu sine arctan isru isrlu sqnl bent_identity celu"
     )
     assert TABLE["hard_tanh"].properties["kinks"] == (-1, 1)
+    assert TABLE["relu6"].properties["kinks"] == (0, 6)
+    assert TABLE["hard_silu"].properties["kinks"] == TABLE["hard_sigmoid"].properties["kinks"] == (-3, 3)
     assert holding("convex") == named(
-        "linear relu leaky_relu prelu rrelu elu isrlu softplus bent_identity soft_exponential"
+        "linear relu leaky_relu prelu rrelu elu isrlu softplus bent_identity soft_exponential celu"
     )
 
 
@@ -227,6 +235,9 @@ def test_limits_and_slopes():
         "sine": (math.nan, math.nan, math.nan, math.nan, 1),
         "soft_exponential": (-1.5, math.inf, 0, math.inf, 1),
         "gaussian": (0, 0, 0, 0, 0),
+        "selu": (-1.758099340847377, math.inf, 0, 1.0507009873554805, 1.758099340847377),
+        "log_sigmoid": (-math.inf, 0, 1, 0, 0.5),
+        "tanh_shrink": (-math.inf, math.inf, 1, 1, 0),
     }
     keys = ("limit_left", "limit_right", "slope_left", "slope_right", "slope_at_zero")
     for name, numbers in expected.items():
@@ -242,6 +253,8 @@ def test_ranges():
         "elu": "(-1, ∞)", "gelu": "[-0.17, ∞)", "sine": "[-1, 1]", "binary_step": "[0, 1]", "arctan": "(-π/2, π/2)",
         "isrlu": "(-1, ∞)", "sqnl": "[-1, 1]", "softplus": "(0, ∞)", "soft_clipping": "(0, 1)",
         "cardinal_sine": "[-0.2172, 1]", "gaussian": "(0, 1]", "silu": "[-0.2785, ∞)", "mish": "[-0.3088, ∞)",
+        "selu": "(-1.758, ∞)", "relu6": "[0, 6]", "hard_sigmoid": "[0, 1]", "hard_silu": "[-0.375, ∞)",
+        "log_sigmoid": "(-∞, 0)",
     }  # fmt: skip
     assert {name: str(TABLE[name].range) for name in expected} == expected
     np.testing.assert_allclose(TABLE["gelu"].range.low, -0.169971, atol=5e-7)
@@ -321,4 +334,4 @@ def test_print_and_repr():
 
 def test_every_proposal_has_its_source():
     without = {entry.name for entry in TABLE if not entry.source}
-    assert without == {"linear", "arctan", "bent_identity", "cardinal_sine", "gaussian"}
+    assert without == {"linear", "arctan", "bent_identity", "cardinal_sine", "gaussian", "log_sigmoid", "tanh_shrink"}

@@ -10,6 +10,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import ops
+from tests.compiler.agreement import compare
 from tests.ops.test_arithmetic import grads
 
 HUGE = np.array([-1000, -100, -88, 0, 88, 100, 1000], np.float32)
@@ -517,3 +518,55 @@ def test_a_parameter_of_numpys_keeps_float32(function, name):
         y = function(mg.Input(x), **{name: number})
         assert y.dtype == np.float32
         np.testing.assert_array_equal(y.value, function(x, **{name: 0.5}).value)
+
+
+# Gates and edges -----------------------------------------------------------------------------------------------------
+
+
+def test_glu_is_a_half_gated_by_the_other():
+    x = np.random.default_rng(0).normal(size=(4, 3, 6))
+    for axis in (-1, 0, 2):
+        a, b = np.split(x, 2, axis)
+        np.testing.assert_allclose(mg.glu(mg.Input(x), axis).value, a / (1 + np.exp(-b)), rtol=1e-13)
+        mg.check_gradients(lambda x, axis=axis: mg.glu(x, axis), x, order=2)
+    assert mg.glu(mg.Input(x.astype(np.float32))).dtype == np.float32
+    for wrong, axis in ((x, 1), (np.float64(1.0), -1)):
+        with pytest.raises(ValueError, match="glu: expected an axis of even length"):
+            mg.glu(mg.Input(wrong), axis)
+
+
+LATER = [
+    mg.selu, mg.celu, mg.relu6, mg.hard_sigmoid, mg.hard_silu, mg.log_sigmoid, mg.tanh_shrink, mg.soft_shrink, mg.hard_shrink,
+]  # fmt: skip
+
+
+def test_infinite_inputs_of_the_later_functions():
+    x = mg.Input([-np.inf, np.inf])
+    expected = {
+        "selu": [-1.758099340847377, np.inf], "celu": [-1, np.inf], "relu6": [0, 6], "hard_sigmoid": [0, 1],
+        "hard_silu": [0, np.inf], "log_sigmoid": [-np.inf, 0], "tanh_shrink": [-np.inf, np.inf],
+        "soft_shrink": [-np.inf, np.inf], "hard_shrink": [-np.inf, np.inf],
+    }  # fmt: skip
+    for name, values in expected.items():
+        np.testing.assert_allclose(getattr(mg, name)(x).value + 0.0, values, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("function", "name"), [(mg.celu, "alpha"), (mg.soft_shrink, "threshold"), (mg.hard_shrink, "threshold")]
+)
+def test_parameters_of_the_later_functions_are_above_zero(function, name):
+    for wrong in (0, -1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=rf"{function.__name__}\(x, {name}=.*\): {name} is a number above 0"):
+            function(mg.Input([1.0]), wrong)
+    assert function(mg.Input(np.ones(2, np.float32)), np.float64(0.5)).dtype == np.float32
+
+
+def test_compiled_activations_decide_anew():
+    def f(x):
+        y = sum(np.sin(function(x)) for function in LATER) + np.concatenate([mg.glu(x), mg.glu(x)], axis=-1)
+        (first,) = mg.gradients(y.sum(), [x])
+        return y, first, mg.gradients((first * first).sum(), [x])
+
+    rng = np.random.default_rng(0)
+    compare(f, *[[4 * rng.normal(size=(3, 8))] for _ in range(3)])
+    compare(f, *[[(4 * rng.normal(size=(3, 8))).astype(np.float32)] for _ in range(3)], rewrites=())

@@ -211,8 +211,23 @@ def activations() -> Iterator[Case]:
         name = ", ".join([f"activation {function}", *[f"{key} {value}" for key, value in options.items()]])
         return Case(name, "activation", {"x": CURVE}, {}, {"function": function, **options}, peers, not kinked)
 
-    for function in ("linear", "hard_tanh", "relu"):
+    for function in (
+        "linear",
+        "hard_tanh",
+        "relu",
+        "relu6",
+        "hard_sigmoid",
+        "hard_silu",
+        "selu",
+        "soft_shrink",
+        "hard_shrink",
+    ):
         yield case(function, kinked=True)
+    for function in ("celu", "log_sigmoid", "tanh_shrink"):
+        yield case(function)
+    yield case("celu", alpha=2.5)
+    for function in ("soft_shrink", "hard_shrink"):
+        yield case(function, kinked=True, threshold=1.3)
     for function in ("sigmoid", "tanh", "softsign", "elu", "gelu", "gelu_tanh", "sine", "arctan", "silu", "mish"):
         yield case(function)
     yield case("cardinal_sine", ("torch",))
@@ -225,7 +240,7 @@ def activations() -> Iterator[Case]:
     channels = normal("prelu", x=(3, 2), alpha=(2,))
     yield Case("activation prelu, per channel", "activation", channels, options={"function": "prelu"})
     rows = normal("softmax", x=(2, 4))
-    for function in ("softmax", "log_softmax", "logsumexp"):
+    for function in ("softmax", "log_softmax", "logsumexp", "glu"):
         yield Case(f"activation {function}", "activation", rows, options={"function": function, "axis": -1})
     images = normal("softmax, over the first axis", x=(3, 2))
     yield Case("activation softmax, axis 0", "activation", images, options={"function": "softmax", "axis": 0})

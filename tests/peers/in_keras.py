@@ -173,7 +173,8 @@ def prelu(x, alpha):
 ACTIVATIONS = {
     **{name: getattr(keras.activations, name) for name in (
         "linear", "hard_tanh", "relu", "sigmoid", "tanh", "softsign", "elu", "gelu", "silu", "mish", "softplus", "softmax",
-        "log_softmax",
+        "log_softmax", "relu6", "hard_sigmoid", "hard_silu", "selu", "celu", "soft_shrink", "hard_shrink", "log_sigmoid",
+        "tanh_shrink", "glu",
     )},
     "gelu_tanh": lambda x: keras.activations.gelu(x, approximate=True),
     "sine": keras.ops.sin,

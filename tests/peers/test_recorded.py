@@ -23,7 +23,8 @@ Layouts are converted where the peers are called. What else differs by conventio
   height, width, n_channels / groups), like all weights here; PyTorch and Keras have them third.
 * An average pool counts the entries of the image in a window, as Keras does; PyTorch counts the zeros around it too unless
   count_include_pad=False.
-* Kinks, where no case lies: hard_tanh' at ±1 is 1 here and in Keras, 0 in PyTorch; leaky_relu' at 0 is the slope here and in
+* Kinks, where no case lies: hard_tanh' at ±1 is 1 here and in Keras, 0 in PyTorch, as are relu6' at 6 and 6 hard_sigmoid' at
+  ±3; leaky_relu' at 0 is the slope here and in
   PyTorch, 1 in Keras; |e|' at 0 is 0 here and in PyTorch, −1 or 1 in Keras on JAX. relu' at 0 is 0, and the first of equal
   maxima in a pool takes all, in all three.
 * leaky_relu: slope 0.01 here and in PyTorch, 0.2 in Keras. `cardinal_sine` is sin(x) / x, PyTorch's sinc is sin(πx) / πx.
@@ -154,7 +155,7 @@ def recurrent(
 
 
 def activation(x, *, function, **options):
-    f = {"softmax": mg.softmax, "log_softmax": mg.log_softmax, "logsumexp": mg.logsumexp}.get(function)
+    f = {"softmax": mg.softmax, "log_softmax": mg.log_softmax, "logsumexp": mg.logsumexp, "glu": mg.glu}.get(function)
     return {"y": (f or mg.activations()[function])(x, **options)}
 
 
@@ -241,7 +242,12 @@ def test_the_recording_is_complete():
 
 
 def test_every_activation_and_loss_is_compared_or_ours_alone():
-    assert set(mg.activations().keys()) - OURS_ALONE == named("activation") - {"softmax", "log_softmax", "logsumexp"}
+    assert set(mg.activations().keys()) - OURS_ALONE == named("activation") - {
+        "softmax",
+        "log_softmax",
+        "logsumexp",
+        "glu",
+    }
     functions = {name for name, f in vars(losses).items() if getattr(f, "__module__", "") == losses.__name__}
     assert named("loss") == {name for name in functions if name[0].islower()}
 
