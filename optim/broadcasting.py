@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 
 from minigrad.node import Node
+from minigrad.ops.base import Operation
+from minigrad.ops.indexing import GetItem
+from minigrad.ops.shaping import ExpandDims, MatrixTranspose, Reshape, Squeeze, Transpose
 
 
 def refuse_all_pairs(loss: Node, given: Mapping[str, Node]) -> None:
@@ -16,26 +20,32 @@ def refuse_all_pairs(loss: Node, given: Mapping[str, Node]) -> None:
     both, and broadcast to more entries than either has. What is written as all against all, by an axis inserted or by a
     transpose, is no such pair: y[:, np.newaxis] - y, y - y.T.
     """
-    sources: dict[Node, frozenset[str]] = {}
+    sources: dict[Node, frozenset[str]] = {}  # of the nodes with the examples along axis 0
     for name, node in given.items():
         sources[node] = sources.get(node, frozenset()) | {name}
     n_axes = {name: node.ndim for name, node in given.items()}
-    n_examples = {node.shape[0] for node in given.values() if node.ndim}
 
     for node in _between(loss, set(sources)):
         children = [child for child in dict.fromkeys(node.children) if sources.get(child)]
-        if getattr(node, "elementwise", False):
-            paired = [
-                child
-                for child in children
-                if child.ndim <= max(n_axes[name] for name in sources[child]) and child.shape[:1] != (1,)
-                if child.ndim and child.shape[0] in n_examples
-            ]
-            for i, a in enumerate(paired):
-                for b in paired[:i]:
-                    if sources[a] != sources[b] and a.size == b.size < node.size:
-                        raise _all_pairs(node, b, a, sources)
-        sources[node] = frozenset().union(*[sources[child] for child in children])
+        if isinstance(node, Operation) and node.elementwise:
+            paired = [child for child in children if 0 < child.ndim <= max(n_axes[name] for name in sources[child])]
+            for a, b in combinations(paired, 2):
+                if sources[a] != sources[b] and a.shape[0] == b.shape[0] > 1 and a.size == b.size < node.size:
+                    raise _all_pairs(node, a, b, sources)
+        sources[node] = frozenset().union(*[sources[child] for child in children if _keeps_examples(node, child)])
+
+
+def _keeps_examples(node: Node, child: Node) -> bool:
+    """Whether the examples stay along axis 0, alone or with further axes (time) in one."""
+    if isinstance(node, Reshape | ExpandDims | Squeeze) or (isinstance(node, Operation) and node.elementwise):
+        return True
+    if "keepdims" in node.attributes:  # a reduction
+        axis = node.attributes["axis"]
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        return axis is not None and 0 not in [place % child.ndim for place in axes]
+    if isinstance(node, GetItem):
+        return isinstance(node.attributes["index"][0], slice) and node.shape[:1] == child.shape[:1]
+    return len(node.children) == 1 and node.shape == child.shape and not isinstance(node, Transpose | MatrixTranspose)
 
 
 def _between(loss: Node, stops: set[Node]) -> list[Node]:

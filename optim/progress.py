@@ -152,4 +152,4 @@ def _writer(stream: TextIO) -> _Writer:
     """The writer that suits where the stream leads."""
     if type(stream).__module__.startswith("ipykernel"):
         return _Notebook(importlib.import_module("IPython.display").display)
-    return _Terminal(stream) if stream.isatty() else _Log(stream)
+    return _Terminal(stream) if getattr(stream, "isatty", bool)() else _Log(stream)  # one that only writes is a log

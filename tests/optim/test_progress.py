@@ -164,3 +164,23 @@ def test_a_stream_that_cannot_be_written_ends_no_training(terminal):
     progress.update(1, loss=0.5)
     progress.close("interrupted")
     assert stream.written == 1
+
+
+def test_no_stream_and_one_that_only_writes_do_no_harm(monkeypatch):
+    class Writes:
+        text = ""
+
+        def write(self, line):
+            self.text += line
+
+        def flush(self):
+            pass
+
+    monkeypatch.setattr(sys, "stderr", None)
+    for stream in (None, Writes()):
+        progress = Progress(2, "run", stream=stream)
+        progress.update(1, loss=0.5)
+        progress.update(2, loss=0.25)
+        progress.close("done")
+    assert stream.text.count("\n") == 3
+    assert "2/2  loss 0.25" in stream.text

@@ -700,6 +700,10 @@ WRONG = {
     "cast": (1, lambda o, t: ((o - (2 * t.astype(float) - 1)) ** 2).mean(), (8, 1), (8,)),
     "weights": (1, lambda o, t, weights: (weights * (o - t) ** 2).mean(), (8, 1), (8, 1)),
     "mask": (1, lambda o, t, mask: np.where(mask, (o - t) ** 2, 0).mean(), (8, 1), (8, 1)),
+    "all steps": (3, lambda o, t: ((o.reshape(-1, 1) - t.reshape(-1)) ** 2).mean(), (4, 3, 1), (4, 3)),
+    "soft": (1, lambda o, t: ((mg.softmax(o, axis=0) - mg.softmax(t)) ** 2).mean(), (8, 1), (8,)),
+    "norms": (3, lambda o, t: ((np.linalg.norm(o, axis=-1) - t) ** 2).mean(), (8, 1, 3), (8,)),
+    "slices": (1, lambda o, t: ((o[:, :1] - t) ** 2).mean(), (8, 3), (8,)),
     "time": (3, lambda o, t: ((o - t) ** 2).mean(), (8, 8, 1), (8, 8)),
 }
 
@@ -762,6 +766,11 @@ RIGHT = {
     "square": (squared, (3, 3), (3, 3)),
     "a class of rows": (lambda o, t: (o - o.mean(axis=0)).var() + ((o.sum(axis=1) - t) ** 2).mean(), (3, 3), (3,)),
     "weights of classes": (lambda o, t: (np.array([1.0, 2.0, 3.0]) * (o - t) ** 2).mean(), (3, 3), (3, 3)),
+    "sums over examples": (lambda o, t: (o.sum(axis=0) * t).mean(), (3, 3), (3, 1)),
+    "an example of all": (lambda o, t: (o[0] * t).mean(), (3, 3), (3, 1)),
+    "a transpose": (lambda o, t: (o.T[:, 0] * t).mean() + (o.T.sum(axis=1) * t).mean(), (3, 3), (3, 1)),
+    "norms over examples": (lambda o, t: (np.linalg.norm(o, axis=0) * t).mean(), (3, 3), (3, 1)),
+    "products": (lambda o, t: ((o.T @ t)[:, 0] * t).mean(), (3, 3), (3, 1)),
     "a target for all": (lambda o, t: ((o - t.mean()) ** 2).mean(), (8, 1), (8,)),
     "normalized": (lambda o, t: ((o - t) ** 2).sum() / ((t - t.mean(axis=0)) ** 2).sum(), (8, 1), (8, 1)),
 }
