@@ -40,8 +40,13 @@ def _named(node: Node) -> str:
     return f'{type(node).__name__} "{node.name}"' if node.name else type(node).__name__
 
 
-def instead(found: Any, of_several: str, of_module: str = "call it first, and give the node it returns") -> str:
-    """What was found where a node is expected, and how to get one. of_several: what to do with a list of them."""
+def instead(
+    found: Any,
+    of_several: str,
+    of_module: str = "call it first, and give the node it returns",
+    of_array: str = "an array or number has no graph; calculate with nodes, x = mg.Input(array)",
+) -> str:
+    """What was found where a node is expected, and how to get one; what to do with a list of them is up to the asker."""
     kind = type(found).__name__
     if isinstance(found, type):
         use = f"{found.__name__}(x)" if hasattr(found, "fprop") else f"make one, and call it: {found.__name__}(...)(x)"
@@ -55,7 +60,7 @@ def instead(found: Any, of_several: str, of_module: str = "call it first, and gi
     if isinstance(found, list | tuple | dict | set):
         return f"{kind}: {of_several}"
     if isinstance(found, np.ndarray | np.generic | float | int):
-        return f"{kind}: an array or number has no graph; calculate with nodes, x = mg.Input(array)"
+        return f"{kind}: {of_array}"
     return kind
 
 
@@ -69,7 +74,12 @@ def as_inputs(inputs: Node | Sequence[Node], expected: str) -> tuple[Node, ...]:
         given = tuple(inputs) if several else (inputs,)
     for node in given:
         if not isinstance(node, Node):
-            found = instead(node, "give one flat list of nodes", "give its parameters, model.parameters()")
+            found = instead(
+                node,
+                "give one flat list of nodes",
+                "give its parameters, model.parameters()",
+                "give the node itself, W and not W.value",
+            )
             raise TypeError(f"{expected}, not {found}")
         if node.dtype.kind != "f":
             raise TypeError(f"gradients: {node.label} holds {node.dtype}, and only floating-point nodes have adjoints")

@@ -321,7 +321,7 @@ def test_integers_carry_no_adjoint():
 
 def test_what_is_no_node_has_no_gradient():
     x = mg.Input(A)
-    with pytest.raises(TypeError, match=r"inputs are nodes, not ndarray: .* mg\.Input"):
+    with pytest.raises(TypeError, match=r"inputs are nodes, not ndarray: give the node itself, W and not W.value"):
         mg.gradients(x.sum(), A)
     with pytest.raises(TypeError, match="the output to differentiate is a node, not list"):
         mg.gradients([x.sum()], x)
