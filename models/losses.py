@@ -454,7 +454,10 @@ def max_margin_ranking(
     margin = not_negative(name, "margin", margin)
     with scope(name):
         examples = _Examples(name, scores.shape, over_examples, weights, mask)
-        return examples.reduced(relu(margin + examples.only(corrupt_scores, 0) - examples.only(scores, 0)))
+        lead = examples.only(corrupt_scores, 0) - examples.only(
+            scores, 0
+        )  # first: a large score would swallow the margin
+        return examples.reduced(relu(lead + margin))
 
 
 # What is asked of values -------------------------------------------------------------------------------------------

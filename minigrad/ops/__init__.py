@@ -22,6 +22,7 @@ from minigrad.ops.linear_algebra import *
 from minigrad.ops.nan_reductions import *
 from minigrad.ops.random import *
 from minigrad.ops.reductions import *
+from minigrad.ops.scipy_functions import *
 from minigrad.ops.shaping import *
 from minigrad.ops.sorting import *
 from minigrad.ops.special import *

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.dispatch import ADVICE, answers, refuse_out
+from minigrad.dispatch import ADVICE, Way, answers, refuse_out
 from minigrad.node import Array, Constant, Node, as_node, is_number
 from minigrad.ops.arithmetic import PiecewiseConstant, clip, where
 from minigrad.ops.base import Entries, Operation, Piece, astype
@@ -452,13 +452,15 @@ _DEPENDS = (
     "the shape of its result depends on values: write np.where(mask, x, 0), or call it on x.value outside the graph"
 )
 ADVICE.update(dict.fromkeys((np.nonzero, np.argwhere, np.flatnonzero), _DEPENDS))
-ADVICE.update(
+ADVICE.update(  # what works in place: the recipe is what the array holds afterwards
     {
-        np.put_along_axis: "nodes do not change: write x.at[index].set(values) with an index array for every axis",
-        np.put: "nodes do not change: write x.at[np.unravel_index(indices, x.shape)].set(values)",
-        np.place: "nodes do not change: write np.where(mask, values, x)",
-        np.putmask: "nodes do not change: write np.where(mask, values, x)",
-        np.copyto: "nodes do not change: write np.where(mask, source, x)",
-        np.fill_diagonal: "nodes do not change: write x.at[i, i].set(value) with i = np.arange(len(x))",
+        np.put_along_axis: Way(
+            "np.put_along_axis(x, index, values, axis=1)", "x.at[np.arange(len(x))[:, None], index].set(values)"
+        ),
+        np.put: Way("np.put(x, [0, 2], [7.0, 8.0])", "x.at[np.unravel_index([0, 2], x.shape)].set([7.0, 8.0])"),
+        np.place: Way("np.place(x, mask, [7.0])", "np.where(mask, 7.0, x)"),
+        np.putmask: Way("np.putmask(x, mask, other)", "np.where(mask, other, x)"),
+        np.copyto: Way("np.copyto(x, other, where=mask)", "np.where(mask, other, x)"),
+        np.fill_diagonal: Way("np.fill_diagonal(x, 7.0)", "x.at[np.diag_indices(min(x.shape))].set(7.0)"),
     }
 )

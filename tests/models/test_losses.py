@@ -503,6 +503,22 @@ def test_max_margin_ranking():
         max_margin_ranking(s, kink[1])
 
 
+@pytest.mark.parametrize("large", [1e8, -1e8, 3e7])
+def test_a_margin_counts_at_large_scores(large):
+    """Between scores of 1e8 in float32 lie 8: a margin of 1 is lost unless scores are compared first."""
+    s = mg.Input(np.float32([large, large]))
+    corrupt = mg.Input(np.float32([large, large - 8]))
+    for margin in (1.0, 0.25):
+        loss = max_margin_ranking(s, corrupt, margin=margin, over_examples="none")
+        np.testing.assert_array_equal(loss.value, np.float32([margin, 0]))
+        by_s, by_corrupt = gradient(loss.sum(), s, corrupt)
+        np.testing.assert_array_equal(by_s, [-1, 0])
+        np.testing.assert_array_equal(by_corrupt, [1, 0])
+        step = mg.compile(lambda a, b, m=margin: max_margin_ranking(a, b, margin=m))
+        for _ in range(2):
+            assert float(step(s.value, corrupt.value)) == margin / 2
+
+
 # Weights, masks and reductions -------------------------------------------------------------------------------------
 
 SEQUENCES = {  # name: the loss of (2, 3) examples, its inputs, what hides behind a mask
