@@ -15,12 +15,12 @@ from minigrad.models.layers import (
     Sequential,
 )
 from minigrad.models.module import Module
-from minigrad.models.normalization import BatchNorm, LayerNorm
+from minigrad.models.normalization import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from minigrad.models.recurrent import GRU, LSTM, RNN, Bidirectional, Recurrent, SimpleRNN, Stacked, Steps, Unrolled
 
 __all__ = [
     "Module", "Sequential", "Dense", "Embedding", "EmbeddingBag", "Dropout", "AlphaDropout", "RReLU", "PReLU", "Flatten",
-    "RNN", "Conv2D", "Conv2DTranspose", "MaxPool2D", "AveragePool2D", "BatchNorm", "LayerNorm",
+    "RNN", "Conv2D", "Conv2DTranspose", "MaxPool2D", "AveragePool2D", "BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm",
     "Cell", "SimpleRNNCell", "LSTMCell", "GRUCell",
     "Recurrent", "SimpleRNN", "LSTM", "GRU", "Stacked", "Bidirectional", "Unrolled", "Steps",
     "datasets", "initializers", "linear", "losses", "metrics", "penalties", "preprocessing",

@@ -1,4 +1,4 @@
-"""Layers that bring their inputs to mean 0 and variance 1, over the batch or over the features, then scale and shift."""
+"""Layers that bring their inputs to mean 0 and variance 1, over the batch, features or groups of them, then scale and shift."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from minigrad.models.inputs import count, float_dtype, floats
 from minigrad.models.module import Module, is_frozen
 from minigrad.node import Node, Parameter
-from minigrad.ops import mean, sqrt, square, update
+from minigrad.ops import mean, reshape, sqrt, square, update
 from minigrad.ops.arithmetic import PiecewiseConstant
 from minigrad.ops.reductions import binade
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from minigrad.operators import Operand
+    from minigrad.operators import Axis, Operand
 
 
 class BatchNorm(Module):
@@ -139,24 +139,109 @@ class LayerNorm(Module):
         """y, of x's shape."""
         node = floats("LayerNorm", x, self.dtype)
         _check_features("LayerNorm", node, self.n_features)
-        centered = node - mean(node, -1, keepdims=True)
-        unit = Unit(centered)
-        scaled = centered / unit
-        variance = mean(square(scaled), -1, keepdims=True)
-        return scaled / sqrt(variance + self.eps / unit / unit) * self.gamma + self.beta
+        return _standardized(node, -1, self.eps) * self.gamma + self.beta
+
+
+class GroupNorm(Module):
+    """y = γ (x − μ) / √(σ² + ε) + β, each example and group of features on its own: μ and σ² over the group and all places.
+
+    μ = Σ x / m, σ² = Σ (x − μ)² / m over the m values of a group: n_features / n_groups features that follow each other, at
+    all places (times, or pixels) of the example. The same in training or not, and for any size of batch.
+
+    Back: with x̂ = (x − μ) / √(σ² + ε), γ̄ = Σ ȳ x̂ and β̄ = Σ ȳ over all axes but the last, and
+    x̄ = (d − mean(d) − x̂ mean(d x̂)) / √(σ² + ε) with d = γ ȳ, means over the group.
+
+    n_groups: divides n_features; 1 takes all features together, n_features each alone (`InstanceNorm`)
+
+    Shapes: (batch, ..., n_features), such as images (batch, height, width, channels).
+    Parameters: gamma (1) and beta (0), of length n_features.
+    Errors: a ValueError where a group has one value only, whose variance is 0 and whose output is β whatever the input.
+
+    Y. Wu and K. He, Group normalization, ECCV 2018.
+
+    >>> import numpy as np
+    >>> from minigrad.models import GroupNorm
+    >>> GroupNorm(4, 2)(np.array([[1.0, 3.0, 10.0, 20.0]])).value.round(3).tolist()
+    [[-1.0, 1.0, -1.0, 1.0]]
+    """
+
+    def __init__(
+        self,
+        n_features: SupportsIndex,
+        n_groups: SupportsIndex,
+        eps: float = 1e-5,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
+        name = type(self).__name__
+        self.n_features = n = count(name, "n_features", n_features)
+        self.n_groups = count(name, "n_groups", n_groups)
+        if n % self.n_groups:
+            raise ValueError(f"{name}(n_groups={n_groups!r}): {n} features cannot be cut into {n_groups} equal groups")
+        self.eps = _positive(name, eps)
+        self.dtype = float_dtype(name, dtype)
+        self.gamma = Parameter(np.ones(n, self.dtype))
+        self.beta = Parameter(np.zeros(n, self.dtype))
+
+    def forward(self, x: Operand) -> Node:
+        """y, of x's shape."""
+        name = type(self).__name__
+        node = floats(name, x, self.dtype)
+        _check_features(name, node, self.n_features)
+        places, width = prod(node.shape[1:-1]), self.n_features // self.n_groups
+        if places * width < 2:
+            raise ValueError(
+                f"{name}: {node.label} has {places * width} value per group, whose variance would be 0 and the output beta "
+                "whatever the input: take fewer groups, or more places"
+            )
+        by_group = reshape(node, (node.shape[0], places, self.n_groups, width))
+        return reshape(_standardized(by_group, (1, 3), self.eps), node.shape) * self.gamma + self.beta
+
+    def description(self) -> str:
+        """The numbers of features and groups."""
+        return f"{self.n_features}, {self.n_groups}"
+
+
+class InstanceNorm(GroupNorm):
+    """y = γ (x − μ) / √(σ² + ε) + β, each example and feature on its own: μ and σ² over all places;  x̄ as in `GroupNorm`.
+
+    A `GroupNorm` with as many groups as features.
+
+    Shapes: (batch, ..., n_features) with two places or more, such as images (batch, height, width, channels).
+    Parameters: gamma (1) and beta (0), of length n_features.
+
+    D. Ulyanov, A. Vedaldi and V. Lempitsky, Instance normalization: The missing ingredient for fast stylization,
+    arXiv:1607.08022, 2016.
+    """
+
+    def __init__(self, n_features: SupportsIndex, eps: float = 1e-5, *, dtype: npt.DTypeLike = np.float32) -> None:
+        super().__init__(n_features, n_features, eps, dtype=dtype)
+
+    def description(self) -> str:
+        """The number of features."""
+        return str(self.n_features)
+
+
+def _standardized(x: Node, axis: Axis, eps: float) -> Node:
+    """(x − μ) / √(σ² + ε), mean and variance along the axes, in units in which no square overflows."""
+    centered = x - mean(x, axis, keepdims=True)
+    unit = Unit(centered, axis=axis)
+    scaled = centered / unit
+    return scaled / sqrt(mean(square(scaled), axis, keepdims=True) + eps / unit / unit)
 
 
 class Unit(PiecewiseConstant):
-    """y = the power of two just below the largest |x| along the last axis, 1 at least;  no adjoint.
+    """y = the power of two just below the largest |x| along the axes, 1 at least;  no adjoint.
 
     What is divided by it has no squares that overflow. It cancels, so its derivative (0 but for jumps) has no part in a
     rule.
     """
 
     __slots__ = ()
+    axis: Axis
 
-    def fprop(self, x: Any) -> Any:
-        return np.maximum(binade(x, -1), 1)
+    def fprop(self, x: Any, *, axis: Axis = -1) -> Any:
+        return np.maximum(binade(x, axis), 1)
 
 
 def _positive(layer: str, eps: float) -> float:

@@ -10,15 +10,18 @@ from minigrad.models import (
     GRU,
     LSTM,
     RNN,
+    AlphaDropout,
     AveragePool2D,
     BatchNorm,
     Bidirectional,
     Conv2D,
+    Conv2DTranspose,
     Dense,
     Dropout,
     Embedding,
     EmbeddingBag,
     Flatten,
+    GroupNorm,
     GRUCell,
     LayerNorm,
     LSTMCell,
@@ -37,9 +40,11 @@ ROWS = {
     "Dense": (Dense(3, 2), (4, 3)),
     "LayerNorm": (LayerNorm(3), (4, 3)),
     "BatchNorm": (BatchNorm(3), (4, 3)),
+    "GroupNorm": (GroupNorm(3, 1), (4, 3)),
 }
 IMAGES = {
     "Conv2D": (Conv2D(1, 2, 3), (4, 8, 8, 1)),
+    "Conv2DTranspose": (Conv2DTranspose(1, 2, 3), (4, 8, 8, 1)),
     "MaxPool2D": (MaxPool2D(2), (4, 8, 8, 1)),
     "AveragePool2D": (AveragePool2D(2), (4, 8, 8, 1)),
 }
@@ -52,7 +57,11 @@ MASKED = {
 }
 SEQUENCES = {**MASKED, "RNN": (RNN(2, 3, 1), (4, 5, 2))}
 CELLS = {kind.__name__: kind(2, 3) for kind in (SimpleRNNCell, LSTMCell, GRUCell)}
-ANY = {"Flatten": (Flatten(), (4, 3)), "Dropout": (Dropout(0.5, rng=0), (4, 3))}
+ANY = {
+    "Flatten": (Flatten(), (4, 3)),
+    "Dropout": (Dropout(0.5, rng=0), (4, 3)),
+    "AlphaDropout": (AlphaDropout(0.5, rng=0), (4, 3)),
+}
 ALL = {**ROWS, **IMAGES, **SEQUENCES, **ANY}
 
 
@@ -76,7 +85,12 @@ def test_a_batch_is_taken(name):
 @pytest.mark.parametrize("name", [*ROWS, *IMAGES, *SEQUENCES, "Flatten"])
 def test_a_wrong_rank_is_refused_with_what_is_expected_and_what_was_found(name):
     layer, shape = ALL[name]
-    kind = {"MaxPool2D": "max_pool2d", "AveragePool2D": "average_pool2d", "Conv2D": "conv2d"}.get(name, name)
+    kind = {
+        "MaxPool2D": "max_pool2d",
+        "AveragePool2D": "average_pool2d",
+        "Conv2D": "conv2d",
+        "Conv2DTranspose": "conv2d_transpose",
+    }.get(name, name)
     single = shape[1:]
     refused(lambda: layer(np.ones(single)), ValueError, f"{kind}: expected ", "(batch, ", str(single), "np.newaxis")
     refused(lambda: layer(mg.Input(np.float32(1), name="one")), ValueError, f"{kind}: expected ", 'Input "one" ()')

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import BatchNorm, LayerNorm, Module, losses, normalization
+from minigrad.models import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Module, losses, normalization
 from minigrad.optim import SGD, Step, evaluate, fit
 
 RNG = np.random.default_rng(0)
@@ -337,6 +337,84 @@ def test_each_example_is_on_its_own():
     assert [name for name, _ in layer.named_parameters()] == ["gamma", "beta"]
 
 
+# Groups --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (2, 4, 6), (2, 2, 3, 6), (1, 5, 6)])
+@pytest.mark.parametrize("n_groups", [1, 2, 3])
+def test_group_normalization(shape, n_groups):
+    x, adjoint = 4 + 2 * RNG.normal(size=shape), RNG.normal(size=shape)
+    layer, node = GroupNorm(6, n_groups, dtype=np.float64), mg.Input(x)
+    layer.gamma.value, layer.beta.value = RNG.uniform(0.5, 2, 6), RNG.normal(size=6)
+    y = layer(node)
+    found = mg.gradients(y, [node], adjoint=adjoint)[0].value
+    width = 6 // n_groups
+    for i in range(len(x)):  # each example and group as one row of features
+        for k in range(n_groups):
+            mine = (i, ..., slice(k * width, (k + 1) * width))
+            gamma = np.broadcast_to(layer.gamma.value, shape)[mine]
+            row, d = x[mine].reshape(1, -1), adjoint[mine].reshape(1, -1)
+            of_x, normal = adjoint_by_hand(row, d, gamma.reshape(-1), (-1,))
+            np.testing.assert_allclose(
+                (y.value - layer.beta.value)[mine], (normal * gamma.reshape(-1)).reshape(gamma.shape), rtol=1e-10
+            )
+            np.testing.assert_allclose(found[mine], of_x.reshape(gamma.shape), rtol=1e-8, atol=1e-12)
+    np.testing.assert_array_equal(layer.eval()(x).value, y.value)
+    f, scales = with_scales(layer)
+    mg.check_gradients(f, *scales, x, order=2)
+
+
+def test_one_group_is_a_layer_norm_and_as_many_as_features_are_instances():
+    x = RNG.normal(size=(3, 4))
+    np.testing.assert_allclose(
+        GroupNorm(4, 1, dtype=np.float64)(x).value, LayerNorm(4, dtype=np.float64)(x).value, rtol=1e-12
+    )
+    images = RNG.normal(size=(2, 3, 4, 5))
+    y = InstanceNorm(5, dtype=np.float64)(images).value
+    np.testing.assert_array_equal(y, GroupNorm(5, 5, dtype=np.float64)(images).value)
+    np.testing.assert_allclose(y.mean((1, 2)), 0, atol=1e-14)
+    variance = images.var((1, 2))
+    np.testing.assert_allclose(y.var((1, 2)), variance / (variance + EPS), rtol=1e-12)
+    layer = InstanceNorm(5, dtype=np.float64)
+    f, scales = with_scales(layer)
+    mg.check_gradients(f, *scales, images, order=2)
+
+
+def test_groups_do_not_see_each_other_nor_other_examples():
+    layer, x = GroupNorm(4, 2, dtype=np.float64), RNG.normal(size=(3, 5, 4))
+    y = layer(x).value
+    other = x.copy()
+    other[1] += 7.0
+    other[..., 2:] *= 3.0
+    np.testing.assert_array_equal(layer(other).value[[0, 2], :, :2], y[[0, 2], :, :2])
+
+
+@pytest.mark.parametrize("scale", [1e20, 1e37])
+def test_groups_do_not_see_how_large_their_inputs_are(scale):
+    x = mg.Input(np.float32([[1.0, 3.0, 2.0, 6.0]]) * np.float32(scale))
+    y = GroupNorm(4, 2)(x)
+    np.testing.assert_allclose(y.value, [[-1, 1, -1, 1]], rtol=1e-6)
+    assert y.dtype == np.float32
+    assert np.isfinite(mg.gradients((y * y).sum(), [x])[0].value).all()
+
+
+def test_groups_that_cannot_be_are_refused():
+    for call, message in (
+        (lambda: GroupNorm(4, 3), "GroupNorm(n_groups=3): 4 features cannot be cut into 3 equal groups"),
+        (lambda: GroupNorm(4, 0), "GroupNorm(n_groups=0): expected an integer of at least 1"),
+        (lambda: GroupNorm(4, 2.0), "GroupNorm(n_groups=2.0)"),  # type: ignore[arg-type]
+        (lambda: GroupNorm(4, 2, eps=0), "GroupNorm(eps=0)"),
+        (lambda: GroupNorm(4, 4)(np.ones((2, 4))), 'GroupNorm: Input "x" (2, 4) has 1 value per group'),
+        (lambda: InstanceNorm(4)(np.ones((2, 4))), 'InstanceNorm: Input "x" (2, 4) has 1 value per group'),
+        (lambda: GroupNorm(4, 2)(np.ones((2, 0, 4))), "has 0 value per group"),
+        (lambda: GroupNorm(4, 2)(np.ones((2, 3))), "GroupNorm: expected inputs of shape (batch, ..., 4)"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            call()
+    assert GroupNorm(4, 2)(np.ones((0, 3, 4))).shape == (0, 3, 4)
+    assert (repr(GroupNorm(4, 2)), repr(InstanceNorm(4))) == ("GroupNorm(4, 2)", "InstanceNorm(4)")
+
+
 # Numbers and bad input -----------------------------------------------------------------------------------------------
 
 
@@ -357,7 +435,7 @@ def test_large_and_equal_numbers_in_single_precision(kind, fill):
         np.testing.assert_array_equal(y.value, 0)
 
 
-@pytest.mark.parametrize("kind", [BatchNorm, LayerNorm])
+@pytest.mark.parametrize("kind", [BatchNorm, LayerNorm, lambda n, dtype: GroupNorm(n, 1, dtype=dtype)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_inputs_are_cast_to_the_dtype_of_the_layer(kind, dtype):
     layer = kind(3, dtype=dtype)

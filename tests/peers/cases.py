@@ -133,6 +133,17 @@ def normalization() -> Iterator[Case]:
     for name, shape in (("layer_norm", (3, 4)), ("layer_norm, in time", (2, 2, 3))):
         given = normal(name, x=shape, gamma=shape[-1:], beta=shape[-1:])
         yield Case(name, "layer_norm", given, options={"eps": 1e-3})
+    for kind, shape, n_groups in (
+        ("images", (2, 2, 3, 4), 2),
+        ("in time", (2, 3, 6), 3),
+        ("1-d", (3, 4), 2),
+        ("all", (2, 3, 2), 1),
+    ):
+        name = f"group_norm, {kind}"
+        given = normal(name, x=shape, gamma=shape[-1:], beta=shape[-1:])
+        yield Case(name, "group_norm", given, options={"n_groups": n_groups, "eps": 1e-3})
+    given = normal("instance_norm", x=(2, 3, 2, 2), gamma=(2,), beta=(2,))
+    yield Case("instance_norm", "instance_norm", given, options={"eps": 1e-3}, peers=("torch",))
 
 
 def embeddings() -> Iterator[Case]:

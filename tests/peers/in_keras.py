@@ -107,6 +107,10 @@ def layer_norm(x, gamma, beta, *, eps):
     return {"y": called(keras.layers.LayerNormalization(epsilon=eps), [gamma, beta], x)[0]}
 
 
+def group_norm(x, gamma, beta, *, n_groups, eps):
+    return {"y": called(keras.layers.GroupNormalization(n_groups, epsilon=eps), [gamma, beta], x)[0]}
+
+
 def embedding(W, indices):
     return {"y": called(keras.layers.Embedding(*W.shape), [W], indices)[0]}
 
@@ -238,6 +242,6 @@ def loss(
 
 
 FUNCTIONS: list[Any] = [
-    dense, conv2d, conv2d_transpose, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
+    dense, conv2d, conv2d_transpose, max_pool2d, average_pool2d, batch_norm, layer_norm, group_norm, embedding, embedding_bag, recurrent, activation, loss,
 ]  # fmt: skip
 BLOCKS = {function.__name__: function for function in FUNCTIONS}

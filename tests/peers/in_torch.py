@@ -76,6 +76,14 @@ def layer_norm(x, gamma, beta, *, eps):
     return {"y": F.layer_norm(x, gamma.shape, gamma, beta, eps)}
 
 
+def group_norm(x, gamma, beta, *, n_groups, eps):
+    return {"y": F.group_norm(x.movedim(-1, 1), n_groups, gamma, beta, eps).movedim(1, -1)}
+
+
+def instance_norm(x, gamma, beta, *, eps):
+    return {"y": F.instance_norm(x.movedim(-1, 1), weight=gamma, bias=beta, eps=eps).movedim(1, -1)}
+
+
 def embedding(W, indices, *, padding_idx=None):
     return {"y": F.embedding(indices, W, padding_idx)}
 
@@ -261,6 +269,7 @@ def loss(outputs, *, function, **rest):
 
 
 FUNCTIONS: list[Any] = [
-    dense, conv2d, conv2d_transpose, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
+    dense, conv2d, conv2d_transpose, max_pool2d, average_pool2d, batch_norm, layer_norm, group_norm, instance_norm,
+    embedding, embedding_bag, recurrent, activation, loss,
 ]  # fmt: skip
 BLOCKS = {function.__name__: function for function in FUNCTIONS}

@@ -119,6 +119,14 @@ def layer_norm(x, *, eps, **parameters):
     return {"y": put(models.LayerNorm(x.shape[-1], eps, dtype=np.float64), parameters)(x)}
 
 
+def group_norm(x, *, n_groups, eps, **parameters):
+    return {"y": put(models.GroupNorm(x.shape[-1], n_groups, eps, dtype=np.float64), parameters)(x)}
+
+
+def instance_norm(x, *, eps, **parameters):
+    return {"y": put(models.InstanceNorm(x.shape[-1], eps, dtype=np.float64), parameters)(x)}
+
+
 def embedding(indices, *, padding_idx=None, **parameters):
     layer = models.Embedding(*parameters["W"].shape, padding_idx=padding_idx, dtype=np.float64)
     return {"y": put(layer, parameters)(indices)}
@@ -170,7 +178,8 @@ def loss(outputs, corrupt=None, *, function, class_weights=None, targets=None, *
 
 
 FUNCTIONS = [
-    dense, conv2d, conv2d_transpose, max_pool2d, average_pool2d, batch_norm, layer_norm, embedding, embedding_bag, recurrent, activation, loss,
+    dense, conv2d, conv2d_transpose, max_pool2d, average_pool2d, batch_norm, layer_norm, group_norm, instance_norm,
+    embedding, embedding_bag, recurrent, activation, loss,
 ]  # fmt: skip
 BLOCKS = {function.__name__: function for function in FUNCTIONS}
 
