@@ -80,7 +80,7 @@ class BatchNorm(Module):
         if n_values < 2:
             raise ValueError(
                 f"BatchNorm: {node.label} has {n_values} value per feature, whose variance would be 0 and the output beta "
-                "whatever the input: train on batches of 2 or more (also the last one of an epoch), call eval(), or "
+                "whatever the input: train on batches of 2 or more (drop_last=True leaves out a smaller last one), call eval(), or "
                 "take LayerNorm"
             )
         axes = tuple(range(node.ndim - 1))

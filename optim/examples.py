@@ -45,20 +45,27 @@ class Examples:
             {name: array_of(f"{asker}({name})", given) for name, given in options.items() if given is not None},
         )
 
-    @classmethod
-    def counted(cls, what: str, examples: Examples) -> Examples:
-        """The examples, if all arrays have the same number of them, 1 or more."""
-        shapes = [array.shape for array in examples.arrays().values()]
+    def checked(self, what: str) -> Examples:
+        """The examples; an error unless all arrays have the same number of them, 1 or more, and mask and weights are such."""
+        shapes = [array.shape for array in self.arrays().values()]
         if () in shapes or len({shape[0] for shape in shapes}) != 1 or not shapes[0][0]:
             raise ValueError(
                 f"{what} have shapes {' and '.join(map(str, shapes))}: the same number of examples along axis 0, 1 or more"
             )
-        mask, weights = examples.options.get("mask"), examples.options.get("weights")
+        mask, weights = self.options.get("mask"), self.options.get("weights")
         if mask is not None and mask.dtype.kind != "b":
             raise TypeError(f"{what}: expected a mask of booleans, False where padded or missing, found {mask.dtype}")
         if weights is not None and not ((weights >= 0) & (weights < np.inf)).all():
             raise ValueError(f"{what}: expected weights that are finite numbers of at least 0")
-        return examples
+        if (
+            mask is not None
+            and weights is not None
+            and any(m != n for m, n in zip(mask.shape, weights.shape, strict=False))
+        ):
+            raise ValueError(
+                f"{what}: a mask of shape {mask.shape} and weights of shape {weights.shape} are not of the same examples"
+            )
+        return self
 
     def __len__(self) -> int:
         return len(next(iter(self.arrays().values())))

@@ -336,7 +336,8 @@ def fit(
                 takes by name. nan and inf are refused, but where the mask, the model or the loss leaves them out: targets
                 that are missing, padding of sequences
     lengths:    (n,) integers, how many time steps (axis 1) of each example are no padding. Batches then have examples of
-                similar lengths, and all arrays with a time axis are cut to the longest of a few lengths (`bucketed`)
+                similar lengths, and are cut to the longest of a few lengths (`bucketed`): all arrays, mask and targets included,
+                that have as many time steps as the inputs
     loss, optimizer, penalties, clip: as `Step` takes them
     eager:      False compiles the nodes of the first batch, and runs that program on the next ones; True builds every
                 batch anew, which gives the same numbers to rounding (see `Step`). Callbacks may change what the model, the
@@ -383,7 +384,7 @@ def fit(
     rng = np.random.default_rng(rng)
     measured = _named(metrics)
     what = "inputs and targets"
-    examples = Examples.counted(what, Examples.of("fit", inputs, targets, mask=mask, weights=weights))
+    examples = Examples.of("fit", inputs, targets, mask=mask, weights=weights).checked(what)
     _at_least_one(epochs=epochs, batch_size=batch_size)
     if lengths is not None:
         examples = examples.with_lengths(lengths)
@@ -565,7 +566,7 @@ def _validation(given: Any) -> Examples:
     options = parts[2] if len(parts) == 3 else {}
     if not options.keys() <= {"mask", "weights"}:
         raise ValueError(f"validation: a loss takes mask and weights by name, found {', '.join(map(str, options))}")
-    return Examples.counted(what, Examples.of("validation", *parts[:2], **options))
+    return Examples.of("validation", *parts[:2], **options).checked(what)
 
 
 def _check_penalties(penalties: Any, model: Module) -> None:

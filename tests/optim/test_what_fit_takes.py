@@ -295,6 +295,7 @@ def test_nan_in_inputs_that_only_the_loss_leaves_out_is_refused_since_the_gradie
         ({"mask": np.ones(3, bool)}, ValueError, r"shapes \(12, 2\) and \(12, 1\) and \(3,\): the same number"),
         ({"mask": np.ones(N)}, TypeError, "expected a mask of booleans.* found float64"),
         ({"weights": -np.ones(N)}, ValueError, "expected weights that are finite numbers of at least 0"),
+        ({"mask": MASK, "weights": np.ones((N, 3))}, ValueError, r"mask of shape \(12, 6\) and weights of shape \(12, 3\)"),
         ({"loss": lambda o, t: weighted(o, t), "mask": np.ones(N, bool)}, TypeError, "the loss <lambda> takes no mask: write"),
         ({"inputs": (U[:, 0], U[:3, 0])}, ValueError, r"\(12, 2\) and \(3, 2\)"),
         ({"inputs": {"z": U[:, 0]}}, TypeError, "unexpected keyword argument 'z'"),
