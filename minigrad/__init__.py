@@ -54,10 +54,11 @@ from minigrad.ops.activations import (
     sqnl,
     tanh_shrink,
 )
-from minigrad.ops.base import Elementwise, Operation, operations
+from minigrad.ops.base import Elementwise, Operation
 from minigrad.ops.control import clip_adjoint, probe, scale_adjoint, stop_gradient, update
 from minigrad.ops.elementwise import arctan, erf, tanh
 from minigrad.ops.random import random_bernoulli, random_normal, random_uniform
+from minigrad.ops.registry import operations
 from minigrad.ops.special import betaln, digamma, gammaln, polygamma
 from minigrad.ops.windows import average_pool2d, conv2d, conv2d_transpose, max_pool2d
 

@@ -29,6 +29,20 @@ def explain(error: Exception, node: Node, roles: tuple[str, ...], advice: str) -
     return kind(f"{where(node)}: {advice or error}   {inputs(node, roles)}   {users_line()}".rstrip())
 
 
+def refused_rule(node: Node, given: Any, entries: int) -> Exception:
+    """The error of a bprop that does not give one entry per child."""
+    if given is None:
+        return TypeError(f"{where(node)}: bprop gave nothing: return the adjoints, or [None] where there is none")
+    return ValueError(f"{where(node)}: bprop gave {entries} adjoints for {len(node.children)} children")
+
+
+def tell_of_rule(error: Exception, node: Node) -> None:
+    """Let the message of an error that left a bprop begin with the operation. (Anomalies are named by the sweep.)"""
+    text = str(error.args[0]) if len(error.args) == 1 else str(error)
+    if not isinstance(error, FloatingPointError) and not text.startswith(type(node).__name__):
+        error.args = (f"{where(node)}: its rule (bprop) failed: {text}",)
+
+
 def where(node: Node) -> str:
     """The operation, its attributes and its scope: sum(axis=2) in scope "rnn/t=3"."""
     given = ", ".join(f"{name}={value!r}" for name, value in node.attributes.items())
@@ -56,26 +70,6 @@ def unfit(owner: str, dtype: np.dtype[Any], found: str = "") -> TypeError:
             f"{owner}: floating-point numbers are float32 or float64 here, not {dtype}: write x.astype(np.float32) first"
         )
     return TypeError(f"{owner} takes real numbers or booleans, not {found or 'an array'} of dtype {dtype}")
-
-
-def non_finite(node: Node) -> FloatingPointError:
-    """The error of `anomalies()`: which node, how many entries, the first of them, and what went in."""
-    bad = ~np.isfinite(node._value)
-    first = tuple(int(i) for i in np.argwhere(bad)[0])
-    nans = int(np.isnan(node._value).sum())
-    what = "its value" if node.context.origin is None else "this adjoint"
-    name = f' "{node.name}"' if node.name else ""
-    ranges = "   ".join(f"{child.label} in {_range(child._value)}" for child in node.children[:6])
-    ranges += f"   and {len(node.children) - 6} more" if len(node.children) > 6 else ""
-    return FloatingPointError(
-        f"{where(node)}{name}: {what} has {nans} nan and {int(bad.sum()) - nans} inf of {bad.size} entries, "
-        f"the first at {first}. {f'Inputs: {ranges}' if ranges else 'Clean the data'}   {users_line()}"
-    )
-
-
-def _range(value: np.ndarray) -> str:
-    """The interval an input lies in, nan included if it holds one."""
-    return f"[{value.min():.4g}, {value.max():.4g}]" if value.size else "[]"
 
 
 def users_line() -> str:

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
+from threading import RLock
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from minigrad.adjoints import Part, joined, send
 from minigrad.context import Context, current, enter, leave, leaving, trace
 from minigrad.dispatch import answers
 from minigrad.errors import explain, no_node, where
-from minigrad.node import Constant, Node, Number, Parameter, as_node, check_finite, fitting, latest_change, next_number
-from minigrad.ops.base import AddN, Entry, Masked, Operation, Piece, broadcasts_to, sum_to, where_mask
+from minigrad.node import Node, Number, Parameter, as_node, check_finite, constant, fitting, latest_change, next_number
+from minigrad.ops.base import Operation
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from minigrad.operators import Operand
 
 by_age = attrgetter("number")
+replaying = RLock()  # replays write into nodes, which graphs share
 
 
 # Order -------------------------------------------------------------------------------------------------------------
@@ -78,32 +81,29 @@ class Graph:
 
         feeds: new arrays for leaves of the graph, of their shape and dtype. Parameters are read as they are now, and
         random nodes draw anew. An output that is a view (W.T, x[0]) shows its Parameter's array, later writes included.
+        Threads wait for each other's replays, since graphs may share nodes; a thread uses what its call returns.
         """
         leaving("the graph", "Graph.fprop")
-        checked: list[tuple[Node, Array]] = []
-        for leaf, value in dict(feeds or {}).items():
-            if not isinstance(leaf, Node) or leaf not in self._members:
-                raise ValueError(
-                    f"Graph.fprop: {getattr(leaf, 'label', leaf)} is not in the graph, so feed another node"
-                )
-            if isinstance(leaf, Number):
-                raise TypeError(
-                    f"Graph.fprop: the number {leaf.item()!r} serves other graphs too: write mg.Input(...) for it"
-                )
-            if isinstance(leaf, Operation | Parameter):
-                raise TypeError(
-                    f"Graph.fprop feeds inputs and constants, not {leaf.label}: a Parameter has .value = array"
-                )
-            checked.append((leaf, fitting(leaf, value)))
-        before = [(leaf, leaf._value) for leaf, _ in checked]
-        try:
-            self._feed(checked)
-        except Exception:
-            with suppress(Exception):  # leave the graph as it was found
-                self._feed(before)
-            raise
-        values = tuple(output._value for output in self.outputs)
+        fed = [(self._fed(leaf), fitting(leaf, value)) for leaf, value in dict(feeds or {}).items()]
+        with replaying:
+            before = [(leaf, leaf._value) for leaf, _ in fed]
+            try:
+                self._feed(fed)
+            except Exception:
+                with suppress(Exception):  # leave the graph as it was found
+                    self._feed(before)
+                raise
+            values = tuple([output.value for output in self.outputs])
         return values[0] if len(values) == 1 else values
+
+    def _fed(self, leaf: Node) -> Node:
+        """The leaf, if a replay may give it another array."""
+        known = isinstance(leaf, Node) and leaf in self._members
+        if known and not isinstance(leaf, Operation | Parameter | Number):
+            return leaf
+        from minigrad.wording import not_fed
+
+        raise not_fed(leaf, known)
 
     def _feed(self, leaves: Iterable[tuple[Node, Array]]) -> None:
         now = latest_change[0] = next_number()
@@ -148,13 +148,12 @@ def gradients(
     if not wanted:
         return ()
     order = ancestry([output], oldest=min(node.number for node in wanted))
-    _refuse_stale(output, order)
-    found = _sweep(output, seed, paths(order, wanted), set(wanted), keep_graph=True)
+    found = _sweep(output, seed, order, wanted, keep_graph=True)
     if unused == "error":
         for node in wanted:
             if node not in found:
                 raise ValueError(f"gradients: no path leads from {node.label} to {output.label}")
-    return tuple([found[node] if node in found else Constant(np.zeros(node.shape, node.dtype)) for node in wanted])
+    return tuple([found[node] if node in found else constant(np.zeros(node.shape, node.dtype)) for node in wanted])
 
 
 @answers("backward")
@@ -166,9 +165,8 @@ def backward(output: Node) -> None:
     seed = _seed(output, None)
     leaving(output, ".backward()")
     order = ancestry([output])
-    _refuse_stale(output, order)
     trained = [node for node in order if isinstance(node, Parameter) and node.trainable]
-    found = _sweep(output, seed, paths(order, trained), set(trained), keep_graph=False)
+    found = _sweep(output, seed, order, trained, keep_graph=False)
     for parameter in trained:
         adjoint = found.get(parameter)
         parameter.grad = np.zeros_like(parameter._value) if adjoint is None else np.array(adjoint._value)
@@ -186,7 +184,7 @@ def _seed(output: Node, adjoint: Operand | None) -> Node:
                 f"{output.label} is not a scalar: reduce it (output.sum()), or say what comes after it "
                 "(adjoint= of its shape)"
             )
-        return Constant(np.ones(output.shape, output.dtype))
+        return constant(np.ones(output.shape, output.dtype))
     seed = as_node(adjoint, output.dtype)
     if seed.shape != output.shape:
         raise ValueError(f"adjoint has shape {seed.shape}, and the output {output.label}")
@@ -196,10 +194,17 @@ def _seed(output: Node, adjoint: Operand | None) -> Node:
 # The backward sweep ------------------------------------------------------------------------------------------------
 
 
-def _sweep(output: Node, seed: Node, path: Sequence[Node], wanted: set[Node], *, keep_graph: bool) -> dict[Node, Node]:
-    """Visit the path from the output down; give the adjoints of the wanted nodes that were reached."""
+def _sweep(
+    output: Node, seed: Node, order: Sequence[Node], inputs: Iterable[Node], *, keep_graph: bool
+) -> dict[Node, Node]:
+    """Visit the paths from the output down to the inputs; give the adjoints of those inputs that were reached."""
+    with replaying:  # another thread's replay ends first
+        before = latest_change[0]
+    _refuse_stale(output, order)
+    wanted = set(inputs)
+    path = paths(order, wanted)
     members = set(path)
-    arrived: dict[Node, list[Entry]] = {output: [seed]}
+    arrived: dict[Node, list[Part]] = {output: [seed]}
     found: dict[Node, Node] = {}
     outside, running = current(), trace.get()
     token = enter(outside)
@@ -209,20 +214,22 @@ def _sweep(output: Node, seed: Node, path: Sequence[Node], wanted: set[Node], *,
             if parts is None:
                 continue
             enter(Context(node.context.scope, node.number, outside.anomalies))
-            adjoint, mask = _merged(node, parts)
+            adjoint, mask = joined(node, parts)
             if running is not None:
                 running.note_adjoint(adjoint, node)
             if not keep_graph and adjoint.children:
-                adjoint = Constant(adjoint._value)
+                adjoint = constant(adjoint._value)
             if node in wanted:
                 found[node] = adjoint
                 if members.isdisjoint(node.children):  # as with leaves
                     continue
-            _send(cast(Operation, node), adjoint, mask, members, arrived)
+            send(cast(Operation, node), adjoint, mask, members, arrived)
     except FloatingPointError as error:
         raise FloatingPointError(f"{error}   It belongs to the rule of {node.label}") from None
     finally:
         leave(token)
+    if latest_change[0] != before:
+        _refuse_changed(output, before)
     return found
 
 
@@ -231,7 +238,11 @@ def _refuse_stale(output: Node, order: Iterable[Node]) -> None:
     oldest = next((node for node in order if node.children), output)
     if latest_change[0] < oldest.number:
         return
-    for node in ancestry([output]):
+    nodes = ancestry([output])
+    for node in nodes:
+        if isinstance(node, Parameter):
+            node.look()
+    for node in nodes:
         for child in node.children:
             if getattr(child, "renewed", 0) > getattr(node, "renewed", node.number):
                 raise ValueError(
@@ -240,71 +251,11 @@ def _refuse_stale(output: Node, order: Iterable[Node]) -> None:
                 )
 
 
-def _send(
-    node: Operation, adjoint: Node, mask: Node | None, members: set[Node], arrived: dict[Node, list[Entry]]
-) -> None:
-    """Apply the node's rule, and pass the adjoints of the children that are on the path on to them."""
-    given: Any = node.bprop(adjoint)
-    if given is None:
-        raise TypeError(f"{where(node)}: bprop gave nothing: return the adjoints, or [None] where there is none")
-    entries = given if type(given) is tuple or type(given) is list else (given,)
-    if len(entries) != len(node.children):
-        raise ValueError(f"{where(node)}: bprop gave {len(entries)} adjoints for {len(node.children)} children")
-    for child, entry in zip(node.children, entries, strict=True):
-        if child not in members:
-            continue
-        sent: Entry = entry() if callable(entry) else entry
-        if sent is None:
-            continue
-        if mask is not None and node.elementwise and not isinstance(sent, Piece):
-            sent = _under_mask(sent, mask)
-        if not (isinstance(sent, Node) and sent._value.shape == child._value.shape and sent.dtype is child.dtype):
-            sent = _fitted(node, child, sent)
-        arrived.setdefault(child, []).append(sent)
-
-
-def _under_mask(entry: Node | Masked, mask: Node) -> Masked:
-    """What an elementwise rule made of a masked adjoint: 0 outside the mask, and still masked."""
-    if isinstance(entry, Masked):  # chosen from an adjoint that is 0 there already
-        return Masked(entry.adjoint, mask & entry.mask)
-    return Masked(where_mask(mask, entry), mask)
-
-
-def _fitted(node: Operation, child: Node, entry: Entry) -> Entry:
-    """The adjoint in the child's shape and dtype: summed where the operation broadcast the child, else asserted."""
-    if isinstance(entry, Piece):
-        return entry
-    if isinstance(entry, Masked):
-        full = entry.adjoint.shape
-        adjoint = cast(Node, _fitted(node, child, entry.adjoint))
-        mask = entry.mask
-        if full != child.shape:  # where an adjoint is summed, it counts if any of its terms does
-            mask = sum_to(mask.astype(child.dtype) + np.zeros(full, child.dtype), child.shape) > 0
-        return Masked(adjoint, mask)
-    if not isinstance(entry, Node):
-        raise TypeError(f"{where(node)}: bprop gives nodes (or None), not {type(entry).__name__}")
-    if entry._value.dtype != child._value.dtype:
-        entry = entry.astype(child._value.dtype)
-    if entry._value.shape == child._value.shape:
-        return entry
-    if not (node.broadcasts and broadcasts_to(child._value.shape, entry._value.shape)):
-        raise ValueError(f"{where(node)}: bprop gave an adjoint of shape {entry.shape} for {child.label}")
-    return sum_to(entry, child._value.shape)
-
-
-def _merged(node: Node, several: list[Entry]) -> tuple[Node, Node | None]:
-    """One adjoint out of all that arrived, and its mask: an unmasked part clears the mask, masks join by or."""
-    if len(several) == 1 and isinstance(several[0], Node):
-        return several[0], None
-    pieces = [part for part in several if isinstance(part, Piece)]
-    masked = [part for part in several if isinstance(part, Masked)]
-    dense = [part for part in several if part is not None and not isinstance(part, Piece)]
-    terms = [part.adjoint if isinstance(part, Masked) else part for part in dense]  # in the order of arrival
-    for merge in dict.fromkeys(piece.merge for piece in pieces):
-        terms.append(merge(node, [piece for piece in pieces if piece.merge is merge]))
-    mask = None
-    if len(masked) == len(several):
-        mask = masked[0].mask
-        for part in masked[1:]:
-            mask = mask | part.mask
-    return (terms[0] if len(terms) == 1 else AddN(*terms)), mask
+def _refuse_changed(output: Node, before: int) -> None:
+    """Raise where a value was written to while the rules were applied, by another thread or by a callback."""
+    for node in ancestry([output]):
+        if getattr(node, "renewed", 0) > before:
+            raise RuntimeError(
+                f"{node.label} was changed while its gradients were computed, by another thread or a callback: give every "
+                "thread a graph of its own, or a lock"
+            )

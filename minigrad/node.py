@@ -7,6 +7,7 @@ children (its inputs) only, and a child is always older than its parents: sortin
 from __future__ import annotations
 
 import itertools
+import sys
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy import ndarray
 
 from minigrad.context import NOWHERE, Context, current, leaving
-from minigrad.errors import no_node, non_finite, unfit
+from minigrad.errors import unfit
 from minigrad.operators import Operators
 
 if TYPE_CHECKING:
@@ -51,9 +52,13 @@ class Node(Operators):
 
     @property
     def value(self) -> Array:
-        """The array this node holds: the way out of the graph."""
+        """The array this node holds, to be read: the way out of the graph."""
         leaving(self, ".value")
-        return self._value
+        if not self._value.flags.writeable:
+            return self._value
+        array = self._value.view()
+        array.flags.writeable = False  # what is computed from it, gradients too, relies on it
+        return array
 
     @value.setter
     def value(self, array: npt.ArrayLike) -> None:
@@ -113,6 +118,9 @@ class Node(Operators):
         if self.size != 1:
             raise TypeError(f"{asker} needs one element, and {self.label} has {self.size}: write {instead}")
         leaving(self, asker)
+        from minigrad.askers import refuse_storing
+
+        refuse_storing(sys._getframe(2), self.label)
         return self._value.reshape(())
 
 
@@ -122,7 +130,11 @@ class Leaf(Node):
     __slots__ = ()
 
     def __init__(self, value: Operand, name: str = "") -> None:
-        self._value = as_array(value, type(self).__name__)
+        self._bear(own_array(value, type(self).__name__), name)
+
+    def _bear(self, array: Array, name: str = "") -> None:
+        """Fill the slots. The array is shared, so nobody else may write into it."""
+        self._value = array
         self.children = ()
         self.attributes = NO_ATTRIBUTES
         self.name = name
@@ -137,7 +149,11 @@ class Leaf(Node):
 
 
 class Constant(Leaf):
-    """A value that belongs to the graph: a number, a table. It costs no backward work unless it is asked for."""
+    """A value that belongs to the graph: a number, a table. It costs no backward work unless it is asked for.
+
+    The array is copied, so that writing into it later changes nothing here. One that nobody can write into is shared:
+    for a large table, a.flags.writeable = False saves the copy.
+    """
 
     __slots__ = ()
 
@@ -149,7 +165,10 @@ class Number(Constant):
 
 
 class Input(Leaf):
-    """A value that `Graph.fprop({x: array})` may replace. The array is not copied, and may hold integers or booleans."""
+    """A value that `Graph.fprop({x: array})` may replace. It may hold integers or booleans.
+
+    The array is copied, as a Constant's is, and so is what a replay feeds.
+    """
 
     __slots__ = ()
 
@@ -158,29 +177,33 @@ class Parameter(Leaf):
     """A trainable array (a copy of what it is given). `W.value = array` writes in place; `W.grad` is set by backward.
 
     Nodes computed before the write keep their old values: build the graph again, or replay it (`Graph.fprop`), before
-    its gradients are asked for; the engine refuses to mix old and new. What writes into the array itself, as
-    `W.value[0] = 1` does, says so by `W.mark_changed()`.
+    its gradients are asked for; the engine refuses to mix old and new. It also notices `W.value[0] = 1`. Who keeps the
+    array, and writes into it after the next node was computed, says so by `W.mark_changed()`.
 
     trainable=False makes it state: frozen weights and running statistics, skipped by backward and by optimizers.
     """
 
-    __slots__ = ("grad", "trainable")
+    __slots__ = ("_seen", "grad", "trainable")
 
     def __init__(self, value: Operand, name: str = "", *, trainable: bool = True) -> None:
-        super().__init__(value, name)
-        if trainable and self._value.dtype.kind != "f":
+        array = np.array(as_array(value, type(self).__name__))
+        if trainable and array.dtype.kind != "f":
             raise TypeError(
-                f"Parameter{f' {name!r}' if name else ''} has dtype {self._value.dtype}, and only floating-point numbers "
+                f"Parameter{f' {name!r}' if name else ''} has dtype {array.dtype}, and only floating-point numbers "
                 "can be trained: write 2.0 for 2, or np.asarray(a, dtype=np.float32)"
             )
-        self._value = np.array(self._value)
+        self._bear(array, name)
         self.trainable = trainable
         self.grad: Array | None = None
+        self._seen: tuple[int, Array] | None = None  # when .value was asked for last, and a copy of it
 
     @property
     def value(self) -> Array:
         """The array; may be written into."""
         leaving(self, ".value")
+        self.look()
+        latest_change[0] = now = next_number()
+        self._seen = (now, self._value.copy())
         return self._value
 
     @value.setter
@@ -192,10 +215,23 @@ class Parameter(Leaf):
     def mark_changed(self) -> None:
         """Say that the array was written into: nodes made of it before are stale from now on."""
         self.renewed = latest_change[0] = next_number()
+        self._seen = None
+
+    def look(self) -> None:
+        """Notice that the array was written into since `.value` gave it away."""
+        if self._seen is not None and not np.array_equal(self._seen[1], self._value, equal_nan=self.dtype.kind == "f"):
+            self.renewed, self._seen = self._seen[0], None
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = partial(type(self), trainable=self.trainable)
         return kind, (self._value, self.name), (None, {"grad": self.grad})
+
+
+def constant(array: Array) -> Constant:
+    """A Constant that shares an array of the engine's own."""
+    node = Constant.__new__(Constant)
+    node._bear(array)
+    return node
 
 
 def as_node(operand: Operand, partner: np.dtype[Any] | None = None) -> Node:
@@ -230,28 +266,11 @@ def _number(number: float, partner: np.dtype[Any]) -> Number:
 
 def as_array(value: Any, wanted_by: str) -> Array:
     """An array of a dtype that nodes hold, in the machine's byte order, or an error that says what came instead."""
-    if isinstance(value, Node):
-        raise TypeError(f"{wanted_by} takes an array, not a node: write x.value to leave the graph on purpose")
-    if isinstance(value, np.ma.MaskedArray):
-        raise TypeError(
-            f"{wanted_by} takes no masked array, whose mask would be lost: write np.where(mask, instead, a.data)"
-        )
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        if "inhomogeneous" not in str(error):
-            raise
-        raise ValueError(
-            f"{wanted_by} takes an array, and the lists given have an inhomogeneous shape: rows of several lengths. Pad the "
-            "shorter rows and mask what was added, or make a node of each row"
-        ) from None
-    if array.dtype not in DTYPES:
-        if callable(value):
-            raise no_node(f"{wanted_by} takes real numbers or booleans", value, "")
-        array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    if array.dtype not in DTYPES:
-        raise unfit(wanted_by, array.dtype, type(value).__name__)
-    return array
+    if type(value) is ndarray and value.dtype in DTYPES:
+        return value
+    from minigrad.arrays import converted
+
+    return converted(value, wanted_by)
 
 
 def known_dtype(wanted_by: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -262,9 +281,21 @@ def known_dtype(wanted_by: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
     return found
 
 
+def own_array(value: Any, wanted_by: str) -> Array:
+    """A real array that nobody can write into: a copy, unless it was made just now or is read-only all the way."""
+    array = as_array(value, wanted_by)
+    base: Any = array
+    while isinstance(base, ndarray) and not base.flags.writeable:
+        base = base.base
+    if isinstance(base, ndarray) and (array is value or array.base is not None):
+        array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
 def fitting(node: Node, value: npt.ArrayLike) -> Array:
     """The value as an array of the node's shape and dtype, or an error: rules have both baked in."""
-    array = as_array(value, node.label)
+    array = own_array(value, node.label)
     if array.shape != node.shape:
         raise ValueError(f"{node.label} takes an array of its own shape, not one of shape {array.shape}")
     if array.dtype != node.dtype:
@@ -275,4 +306,6 @@ def fitting(node: Node, value: npt.ArrayLike) -> Array:
 def check_finite(node: Node) -> None:
     """What `anomalies()` asks of every node at birth and in replays."""
     if node._value.dtype.kind == "f" and not np.isfinite(node._value).all():
+        from minigrad.wording import non_finite
+
         raise non_finite(node)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.node import Node
+from minigrad.errors import users_line, where
+from minigrad.node import Node, Number
 
 # Operations that move, repeat or cast entries: a message about their value names the node they were given as well.
 _MOVES = {
@@ -66,12 +67,8 @@ def instead(
 
 def as_inputs(inputs: Node | Sequence[Node], expected: str) -> tuple[Node, ...]:
     """The nodes to differentiate by, as a tuple; TypeError where something else stands there."""
-    given: tuple[Any, ...]
-    if type(inputs) is list or type(inputs) is tuple:  # as nearly always
-        given = tuple(inputs)
-    else:
-        several = isinstance(inputs, Iterable) and not isinstance(inputs, Node | np.ndarray | Mapping)
-        given = tuple(inputs) if several else (inputs,)
+    one = isinstance(inputs, Node | np.ndarray | Mapping) or not isinstance(inputs, Iterable)
+    given: tuple[Any, ...] = (inputs,) if one else tuple(inputs)
     for node in given:
         if not isinstance(node, Node):
             found = instead(
@@ -84,3 +81,33 @@ def as_inputs(inputs: Node | Sequence[Node], expected: str) -> tuple[Node, ...]:
         if node.dtype.kind != "f":
             raise TypeError(f"gradients: {node.label} holds {node.dtype}, and only floating-point nodes have adjoints")
     return given
+
+
+def non_finite(node: Node) -> FloatingPointError:
+    """The error of `anomalies()`: which node, how many entries, the first of them, and what went in."""
+    bad = ~np.isfinite(node._value)
+    first = tuple(int(i) for i in np.argwhere(bad)[0])
+    nans = int(np.isnan(node._value).sum())
+    what = "its value" if node.context.origin is None else "this adjoint"
+    name = f' "{node.name}"' if node.name else ""
+    ranges = "   ".join(f"{child.label} in {_range(child._value)}" for child in node.children[:6])
+    ranges += f"   and {len(node.children) - 6} more" if len(node.children) > 6 else ""
+    return FloatingPointError(
+        f"{where(node)}{name}: {what} has {nans} nan and {int(bad.sum()) - nans} inf of {bad.size} entries, "
+        f"the first at {first}. {f'Inputs: {ranges}' if ranges else 'Clean the data'}   {users_line()}"
+    )
+
+
+def _range(value: np.ndarray) -> str:
+    """The interval an input lies in, nan included if it holds one."""
+    return f"[{value.min():.4g}, {value.max():.4g}]" if value.size else "[]"
+
+
+def not_fed(leaf: Any, in_the_graph: bool) -> Exception:
+    """The error of a leaf to which a replay cannot give another array."""
+    name = getattr(leaf, "label", leaf)
+    if not in_the_graph:
+        return ValueError(f"Graph.fprop: {name} is not in the graph, so feed another node")
+    if isinstance(leaf, Number):
+        return TypeError(f"Graph.fprop: the number {leaf._value} serves other graphs too: write mg.Input(...) for it")
+    return TypeError(f"Graph.fprop feeds inputs and constants, not {name}: a Parameter has .value = array")

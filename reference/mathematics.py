@@ -272,11 +272,8 @@ class _Reader:
         while self.is_words() or (self.peek().kind == "space" and found):
             token = self.take()
             found.append(" " if token.kind == "space" else token.text.strip("`"))
-        said = f" {''.join(found).strip()} "
-        parts = re.split(r"(\w*_\w*)", said)  # MathJax takes the underscore in mathematics only
-        parts[::2] = [rf"\text{{{part}}}" if part else "" for part in parts[::2]]
-        parts[1::2] = [rf"\mathrm{{{_escaped(part)}}}" for part in parts[1::2]]
-        return "".join(parts)
+        said = "".join(found).strip().replace("_", r"\_")
+        return rf"\text{{ {said} }}"
 
     # Factors
 
@@ -323,7 +320,7 @@ class _Reader:
                     r"e[-−]?(\d+)", lambda m: rf" \cdot 10^{{{'-' * (len(m[0]) > len(m[1]) + 1)}{m[1]}}}", text
                 )
             case _Token("word", text):
-                return f"\\{text}" if text in UPRIGHT else rf"\mathrm{{{_escaped(text)}}}"
+                return f"\\{text}" if text in UPRIGHT else rf"\mathrm{{{text.replace('_', chr(92) + '_')}}}"
             case _Token(_, "½"):
                 return r"\frac{1}{2}"
             case _Token(_, "√"):
@@ -382,10 +379,6 @@ class _Reader:
             raise ValueError(f"{bar!r} is not closed")
         sign = r"\|" if bar == "‖" else "|"
         return rf"\left{sign} {inside} \right{sign}"
-
-
-def _escaped(name: str) -> str:
-    return name.replace("_", r"\_")
 
 
 def _bare(text: str) -> str:

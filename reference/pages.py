@@ -15,7 +15,7 @@ from typing import Any
 import minigrad as mg
 from minigrad import compiler, graph, models, optim
 from minigrad.models import cells, datasets, linear, losses, penalties
-from minigrad.ops import activation_table, base, control
+from minigrad.ops import activation_table, base, control, registry
 from minigrad.ops.formulas import printed
 from reference import docstrings, mathematics
 from reference.docstrings import escaped, fenced, markdown
@@ -259,7 +259,7 @@ def exported(package: ModuleType) -> list[Any]:
 def engine() -> list[Any]:
     """What `minigrad` exports and has no page of its own, as operations and the compiler have; and the method backward."""
     tabled = [thing for thing in exported(mg) if thing.__module__.startswith(("minigrad.ops.", "minigrad.compiler."))]
-    kept = (base.__name__, control.__name__)
+    kept = (base.__name__, control.__name__, registry.__name__)
     return [*[thing for thing in exported(mg) if thing not in tabled or thing.__module__ in kept], graph.backward]
 
 

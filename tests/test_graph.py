@@ -4,6 +4,7 @@ import gc
 import threading
 import weakref
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -693,3 +694,128 @@ def test_a_write_between_two_nodes_of_a_graph_makes_it_stale():
     W.value = np.array(3.0)
     with pytest.raises(ValueError, match="was changed after Multiply"):
         mg.gradients(first * W, [W])
+
+
+# Arrays that are overwritten ------------------------------------------------------------------------------------------
+
+
+def overwritten_between(make, array, change, use):
+    """The gradient of a sum of squares of use(W, node of the array), where the array is changed before it is asked for."""
+    W = mg.Parameter([1.0, 2.0, 3.0])
+    y = np.square(use(W, make(array))).sum()
+    change(array)
+    (slope,) = mg.gradients(y, W)
+    y.backward()
+    np.testing.assert_array_equal(W.grad, slope.value)
+    return slope.value
+
+
+@pytest.mark.parametrize("make", [lambda a: a, mg.Input, mg.Constant], ids=["an operand", "Input", "Constant"])
+@pytest.mark.parametrize(
+    ("array", "later", "use"),
+    [
+        (np.array([1.0, 2.0, 4.0]), 100.0, lambda W, a: W * a),
+        (np.array([1.0, 2.0, 4.0], np.float32), 100.0, lambda W, a: a * W),
+        (np.array([[1.0, 2.0, 4.0]]), 100.0, lambda W, a: a @ W),
+        (np.array([1, 2, 4]), 7, lambda W, a: W**a),
+        (np.array([2, 0, 0]), 1, lambda W, a: W[a]),
+        (np.array([[2], [0], [0]]), 1, lambda W, a: np.take_along_axis(W[:, None], a, axis=0)),
+        (np.array([True, False, True]), False, lambda W, a: np.where(a, W, 0.0)),
+        (np.array([1.0, 2.0, 4.0]), 100.0, lambda W, a: np.maximum(W, a)),
+        (np.array([1.0, 2.0, 4.0]), 100.0, lambda W, a: W.at[0].add(a[0] * W[1])),
+        (np.array([1.0, 2.0, 4.0]), 100.0, lambda W, a: np.concatenate([W * 2, a])),
+    ],
+    ids=["product", "float32", "matmul", "power", "index", "along", "mask", "maximum", "at", "concatenate"],
+)
+def test_an_array_overwritten_before_the_gradient_changes_nothing(make, array, later, use):
+    expected = overwritten_between(make, array.copy(), lambda a: None, use)
+    np.testing.assert_array_equal(overwritten_between(make, array.copy(), lambda a: a.fill(later), use), expected)
+    np.testing.assert_array_equal(
+        overwritten_between(lambda a: make(a[::-1]), array[::-1].copy(), lambda a: a.fill(later), use), expected
+    )
+
+
+def test_one_buffer_serves_all_time_steps():
+    W, buffer = mg.Parameter([[0.5, -0.2], [0.1, 0.3]]), np.empty((1, 2))
+    h = mg.Constant(np.zeros((1, 2)))
+    for row in ([1.0, 2.0], [3.0, -1.0]):
+        buffer[:] = row
+        h = np.tanh(h @ W + buffer @ W)
+    x = [mg.Constant([[1.0, 2.0]]), mg.Constant([[3.0, -1.0]])]
+    (expected,) = mg.gradients(np.tanh(np.tanh(x[0] @ W) @ W + x[1] @ W).sum(), W)
+    np.testing.assert_allclose(mg.gradients(h.sum(), W)[0].value, expected.value, rtol=1e-15)
+
+
+def test_what_a_replay_is_fed_may_be_overwritten():
+    x, W, fed = mg.Input([1.0]), mg.Parameter([2.0]), np.array([3.0])
+    y = x * W
+    mg.Graph(y).fprop({x: fed})
+    fed[:] = 100.0
+    np.testing.assert_array_equal(mg.gradients(y, W)[0].value, [3.0])
+
+
+@pytest.mark.parametrize("make", [mg.Input, mg.Constant, lambda a: mg.Parameter(a) * 1.0, lambda a: mg.Parameter(a).T])
+def test_values_are_to_be_read(make):
+    node = make(np.ones((2, 2)))
+    with pytest.raises(ValueError, match="read-only"):
+        node.value[0] = 5.0
+    with pytest.raises(ValueError, match="read-only"):
+        mg.Graph(node * 1.0).fprop()[0] = 5.0
+
+
+def test_a_parameter_written_into_between_forward_and_gradient_is_noticed():
+    W = mg.Parameter([1.0, 2.0])
+    y = np.square(W).sum()
+    W.value[0] = 5.0
+    with pytest.raises(ValueError, match=r"Parameter \(2,\) was changed after"):
+        mg.gradients(y, W)
+    with pytest.raises(ValueError, match="was changed after"):
+        y.backward()
+    np.testing.assert_array_equal(mg.gradients(np.square(W).sum(), W)[0].value, [10, 4])
+    y = np.square(W).sum()
+    W.value[1] += 1.0  # once more
+    with pytest.raises(ValueError, match="was changed after"):
+        mg.gradients(y, W)
+    mg.Graph(y).fprop()
+    np.testing.assert_array_equal(mg.gradients(y, W)[0].value, [10, 6])
+
+
+def test_a_parameter_looked_at_or_written_into_before_is_no_obstacle():
+    W = mg.Parameter([1.0, np.nan])
+    W.value[1] = 2.0
+    y = np.square(W).sum()
+    assert W.value[0] == 1.0
+    np.testing.assert_array_equal(mg.gradients(y, W)[0].value, [2, 4])
+    array = W.value
+    y.backward()
+    array -= 0.5 * W.grad  # the array of before the gradient, and a new graph
+    np.testing.assert_array_equal(mg.gradients((W * W).sum(), W)[0].value, [0, 0])
+    W.value -= 1.0
+    np.testing.assert_array_equal(mg.gradients((W * W).sum(), W)[0].value, [-2, -2])
+
+
+# Threads ---------------------------------------------------------------------------------------------------------------
+
+
+def test_threads_replay_one_graph_in_turn():
+    x = mg.Input(np.zeros(1000))
+    y = x
+    for _ in range(30):
+        y = np.sin(y) + x
+    graph = mg.Graph(y, np.cos(y))
+    points = [np.full(1000, i / 10) for i in range(8)]
+    expected = [[np.array(a) for a in graph.fprop({x: point})] for point in points]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: [np.array(a) for a in graph.fprop({x: points[i % 8]})], range(160)))
+    for i, arrays in enumerate(found):
+        np.testing.assert_array_equal(arrays, expected[i % 8])
+
+
+def test_a_change_amid_the_rules_is_refused():
+    """What another thread may do to a graph whose gradients are being computed; here a probe does it."""
+    x, W = mg.Input([1.0, 2.0]), mg.Parameter([3.0, 4.0])
+    y = (mg.probe(np.sin(x * W), lambda adjoint: mg.Graph(y).fprop({x: [5.0, 6.0]})) * W).sum()
+    with pytest.raises(RuntimeError, match="was changed while its gradients were computed"):
+        mg.gradients(y, W)
+    z = (mg.probe(np.sin(x * W), lambda adjoint: mg.Graph(mg.Input(1.0) * 2).fprop()) * W).sum()
+    mg.gradients(z, W)  # a graph of its own may be replayed

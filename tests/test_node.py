@@ -1,6 +1,7 @@
 """What a node is: its value, its dtype, its name and place, and what it refuses to be."""
 
 import copy
+import math
 import pickle
 import threading
 import warnings
@@ -29,9 +30,18 @@ def test_a_leaf_holds_its_array(kind):
     assert kind(2.0).name == ""
 
 
-def test_a_parameter_copies_and_an_input_does_not():
-    assert mg.Input(A).value is A
-    assert not np.shares_memory(mg.Parameter(A).value, A)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_leaf_copies_what_others_may_write_into(kind):
+    for array in (A, A[::2], np.broadcast_to(A, (2, 3)), memoryview(A)):
+        assert not np.shares_memory(kind(array).value, A)
+
+
+@pytest.mark.parametrize("kind", [mg.Input, mg.Constant])
+def test_a_leaf_shares_what_nobody_can_write_into(kind):
+    table = np.arange(6.0)
+    table.flags.writeable = False
+    assert np.shares_memory(kind(table).value, table)
+    assert np.shares_memory(kind(table[::2]).value, table)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -533,3 +543,67 @@ def test_import_needs_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert mg.Input(A).sum().value == 1.5
+
+
+# Numbers that leave the graph ------------------------------------------------------------------------------------------
+
+
+def stored_in(kind):
+    def store(x):
+        array = np.zeros(2, kind)
+        array[0] = x[0] * 2
+
+    return store
+
+
+def stored_in_a_row(x):
+    array = np.zeros((2, 2), np.float32)
+    array[1, 1] += x[0]
+
+
+def stored_of_one_element(x):
+    array = np.zeros(2)
+    array[1] = x[:1]
+
+
+def filled(x):
+    array = np.zeros(2)
+    array.fill(x[1] * 3)
+
+
+@pytest.mark.parametrize(
+    "store",
+    [stored_in(float), stored_in(int), stored_in(bool), stored_in_a_row, stored_of_one_element, filled],
+)
+def test_a_node_is_not_put_into_an_array_entry_by_entry(store):
+    """NumPy asks it for a bare number; where it replaces the message by its own, ours is the cause."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        store(mg.Input([1.0, 2.0]))
+    error = caught.value if isinstance(caught.value, TypeError) else caught.value.__cause__
+    assert isinstance(error, TypeError)
+    assert "np.stack(nodes)" in str(error)
+    assert "float(x)" in str(error)
+
+
+def test_a_number_that_is_meant_leaves_silently():
+    x = mg.Input([1.0, 2.0])
+    log, table, counts = np.zeros(3), {}, [0.0]
+    log[0] = float(x[0])
+    log[1] = x[1].item()
+    log[2] = f"{x[1]:.1f}"
+    table["loss"] = x[0]
+    counts[0] = float(x[1])
+    np.testing.assert_array_equal(log, [1, 2, 2])
+    assert (table["loss"].value, counts) == (1.0, [2.0])
+    assert (int(x[1]), round(float(x[1]), 1), math.fsum(map(float, [x[0], x[1]])), bool(x[0] > 0)) == (
+        2,
+        2.0,
+        3.0,
+        True,
+    )
+    assert "%.2f %s" % (x[0], format(x[1], ".1f")) == "1.00 2.0"  # noqa: UP031
+
+
+def test_a_node_is_not_put_into_a_flat_view_either():
+    with pytest.raises(ValueError, match="setting single item"):  # NumPy drops the reason
+        np.zeros(2).flat[1] = mg.Input(1.0)

@@ -6,11 +6,10 @@ Our own code uses these functions and the operators of nodes; `np.*` on nodes co
 from minigrad.operators import explain_methods as _explain_methods
 from minigrad.ops.activations import *
 from minigrad.ops.arithmetic import *
-from minigrad.ops.base import astype as astype
 from minigrad.ops.base import broadcast_to as broadcast_to
-from minigrad.ops.base import operations as operations
 from minigrad.ops.base import sum_to as sum_to
 from minigrad.ops.calculus import *
+from minigrad.ops.casting import *
 from minigrad.ops.control import *
 from minigrad.ops.covariance import *
 from minigrad.ops.decompositions import *
@@ -22,6 +21,7 @@ from minigrad.ops.linear_algebra import *
 from minigrad.ops.nan_reductions import *
 from minigrad.ops.random import *
 from minigrad.ops.reductions import *
+from minigrad.ops.registry import operations as operations
 from minigrad.ops.scipy_functions import *
 from minigrad.ops.shaping import *
 from minigrad.ops.sorting import *

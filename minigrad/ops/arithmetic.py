@@ -301,7 +301,10 @@ class Fmin(_Choice):
 class Where(Elementwise):
     """y = a where the condition holds, else b;  ā = ȳ where it holds, else 0;  b̄ the other way round.
 
-    The mask travels along with the adjoint, so that a nan of the branch not taken never comes out as 0 · nan.
+    The mask travels along with the adjoint, so that a nan of the branch not taken never comes out as 0 · nan. It goes
+    through elementwise operations, and through all that moves, copies or sums entries (reshape, slices, transposes,
+    concatenate, sum, mean, max, ...). Any other operation (a product of matrices, a norm, softmax, prod) ends it: guard its
+    input too.
     """
 
     __slots__ = ()

@@ -17,7 +17,7 @@ from numpy import asarray, ndarray
 from minigrad.context import current
 from minigrad.dispatch import TABLE, answers
 from minigrad.errors import explain, inputs, unfit, users_line, where
-from minigrad.node import DTYPES, NO_ATTRIBUTES, Array, Node, as_node, check_finite, is_number, known_dtype, next_number
+from minigrad.node import DTYPES, NO_ATTRIBUTES, Array, Node, as_node, check_finite, is_number, next_number
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -73,6 +73,7 @@ class Operation(Node):
     # What the engine needs to know:
     broadcasts: ClassVar[bool] = False  # children may be broadcast, so an adjoint is summed back to its child's shape
     elementwise: ClassVar[bool] = False  # entry by entry, so that masks travel through
+    moves: ClassVar[bool] = False  # entries are only moved, copied or summed, so that masks go where the adjoint goes
     roles: ClassVar[tuple[str, ...]] = ()  # the names of fprop's positional parameters
     defaults: ClassVar[dict[str, Any]] = NO_ATTRIBUTES  # the attributes' defaults
 
@@ -100,6 +101,10 @@ class Operation(Node):
             if hasattr(Operation, parameter.name):
                 raise TypeError(f"{cls.__name__}: the attribute {parameter.name!r} would hide Node.{parameter.name}")
             setattr(cls, parameter.name, _attribute(parameter.name))
+        if not cls.__module__.startswith("minigrad."):
+            from minigrad.ops.registry import on_read_only
+
+            cls.fprop = on_read_only(cls.fprop)  # type: ignore[method-assign]
         if "__init__" not in cls.__dict__ and len(cls.roles) == len(parameters):
             constructor = {1: _one_child, 2: _two_children}.get(len(cls.roles))
             if constructor is not None:
@@ -131,18 +136,6 @@ class Elementwise(Operation):
     elementwise = True
 
 
-def operations() -> dict[type[Operation], str]:
-    """List every operation there is, with how the tests check it: by finite "differences", or by its "definition"."""
-    found: dict[type[Operation], str] = {}
-    families = [Operation]
-    while families:
-        family = families.pop()
-        families.extend(reversed(family.__subclasses__()))
-        if family.fprop is not Operation.fprop:
-            found[family] = family.checked
-    return found
-
-
 # Birth -------------------------------------------------------------------------------------------------------------
 
 
@@ -155,7 +148,7 @@ def _give_birth(
     node.number = next_number()
     node.context = context = current()
     try:
-        value = node.fprop(*arrays, **attributes)
+        value = node.fprop(*arrays, **attributes) if attributes else node.fprop(*arrays)
     except Exception as error:
         raise explain(error, node, node.roles, node.advice()) from error
     node._value = value = value if type(value) is ndarray else asarray(value)
@@ -219,6 +212,7 @@ class BroadcastTo(Operation):
     """y = x repeated along new and unit axes to the given shape;  x̄ = ȳ summed over them."""
 
     __slots__ = ()
+    moves = True
     shape_to: tuple[int, ...]
 
     def fprop(self, x: Any, *, shape_to: tuple[int, ...]) -> Any:
@@ -232,6 +226,7 @@ class SumTo(Operation):
     """y = x summed over the axes along which `shape` was broadcast to x's shape;  x̄ = ȳ broadcast back."""
 
     __slots__ = ()
+    moves = True
     shape_to: tuple[int, ...]
 
     def fprop(self, x: Any, *, shape_to: tuple[int, ...]) -> Any:
@@ -239,20 +234,6 @@ class SumTo(Operation):
 
     def bprop(self, adjoint: Node) -> Entries:
         return broadcast_to(adjoint, self.children[0].shape)
-
-
-class AsType(Elementwise):
-    """y = x in another dtype;  x̄ = ȳ in x's dtype (none where one of them is not floating-point)."""
-
-    __slots__ = ()
-    analytic = False
-    dtype_to: np.dtype[Any]
-
-    def fprop(self, x: Any, *, dtype_to: np.dtype[Any]) -> Any:
-        return x.astype(dtype_to)
-
-    def bprop(self, adjoint: Node) -> Entries:
-        return adjoint  # the engine casts it
 
 
 def broadcasts_to(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
@@ -277,29 +258,6 @@ def broadcast_to(x: Operand, shape: int | Sequence[int]) -> Node:
 def sum_to(x: Node, shape: tuple[int, ...]) -> Node:
     """The transpose of `broadcast_to`: x summed to the given shape."""
     return x if x.shape == shape else SumTo(x, shape_to=shape)
-
-
-@answers(np.astype)
-def astype(
-    x: Operand,
-    dtype: Any,
-    /,
-    *,
-    copy: bool = True,
-    device: str | None = None,
-    order: str = "K",
-    casting: Any = "unsafe",
-) -> Node:
-    """x in another dtype; the same node where nothing changes, copy=True or not, since nodes do not change."""
-    node = as_node(x)
-    dtype = known_dtype("astype", dtype)
-    if casting != "unsafe" and not np.can_cast(node.dtype, dtype, casting):
-        raise TypeError(f"astype: {node.label} does not go into {dtype} by casting={casting!r}: write casting='unsafe'")
-    if order not in ("K", "C", "A") or device not in (None, "cpu"):
-        raise ValueError(
-            f"astype(order={order!r}, device={device!r}): a node has no layout in memory and no device to choose"
-        )
-    return node if node.dtype == dtype else AsType(node, dtype_to=dtype)
 
 
 def where_mask(mask: Node, adjoint: Node) -> Node:

@@ -13,7 +13,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from minigrad.dispatch import answers
 from minigrad.node import Constant, Node, as_node
 from minigrad.ops.arithmetic import absolute, clip, floating, mod, where
-from minigrad.ops.base import as_nodes, astype, broadcast_to
+from minigrad.ops.base import as_nodes, broadcast_to
+from minigrad.ops.casting import astype
 from minigrad.ops.reductions import argsort, cumprod, cumsum, diff, sum
 from minigrad.ops.shaping import concatenate, expand_dims, flip, moveaxis, ravel, reshape, stack
 from minigrad.ops.sorting import searchsorted

@@ -9,7 +9,7 @@ import numpy as np
 from minigrad.dispatch import NOT_GIVEN, answers
 from minigrad.node import Node, as_node
 from minigrad.ops.arithmetic import clip
-from minigrad.ops.base import astype
+from minigrad.ops.casting import astype
 from minigrad.ops.elementwise import sqrt
 from minigrad.ops.linear_algebra import diag
 from minigrad.ops.reductions import average, sum

@@ -10,7 +10,8 @@ import numpy as np
 from minigrad.dispatch import answers, refuse_out
 from minigrad.node import Constant, Node, as_node
 from minigrad.ops.arithmetic import absolute, floating, greater, isfinite, isinf, isnan, less, signbit, trunc, where
-from minigrad.ops.base import as_nodes, astype
+from minigrad.ops.base import as_nodes
+from minigrad.ops.casting import astype
 from minigrad.ops.elementwise import Power, logaddexp
 from minigrad.ops.shaping import ravel, reshape, zeros_like
 

@@ -17,7 +17,8 @@ import numpy as np
 from minigrad.dispatch import ADVICE, Way, answers, refuse_out
 from minigrad.node import Array, Constant, Node, as_node, is_number
 from minigrad.ops.arithmetic import PiecewiseConstant, clip, where
-from minigrad.ops.base import Entries, Operation, Piece, astype
+from minigrad.ops.base import Entries, Operation, Piece
+from minigrad.ops.casting import astype
 from minigrad.ops.shaping import along, broadcast_arrays, expand_dims, ravel, reshape, squeeze, stack
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class GetItem(Operation):
     """y = x[index];  x̄ = 0 but for x̄[index] += ȳ (sent as a Piece)."""
 
     __slots__ = ()
+    moves = True
     index: Index
 
     def fprop(self, x: Any, *arrays: Any, index: Index) -> Any:
@@ -66,6 +68,7 @@ class Scatter(Operation):
     """
 
     __slots__ = ()
+    moves = True
     shape_to: tuple[int, ...]
     places: tuple[Index, ...]
 
@@ -315,6 +318,7 @@ class SetAt(Operation):
     """
 
     __slots__ = ()
+    moves = True
     broadcasts = True
     index: Index
 
@@ -359,6 +363,7 @@ class AddAt(Operation):
     """y = x but for y[index] += v, as often as the index names an entry;  x̄ = ȳ, v̄ = ȳ[index]."""
 
     __slots__ = ()
+    moves = True
     broadcasts = True
     index: Index
 

@@ -13,7 +13,8 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.dispatch import ADVICE, Way, answers
 from minigrad.node import Constant, Node, as_node
-from minigrad.ops.base import astype, broadcast_to
+from minigrad.ops.base import broadcast_to
+from minigrad.ops.casting import astype
 from minigrad.ops.shaping import along, concatenate, copy, moveaxis, ravel, reshape, stack, transpose
 
 if TYPE_CHECKING:

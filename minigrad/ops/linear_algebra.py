@@ -62,7 +62,7 @@ class MatMul(Operation):
 
     def bprop(self, adjoint: Node) -> Entries:
         a, b = self.children
-        if a.ndim == b.ndim == 2 and b.dtype == self.dtype:
+        if a._value.ndim == b._value.ndim == 2 and b._value.dtype == self._value.dtype:
             return lambda: adjoint @ _mirrored(b), Piece(adjoint, self, products_in_one)
         if a.ndim > 1 and b.ndim > 1:
             return lambda: adjoint @ _mirrored(b), lambda: _summed_product(a, adjoint, b.ndim)
@@ -370,6 +370,10 @@ class Einsum(Operation):
     analytic = True
     subscripts: str
     optimize: Any
+
+    @property
+    def moves(self) -> bool:  # type: ignore[override]
+        return len(self.children) == 1
 
     def fprop(self, *arrays: Any, subscripts: str, optimize: Any = False) -> Any:
         return np.einsum(subscripts, *arrays, optimize=optimize)

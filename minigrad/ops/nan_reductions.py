@@ -13,7 +13,7 @@ import numpy as np
 from minigrad.dispatch import NOT_GIVEN, answers, refuse_out
 from minigrad.node import Node, as_node
 from minigrad.ops.arithmetic import PiecewiseConstant, floating, isnan
-from minigrad.ops.base import astype
+from minigrad.ops.casting import astype
 from minigrad.ops.indexing import take_along_axis
 from minigrad.ops.reductions import (
     _axes,

@@ -16,7 +16,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from minigrad.dispatch import ADVICE, NOT_GIVEN, Way, answers, refuse_out
 from minigrad.node import Array, Constant, Node, as_node
 from minigrad.ops.arithmetic import Add, Maximum, Minimum, Multiply, PiecewiseConstant, floating, isnan, maximum, where
-from minigrad.ops.base import Entries, Operation, astype, broadcast_to, broadcasts_to
+from minigrad.ops.base import Entries, Operation, broadcast_to, broadcasts_to
+from minigrad.ops.casting import astype
 from minigrad.ops.elementwise import sqrt, square
 from minigrad.ops.indexing import take_along_axis
 from minigrad.ops.shaping import along, concatenate, expand_dims, flip, full_like, ravel, reshape
@@ -45,6 +46,7 @@ class Sum(Operation):
     """y = Σ x over the axes;  x̄ = ȳ repeated along them."""
 
     __slots__ = ()
+    moves = True
     axis: Axis
     keepdims: bool
 
@@ -60,6 +62,7 @@ class Mean(Operation):
     """y = Σ x / n over the n entries along the axes;  x̄ = ȳ / n repeated along them."""
 
     __slots__ = ()
+    moves = True
     axis: Axis
     keepdims: bool
 
@@ -387,6 +390,7 @@ class Max(Operation):
     """y = max x over the axes, nan if one is nan;  x̄ = ȳ at the first maximum (row by row), 0 elsewhere."""
 
     __slots__ = ()
+    moves = True
     smooth = False
     analytic = False
     axis: Axis
@@ -404,6 +408,7 @@ class Min(Operation):
     """y = min x over the axes, nan if one is nan;  x̄ = ȳ at the first minimum (row by row), 0 elsewhere."""
 
     __slots__ = ()
+    moves = True
     smooth = False
     analytic = False
     axis: Axis
@@ -531,6 +536,7 @@ class Sort(Operation):
     """y = x sorted along the axis;  x̄ = ȳ taken back to where the entries came from (in a tie, in their order)."""
 
     __slots__ = ()
+    moves = True
     smooth = False
     analytic = False
     axis: int
@@ -602,6 +608,7 @@ class CumSum(Operation):
     """y_k = Σ x_j over j ≤ k along the axis;  x̄_j = Σ ȳ_k over k ≥ j."""
 
     __slots__ = ()
+    moves = True
     axis: int
 
     def fprop(self, x: Any, *, axis: int) -> Any:

@@ -17,7 +17,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from minigrad.dispatch import answers
 from minigrad.node import Constant, Node, as_node
-from minigrad.ops.base import Elementwise, Entries, Operation, as_nodes, astype, broadcast_to
+from minigrad.ops.base import Elementwise, Entries, Operation, as_nodes, broadcast_to
+from minigrad.ops.casting import astype
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -42,6 +43,7 @@ class Reshape(Operation):
     """y = x's entries, row by row, in another shape;  x̄ = ȳ in x's shape."""
 
     __slots__ = ()
+    moves = True
     shape_to: tuple[int, ...]
 
     def fprop(self, x: Any, *, shape_to: tuple[int, ...]) -> Any:
@@ -92,6 +94,7 @@ class ExpandDims(Operation):
     """y = x with new axes of length 1;  x̄ = ȳ without them."""
 
     __slots__ = ()
+    moves = True
     axis: Axis
 
     def fprop(self, x: Any, *, axis: Axis) -> Any:
@@ -111,6 +114,7 @@ class Squeeze(Operation):
     """y = x without axes of length 1 (all of them, or those named);  x̄ = ȳ in x's shape."""
 
     __slots__ = ()
+    moves = True
     axis: Axis
 
     def fprop(self, x: Any, *, axis: Axis = None) -> Any:
@@ -165,6 +169,7 @@ class Transpose(Operation):
     """y = x with its axes in the given order (None: reversed);  x̄ = ȳ with the axes put back."""
 
     __slots__ = ()
+    moves = True
     axes: tuple[int, ...] | None
 
     def fprop(self, x: Any, *, axes: tuple[int, ...] | None = None) -> Any:
@@ -181,6 +186,7 @@ class MatrixTranspose(Operation):
     """y = x', the last two axes swapped;  x̄ = ȳ'."""
 
     __slots__ = ()
+    moves = True
 
     def fprop(self, x: Any) -> Any:
         return x.mT
@@ -255,6 +261,7 @@ class Concatenate(Operation):
     """y = the arrays one after the other along an axis;  each x̄ = its stretch of ȳ."""
 
     __slots__ = ()
+    moves = True
     axis: int
 
     def fprop(self, *arrays: Any, axis: int = 0) -> Any:
@@ -270,6 +277,7 @@ class Stack(Operation):
     """y = the arrays, of one shape, side by side along a new axis;  each x̄ = its slice of ȳ."""
 
     __slots__ = ()
+    moves = True
     axis: int
 
     def fprop(self, *arrays: Any, axis: int = 0) -> Any:
@@ -407,6 +415,7 @@ class Flip(Operation):
     """y = x with the order along axes (None: all) reversed;  x̄ = ȳ reversed again."""
 
     __slots__ = ()
+    moves = True
     axis: Axis
 
     def fprop(self, x: Any, *, axis: Axis = None) -> Any:
@@ -438,6 +447,7 @@ class Roll(Operation):
     """y = x shifted around along axes (None: as a vector);  x̄ = ȳ shifted back."""
 
     __slots__ = ()
+    moves = True
     shift: tuple[int, ...]
     axis: Axis
 
@@ -488,6 +498,7 @@ class Pad(Operation):
     """y = x with numbers put before and after it along each axis;  x̄ = the part of ȳ where x lies."""
 
     __slots__ = ()
+    moves = True
     pad_width: tuple[tuple[int, int], ...]
     constant_values: Any
 
@@ -533,6 +544,7 @@ class Tril(Operation):
     """y = the lower triangle of x's matrices, up to the k-th diagonal, 0 above;  x̄ = that of ȳ."""
 
     __slots__ = ()
+    moves = True
     k: int
 
     def fprop(self, x: Any, *, k: int = 0) -> Any:
@@ -546,6 +558,7 @@ class Triu(Operation):
     """y = the upper triangle of x's matrices, from the k-th diagonal, 0 below;  x̄ = that of ȳ."""
 
     __slots__ = ()
+    moves = True
     k: int
 
     def fprop(self, x: Any, *, k: int = 0) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from minigrad.dispatch import answers, refuse_out
 from minigrad.node import Array, Constant, Node, as_node, is_number
 from minigrad.ops.arithmetic import PiecewiseConstant, floating, isnan, maximum, minimum, where
-from minigrad.ops.base import astype
+from minigrad.ops.casting import astype
 from minigrad.ops.indexing import take, take_along_axis
 from minigrad.ops.reductions import _axes, _lines, argsort, max, min, sort
 from minigrad.ops.shaping import expand_dims, flip, moveaxis, reshape

@@ -14,7 +14,7 @@ from minigrad.dispatch import NOT_GIVEN, TABLE, answers, refuse_out, spelling
 from minigrad.node import Node, as_node
 from minigrad.ops.activations import logsumexp
 from minigrad.ops.arithmetic import PiecewiseConstant, logical_not
-from minigrad.ops.base import astype
+from minigrad.ops.casting import astype
 from minigrad.ops.indexing import take_along_axis
 from minigrad.ops.nan_reductions import nanmax, nanmin
 from minigrad.ops.reductions import all, any, cumprod, cumsum, max, min, prod, sum

@@ -51,6 +51,7 @@ class Windows(Operation):
     """
 
     __slots__ = ()
+    moves = True
     window: tuple[int, int]
     stride: tuple[int, int]
 
@@ -66,6 +67,7 @@ class Fold(Operation):
     """Y[n, i s + u, j t + v, c] += X[n, i, j, u, v, c], from 0: windows added up where they overlap;  X̄ = Windows(Ȳ)."""
 
     __slots__ = ()
+    moves = True
     height: int
     width: int
     stride: tuple[int, int]

@@ -4,7 +4,7 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 from hypothesis import strategies as st
 
-from minigrad.ops import base
+from minigrad.ops import base, casting
 from tests.ops.trials import Trial
 
 SMALL = st.floats(-2, 2, width=32)
@@ -52,12 +52,12 @@ def sum_tos(draw):
 def casts(draw):
     """To the dtype it has: differences can judge nothing else (test_node.py has the other ones)."""
     x = draw(hnp.arrays(np.float64, draw(SHAPES), elements=SMALL))
-    return Trial(lambda x: base.AsType(x, dtype_to=x.dtype), (x,), lambda a: a.copy())
+    return Trial(lambda x: casting.AsType(x, dtype_to=x.dtype), (x,), lambda a: a.copy())
 
 
 CASES = {
     base.AddN: sums(),
     base.BroadcastTo: broadcast_tos(),
     base.SumTo: sum_tos(),
-    base.AsType: casts(),
+    casting.AsType: casts(),
 }

@@ -81,9 +81,10 @@ def test_the_gradient_of_the_kernels_is_what_the_docstring_says():
 
 def test_windows_are_not_copied_and_folding_is_their_transpose():
     x, y = drawn(2, 5, 6, 2), drawn(2, 2, 3, 3, 2, 2)
-    seen = mg.ops.image_windows(mg.Input(x), (3, 2), 2)
+    image = mg.Input(x)
+    seen = mg.ops.image_windows(image, (3, 2), 2)
     assert seen.shape == y.shape
-    assert np.shares_memory(seen.value, x)
+    assert np.shares_memory(seen.value, image.value)
     (folded,) = mg.gradients(seen, [seen.children[0]], adjoint=y)
     assert type(folded) is w.Fold
     np.testing.assert_allclose((seen.value * y).sum(), (x * folded.value).sum(), rtol=1e-12)
