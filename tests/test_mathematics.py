@@ -5,7 +5,8 @@ import re
 import pytest
 from matplotlib.mathtext import MathTextParser
 
-from reference import mathematics, pages
+from minigrad import models, optim
+from reference import docstrings, mathematics, pages
 
 PARSER = MathTextParser("path")
 TEXTS = pages.pages()
@@ -113,6 +114,21 @@ def test_layers_losses_penalties_and_optimizers_are_set():
         "activations": 50,
     }.items():
         assert TEXTS[f"{page}.md"].count("```math") >= least, page
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        *pages.exported(models),
+        *pages.exported(optim),
+        *[thing for module in pages.SET for thing in pages.public(module)],
+    ],
+    ids=lambda thing: thing.__name__,
+)
+def test_no_formula_is_left_as_text_for_its_form(thing):
+    doc = docstrings.read(thing)
+    for text in (doc.forward, doc.reverse):
+        mathematics.setting(text)  # ValueError where the grammar does not know it: see reference/mathematics.py
 
 
 @pytest.mark.parametrize("formula", BLOCKS)
