@@ -162,6 +162,12 @@ def test_every_function_of_numpy_that_is_answered_is_on_a_page():
     assert [name for name in answered if f"`{name}`" not in text and f"`{name}(" not in text] == []
 
 
+def test_every_row_of_functions_says_what_it_gives():
+    rows = [line.split(" | ") for line in TEXTS["functions.md"].splitlines() if line.startswith("| `")]
+    assert len(rows) > 150
+    assert [row[0] for row in rows if not row[1].strip(" |")] == []
+
+
 def is_ours(answer):
     return answer.__module__.startswith("minigrad.")
 

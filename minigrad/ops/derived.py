@@ -102,11 +102,13 @@ def iscomplex(x: Operand) -> Node:
 
 @answers(np.isrealobj)
 def _isrealobj(x: Operand) -> bool:
+    """True: nodes are real. A plain answer."""
     return True
 
 
 @answers(np.iscomplexobj)
 def _iscomplexobj(x: Operand) -> bool:
+    """False: nodes are real. A plain answer."""
     return False
 
 

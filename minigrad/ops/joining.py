@@ -162,16 +162,19 @@ def ix_(*args: Operand) -> tuple[Node, ...]:
 
 @answers(np.tril_indices_from)
 def _tril_indices_from(arr: Operand, k: int = 0) -> Any:
+    """The indices of the lower triangle of a matrix, up to the k-th diagonal: plain arrays."""
     return np.tril_indices_from(as_node(arr)._value, k)
 
 
 @answers(np.triu_indices_from)
 def _triu_indices_from(arr: Operand, k: int = 0) -> Any:
+    """The indices of the upper triangle of a matrix, from the k-th diagonal on: plain arrays."""
     return np.triu_indices_from(as_node(arr)._value, k)
 
 
 @answers(np.diag_indices_from)
 def _diag_indices_from(arr: Operand) -> Any:
+    """The indices of the diagonal of an array: plain arrays."""
     return np.diag_indices_from(as_node(arr)._value)
 
 

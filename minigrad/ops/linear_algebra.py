@@ -159,6 +159,7 @@ def outer(a: Operand, b: Operand) -> Node:
 
 @answers(np.linalg.outer)
 def _outer_of_vectors(x1: Operand, x2: Operand, /) -> Node:
+    """All products a_i b_j of two vectors, a matrix; other arrays are an error."""
     a, b = _arrays(x1, x2)
     if (a.ndim, b.ndim) != (1, 1):
         raise ValueError(f"linalg.outer takes two vectors, not {a.label} and {b.label}: np.outer reads both as vectors")
@@ -353,6 +354,7 @@ def cross(a: Operand, b: Operand, axisa: int = -1, axisb: int = -1, axisc: int =
 
 @answers(np.linalg.cross)
 def _cross_along(x1: Operand, x2: Operand, /, *, axis: int = -1) -> Node:
+    """The vector product of vectors of length 3 along one axis."""
     return cross(x1, x2, axis=axis)
 
 
@@ -501,11 +503,13 @@ def trace(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: An
 
 @answers(np.linalg.trace)
 def _matrix_trace(x: Operand, /, *, offset: int = 0, dtype: Any = None) -> Node:
+    """The sum along the diagonal of each matrix of a stack."""
     return trace(x, offset, -2, -1, dtype)
 
 
 @answers(np.linalg.diagonal)
 def _matrix_diagonal(x: Operand, /, *, offset: int = 0) -> Node:
+    """The diagonal of each matrix of a stack, along the last axis."""
     return diagonal(x, offset, -2, -1)
 
 
