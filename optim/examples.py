@@ -145,14 +145,14 @@ def arrays_of(asker: str, given: Given) -> Arrays:
 
 def form_of(arrays: Any) -> Form:
     """How several arrays hang together."""
-    return tuple(arrays) if isinstance(arrays, dict) else len(arrays) if isinstance(arrays, tuple) else None
+    return tuple(arrays) if isinstance(arrays, dict) else len(arrays) if isinstance(arrays, tuple | list) else None
 
 
 def named(role: str, arrays: Any) -> dict[str, Any]:
     """The arrays by name."""
     if isinstance(arrays, dict):
         return {f"{role}_{key if key.isidentifier() else i}": array for i, (key, array) in enumerate(arrays.items())}
-    if isinstance(arrays, tuple):
+    if isinstance(arrays, tuple | list):
         return {f"{role}_{i}": array for i, array in enumerate(arrays)}
     return {role: arrays}
 
@@ -170,7 +170,7 @@ def mapped(function: Callable[[Any], Any], arrays: Any) -> Any:
     """The function of every array."""
     if isinstance(arrays, dict):
         return {key: function(array) for key, array in arrays.items()}
-    return tuple([function(array) for array in arrays]) if isinstance(arrays, tuple) else function(arrays)
+    return tuple([function(array) for array in arrays]) if isinstance(arrays, tuple | list) else function(arrays)
 
 
 def handed(function: Callable[..., Any], inputs: Any) -> Any:

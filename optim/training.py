@@ -459,9 +459,19 @@ def loss_of(loss: Loss, outputs: Any, targets: Any, options: Mapping[str, Node],
             )
     found = loss(outputs, targets, **options)
     given = {**named("outputs", outputs), **named("targets", targets), **options}
-    shapes = tuple([node.shape for node in given.values()])
+    numbers = [name for name, part in given.items() if isinstance(part, np.ndarray)]
+    if numbers or not isinstance(found, Node):
+        name, part = (numbers[0], given[numbers[0]]) if numbers else ("the loss", found)
+        raise TypeError(
+            f"{name}: expected a node, found {type(part).__name__}, through which no adjoint flows: compute it without .value and "
+            "float()"
+        )
+    nodes = {
+        name: part for name, part in given.items() if isinstance(part, Node)
+    }  # outputs of a kind of one's own are not looked at
+    shapes = tuple([node.shape for node in nodes.values()])
     if shapes not in compared:
-        refuse_all_pairs(found, given)
+        refuse_all_pairs(found, nodes)
         compared.add(shapes)
     return found
 

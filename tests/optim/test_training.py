@@ -831,3 +831,30 @@ def test_a_batch_that_is_refused_leaves_running_statistics_as_they_were(eager):
 
 def test_predictions_of_no_examples_are_none():
     assert predict(make_net(), np.zeros((0, 5, 2))).shape == (0, 3)
+
+
+class Leaving(Module):
+    """What leaves the graph on its way out."""
+
+    def __init__(self):
+        self.w = mg.Parameter(np.ones(1))
+
+    def forward(self, x):
+        return (x * self.w).value
+
+
+def test_a_loss_or_model_that_leaves_the_graph_is_refused():
+    net = Reshaped(1)
+    for loss, found in (
+        (lambda o, t: float(((o - t) ** 2).mean()), "float"),
+        (lambda o, t: ((o - t) ** 2).mean().value, "ndarray"),
+    ):
+        step = Step(net, loss, SGD(net.parameters()), eager=True)
+        with pytest.raises(
+            TypeError, match=f"the loss: expected a node, found {found}, through which no adjoint flows"
+        ):
+            step(np.ones((2, 1)), np.ones((2, 1)))
+    leaving = Leaving()
+    step = Step(leaving, squared, SGD(leaving.parameters()), eager=True)
+    with pytest.raises(TypeError, match="outputs: expected a node, found ndarray"):
+        step(np.ones((2, 1)), np.ones((2, 1)))

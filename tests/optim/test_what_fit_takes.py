@@ -153,14 +153,15 @@ def test_the_mean_over_masked_batches_is_that_of_all_examples():
         )
 
 
-def test_targets_and_outputs_may_be_several():
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_targets_and_outputs_may_be_several(kind):
     class Two(Module):
         def __init__(self):
             self.a = Dense(2, 1, dtype=np.float64, rng=0)
             self.b = Dense(2, 3, dtype=np.float64, rng=0)
 
         def forward(self, x):
-            return self.a(x), self.b(x)
+            return kind([self.a(x), self.b(x)])
 
     def loss(outputs, targets):
         return losses.mean_squared_error(outputs[0], targets[0]) + losses.cross_entropy(outputs[1], targets[1])
@@ -178,6 +179,20 @@ def test_targets_and_outputs_may_be_several():
     named = {"a": y[0], "b": y[1]}
     by_name = lambda outputs, targets: loss(outputs, (targets["a"], targets["b"]))  # noqa: E731
     assert evaluate(net, by_name, (x,), named)[0] == pytest.approx(history["val_loss"][-1])
+
+
+def test_outputs_may_be_of_a_kind_of_ones_own():
+    class Result:
+        def __init__(self, y):
+            self.y = y
+
+    class Wrapped(Dense):
+        def forward(self, x):
+            return Result(super().forward(x))
+
+    net = Wrapped(2, 1, dtype=np.float64, rng=0)
+    step = Step(net, lambda result, t: losses.mean_squared_error(result.y, t), SGD(net.parameters(), 0.1))
+    assert step(U[:, 0], PER_SEQUENCE)["loss"] > step(U[:, 0], PER_SEQUENCE)["loss"]
 
 
 def test_metrics_are_given_the_mask_if_they_take_it():
