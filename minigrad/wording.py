@@ -22,12 +22,13 @@ _MOVES = {
 def label(node: Node) -> str:
     """Kind, name and shape, and where entries were moved, of which node: Reshape (8,) of Input "x" (4, 2).
 
-    A cast is left out: what a layer casts at its door is named by what the user gave.
+    A cast goes by the name of what was cast, Input "x" (4, 2) as float32: layers cast what the user gives them.
     """
     shown = _origin(node, {"AsType"})
-    dtype = "" if node.dtype.kind == "f" else f" {node.dtype}"
     origin = _origin(shown, _MOVES)
-    return f"{_named(shown)} {node.shape}{dtype}{'' if origin is shown else f' of {_named(origin)} {origin.shape}'}"
+    dtype = "" if node.dtype.kind == "f" or shown is not node else f" {node.dtype}"
+    of = "" if origin is shown else f" of {_named(origin)} {origin.shape}"
+    return f"{_named(shown)} {node.shape}{dtype}{of}{'' if shown is node else f' as {node.dtype}'}"
 
 
 def _origin(node: Node, kinds: Collection[str]) -> Node:

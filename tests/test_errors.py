@@ -365,7 +365,9 @@ def test_a_label_is_short_whatever_came_before():
 def test_a_cast_is_called_what_it_is_where_it_is_looked_at():
     y = mg.Input([1, 2], "n").astype(np.float64)
     assert repr(y) == "<AsType (2,) float64 = [1., 2.]>"
-    assert y.label == 'Input "n" (2,)'
+    assert y.label == 'Input "n" (2,) as float64'
+    with pytest.raises(TypeError, match=r'feeds inputs and constants, not Input "n" \(2,\) as float64'):
+        mg.Graph(y).fprop({y: np.ones(2)})
     y.name = "numbers"
     assert y.label == 'AsType "numbers" (2,)'
 
