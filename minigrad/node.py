@@ -111,7 +111,7 @@ class Node(Operators):
         return format(self.item(), form) if form else str(self)
 
     def item(self, *index: Any) -> Any:
-        return self[index].item() if index else self._one("item()", "x.value").item()
+        return self.value.item(*index) if index else self._one("item()", "x.value").item()
 
     def _one(self, asker: str, instead: str) -> Array:
         """The value of a node of one element, for what leaves the graph knowingly."""

@@ -65,8 +65,8 @@ def call_function(function: Any, arguments: tuple[Any, ...], keywords: Mapping[s
 
 def _outside(function: Any) -> str:
     return (
-        f"outside the graph, without gradient, write {spelling(function)}(x.value); inside, compose it of functions that "
-        "nodes have (mg.operations() lists the operations)"
+        f"outside the graph, without gradient, {spelling(function)} takes x.value; inside, compose it of functions that nodes "
+        "have (mg.operations() lists the operations)"
     )
 
 

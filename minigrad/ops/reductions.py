@@ -307,7 +307,7 @@ def counted(x: Node, axis: Axis, keepdims: bool, mask: Any, dtype: np.dtype[Any]
     """How many entries over the axes the mask selects."""
     if mask is True:
         return Constant(np.asarray(_count(x, axis), dtype))
-    return astype(CountNonzero(broadcast_to(mask_of(x, mask), x.shape), axis=axis, keepdims=keepdims), dtype)
+    return astype(Sum(broadcast_to(mask_of(x, mask), x.shape), axis=axis, keepdims=keepdims), dtype)
 
 
 def _joined(y: Node, initial: Any, dtype: Any = None) -> Node:
@@ -804,10 +804,11 @@ def count_nonzero(a: Operand, axis: Axis = None, *, keepdims: bool = False) -> N
 
 JOINED_BY: dict[type[Node], Callable[[Node, Node], Node]] = {Sum: Add, Prod: Multiply, Max: Maximum, Min: Minimum}
 
+_COUNTED = "what is counted has no gradient: compute it outside the graph, from x.value"
 _OUTSIDE = "its shape depends on values: compute it outside the graph, from x.value"
 ADVICE.update(
     {
-        **dict.fromkeys((np.histogram, np.histogram2d, np.histogramdd, np.histogram_bin_edges), _OUTSIDE),
+        **dict.fromkeys((np.histogram, np.histogram2d, np.histogramdd, np.histogram_bin_edges), _COUNTED),
         **dict.fromkeys((np.unique, np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values), _OUTSIDE),
         **dict.fromkeys((np.union1d, np.intersect1d, np.setdiff1d, np.setxor1d), _OUTSIDE),
         np.bincount: Way(

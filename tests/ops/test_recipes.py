@@ -176,7 +176,7 @@ def test_what_scipy_makes_arrays_of():
 def test_scipys_other_functions_are_named():
     special = pytest.importorskip("scipy.special")
     with pytest.raises(
-        TypeError, match=r"scipy\.special\.jv is not supported on nodes: .*scipy\.special\.jv\(x\.value\)"
+        TypeError, match=r"scipy\.special\.jv is not supported on nodes: .*scipy\.special\.jv takes x\.value"
     ):
         special.jv(0, mg.Input(1.0))
     own = np.frompyfunc(lambda x: x, 1, 1)
