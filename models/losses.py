@@ -126,7 +126,7 @@ def categorical_cross_entropy(
     with scope(name):
         if smoothing:
             wanted = (1 - smoothing) * wanted + smoothing / logits.shape[-1]
-        return -examples.reduced(_products(wanted, log_likelihoods), "sum")
+        return -examples.reduced(Counted(wanted, log_likelihoods), "sum")
 
 
 def kl_divergence(
@@ -153,7 +153,7 @@ def kl_divergence(
     wanted, log_likelihoods, examples = _distributions(name, logits, targets, from_logits, over_examples, weights, mask)
     with scope(name):
         information = log(where(wanted > 0, wanted, 1))
-        return examples.reduced(_products(wanted, information - log_likelihoods), "sum")
+        return examples.reduced(Counted(wanted, information - log_likelihoods), "sum")
 
 
 def binary_log_likelihood(
@@ -460,6 +460,24 @@ def max_margin_ranking(
         return examples.reduced(relu(lead + margin))
 
 
+class Counted(Elementwise):
+    """y = w l, and 0 where w = 0 though l is infinite, since 0 ln 0 is 0;  l̄ = ȳ w, w̄ = ȳ l, 0 where l does not count."""
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, weight: Any, logarithm: Any) -> Any:
+        return weight * np.where((weight == 0) & np.isinf(logarithm), 0, logarithm)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        weight, _ = self.children
+        return lambda: adjoint * self._finite(), lambda: adjoint * weight
+
+    def _finite(self) -> Node:
+        weight, logarithm = self.children
+        return where((weight == 0) & isinf(logarithm), 0, logarithm)
+
+
 # What is asked of values -------------------------------------------------------------------------------------------
 
 
@@ -676,7 +694,7 @@ def _binary_log_likelihoods(
         yes = yes * _pos_weight(loss, pos_weight, outputs)
     if from_logits:
         z = examples.only(outputs, 0)
-        return -(_products(yes, softplus(-z)) + _products(no, softplus(z))), examples  # ln p = −softplus(−z) exactly
+        return -(Counted(yes, softplus(-z)) + Counted(no, softplus(z))), examples  # ln p = −softplus(−z) exactly
     p = Probabilities(examples.only(outputs, 0.5), role="probabilities")
     return yes * _safe_log(p) + no * _safe_log(1 - p), examples
 
@@ -709,11 +727,6 @@ def _distributions(
         examples = _Examples(loss, outputs.shape[:-1], over_examples, weights, mask)
         wanted = Distributions(examples.only(wanted, 1 / outputs.shape[-1]), role="targets")
         return wanted, _log_probabilities(outputs, examples, from_logits), examples
-
-
-def _products(counts: Node, logarithms: Node) -> Node:
-    """counts · logarithms, and 0 where 0 meets an infinite logarithm: 0 ln 0 is 0."""
-    return counts * where((counts == 0) & isinf(logarithms), 0, logarithms)
 
 
 def _log_probabilities(outputs: Node, examples: _Examples, from_logits: bool) -> Node:

@@ -145,8 +145,10 @@ class LayerNorm(Module):
 class GroupNorm(Module):
     """y = γ (x − μ) / √(σ² + ε) + β, each example and group of features on its own: μ and σ² over the group and all places.
 
-    μ = Σ x / m, σ² = Σ (x − μ)² / m over the m values of a group: n_features / n_groups features that follow each other, at
-    all places (times, or pixels) of the example. The same in training or not, and for any size of batch.
+    μ = Σ x / m, σ² = Σ (x − μ)² / m over the m values of a group.
+
+    A group is n_features / n_groups features that follow each other, at all places (times, or pixels) of the example. It is
+    the same in training or not, and for any size of batch.
 
     Back: with x̂ = (x − μ) / √(σ² + ε), γ̄ = Σ ȳ x̂ and β̄ = Σ ȳ over all axes but the last, and
     x̄ = (d − mean(d) − x̂ mean(d x̂)) / √(σ² + ε) with d = γ ȳ, means over the group.

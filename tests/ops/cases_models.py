@@ -2,6 +2,12 @@
 
 from minigrad.models import losses
 from tests.models import test_bad_input, test_losses
+from tests.ops.cases_arithmetic import binary
+from tests.ops.trials import Trial
+
+CASES = {
+    losses.Counted: binary(losses.Counted).map(lambda trial: Trial(losses.Counted, trial.arrays, lambda w, x: w * x)),
+}
 
 DEFINITIONS = {
     losses.Labels: test_losses.test_labels_that_are_no_signs_are_refused_now_and_in_replays,
