@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad.ops.arithmetic import chosen
 from minigrad.ops.special import gamma_derivative, log_beta, log_gamma
-from minigrad.ops.windows import folded, transposed_convolution, windows_of
+from minigrad.ops.windows import convolution_by_channel, folded, transposed_convolution, windows_of
 
 
 def where(condition: Any, a: Any, b: Any, out: Any = None) -> Any:
@@ -63,5 +63,16 @@ HELPERS = {
     "copied": copied,
     "reshaped": reshaped,
     "placed": placed,
-    **{f.__name__: f for f in (windows_of, folded, transposed_convolution, log_gamma, gamma_derivative, log_beta)},
+    **{
+        function.__name__: function
+        for function in (
+            windows_of,
+            folded,
+            convolution_by_channel,
+            transposed_convolution,
+            log_gamma,
+            gamma_derivative,
+            log_beta,
+        )
+    },
 }

@@ -37,7 +37,9 @@ INFIX = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**", "greater": ">",
     "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!=",
 }  # fmt: skip
-OWN = ("windows_of", "folded", "transposed_convolution", "log_gamma", "gamma_derivative", "log_beta")  # of minigrad.ops
+OWN = (  # functions of minigrad.ops
+    "windows_of", "folded", "convolution_by_channel", "transposed_convolution", "log_gamma", "gamma_derivative", "log_beta",
+)  # fmt: skip
 CALL = re.compile(r"(?<![\w.])([a-z_]\w*)(\.reduce)?(?=\()")
 
 

@@ -25,7 +25,7 @@ from minigrad.compiler.lines import (
 from minigrad.compiler.names import as_identifier
 from minigrad.node import Array
 from minigrad.ops.special import gamma_derivative, log_beta, log_gamma
-from minigrad.ops.windows import folded, transposed_convolution, windows_of
+from minigrad.ops.windows import convolution_by_channel, folded, transposed_convolution, windows_of
 
 LITERALS = (bool, int, float, str, type(None), type(Ellipsis))
 
@@ -126,7 +126,7 @@ def _array(value: Any) -> Any:
 
 # Functions that only look at memory in another way, and those that take out=.
 _VIEWS = {np.moveaxis, np.broadcast_to, windows_of}
-_INTO = {np.clip, np.cumsum, np.cumprod, np.einsum, folded, transposed_convolution}
+_INTO = {np.clip, np.cumsum, np.cumprod, np.einsum, folded, convolution_by_channel, transposed_convolution}
 # Others whose result has a shape that follows from shapes alone. What is in none of these (np.flatnonzero) is not recorded:
 # an fprop may look at the size of its result, and raise.
 _FRESH = {

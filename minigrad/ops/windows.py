@@ -87,7 +87,7 @@ class Convolution(Operation):
     K̄ = KernelCorrelation(X, Ȳ).
 
     The windows as rows times the kernels as columns, one matrix product; of few channels one for every image, of groups one
-    for every group.
+    for every group, of single channels none.
     """
 
     __slots__ = ()
@@ -101,6 +101,8 @@ class Convolution(Operation):
         n_filters, *window, channels = kernels.shape
         rows, columns = _places(x, window, stride, dilation)
         n_entries = prod(window) * channels
+        if channels == 1 < groups == n_filters:
+            return convolution_by_channel(x, kernels, stride, dilation)
         if groups == 1:
             seen = _rows_of_windows(x, window, stride, dilation, n_filters)
             read = seen @ kernels.reshape(n_filters, n_entries).T
@@ -176,6 +178,9 @@ class KernelCorrelation(Operation):
     ) -> Any:
         batch, rows, columns, n_filters = y.shape
         n_windows = batch * rows * columns
+        if 1 < groups == n_filters == x.shape[3]:
+            seen = windows_of(x, tuple(window), stride, dilation)
+            return np.einsum("nijuvc,nijc->cuv", seen, y).reshape(n_filters, *window, 1)
         if groups > 1:
             seen = _rows_by_group(x, window, stride, dilation, groups)
             slope = y.reshape(n_windows, groups, n_filters // groups).transpose(1, 2, 0) @ seen
@@ -226,6 +231,19 @@ def folded(windows: Any, size: tuple[int, int], stride: tuple[int, int], out: An
 
 
 @as_one_call
+def convolution_by_channel(
+    x: Any, kernels: Any, stride: tuple[int, int], dilation: tuple[int, int], out: Any = None
+) -> Any:
+    """Σ_uv x[n, i s + u d, j t + v e, c] K[c, u, v]: the windows of each channel times a kernel of its own."""
+    _, height, width, _ = kernels.shape
+    rows, columns = _places(x, (height, width), stride, dilation)
+    y = _zeros((len(x), rows, columns, len(kernels)), np.result_type(x, kernels), out)
+    for u, v in np.ndindex(height, width):
+        y += _corner(x, u * dilation[0], v * dilation[1], (rows, columns), stride) * kernels[:, u, v, 0]
+    return y
+
+
+@as_one_call
 def transposed_convolution(
     y: Any,
     kernels: Any,
@@ -245,6 +263,11 @@ def transposed_convolution(
         entries = (kernels.reshape(n_filters, height * width).T @ by_image).reshape(batch, height, width, rows, columns)
         for u, v in np.ndindex(height, width):
             _corner(images, u * dilation[0], v * dilation[1], (rows, columns), stride)[..., 0] += entries[:, u, v]
+        return images
+    if channels == 1 and groups == n_filters:
+        for u, v in np.ndindex(height, width):
+            corner = _corner(images, u * dilation[0], v * dilation[1], (rows, columns), stride)
+            corner[...] += y * kernels[:, u, v, 0]
         return images
     flat = y.reshape(batch * rows * columns, groups, n_filters // groups).transpose(1, 0, 2)
     entry = np.empty((batch * rows * columns, groups, channels), dtype)
