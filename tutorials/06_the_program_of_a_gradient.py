@@ -43,8 +43,9 @@ print(f"loss {float(loss):.4f}")
 # %% [markdown]
 # ## The program as mathematics
 #
-# `pure_source` is the program as formulas, one per line. `d_h` is the adjoint of `h`, ∂loss/∂h. Read it from the middle:
-# the lines up to `loss` are forward propagation; below it every line answers one above, in the opposite order.
+# `pure_source` is the program as formulas, one per line. `d_h` is the adjoint of `h`, ∂loss/∂h; what
+# is only on the way to an adjoint begins with `back_`. Read it from the middle: the lines up to `loss` are forward
+# propagation; below it every line answers one above, in the opposite order.
 #
 # | forward | backward | rule |
 # |---|---|---|

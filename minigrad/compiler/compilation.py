@@ -69,6 +69,7 @@ def compile(
 
     `step.source` is the latest program as text; `step.pure_source` the same without memory of its own, a function of the
     arguments and then of `step.pure_parameters`, for which `step.pure_names` has what the text does not define.
+    In both `d_h` is ∂loss/∂h (`d2_h` another adjoint of h, as of a penalty), and `back_` begins what is only on the way to one.
     `step.verify(...)` is a call that builds the nodes anew and compares their graph with the program's: never values, in which
     rounding differs.
 

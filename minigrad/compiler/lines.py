@@ -49,7 +49,8 @@ class Origin(NamedTuple):
     name: the user's, or that of the operation; "" within an operation
     role: the same for lines that do the same in different time steps
     step: the numbers in the scope: which time step it is
-    of:   of an adjoint: the role of the node whose adjoint it is
+    node: the number of the node whose value it is; -1 within an operation
+    of:   of an adjoint: the number of the node whose adjoint it is, a word for it, and whether the word is the user's
     """
 
     scope: str = ""
@@ -57,7 +58,12 @@ class Origin(NamedTuple):
     name: str = ""
     role: Any = None
     step: tuple[int, ...] = ()
-    of: Any = None
+    of: tuple[int, str, bool] | None = None
+    node: int = -1
+
+    def within(self) -> Origin:
+        """The same for a line that is on the way to the value, and not the value."""
+        return self._replace(name="", of=None, node=-1)
 
 
 next_serial = count().__next__
@@ -118,9 +124,9 @@ class Page:
         self._given: list[Array] = []  # kept, so that an id stays that of one array
         self._count = 0
 
-    def leaf(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], node: Any) -> Line:
-        """An argument or a parameter, read at every call."""
-        line = Line(Call(LEAF, name), (), shape, dtype, self._next(), NOWHERE)
+    def leaf(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], node: Any, number: int = -1) -> Line:
+        """An argument or a parameter, read at every call. number: that of its node"""
+        line = Line(Call(LEAF, name), (), shape, dtype, self._next(), Origin(node=number))
         line.node = node
         return line
 

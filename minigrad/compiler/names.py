@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import Any
 
 from minigrad.compiler.lines import Line
 
@@ -40,12 +39,22 @@ REDUCED = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod"}
 
 
 class Names:
-    """Names given so far; no two things get the same."""
+    """Names given so far; no two things get the same.
 
-    def __init__(self, taken: Iterable[str]) -> None:
+    `d_h` is the adjoint of `h`, ∂loss/∂h, and nothing else; where there are several, of a loss and of a penalty on adjoints or
+    of several time steps, `d2_h`, `d3_h`. What a backward pass computes besides begins with `back_`.
+
+    known:    what the values of nodes are called, by the numbers of the nodes
+    reserved: the same of those whose adjoints come first
+    """
+
+    def __init__(self, taken: Iterable[str], apart: Iterable[Line] = ()) -> None:
+        """apart: lines that will get names of their own"""
         self.taken = {*RESERVED, *taken}
         self.counters: dict[str, Iterator[int]] = {}
-        self.roles: dict[Any, str] = {}  # what the node of a role is called
+        self.known: dict[int, str] = {}
+        self.reserved: dict[int, str] = {}
+        self.apart = {line.origin.node for line in apart}
 
     def new(self, word: str) -> str:
         """The word, made a name nobody has."""
@@ -59,13 +68,30 @@ class Names:
     def of(self, line: Line) -> str:
         """A new name for a line: the user's, else after what it does; d_h for the adjoint of h."""
         origin = line.origin
-        if origin.adjoint and origin.of is not None:
-            role, word = origin.of
-            return self.new(f"d_{self.roles.get(role, word)}")
-        word = origin.name or called(line.call.text)
-        name = self.new(f"d_{word}" if origin.adjoint else word)
-        if origin.name and not origin.adjoint:
-            self.roles.setdefault(origin.role, name)
+        name = self.reserved.pop(origin.node, None) or self._adjoint(line)
+        if name is None:
+            word = origin.name or called(line.call.text)
+            name = self.new(f"back_{word}" if origin.adjoint else word)
+        self.call(line, name)
+        return name
+
+    def call(self, line: Line, expression: str) -> None:
+        """Note what the value of a line is called: h, or h[3]."""
+        if line.origin.node >= 0:
+            self.known.setdefault(line.origin.node, expression.partition("[")[0])
+
+    def _adjoint(self, line: Line) -> str | None:
+        """The name of an adjoint, if what it is the adjoint of has a name."""
+        if line.origin.of is None:
+            return None
+        number, word, is_users = line.origin.of
+        if number not in self.known and number in self.apart:
+            self.known[number] = self.reserved[number] = self.new(word)
+        if number not in self.known and not is_users:
+            return None
+        of = as_identifier(self.known.get(number, word))
+        name = next(name for i in count(1) if (name := f"d{i if i > 1 else ''}_{of}") not in self.taken)
+        self.taken.add(name)
         return name
 
 

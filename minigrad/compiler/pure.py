@@ -85,7 +85,12 @@ class _PureWriter:
 
     def __init__(self, lines: Lines, arguments: Sequence[str], families: Sequence[Sequence[Line]]) -> None:
         self.lines = lines
-        self.names = Names(lines.page.names)
+        in_lists = {line for family in families for line in family}
+        apart = [line for line in lines.order if line.array is None and line not in in_lists]
+        self.names = Names(
+            lines.page.names,
+            [line for line in apart if line.call.kind not in (LEAF, VIEW, RESHAPE) and line.call.text != COPIED.text],
+        )
         self.arguments = {name: self.names.new(name) for name in arguments}
         self.parameters: dict[str, Node] = {}
         self.of: dict[Line, str] = {}
@@ -135,6 +140,8 @@ class _PureWriter:
         family = self.family[line]
         if line is family[0]:
             self.lists[line] = self.names.of(line)
+            for member in family:
+                self.names.call(member, self.lists[line])
         name = self.lists[family[0]]
         number = self.counted[name] = self.counted.get(name, -1) + 1
         self.entries[line] = name, len(family), number
@@ -151,6 +158,7 @@ class _PureWriter:
             else:
                 self.of[line] = self.names.new(line.call.text or "parameter")
                 self.parameters[self.of[line]] = line.node
+            self.names.call(line, self.of[line])
             return None
         operands = [self.of[operand] for operand in line.operands]
         if line.call.text == COPIED.text:  # where a value lies is of no concern here

@@ -63,9 +63,9 @@ class _Recording:
 
     def _leaf(self, node: Node, argument: str | None) -> Line:
         if argument is not None:
-            return self.page.leaf(argument, node.shape, node.dtype, None)
+            return self.page.leaf(argument, node.shape, node.dtype, None, node.number)
         if is_read_in_place(node, self.traced.start):
-            return self.page.leaf(node.name, node.shape, node.dtype, node)
+            return self.page.leaf(node.name, node.shape, node.dtype, node, node.number)
         return self.page.constant(node._value)
 
     def _operation(self, node: Operation, children: list[Line]) -> Line:
@@ -91,7 +91,7 @@ class _Recording:
                 operands,
                 step.shape,
                 step.dtype,
-                origin if last else origin._replace(name="", role=(origin.role, i), of=None),
+                origin if last else origin.within()._replace(role=(origin.role, i)),
             )
             if not step.call.pure:
                 line.after, self.impure = self.impure, line
@@ -122,9 +122,9 @@ class _Roles:
         role = self.of[node.number] = self.numbers.setdefault(key, len(self.numbers))
         of = None
         if adjoint_of is not None:
-            of = self.of.get(adjoint_of.number), adjoint_of.name or word_for(type(adjoint_of))
+            of = adjoint_of.number, adjoint_of.name or word_for(type(adjoint_of)), bool(adjoint_of.name)
         name = node.name or ("" if forward is not None else word_for(type(node)))
-        return Origin(scope, forward is not None, name, role, step, of)
+        return Origin(scope, forward is not None, name, role, step, of, node.number)
 
     def _numbers_out(self, scope: str) -> tuple[str, tuple[int, ...]]:
         known = self.scopes.get(scope)

@@ -201,8 +201,8 @@ def signs(lines: Lines) -> Lines:
         def make(call: Call, *parts: Line) -> Line:
             return page.write(call, parts, line.shape, line.dtype, line.origin)
 
-        def outward(inside: Line) -> Line:
-            new = make(NEGATIVE, inside)
+        def outward(call: Call, *parts: Line) -> Line:
+            new = make(NEGATIVE, page.write(call, parts, line.shape, line.dtype, line.origin.within()))
             single[new] = uses[line] == 1
             return new
 
@@ -213,9 +213,9 @@ def signs(lines: Lines) -> Lines:
         if line.call == ADD:
             a, b = operands
             if negated[0] is not None and negated[1] is not None:
-                return outward(make(ADD, negated[0], negated[1]))
+                return outward(ADD, negated[0], negated[1])
             if a is b and a.call == NEGATIVE and a.dtype.kind == "f":
-                return outward(make(ADD, a.operands[0], a.operands[0]))
+                return outward(ADD, a.operands[0], a.operands[0])
             if negated[1] is not None:
                 return make(SUBTRACT, a, negated[1])
             if negated[0] is not None:
@@ -224,9 +224,9 @@ def signs(lines: Lines) -> Lines:
             return make(ADD, operands[0], negated[1])
         if line.call in (MULTIPLY, DIVIDE):
             if negated[0] is not None:
-                return outward(make(line.call, negated[0], operands[1]))
+                return outward(line.call, negated[0], operands[1])
             if negated[1] is not None:
-                return outward(make(line.call, operands[0], negated[1]))
+                return outward(line.call, operands[0], negated[1])
         return None
 
     return rebuilt(lines, change)
@@ -343,7 +343,9 @@ def _joined_slices(lines: Lines) -> Lines:
         seen = found.base
         if shape != seen.shape:
             seen = page.write(Call(VIEW, f"{{0}}{head}{first}:{last}]"), (seen,), shape, seen.dtype, line.origin)
-        whole = page.write(line.call, [seen if x.shape else x for x in operands], shape, line.dtype, line.origin)
+        whole = page.write(
+            line.call, [seen if x.shape else x for x in operands], shape, line.dtype, line.origin.within()
+        )
         mine = Call(VIEW, f"{{0}}{head}{found.start - first}:{found.stop - first}]")
         return page.write(mine, (whole,), line.shape, line.dtype, line.origin)
 
@@ -379,11 +381,12 @@ def products(lines: Lines) -> Lines:
         right = _side_of(page, [b for _, (_, b) in found], line.origin, first=False)
         if left is None or right is None:
             return None
-        total = page.write(MATMUL, (left, right), line.shape, line.dtype, line.origin)
         joined = {term for term, _ in found}
-        for term in terms:
-            if term not in joined:
-                total = page.write(ADD, (total, term), line.shape, line.dtype, line.origin)
+        others = [term for term in terms if term not in joined]
+        origins = [line.origin.within()] * len(others) + [line.origin]
+        total = page.write(MATMUL, (left, right), line.shape, line.dtype, origins[0])
+        for term, origin in zip(others, origins[1:], strict=True):
+            total = page.write(ADD, (total, term), line.shape, line.dtype, origin)
         return total
 
     inner = {

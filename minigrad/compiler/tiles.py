@@ -149,7 +149,7 @@ class _Split:
             else:
                 factors = (operands[0], rows)
             shape = (rows.shape[1], *line.shape[1:])
-            parts.append(self.page.write(MATMUL, factors, shape, line.dtype, line.origin))
+            parts.append(self.page.write(MATMUL, factors, shape, line.dtype, line.origin.within()))
             places.append((columns,))
         text = f"concatenate([{', '.join([f'{{{i}}}' for i in range(len(parts))])}])"
         order = sorted(range(len(parts)), key=lambda i: places[i][0].start)

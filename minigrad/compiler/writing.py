@@ -69,6 +69,14 @@ class _Writer:
         self.reads: dict[str, Node] = {}
         self.known: dict[Any, str] = {}  # what a thing is called
         self.made: set[Line] = set()  # outputs whose memory is there
+        self.shared = self._shared()
+
+    def _shared(self) -> set[Root]:
+        """The series of adjoints in whose memory there are values of the forward sweep before."""
+        computed = [line for line in self.lines.order if line.call.kind == INTO and line.array is None]
+        forward = {self.memory.home(line) for line in computed if not line.origin.adjoint}
+        series = [root for root in forward if root is not None and root.members is not None]
+        return {root for root in series if root.members and _names_series(root.members).origin.adjoint}
 
     def text(self) -> Text:
         items = grouped(self.memory, kernels.RULES if self.numba else RULES)
@@ -266,7 +274,17 @@ class _Writer:
         for part in reversed(chain):
             if part not in self.known:
                 self.known[part] = self._found(part)
+                if self._has_own_name(part):
+                    self.given.call(part, self.known[part])
         return self.known[line]
+
+    def _has_own_name(self, line: Line) -> bool:
+        """Whether what the line is called is its own value, and not that of another in whose memory it is."""
+        if line.array is not None or line.call.kind in (VIEW, RESHAPE):
+            return False
+        if line in self.memory.over or line in self.memory.slot:
+            return False
+        return line not in self.memory.place or self.memory.place[line][0] not in self.shared
 
     def _within(self, line: Line) -> Line | None:
         """The line in whose text the line's own is written."""
@@ -364,7 +382,7 @@ class _Writer:
         """The names of the array of a series, and of the list of its rows."""
         if root not in self.known:
             assert root.members is not None
-            word = self.given.of(next((x for x in root.members if x.origin.step), root.members[-1]))
+            word = self.given.new("shared") if root in self.shared else self.given.of(_names_series(root.members))
             array = self.given.new(f"all_{word}")
             self._allocate(array, root.shape, root)
             if root.members[0].shape:
@@ -414,3 +432,8 @@ class _Writer:
         self.names[dtype.name] = dtype.type
         self.given.taken.add(dtype.name)
         return dtype.name
+
+
+def _names_series(members: Sequence[Line]) -> Line:
+    """The line after which a series is called."""
+    return next((line for line in members if line.origin.step), members[-1])
