@@ -24,7 +24,7 @@ from minigrad.ops.one_call import as_one_call
 if TYPE_CHECKING:
     from minigrad.operators import Operand
 
-__all__ = ["Gammaln", "Polygamma", "Betaln", "gammaln", "digamma", "polygamma", "betaln"]
+__all__ = ["Gammaln", "Polygamma", "Betaln", "PolygammaFall", "gammaln", "digamma", "polygamma", "betaln"]
 
 # ζ(k) − 1 for k = 2, 3, ..., in the power series of ln Γ(2 + z), AS 6.1.33, and 1 − γ, γ Euler's constant.
 ZETAS = (
@@ -91,7 +91,7 @@ class Betaln(Elementwise):
     """y = ln |B(a, b)| with B(a, b) = Γ(a) Γ(b) / Γ(a + b);  ā = ȳ (ψ(a) − ψ(a + b)), b̄ = ȳ (ψ(b) − ψ(a + b)).
 
     For a, b > 0 the error is below 4e-15 max(|y|, 1), however large or far apart they are. Where one is 0 or below, the three
-    logarithms are added, and each has its error. A slope has that of ψ(a + b).
+    logarithms are added, and each has its error.
     """
 
     __slots__ = ()
@@ -102,11 +102,30 @@ class Betaln(Elementwise):
 
     def bprop(self, adjoint: Node) -> Entries:
         a, b = self.children
-        return lambda: adjoint * self._slope(a), lambda: adjoint * self._slope(b)
+        return lambda: adjoint * PolygammaFall(a, b, order=0), lambda: adjoint * PolygammaFall(b, a, order=0)
 
-    def _slope(self, x: Node) -> Node:
+
+class PolygammaFall(Elementwise):
+    """y = ψ⁽ⁿ⁾(a) − ψ⁽ⁿ⁾(a + b);  ā = ȳ (ψ⁽ⁿ⁺¹⁾(a) − ψ⁽ⁿ⁺¹⁾(a + b)), b̄ = −ȳ ψ⁽ⁿ⁺¹⁾(a + b).
+
+    Subtracted in float64 and rounded once, so that in float32 a small b leaves digits. The error is that of ψ⁽ⁿ⁾(a).
+    """
+
+    __slots__ = ()
+    analytic = False
+    order: int
+
+    def fprop(self, a: Any, b: Any, *, order: int) -> Any:
+        wide = a.astype(np.float64)
+        fall = gamma_derivative(wide, order) - gamma_derivative(wide + b, order)
+        return fall.astype(np.result_type(a.dtype, b.dtype))
+
+    def bprop(self, adjoint: Node) -> Entries:
         a, b = self.children
-        return Polygamma(x, order=0) - Polygamma(a + b, order=0)
+        return (
+            lambda: adjoint * PolygammaFall(a, b, order=self.order + 1),
+            lambda: -adjoint * Polygamma(a + b, order=self.order + 1),
+        )
 
 
 # Functions -----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minigrad.ops import special
-from tests.ops.cases_arithmetic import binary, numbers
+from tests.ops.cases_arithmetic import binary, numbers, pairs
 from tests.ops.trials import Trial
 
 log_gamma = np.vectorize(math.lgamma, otypes=[float])
@@ -29,7 +29,19 @@ def polygammas(draw):
     return Trial(lambda x: special.Polygamma(x, order=order), (x,), lambda x: series(x, order))
 
 
+@st.composite
+def falls(draw):
+    order = draw(st.sampled_from([0, 1]))
+    a, b = draw(pairs(a=(0.6, 3.0, False), b=(0.3, 3.0, False)))
+    return Trial(
+        lambda a, b: special.PolygammaFall(a, b, order=order),
+        (a, b),
+        lambda a, b: series(a + 0 * b, order) - series(a + b, order),
+    )
+
+
 CASES = {
+    special.PolygammaFall: falls(),
     special.Gammaln: numbers(0.3, 9.0).map(lambda x: Trial(special.gammaln, (x,), log_gamma)),
     special.Polygamma: polygammas(),
     special.Betaln: binary(special.betaln, a=(0.4, 9.0, False), b=(0.4, 9.0, False)).map(
