@@ -1,4 +1,4 @@
-"""A guard for losses of one's own: outputs (n, 1) against targets (n,) broadcast to (n, n), all against all."""
+"""A guard for losses and metrics of one's own: outputs (n, 1) against targets (n,) broadcast to (n, n), all against all."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from minigrad.ops.indexing import GetItem
 from minigrad.ops.shaping import ExpandDims, MatrixTranspose, Reshape, Squeeze, Transpose
 
 
-def refuse_all_pairs(loss: Node, given: Mapping[str, Node]) -> None:
+def refuse_all_pairs(loss: Node, given: Mapping[str, Node], what: str = "the loss") -> None:
     """ValueError where an operation in the loss pairs every example of one thing with every example of another.
 
     given: what the loss was made from, by name: outputs, targets, mask, weights
+    what:  what to call it, where it is no loss
 
     That is, where two nodes that come from different ones of these have equally many entries, the examples along axis 0 in
     both, and broadcast to more entries than either has. What is written as all against all, by an axis inserted or by a
@@ -31,7 +32,7 @@ def refuse_all_pairs(loss: Node, given: Mapping[str, Node]) -> None:
             paired = [child for child in children if 0 < child.ndim <= max(n_axes[name] for name in sources[child])]
             for a, b in combinations(paired, 2):
                 if sources[a] != sources[b] and a.shape[0] == b.shape[0] > 1 and a.size == b.size < node.size:
-                    raise _all_pairs(node, a, b, sources)
+                    raise _all_pairs(what, node, a, b, sources)
         sources[node] = frozenset().union(*[sources[child] for child in children if _keeps_examples(node, child)])
 
 
@@ -59,11 +60,11 @@ def _between(loss: Node, stops: set[Node]) -> list[Node]:
     return sorted(found, key=lambda node: node.number)
 
 
-def _all_pairs(node: Node, a: Node, b: Node, sources: Mapping[Node, frozenset[str]]) -> ValueError:
+def _all_pairs(what: str, node: Node, a: Node, b: Node, sources: Mapping[Node, frozenset[str]]) -> ValueError:
     few, many = sorted((a, b), key=lambda child: child.ndim)
     one, other = (" and ".join(sorted(sources[child])) for child in (many, few))
     return ValueError(
-        f"the loss compares every example with every other: {type(node).__name__} of {one} {many.shape} and {other} {few.shape} "
-        f"broadcasts to {node.shape}. Give both one shape: {other}.reshape({one}.shape) in the loss, or pass {other} of shape "
+        f"{what} compares every example with every other: {type(node).__name__} of {one} {many.shape} and {other} {few.shape} "
+        f"broadcasts to {node.shape}. Give both one shape: {other}.reshape({one}.shape) in {what}, or pass {other} of shape "
         f"{many.shape}"
     )

@@ -156,6 +156,10 @@ class Step:
         """The same on a batch of `Examples`."""
         before = copies(self._states)
         setting = self._setting(batch)
+        if not any(setting.trained):
+            raise ValueError(
+                "all parameters of the optimizer are frozen, so nothing would be trained: model.unfreeze()"
+            )
         try:
             with np.errstate(all="ignore"):  # what is not finite is reported below, by name
                 loss, penalties, slopes = self._computed(batch.arrays(), setting)
@@ -400,6 +404,7 @@ def fit(
         if given is not None:
             _check_finite(step, given, name, batch_size)
     _check_last(model, examples, batch_size, drop_last)
+    _check_metrics(step, measured, examples)
     history = History()
     n_steps = n_batches(len(examples), batch_size, drop_last)
     progress = Progress(epochs * n_steps, quiet=quiet)
@@ -632,6 +637,29 @@ def _check_last(model: Module, examples: Examples, batch_size: int, drop_last: b
             f"{n} examples in batches of {batch_size} leave one over, which the model refuses: write drop_last=True, which "
             f"leaves out another one in every epoch, or take another batch_size ({error})"
         ) from error
+
+
+def _check_metrics(step: Step, metrics: Mapping[str, Metric], examples: Examples) -> None:
+    """ValueError where a metric of one's own pairs outputs (n, 1) with targets (n,), seen on two examples as nodes."""
+    few = examples.take(np.arange(min(len(examples), 2)))
+    if not metrics or not isinstance(few.targets, np.ndarray):
+        return
+    before = copies(step._states)
+    outputs = predict(step.model, few.inputs)
+    put_back(before)
+    if not isinstance(outputs, np.ndarray) or outputs.shape == few.targets.shape or outputs.size != few.targets.size:
+        return
+    nodes = {name: Input(array, name) for name, array in (("outputs", outputs), ("targets", few.targets))}
+    for name, metric in metrics.items():
+        options = {key: array for key, array in few.options.items() if takes(metric, key)}
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found: Any = metric(*nodes.values(), **options)
+        except Exception:
+            continue
+        if isinstance(found, Node):
+            refuse_all_pairs(found, nodes, f"the metric {name}")
 
 
 def _measured(metrics: Mapping[str, Metric], outputs: Any, examples: Examples) -> dict[str, float]:

@@ -524,6 +524,16 @@ def test_frozen_parameters_are_passed_over_and_may_be_trained_again():
     assert not np.array_equal(net[0].W.value, before["dense_1.W"])
 
 
+def test_a_model_that_is_frozen_altogether_is_not_trained_in_silence():
+    net = dropping()
+    step = Step(net, losses.mean_squared_error, SGD(net.parameters(), 0.1))
+    net.freeze()
+    with pytest.raises(ValueError, match=r"all parameters of the optimizer are frozen, .*unfreeze"):
+        step(np.ones((3, 2)), np.zeros((3, 1)))
+    net[2].unfreeze()
+    step(np.ones((3, 2)), np.zeros((3, 1)))
+
+
 def test_the_mode_of_a_module_within_is_seen_at_once():
     net, x, y = dropping(), np.ones((3, 2)), np.zeros((3, 1))
     step = Step(net, losses.mean_squared_error, SGD(net.parameters(), 0.0))
@@ -858,3 +868,26 @@ def test_a_loss_or_model_that_leaves_the_graph_is_refused():
     step = Step(leaving, squared, SGD(leaving.parameters()), eager=True)
     with pytest.raises(TypeError, match="outputs: expected a node, found ndarray"):
         step(np.ones((2, 1)), np.ones((2, 1)))
+
+
+def test_a_metric_that_compares_all_with_all_is_refused_before_any_work():
+    net, x, y = Reshaped(1), np.ones((8, 1)), np.ones(8)
+
+    def right(outputs, targets):
+        return squared(outputs, targets.reshape(outputs.shape))
+
+    def off(outputs, targets):
+        return np.abs(outputs - targets).mean()
+
+    def arrays_only(outputs, targets):
+        return float(np.partition(outputs[:, 0] - targets, 0)[0])
+
+    given = {"loss": right, "optimizer": SGD(net.parameters(), 0.1), "epochs": 1, "quiet": True}
+    message = (
+        r"the metric off compares every .* targets.reshape\(outputs.shape\) in the metric off, or pass targets of shape"
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(net, x, y, metrics=[off], **given)
+    assert net.w.value == 1
+    fit(net, x, y, metrics=[right, arrays_only, lambda o, t: float(np.mean(o[:, 0] > t))], **given)
+    fit(net, x, y[:, np.newaxis], metrics=[off], **given)
