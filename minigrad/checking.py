@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.breaches import breach
 from minigrad.errors import GradientError, no_node, where
 from minigrad.graph import ancestry, gradients
 from minigrad.node import Array, Constant, Input, Node, as_array
@@ -62,10 +65,14 @@ def check_gradients(
     directions: check along so many random directions per array instead of every entry, for large arrays. None: every
                 entry, save at orders above 1 where there are more than 100 in all
     step:       of central differences, relative to entries above 1; the default balances their two errors
-    rtol, atol: how far an adjoint may be from the difference: relative to the larger one, and absolutely
+    rtol, atol: how far an adjoint may be from the difference: relative to the larger one, and relative to what f changes by
+                nearby or to the terms of which the adjoint is the sum, if those are below 1. An infinite adjoint is wrong
     rng:        draws the output's adjoint and the directions; by default the same in every call
 
-    The error tells the worst entry, and the node whose bprop is wrong. Draws of random nodes are held fixed.
+    The error tells the worst entry, and the node whose bprop is wrong. Draws of random nodes are held fixed. Before, the
+    operations are asked whether they keep to the rules of the engine: an fprop keeps no state and no buffer, a bprop writes
+    into no array, attributes cannot change, what is Elementwise mixes no entries. A bprop that computes with arrays, which a
+    replay would not renew, is found at order 2.
 
     >>> import numpy as np, minigrad as mg
     >>> mg.check_gradients(lambda x, w: np.tanh(x * w), [0.5, -1.0], [2.0, 3.0], order=2)
@@ -77,6 +84,7 @@ def check_gradients(
         raise TypeError("check_gradients(f, *arrays): there is no floating-point array to differentiate by")
     options = _Options(directions, step, rtol, atol)
     rng = rng or np.random.default_rng(0)
+    _refuse_breaches(f, points)
     miss = _first_miss(_checked(f), points, order, options, rng)
     if miss is not None:
         names = _argument_names(f, len(arrays))
@@ -90,8 +98,10 @@ class _Options(NamedTuple):
     rtol: float
     atol: float
 
-    def agree(self, a: float, b: float, error: float = 0.0) -> bool:
-        return bool(abs(a - b) <= self.atol + error + self.rtol * max(abs(a), abs(b)))
+    def agree(self, a: float, b: float, error: float = 0.0, scale: float = 1.0) -> bool:
+        """Whether two slopes are one; scale: of the terms they are made of, and of what the function changes by."""
+        room = self.atol * min(scale, 1.0) + error + self.rtol * max(abs(a), abs(b))
+        return bool(np.isfinite(room) and abs(a - b) <= room)
 
 
 class _Difference(NamedTuple):
@@ -226,6 +236,12 @@ def _index(entry: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, entry))}]" if entry else ""
 
 
+def _refuse_breaches(f: Callable[..., Any], points: Sequence[Array]) -> None:
+    """Raise GradientError where an operation breaks a rule that differences do not see."""
+    if found := breach(_checked(f)([Input(point) for point in points])):
+        raise GradientError(f"{_function_name(f)}: {found}")
+
+
 # The search for a wrong derivative ---------------------------------------------------------------------------------
 
 
@@ -251,7 +267,7 @@ def _first_miss(
 def _single(miss: _Miss, stages: Sequence[_Stage]) -> _Miss:
     """The same as the derivative of one entry of the output, the worst of them, where there are not too many."""
     first, last = stages[0], stages[-1]
-    if miss.slot is None or miss.entry is None or miss.slot >= len(first.points):
+    if miss.slot is None or miss.entry is None or miss.slot >= len(first.points) or not np.isfinite(miss.found):
         return miss
     weights = [list(stage.weights) for stage in stages]
     floating = [slot for slot, leaf in enumerate(first.inputs) if leaf in first.found]
@@ -337,7 +353,8 @@ class _Stage:
         if np.isnan(exact):
             return True  # it did not judge
         looks = [look for look in self._looks(replay.along(line), self.options.step) if np.isfinite(look.slope)]
-        return not looks or any(self.options.agree(exact, y.slope, y.noise + 1e-3 * abs(y.slope)) for y in looks)
+        agree = partial(self.options.agree, exact, scale=self._scale(line, 1.0))
+        return not looks or any(agree(y.slope, y.noise + 1e-3 * abs(y.slope)) for y in looks)
 
     def astray(self, lower: _Stage | None) -> list[_Miss]:
         """What is wrong with f called anew, which replays do not see.
@@ -403,34 +420,62 @@ class _Stage:
             seen += 1
             found = float((self.found[leaf] * direction).sum()) if entry is None else float(self.found[leaf][entry])
             size = 1.0 if entry is None else max(1.0, abs(float(leaf._value[entry])))
-            verdict = self._verdict(along({leaf: direction}), found, size, complex_step)
+            line: dict[Node, Array] = {leaf: direction}
+            verdict = self._verdict(along(line), found, size, complex_step, partial(self._scale, line, size))
             if not verdict.right:
                 wrong.append((entry, found, verdict))
         count = f"{len(wrong)} of {seen} entries"
         return [_Miss(self.level, slot, *miss, count, self.outputs) for miss in wrong]
 
-    def _verdict(self, curve: Curve, found: float, size: float, complex_step: bool) -> _Verdict:
+    def _scale(self, line: dict[Node, Array], size: float) -> float:
+        """How large slopes are around here: the terms of which the slope is the sum, and what the outputs change by.
+
+        A slope is Σ v̄ ∂v of every node v between, so rounding leaves a part of the largest such sum of absolute values.
+        """
+        replay, step = _Replay(self.outputs, list(line)), self.options.step * size
+        inner = _floating(replay.operations)
+        sums = [0.0]
+        with np.errstate(all="ignore"), suppress(Exception):  # outside the domain of an operation
+            up, down = replay.table(step, line), replay.table(-step, line)
+            adjoints = _pulled(self.outputs, [Constant(weight) for weight in self.weights], inner) if inner else []
+            for node, adjoint in zip(inner, adjoints, strict=True):
+                sums.append(float(np.abs(adjoint._value * (up[node] - down[node])).sum()) / (2 * step))
+        for distance in (size, -size, 0.1 * size, -0.1 * size):
+            with np.errstate(all="ignore"), suppress(Exception):
+                moves = zip(self.weights, replay.along(line)(distance), self.outputs, strict=True)
+                sums.append(
+                    float(sum(np.abs(weight * (end - y._value)).sum() for weight, end, y in moves)) / abs(distance)
+                )
+        return max([each for each in sums if np.isfinite(each)])
+
+    def _verdict(
+        self, curve: Curve, found: float, size: float, complex_step: bool, scale_of: Callable[[], float]
+    ) -> _Verdict:
         """Whether the slope of the curve is the one found, by the complex step, or else by central differences."""
         options = self.options
         exact = self._complex_step(curve) if complex_step else np.nan
-        if options.agree(found, exact):
+        if options.agree(found, exact, scale=0):
+            return _Verdict(True, exact, "the complex step")
+        scale = min(scale_of(), 1.0)
+        agree = partial(options.agree, scale=scale)
+        if agree(found, exact):
             return _Verdict(True, exact, "the complex step")
         step = options.step * size
         look = self._central(curve, step)
-        if options.agree(found, look.slope, look.noise) and look.gap <= 1e-3 * abs(look.slope) + 10 * look.noise:
+        if agree(found, look.slope, look.noise) and look.gap <= 1e-3 * abs(look.slope) + 10 * look.noise:
             return _Verdict(True, look.slope, "central differences")
         looks = self._looks(curve, step)
         inside = [each for each in looks[2:] if np.isfinite(each.gap)]  # both sides in the domain
         wide, narrow = (inside[0], inside[:3][-1]) if len(inside) > 1 else (looks[2], looks[4])
-        if not narrow.gap < 0.5 * wide.gap and not narrow.gap <= options.atol + 1e3 * narrow.noise:
+        if not narrow.gap < 0.5 * wide.gap and not narrow.gap <= options.atol * scale + 1e3 * narrow.noise:
             apart = f"the differences to its two sides stay {narrow.gap:.4g} apart, however small the step"
             if np.isnan(narrow.gap):
                 apart = "its values there and nearby are not all finite"
             return _Verdict(False, narrow.slope, apart, kink=True)
         (expected, _, noise), error = _steadiest(looks)
-        if options.agree(found, expected, noise + min(error, 1e-3 * abs(expected))):
+        if agree(found, expected, noise + min(error, 1e-3 * abs(expected))):
             return _Verdict(True, expected, "central differences")
-        if options.agree(exact, expected, noise + error):
+        if agree(exact, expected, noise + error):
             return _Verdict(False, exact, "the complex step")
         return _Verdict(False, expected, "central differences")
 
@@ -453,8 +498,9 @@ class _Stage:
                 at = y._value
                 forward += float((weight * (up - at)).sum()) / step
                 backward += float((weight * (at - down)).sum()) / step
-                moved = np.where((up != at) | (down != at), np.abs(weight * at), 0)
-                noise += float(moved.sum()) * np.finfo(np.float64).eps / step
+                moved, rounding = (up != at) | (down != at), np.abs(weight * at) * (np.finfo(np.float64).eps / step)
+                unseen = float(rounding[~moved].sum())  # a change this small would not have moved it
+                noise += float(rounding[moved].sum()) + min(unseen, self.options.atol)
         return _Difference((forward + backward) / 2, abs(forward - backward), noise)
 
 
@@ -473,14 +519,19 @@ class _Replay:
 
     def along(self, line: dict[Node, Array]) -> Curve:
         def curve(t: complex) -> Sequence[Array]:
-            table = {leaf: leaf._value + (t if t.imag else t.real) * direction for leaf, direction in line.items()}
-            with np.errstate(all="ignore"):
-                for node in self.operations:
-                    arrays = [table.get(child, child._value) for child in node.children]
-                    table[node] = np.asarray(node.fprop(*arrays, **node.attributes))
+            table = self.table(t, line)
             return [table.get(y, y._value) for y in self.outputs]
 
         return curve
+
+    def table(self, t: complex, line: dict[Node, Array]) -> dict[Node, Array]:
+        """The values of all nodes on the way, at a point of the line."""
+        table = {leaf: leaf._value + (t if t.imag else t.real) * direction for leaf, direction in line.items()}
+        with np.errstate(all="ignore"):
+            for node in self.operations:
+                arrays = [table.get(child, child._value) for child in node.children]
+                table[node] = np.asarray(node.fprop(*arrays, **node.attributes))
+        return table
 
 
 def _apart(a: Array, b: Array) -> bool:

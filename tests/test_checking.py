@@ -286,6 +286,57 @@ def test_an_adjoint_that_is_nan():
     assert "is nan by bprop" in failure(Poisoned, X)
 
 
+class Infinite(Cube):
+    __slots__ = ()
+
+    def bprop(self, adjoint):
+        return super().bprop(adjoint) * np.inf
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+def test_an_adjoint_that_is_infinite(order):
+    """Every number is nearer to it than a part of it."""
+    assert "inf by bprop, but" in failure(Infinite, X, order=order)
+    assert "inf by bprop, but" in failure(lambda x: Infinite(x) * 2, X[:1], order=order)
+    assert "The node at fault: Infinite" in failure(lambda x: Infinite(np.tanh(x)).sum(), X, order=order)
+    for f in (lambda a: a * np.inf, lambda a: np.sqrt(a - X), lambda a: np.log(a - X)):
+        with np.errstate(all="ignore"):
+            assert "not all finite" in failure(f, X, order=order)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-100, 1e-200, 1e-290])
+def test_small_slopes_are_checked_too(scale):
+    """The tolerance is one of the function's own scale: no absolute one hides what is small everywhere."""
+    for f in (lambda x: Cube(x) * scale, lambda x: np.tanh(Cube(x) * scale), lambda x: Rectifier(x) * Cube(x) * scale):
+        mg.check_gradients(f, X, order=3)
+    for order in (1, 2, 3):
+        assert "WrongSign" in failure(lambda x: WrongSign(x) * scale, X, order=order)
+        assert "OneEntryWrong" in failure(lambda x: OneEntryWrong(x) * scale, X, order=order)
+    assert "Rectifier" not in failure(lambda x: Rectifier(WrongSign(x)) * scale, -X)
+    failure(lambda x: Cut(x) * scale, X, order=2)
+    assert "not differentiable" in failure(lambda x: Rectifier(x) * scale, [1.0, 0.0])
+    assert "central differences" in failure(lambda x: Size(x) * scale, X)
+
+
+def test_slopes_that_cancel_are_as_exact_as_their_terms():
+    """Their digits are those of rounding, and so are those of the differences."""
+    for f in (
+        lambda x: mg.softmax(x).sum(),
+        lambda x: np.mean(x - np.mean(x)),
+        lambda x: (x - np.mean(x)).sum() * 1e-200,
+        lambda x: np.tanh(x) - np.tanh(x),
+        lambda x: mg.logsumexp(x + 1) - 1,
+        lambda x: np.sin(x) ** 2 + np.cos(x) ** 2,
+    ):
+        mg.check_gradients(f, X, order=2)
+    for f in (Cube, lambda x: x**4, lambda x: abs(x) ** 3, lambda x: 1 - np.cos(x), lambda x: Cube(x) * 1e-200):
+        mg.check_gradients(f, np.zeros(2))
+    mg.check_gradients(mg.log_softmax, X * 100, order=2)
+    mg.check_gradients(mg.gaussian, X * 20, order=2)
+    mg.check_gradients(lambda x: x * x + 1e8, X, order=2)
+
+
 def test_rules_that_end_do_not_hide_the_fault():
     """The search for the node at fault goes one order further, where a rule may raise."""
 

@@ -147,7 +147,7 @@ def test_what_is_in_range_warns_of_nothing(name, dtype):
 def test_functions_of_two_numbers(name, dtype):
     narrow, wide = points(dtype, (1.0, -1.3))
     pairs = [[x[:, None, 0], x[None, :, 1]] for x in (narrow[::4], wide[::4])]
-    (a, b), (wide_a, wide_b) = [np.broadcast_arrays(*pair) for pair in pairs]
+    (a, b), (wide_a, wide_b) = [[x.copy() for x in np.broadcast_arrays(*pair)] for pair in pairs]
     assert_in_range(BINARY[name], [a, b], [wide_a, wide_b])
 
 
