@@ -94,7 +94,7 @@ def _answered(
     kept = {
         keyword: value
         for keyword, value in given.items()
-        if keyword in known or not (keyword in defaults and _same(value, defaults[keyword]))
+        if keyword in known or not (_idle(keyword, value) or (keyword in defaults and _same(value, defaults[keyword])))
     }
     if "casting" not in known and "dtype" not in kept:  # there is nothing to cast
         kept.pop("casting", None)
@@ -103,6 +103,13 @@ def _answered(
         ways = " ".join(WAYS_OUT[keyword] for keyword in kept if keyword in WAYS_OUT and keyword not in known)
         raise TypeError(f"{name} on nodes: {misfit}. {ways}".rstrip())
     return answer(*arguments, **kept)
+
+
+def _idle(keyword: str, value: Any) -> bool:
+    """Whether an argument asks for nothing that a node could have otherwise: its layout is none but NumPy's own."""
+    if keyword == "order":
+        return value in ("C", "A", "K")
+    return keyword in ("subok", "copy") or (keyword == "device" and value in (None, "cpu"))
 
 
 def _same(value: Any, default: Any) -> bool:

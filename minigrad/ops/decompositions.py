@@ -338,7 +338,8 @@ def pinv(a: Operand, rcond: Any = None, hermitian: bool = False, *, rtol: Any = 
 def lstsq(a: Operand, b: Operand, rcond: float | None = None) -> tuple[Node, Node, Node, Node]:
     """x that minimizes ‖b − a x‖, the smallest of them; the sums of squares left over, a's rank and its singular values.
 
-    As in NumPy the sums of squares are empty unless a has more rows than columns and full rank.
+    As in NumPy the sums of squares are empty unless a has more rows than columns and full rank, which is decided when the
+    graph is built, as shapes are.
     """
     matrix, targets = _matrices(a, "lstsq"), floating(b)
     if matrix.ndim != 2 or targets.ndim not in (1, 2) or targets.shape[0] != matrix.shape[0]:

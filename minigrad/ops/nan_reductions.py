@@ -117,7 +117,8 @@ def nanvar(
     x = floating(a if dtype is None else astype(a, dtype))
     ddof = _correction("nanvar", ddof, correction)
     squares, freedom = spread(x, axis, ddof, keepdims, present(x, where), mean)
-    return masked_to(freedom > 0, squares / masked_to(freedom > 0, freedom, 1), np.nan)
+    enough = freedom > 0
+    return masked_to(enough, squares, 0) / masked_to(enough, freedom, 0)  # 0/0 is nan
 
 
 @answers(np.nanstd)

@@ -57,10 +57,12 @@ def digitize(x: Operand, bins: Operand, right: bool = False) -> Node:
     edges = as_node(bins)
     if edges.ndim != 1 or (edges.dtype.kind != "b" and not _monotonic(edges._value)):
         raise ValueError(f"digitize: the bins are a vector that rises or falls, not {edges.label}")
-    x = as_node(x)
-    if edges.size > 1 and edges._value[0] > edges._value[-1]:
-        return edges.size - searchsorted(flip(edges), x, "left" if right else "right")
-    return searchsorted(edges, x, "left" if right else "right")
+    x, side = as_node(x), "left" if right else "right"
+    rising = searchsorted(edges, x, side)
+    if edges.size < 2 or (edges is not bins and edges._value[0] <= edges._value[-1]):
+        return rising
+    falling = edges.size - searchsorted(flip(edges), x, side)
+    return where(edges[0] > edges[-1], falling, rising)
 
 
 def _monotonic(edges: Array) -> bool:

@@ -144,6 +144,34 @@ def test_replays_find_other_gaps():
     np.testing.assert_allclose(gradient, ~np.isnan(other) / (~np.isnan(other)).sum(0))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.nansum, np.nanmean, np.nanvar, np.nanstd, np.nanmax, np.nanmedian, np.median, np.nan_to_num, np.ptp, np.angle,
+        lambda x: np.quantile(x, [0.1, 0.5]), lambda x: np.max(x, where=X > 0, initial=0.0), np.cov, np.gradient,
+        lambda x: np.interp(x, [0.0, 1.0], [2.0, 3.0]), np.linalg.pinv, lambda x: np.linalg.svd(x[:, :3])[0], np.unwrap,
+        lambda x: np.heaviside(x, 0.5), lambda x: np.linspace(x[0], x[1], 3), np.maximum.accumulate,
+    ],
+)  # fmt: skip
+def test_clean_data_raises_no_alarm(function):
+    """Under the watch for nan and infinities, values and adjoints are made without one."""
+    with mg.anomalies():
+        x = mg.Input(X)
+        y = function(x)
+        parts = [part for part in (y if isinstance(y, tuple) else (y,)) if part.dtype.kind == "f"]
+        mg.gradients(sum((part * part).sum() for part in parts), x)
+
+
+def test_too_few_numbers():
+    x = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, 2.0]])
+    with np.errstate(all="ignore"):
+        for ddof in (0, 1, 2, 3):
+            assert_like_numpy(lambda x, d=ddof: np.nanvar(x, 1, ddof=d), x)
+        leaf = mg.Input(x)
+        (slope,) = mg.gradients(np.nanvar(leaf, 1, ddof=1)[0], leaf)
+    np.testing.assert_array_equal(slope.value, [[-2, 0, 2], [0, 0, 0]])
+
+
 def test_arg_extremes_without_nan():
     for axis in (None, 0, 1, -1):
         for keepdims in (False, True):
@@ -232,6 +260,9 @@ def test_places():
     for right in (False, True):
         for bins in (edges, edges[::-1].copy(), edges[:1]):
             assert_like_numpy(lambda v, b, r=right: np.digitize(v, b, r), v, bins)
+    bins, points = mg.Input(edges), mg.Input(v)
+    found = mg.Graph(np.digitize(points, bins)).fprop({bins: edges[::-1].copy()})
+    np.testing.assert_array_equal(found, np.digitize(v, edges[::-1]))
     with pytest.raises(ValueError, match="rises or falls"):
         np.digitize(mg.Input(v), [1.0, 3.0, 2.0])
     a, b = np.array([2, 1, 2, 1, 2]), np.array([0.3, 0.5, 0.1, 0.2, 0.1])
