@@ -683,8 +683,8 @@ class Erf(Elementwise):
         size = np.abs(x)
         near = np.minimum(size, 0.46875)
         far = np.clip(size, 0.46875, 6.0)
-        below = near * _ratio(NEAR, near * near)
-        above = 1 - np.exp(-far * far) * _ratio(FAR, far)
+        below = near * rational(NEAR, near * near)
+        above = 1 - np.exp(-far * far) * rational(FAR, far)
         return np.copysign(np.where(size > 0.46875, above, below), x)
 
     def bprop(self, adjoint: Node) -> Entries:
@@ -692,7 +692,7 @@ class Erf(Elementwise):
         return adjoint * (2 / math.sqrt(math.pi) * exp(-x * x))
 
 
-def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Any) -> Any:
+def rational(coefficients: tuple[tuple[float, ...], tuple[float, ...]], x: Any) -> Any:
     """The rational function with the given numerator and denominator, in x's own precision."""
     return _polynomial(coefficients[0], x) / _polynomial(coefficients[1], x)
 

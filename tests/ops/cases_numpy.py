@@ -1,11 +1,13 @@
 """Trials of operations behind NumPy's further functions: extremes without nan, running extremes, places in sorted arrays."""
 
+import math
+
 import hypothesis.extra.numpy as hnp
 import numpy as np
 from hypothesis import strategies as st
 
-from minigrad.ops import arithmetic, nan_reductions, sorting, ufunc_methods
-from tests.ops.cases_arithmetic import numbers, spread
+from minigrad.ops import arithmetic, nan_reductions, scipy_functions, sorting, ufunc_methods
+from tests.ops.cases_arithmetic import numbers, spread, unary
 from tests.ops.trials import Trial
 
 LINES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4)
@@ -72,6 +74,9 @@ def quantile_places(draw, kind, of):
 
 
 CASES = {
+    scipy_functions.Erfc: unary(
+        scipy_functions.Erfc, -6.0, 6.0, reference=lambda a: np.vectorize(math.erfc, [float])(a)
+    ),
     arithmetic.LeftShift: shifts(np.left_shift),
     arithmetic.RightShift: shifts(np.right_shift),
     arithmetic.SignBit: signs(),

@@ -127,7 +127,7 @@ def test_what_is_answered():
 
 UFUNCS = {
     "expit": 1, "logit": 1, "log_expit": 1, "erf": 1, "log1p": 1, "expm1": 1, "exp2": 1, "exp10": 1, "cbrt": 1, "xlogy": 2,
-    "xlog1py": 2,
+    "xlog1py": 2, "erfc": 1, "ndtr": 1,
 }  # fmt: skip
 
 
@@ -143,6 +143,18 @@ def test_scipys_ufuncs(name):
         np.testing.assert_allclose(found.value, expected, rtol=1e-6 if dtype == np.float32 else 1e-12)
     mg.check_gradients(lambda *nodes: function(*nodes), *[x, y][: UFUNCS[name]], order=2)
     assert TABLE[f"scipy.special.{name}"].__module__.startswith("minigrad.")
+
+
+def test_the_tails_of_the_normal_distribution():
+    special = pytest.importorskip("scipy.special")
+    x = np.concatenate([np.linspace(-38, 30, 691), [np.nan, np.inf, -np.inf, 0.0, -0.0, 0.46875, 4.0, 1e-300]])
+    for function in (special.erfc, special.ndtr):
+        expected = function(x)
+        counts = ~(np.abs(expected) < 1e-300)  # below are no normal numbers
+        np.testing.assert_allclose(function(mg.Input(x)).value[counts], expected[counts], rtol=3e-13)
+        single = function(mg.Input(np.float32([-3.0, 0.2, 5.0]))).value
+        np.testing.assert_allclose(single, function(np.float32([-3.0, 0.2, 5.0])), rtol=1e-5)
+        assert single.dtype == np.float32
 
 
 def test_scipys_zeros():
