@@ -177,8 +177,8 @@ class Parameter(Leaf):
     """A trainable array (a copy of what it is given). `W.value = array` writes in place; `W.grad` is set by backward.
 
     Nodes computed before the write keep their old values: build the graph again, or replay it (`Graph.fprop`), before
-    its gradients are asked for; the engine refuses to mix old and new. It also notices `W.value[0] = 1`. Who keeps the
-    array, and writes into it after the next node was computed, says so by `W.mark_changed()`.
+    its gradients are asked for; the engine refuses to mix old and new. It also notices `W.value[0] = 1`. Code
+    that keeps `W.value` and writes into it after another node was computed calls `W.mark_changed()`.
 
     trainable=False makes it state: frozen weights and running statistics, skipped by backward and by optimizers.
     """
