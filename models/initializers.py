@@ -71,10 +71,12 @@ def lecun_normal() -> Initializer:
 def gain(activation: str, slope: float = 0.01) -> float:
     """Give the factor by which weights must grow so that signals pass the activation undiminished.
 
-    "linear", "tanh": 1 (slope 1 at 0); "selu": 1;  "sigmoid": 4 (slope 1/4);  "relu": √2 (half is cut off);  "leaky_relu": √(2 / (1 + slope²)).
+    "linear", "tanh": 1 (slope 1 at 0);  "selu": 1;  "sigmoid": 4 (slope 1/4);  "relu": √2 (half is cut off);
+    "leaky_relu": √(2 / (1 + slope²)).
     """
     gains = {
-        "linear": 1.0, "tanh": 1.0, "selu": 1.0, "sigmoid": 4.0, "relu": math.sqrt(2), "leaky_relu": math.sqrt(2 / (1 + slope**2)),
+        "linear": 1.0, "tanh": 1.0, "selu": 1.0, "sigmoid": 4.0, "relu": math.sqrt(2),
+        "leaky_relu": math.sqrt(2 / (1 + slope**2)),
     }  # fmt: skip
     if activation not in gains:
         raise ValueError(f"gain({activation!r}): known are {', '.join(gains)}; for others pass the number itself")

@@ -7,6 +7,7 @@ there is nothing to take the mean of.
 from __future__ import annotations
 
 from math import inf, log10, prod
+from numbers import Real
 from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
@@ -168,8 +169,15 @@ def not_negative(owner: str, name: str, given: NumberOrNode) -> NumberOrNode:
 
 def above_zero(owner: str, name: str, given: float) -> float:
     """A finite number above 0, as Python's."""
-    if not 0 < given < inf:
+    if not 0 < number(owner, name, given) < inf:
         raise ValueError(f"{owner}({name}={given!r}): expected a finite number above 0")
+    return float(given)
+
+
+def number(owner: str, name: str, given: float) -> float:
+    """A number as Python's; a node is none, since it would leave the graph unseen."""
+    if not isinstance(given, Real):
+        raise TypeError(f"{owner}({name}={given!r}): expected a number, not {type(given).__name__}")
     return float(given)
 
 

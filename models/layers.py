@@ -1,4 +1,4 @@
-"""The layers most nets are made of: Sequential, Dense, Embedding and EmbeddingBag, Dropout and AlphaDropout, RReLU, PReLU, Flatten."""
+"""The layers most nets are made of: sequences of layers, dense layers, embeddings, dropout, learned and random slopes."""
 
 from __future__ import annotations
 

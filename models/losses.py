@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from minigrad.context import scope
-from minigrad.models.inputs import Indices, above_zero, array_of, not_negative
+from minigrad.models.inputs import Indices, above_zero, array_of, not_negative, number
 from minigrad.node import Input, Node
 from minigrad.ops import (
     absolute,
@@ -416,7 +416,7 @@ def multi_class_hinge(
     _check_outputs(outputs, name, "outputs")
     _check_classes(outputs, name, from_logits=True)
     indices = _class_indices(name, class_indices, outputs)
-    margin = not_negative(name, "margin", margin)
+    margin = not_negative(name, "margin", number(name, "margin", margin))
     if over_outputs not in ("max", "sum", "mean"):
         raise ValueError(f'{name}(over_outputs={over_outputs!r}): "max", "sum" or "mean"')
     with scope(name):
@@ -763,7 +763,7 @@ def _is_index(loss: str, indices: Node, ignored: int) -> Node:
 
 def _smoothing(loss: str, given: float) -> float:
     """ε as a number from 0 to 1."""
-    if not 0 <= given <= 1:
+    if not 0 <= number(loss, "label_smoothing", given) <= 1:
         raise ValueError(f"{loss}(label_smoothing={given!r}): expected a number from 0 (none) to 1")
     return float(given)
 

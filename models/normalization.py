@@ -1,4 +1,4 @@
-"""Layers that bring their inputs to mean 0 and variance 1, over the batch, features or groups of them, then scale and shift."""
+"""Layers that bring inputs to mean 0 and variance 1, over the batch or over (groups of) features, then scale and shift."""
 
 from __future__ import annotations
 

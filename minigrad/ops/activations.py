@@ -12,6 +12,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.node import Node, as_node, is_number
 from minigrad.ops.activation_table import activation
@@ -745,7 +746,7 @@ def glu(x: Operand, axis: int = -1) -> Node:
     Y. N. Dauphin, A. Fan, M. Auli and D. Grangier, Language modeling with gated convolutional networks, ICML 2017.
     """
     x = floating(x)
-    if not x.ndim or x.shape[axis] % 2:
+    if x.shape[normalize_axis_index(axis, x.ndim)] % 2:
         raise ValueError(f"glu: expected an axis of even length to cut into halves, found {x.label} and axis={axis}")
     a, b = split(x, 2, axis)
     return a * Sigmoid(b)

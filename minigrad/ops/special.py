@@ -72,8 +72,8 @@ class Polygamma(Elementwise):
     """y = ψ⁽ⁿ⁾(x), the (n + 1)-th derivative of ln Γ(x);  x̄ = ȳ ψ⁽ⁿ⁺¹⁾(x).
 
     For x > 0 the error is below 2e-15 max(|y|, 1) for n = 0 and 4e-15 |y| for n from 1 to 10. Left of 0 it is below 2e-15
-    times the largest term of AS 6.4.7, or of 1. At the poles −1, −2, ... y is ∞ for odd n and nan for even n, where the two sides
-    differ in sign; at ±0 it is the limit from that side.
+    times the largest term of AS 6.4.7, or of 1. At the poles −1, −2, ... y is ∞ for odd n, and nan for even n, where its
+    two sides differ in sign; at ±0 it is the limit from that side.
     """
 
     __slots__ = ()

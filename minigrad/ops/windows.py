@@ -393,7 +393,7 @@ def conv2d_transpose(
     groups: SupportsIndex = 1,
     output_padding: Pair = 0,
 ) -> Node:
-    """Y[n, i s + u d, j t + v e, c] += Σ_f X[n, i, j, f] K[f, u, v, c], from 0: every entry of the images times the kernels.
+    """Y[n, i s + u d, j t + v e, c] += Σ_f X[n, i, j, f] K[f, u, v, c], from 0: every entry times the kernels.
 
     Back: X̄ = conv2d(Ȳ, K), K̄[f, u, v, c] = Σ_nij X[n, i, j, f] Ȳ[n, i s + u d, j t + v e, c].
 

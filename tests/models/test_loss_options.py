@@ -326,6 +326,20 @@ def test_weights_of_answers_that_cannot_be_are_refused_now_and_in_replays():
         losses.binary_cross_entropy(mg.Input([0.5]), [1], pos_weight=[2.0])
 
 
+@pytest.mark.parametrize("wrong", ["1", None, mg.Input(0.5), np.ones(2)])
+def test_options_that_are_no_numbers_are_refused(wrong):
+    x = mg.Input(np.zeros((2, 3)))
+    for name, call in (
+        ("delta", lambda: losses.huber(x, np.zeros((2, 3)), delta=wrong)),
+        ("label_smoothing", lambda: losses.cross_entropy(x, [0, 1], label_smoothing=wrong)),
+        ("label_smoothing", lambda: losses.categorical_cross_entropy(x, np.eye(3)[:2], label_smoothing=wrong)),
+        ("label_smoothing", lambda: losses.binary_cross_entropy(x, np.zeros((2, 3)), label_smoothing=wrong)),
+        ("margin", lambda: losses.multi_class_hinge(x, [0, 1], margin=wrong)),
+    ):
+        with pytest.raises(TypeError, match=rf"\({name}=.*\): expected a number"):
+            call()
+
+
 # Compiled ------------------------------------------------------------------------------------------------------------
 
 
