@@ -353,8 +353,11 @@ class _Stage:
         if np.isnan(exact):
             return True  # it did not judge
         looks = [look for look in self._looks(replay.along(line), self.options.step) if np.isfinite(look.slope)]
-        agree = partial(self.options.agree, exact, scale=self._scale(line, 1.0))
-        return not looks or any(agree(y.slope, y.noise + 1e-3 * abs(y.slope)) for y in looks)
+        return not looks or any(
+            self.options.agree(exact, y.slope, y.noise + 1e-3 * abs(y.slope), scale)
+            for scale in _tried(partial(self._scale, line, 1.0))
+            for y in looks
+        )
 
     def astray(self, lower: _Stage | None) -> list[_Miss]:
         """What is wrong with f called anew, which replays do not see.
@@ -454,16 +457,14 @@ class _Stage:
         """Whether the slope of the curve is the one found, by the complex step, or else by central differences."""
         options = self.options
         exact = self._complex_step(curve) if complex_step else np.nan
-        if options.agree(found, exact, scale=0):
-            return _Verdict(True, exact, "the complex step")
-        scale = min(scale_of(), 1.0)
-        agree = partial(options.agree, scale=scale)
-        if agree(found, exact):
-            return _Verdict(True, exact, "the complex step")
         step = options.step * size
-        look = self._central(curve, step)
-        if agree(found, look.slope, look.noise) and look.gap <= 1e-3 * abs(look.slope) + 10 * look.noise:
-            return _Verdict(True, look.slope, "central differences")
+        for scale in _tried(scale_of):
+            agree = partial(options.agree, scale=scale)
+            if agree(found, exact):
+                return _Verdict(True, exact, "the complex step")
+            look = self._central(curve, step)
+            if agree(found, look.slope, look.noise) and look.gap <= 1e-3 * abs(look.slope) + 10 * look.noise:
+                return _Verdict(True, look.slope, "central differences")
         looks = self._looks(curve, step)
         inside = [each for each in looks[2:] if np.isfinite(each.gap)]  # both sides in the domain
         wide, narrow = (inside[0], inside[:3][-1]) if len(inside) > 1 else (looks[2], looks[4])
@@ -532,6 +533,12 @@ class _Replay:
                 arrays = [table.get(child, child._value) for child in node.children]
                 table[node] = np.asarray(node.fprop(*arrays, **node.attributes))
         return table
+
+
+def _tried(scale_of: Callable[[], float]) -> Iterator[float]:
+    """0, with which most slopes agree, and the scale itself, which takes time, only if it is asked for."""
+    yield 0.0
+    yield min(scale_of(), 1.0)
 
 
 def _apart(a: Array, b: Array) -> bool:
