@@ -32,9 +32,11 @@ Part = Node | Piece | Held  # of the adjoint of a child: what one parent sends
 
 def joined(child: Node, parts: Sequence[Part]) -> tuple[Node, Mask | None]:
     """Sum all that arrived at a child. Masks join by or; a path without a mask clears them, a piece only where it lies."""
+    if len(parts) == 1 and isinstance(parts[0], Node):
+        return parts[0], None
     terms = [part for part in parts if isinstance(part, Node)]
     if len(terms) == len(parts):
-        return (terms[0] if len(terms) == 1 else AddN(*terms)), None
+        return AddN(*terms), None
     held = [part if isinstance(part, Held) else (part, None) for part in parts]
     terms = [adjoint for adjoint, _ in held if isinstance(adjoint, Node)]
     masks = [mask for adjoint, mask in held if isinstance(adjoint, Node)]
@@ -56,9 +58,10 @@ def send(node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], a
         entries = given if type(given) is tuple or type(given) is list else (given,)
         if given is None or len(entries) != len(node.children):
             raise refused_rule(node, given, len(entries))
-        for position, (child, entry) in enumerate(zip(node.children, entries, strict=True)):
+        for position, child in enumerate(node.children):
             if child not in wanted:
                 continue
+            entry = entries[position]
             part = entry() if callable(entry) else entry
             if part is None:
                 continue
@@ -66,8 +69,9 @@ def send(node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], a
             if mask is not None or type(part) is Masked:
                 part, held = _masked(node, position, part, adjoint, mask)
             there = child._value
-            fits = isinstance(part, Node) and part._value.shape == there.shape and part._value.dtype is there.dtype
-            if held is not None or not fits:
+            if held is not None or not (
+                isinstance(part, Node) and part._value.shape == there.shape and part._value.dtype is there.dtype
+            ):
                 part = _fitted(node, child, part, held)
             arrived.setdefault(child, []).append(part)
     except Exception as error:
