@@ -19,6 +19,7 @@ from minigrad.ops.indexing import *
 from minigrad.ops.joining import *
 from minigrad.ops.linear_algebra import *
 from minigrad.ops.nan_reductions import *
+from minigrad.ops.polynomials import *
 from minigrad.ops.random import *
 from minigrad.ops.reductions import *
 from minigrad.ops.registry import operations as operations

@@ -1,10 +1,9 @@
-"""Differences, sums and interpolation of sampled functions, convolutions of sequences, polynomials: compositions."""
+"""Differences, sums and interpolation of sampled functions, convolutions of sequences, grids: compositions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from minigrad.ops.arithmetic import absolute, clip, floating, mod, where
 from minigrad.ops.base import as_nodes, broadcast_to
 from minigrad.ops.casting import astype
 from minigrad.ops.reductions import argsort, cumprod, cumsum, diff, sum
-from minigrad.ops.shaping import concatenate, expand_dims, flip, moveaxis, ravel, reshape, stack
+from minigrad.ops.shaping import concatenate, expand_dims, flip, moveaxis, ravel, reshape
 from minigrad.ops.sorting import searchsorted
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ediff1d", "gradient", "trapezoid", "interp", "unwrap", "cumulative_sum", "cumulative_prod", "convolve", "correlate",
-    "polyval", "vander", "linspace",
+    "linspace", "logspace", "geomspace",
 ]  # fmt: skip
 
 
@@ -249,30 +248,7 @@ def _slid(long: Node, short: Node, mode: str) -> Node:
     return padded[windows] @ short
 
 
-# Polynomials and grids -----------------------------------------------------------------------------------------------
-
-
-@answers(np.polyval)
-def polyval(p: Operand, x: Operand) -> Node:
-    """The polynomial with the coefficients p, the highest power first, at x: by Horner's rule."""
-    coefficients, point = as_node(p), as_node(x)
-    zero = point * 0
-    return reduce(lambda y, c: y * point + c, coefficients, zero)
-
-
-@answers(np.vander)
-def vander(x: Operand, N: int | None = None, increasing: bool = False) -> Node:
-    """The powers of a vector as columns, the highest first, or last where increasing."""
-    v = as_node(x)
-    if v.ndim != 1:
-        raise ValueError(f"vander: a vector, not {v.label}")
-    n = v.size if N is None else N
-    dtype = np.result_type(v.dtype, np.int64)
-    v = astype(v, dtype)
-    if not n:
-        return Constant(np.zeros((v.size, 0), dtype))
-    powers = [v**k for k in range(n)]
-    return stack(powers if increasing else powers[::-1], 1)
+# Grids ----------------------------------------------------------------------------------------------------------------
 
 
 @answers(np.linspace)
@@ -300,3 +276,34 @@ def linspace(
     if dtype is not None:
         points = astype(points if np.dtype(dtype).kind == "f" else np.floor(points), dtype)
     return (points, step) if retstep else points
+
+
+@answers(np.logspace)
+def logspace(
+    start: Operand,
+    stop: Operand,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Operand = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Node:
+    """Powers of a base whose exponents are evenly spaced from start to stop, along a new axis."""
+    exponents = linspace(start, stop, num, endpoint, axis=axis)
+    return _as_asked(as_node(base, exponents.dtype) ** exponents, dtype)
+
+
+@answers(np.geomspace)
+def geomspace(
+    start: Operand, stop: Operand, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Node:
+    """Numbers from start to stop, of one sign, each the same multiple of the one before, along a new axis; in float64."""
+    first, last = (astype(x, np.float64) for x in (start, stop))
+    weights = linspace(first * 0, last * 0 + 1, num, endpoint, axis=axis)
+    if axis:
+        first, last = (expand_dims(x, axis) if x.ndim else x for x in (first, last))
+    return _as_asked(first * (last / first) ** weights, dtype)
+
+
+def _as_asked(points: Node, dtype: Any) -> Node:
+    return points if dtype is None else astype(points, dtype)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "degrees", "radians", "copysign", "heaviside", "real", "imag", "conj", "angle", "isreal", "iscomplex", "modf", "fix",
-    "isposinf", "isneginf", "nan_to_num", "float_power", "logaddexp2", "isin", "array_equiv", "result_type",
+    "isposinf", "isneginf", "nan_to_num", "float_power", "logaddexp2", "isin", "array_equiv", "can_cast", "result_type",
 ]  # fmt: skip
 
 
@@ -202,3 +202,9 @@ def array_equiv(a1: Operand, a2: Operand) -> bool:
 def result_type(*arrays_and_dtypes: Any) -> np.dtype[Any]:
     """The dtype that operands have together: a plain answer."""
     return np.result_type(*[x.dtype if isinstance(x, Node) else x for x in arrays_and_dtypes])
+
+
+@answers(np.can_cast)
+def can_cast(from_: Operand, to: Any, casting: Any = "safe") -> bool:
+    """Whether a dtype goes into another: a plain answer."""
+    return np.can_cast(from_.dtype if isinstance(from_, Node) else from_, to, casting)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from minigrad.operators import Operand
 
 __all__ = [
-    "GetItem", "getitem", "take", "take_along_axis", "compress", "extract", "select", "choose", "Scatter", "scattered",
+    "GetItem", "getitem", "take", "take_along_axis", "compress", "extract", "select", "choose", "unravel_index", "ravel_multi_index", "Scatter", "scattered",
     "SameCount", "SetAt", "AddAt", "IsLast", "At", "Place",
 ]  # fmt: skip
 
@@ -306,6 +306,40 @@ def choose(a: Operand, choices: Sequence[Operand] | Node, out: None = None, mode
     index, *parts = broadcast_arrays(index, *choices)
     chosen = index if mode == "raise" else _inside(index, len(parts), mode)
     return squeeze(take_along_axis(stack(parts), expand_dims(astype(chosen, np.intp), 0), 0), 0)
+
+
+@answers(np.unravel_index)
+def unravel_index(indices: Operand, shape: int | Sequence[int], order: str = "C") -> tuple[Node, ...]:
+    """The index along each axis of entries that are numbered row by row (order="F": column by column)."""
+    lengths = [int(n) for n in np.atleast_1d(shape)]
+    rest, found = _integers(indices, "unravel_index"), list[Node]()
+    if not ((rest._value >= 0) & (rest._value < np.prod(lengths, dtype=np.intp))).all():
+        raise ValueError(f"unravel_index: an index of {rest.label} lies outside an array of shape {tuple(lengths)}")
+    for n in lengths[::-1] if order == "C" else lengths:
+        found.append(rest % n)
+        rest = rest // n
+    return tuple(found[::-1] if order == "C" else found)
+
+
+@answers(np.ravel_multi_index)
+def ravel_multi_index(
+    multi_index: Sequence[Operand] | Node, dims: Sequence[int], mode: str = "raise", order: str = "C"
+) -> Node:
+    """The numbers, row by row (order="F": column by column), of entries given by an index along each axis."""
+    number: Node = Constant(np.intp(0))
+    pairs = [(_integers(i, "ravel_multi_index"), int(n)) for i, n in zip(multi_index, dims, strict=True)]
+    for i, n in pairs if order == "C" else pairs[::-1]:
+        if mode == "raise" and not ((i._value >= 0) & (i._value < n)).all():
+            raise ValueError(f"ravel_multi_index: an index of {i.label} lies outside an axis of length {n}")
+        number = number * n + (i if mode == "raise" else _inside(i, n, mode))
+    return number
+
+
+def _integers(x: Operand, function: str) -> Node:
+    node = as_node(x)
+    if node.dtype.kind not in "iu":
+        raise TypeError(f"{function}: the indices are integers, and are {node.label}: write i.astype(int)")
+    return astype(node, np.intp)
 
 
 # Writing -------------------------------------------------------------------------------------------------------------

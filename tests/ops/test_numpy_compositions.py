@@ -107,12 +107,51 @@ def test_calculus(call):
     assert_whole(call, X)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: np.logspace(x[0], x[1], 4), lambda x: np.logspace(x[0], 1.0, 3, base=2.0, axis=1),
+        lambda x: np.geomspace(np.exp(x[0]), np.exp(x[1]), 4), lambda x: np.geomspace(np.exp(x[0]), 3.0, 3, False, axis=1),
+        lambda x: np.polyadd(x[0], x[1, :2]), lambda x: np.polysub(x[1, :2], x[0]), lambda x: np.polymul(x[0], x[1, 1:]),
+        lambda x: np.polyder(x[0]), lambda x: np.polyder(x[0], 3), lambda x: np.polyint(x[0]),
+        lambda x: np.polyint(x[0], 2, [1.0, 2.0]), lambda x: np.polyder(x[0], 0),
+    ],
+)  # fmt: skip
+def test_grids_and_polynomials(call):
+    assert_whole(call, X)
+
+
+def test_numbers_of_entries():
+    i = np.array([[3, 11], [0, 7]])
+    for order in ("C", "F"):
+        for k in range(2):
+            assert_like_numpy(lambda i, o=order, k=k: np.unravel_index(i, (3, 4), o)[k], i)
+        for mode in ("raise", "wrap", "clip"):
+            call = lambda a, b, o=order, m=mode: np.ravel_multi_index((a, b), (3, 4), m, o)  # noqa: E731
+            assert_like_numpy(call, np.array([0, 2]), np.array([3, 1]))
+            if mode != "raise":
+                assert_like_numpy(call, np.array([-1, 5]), np.array([9, -6]))
+    x = mg.Input(X)
+    row, column = np.unravel_index(np.argmax(x), x.shape)
+    assert float(x[row, column]) == X.max()
+    where = mg.Graph(row, column).fprop({x: -X})
+    assert tuple(int(i) for i in where) == np.unravel_index(np.argmax(-X), X.shape)
+    for call in (
+        lambda: np.unravel_index(mg.Input([12]), (3, 4)),
+        lambda: np.ravel_multi_index((mg.Input([3]), [0]), (3, 4)),
+    ):
+        with pytest.raises(ValueError, match="lies outside"):
+            call()
+    with pytest.raises(TypeError, match=r"write i\.astype\(int\)"):
+        np.unravel_index(x, (3, 4))
+
+
 def test_calculus_of_integers():
     i = np.array([[3, 1, 4], [1, 5, 9]])
     for call in (
         np.ediff1d, lambda i: np.gradient(i, axis=1), np.trapezoid, np.unwrap, lambda i: np.unwrap(i, period=4),
         lambda i: np.unwrap(i, period=5), lambda i: np.cumulative_sum(i, axis=0), lambda i: np.vander(i[0]),
-        lambda i: np.polyval(i[0], i[1]), lambda i: np.linspace(i[0], i[1], 4), lambda i: np.linspace(0, i[1], 4, dtype=int),
+        lambda i: np.polyval(i[0], i[1]), lambda i: np.polyint(i[0]), lambda i: np.polyder(i[0]), lambda i: np.polyadd(i[0], i[1]), lambda i: np.linspace(i[0], i[1], 4), lambda i: np.linspace(0, i[1], 4, dtype=int),
         lambda i: np.linspace(i[0], i[1], 4, retstep=True)[1], lambda i: np.interp(i, [1, 5], [2, 6]),
     ):  # fmt: skip
         assert_like_numpy(call, i, exact=False)
