@@ -285,7 +285,9 @@ def own_array(value: Any, wanted_by: str) -> Array:
     """A real array that nobody can write into: a copy, unless it was made just now or is read-only all the way."""
     array = as_array(value, wanted_by)
     base: Any = array
-    while isinstance(base, ndarray) and not base.flags.writeable:
+    while (
+        isinstance(base, ndarray) and not base.flags.num & 0x400
+    ):  # writeable: asked for so, np.broadcast_arrays warns
         base = base.base
     if isinstance(base, ndarray) and (array is value or array.base is not None):
         array = array.copy()

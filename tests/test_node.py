@@ -61,6 +61,12 @@ def test_a_node_is_no_array(kind):
         kind(mg.Input(A))
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrays_that_numpy_broadcast_are_taken_without_a_warning(kind):
+    array, _ = np.broadcast_arrays(np.array([1.0, 2.0]), np.zeros((3, 1)))
+    np.testing.assert_array_equal(kind(array).value, [[1, 2], [1, 2], [1, 2]])
+
+
 def test_a_ragged_list_is_numpys_error():
     with pytest.raises(ValueError, match="inhomogeneous"):
         mg.Input([[1.0], [1.0, 2.0]])

@@ -274,3 +274,31 @@ def test_clipping_keeps_the_direction(dtype, exponent):
     limit = float(norm) / 4 if exponent < 0 else 1e-3
     assert clip_by_norm([w], limit) == pytest.approx(float(norm), rel=1e-2 if exponent < -300 else 1e-6)
     np.testing.assert_allclose(w.grad, (wide * (limit / norm)).astype(dtype), rtol=1e-5, atol=10 * np.spacing(dtype(0)))
+
+
+@pytest.mark.parametrize("name", ["isru", "arcsinh", "gelu_tanh", "silu", "mish", "bent_identity", "arctan"])
+def test_compiled_programs_have_the_same_range(name):
+    function = UNARY[name][0]
+    narrow, _ = points(np.float32)
+
+    def slopes(x):
+        y = function(x)
+        (slope,) = mg.gradients(y.sum(), [x])
+        return y, slope
+
+    compiled = mg.compile(slopes)
+    for _ in range(2):
+        for found, expected in zip(compiled(narrow), slopes(mg.Input(narrow)), strict=True):
+            np.testing.assert_allclose(found, expected.value, rtol=1e-5, atol=1e-33)
+
+
+def test_compiled_norms_have_the_same_range():
+    narrow, _ = points(np.float32, ROW)
+
+    def norms(x):
+        return np.linalg.norm(x, axis=-1), np.std(x, axis=-1), layer_norm(x)
+
+    compiled = mg.compile(norms)
+    for _ in range(2):
+        for found, expected in zip(compiled(narrow), norms(mg.Input(narrow)), strict=True):
+            np.testing.assert_allclose(found, expected.value, rtol=1e-5)
