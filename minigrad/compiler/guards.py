@@ -77,14 +77,18 @@ class Guards:
         self.loose = [place for place in self.places if not place.views or place.skipped]
         views = [part for place in tight for part in (*place.views, (MISSING,))]  # which keeps neighbors apart
         self.row = views, list(chain.from_iterable(views))
+        self.others = bool(self.loose or self.parameters or self.arrays)
 
     def hold(self) -> bool:
         """Whether everything is as it was."""
         views, values = self.row
-        if not all(map(is_, chain.from_iterable(views), values)):
+        if values and not all(map(is_, chain.from_iterable(views), values)):
             if not self._hold_by_value():
                 return False
             self._flatten()  # equal values, though other objects
+        return not self.others or self._others_hold()
+
+    def _others_hold(self) -> bool:
         for place in self.loose:
             if not place.holds():
                 return False
