@@ -46,6 +46,18 @@ def _of_fprop(node: Operation) -> Iterator[str]:
     if not node.pure or not node.children:
         return
     arrays = [child._value for child in node.children]
+    floats = {array.dtype for array in arrays if array.dtype.kind == "f"}
+    if (
+        node.dtype.kind == "f"
+        and floats
+        and node.dtype not in floats
+        and not any(isinstance(value, np.dtype) for value in node.attributes.values())
+    ):
+        yield (
+            f"its fprop gives {node.dtype} for arrays of {', '.join(sorted(map(str, floats)))}: numbers in it are Python's, and "
+            "arrays keep their dtype"
+        )
+        return
     first = _called(node, arrays)
     kept = np.array(first)
     if not _same(_called(node, arrays), kept):

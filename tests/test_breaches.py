@@ -83,6 +83,13 @@ class Draws(Squared):
         return x * x * np.random.default_rng().uniform()
 
 
+class Rounds(Squared):
+    __slots__ = ()
+
+    def fprop(self, x):
+        return (x * x).real.astype(np.float32)
+
+
 class CumulativeSum(mg.Elementwise):
     __slots__ = ()
 
@@ -110,6 +117,7 @@ class Total(mg.Elementwise):
         (OneBuffer, "its fprop gives an array that it keeps and writes into in the next call"),
         (Counts, "its fprop gives another value for the same arrays: it keeps state or draws at random"),
         (Draws, "pure = False"),
+        (Rounds, "its fprop gives float32 for arrays of float64"),
         (CumulativeSum, "declared Elementwise, but entries of its value depend on other entries"),
         (Total, "declared Elementwise"),
     ],
