@@ -281,7 +281,7 @@ def _qualified(text: str, names: dict[str, Any]) -> str:
     def full(match: re.Match[str]) -> str:
         name, reduce = match.groups()
         if reduce:
-            return f"np.{REDUCED.get(name, name)}"
+            return f"np.{REDUCED[name]}" if name in REDUCED else f"np.{name}.reduce"
         own = getattr(np, name, None) is names.get(name) or name == "where"
         return f"np.{name}" if (own and name in names) or name == "tile" else name
 

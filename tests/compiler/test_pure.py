@@ -237,6 +237,22 @@ numpy.savez(sys.argv[3], *results)
 """
 
 
+class Reduced(mg.Operation):
+    """y = a ufunc's reduction of x along the last axis."""
+
+    __slots__ = ()
+    checked = "definition"
+
+    def fprop(self, x, *, ufunc):
+        return ufunc.reduce(x, axis=-1)
+
+
+@pytest.mark.parametrize("ufunc", [np.fmin, np.logaddexp, np.hypot, np.add, np.maximum, np.multiply])
+def test_reductions_by_any_ufunc(ufunc):
+    """Those that arrays have a name for have it, the others are the ufunc's reduction."""
+    compare(lambda x: Reduced(x, ufunc=ufunc), [np.abs(RNG.normal(size=(2, 3)))], [np.abs(RNG.normal(size=(2, 3)))])
+
+
 @pytest.mark.skipif(find_spec("jax") is None, reason="needs jax")
 def test_it_runs_on_jax(tmp_path):
     """In a process of its own: jax changes the environment."""
