@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.guards import cells_of
+from minigrad.compiler.guards import cells_of, in_slots
 from minigrad.compiler.tracing import PLACE, Traced, filled, is_read_in_place
 from minigrad.node import Leaf, Node
 
@@ -204,7 +204,7 @@ def key_of(value: Any, inside: tuple[int, ...] = ()) -> Any:
         return value
     if kind is bool or isinstance(value, np.dtype):
         return kind, value  # which would be equal to 1, or to "float64"
-    if kind is float or kind is slice:
+    if kind in (float, complex, slice, range):
         return kind, repr(value)  # −0.0 and nan
     if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
         return kind, array_key(np.asarray(value))
@@ -227,9 +227,10 @@ def key_of(value: Any, inside: tuple[int, ...] = ()) -> Any:
         return value.__name__, ByIdentity(value.__self__)
     if isinstance(value, partial):
         return kind, tuple([key_of(part, within) for part in (value.func, value.args, value.keywords)])
-    if inside or callable(value) or isinstance(value, Node) or not hasattr(value, "__dict__"):
+    held = {**getattr(value, "__dict__", {}), **in_slots(value)}
+    if inside or callable(value) or isinstance(value, Node) or not held:
         return ByIdentity(value)
-    return OfClass(kind), key_of(vars(value), within)
+    return OfClass(kind), key_of(held, within)
 
 
 def _cell_key(value: Any, inside: tuple[int, ...]) -> Any:

@@ -175,9 +175,8 @@ def _places(thing: Any) -> Iterator[_Place]:
         kind = type(thing)
         if hasattr(thing, "__dict__"):
             yield _Place(partial(dict, vars(thing)), (vars(thing).values(),), kind)
-        slots = [name for part in kind.__mro__ for name in _slots_of(part)]
-        if slots:
-            yield _Place(lambda: {name: getattr(thing, name, MISSING) for name in slots})
+        if in_slots(thing):
+            yield _Place(partial(in_slots, thing))
         for part in kind.__mro__[:-1]:
             if not _is_ours(part.__module__):
                 yield _OfClass(partial(dict, vars(part)), (vars(part).values(),))
@@ -247,10 +246,15 @@ def _is_ours(module: str | None) -> bool:
     return (module or "").partition(".")[0] in ("minigrad", "builtins", "abc", "typing")
 
 
-def _slots_of(kind: type) -> tuple[str, ...]:
-    slots = () if _is_ours(kind.__module__) else vars(kind).get("__slots__", ())
-    names = (slots,) if isinstance(slots, str) else tuple(slots)
-    return tuple([name for name in names if not name.startswith("__")])
+def in_slots(thing: Any) -> dict[str, Any]:
+    """What an object of a user's class holds in slots."""
+    found = {}
+    for part in type(thing).__mro__:
+        slots = () if _is_ours(part.__module__) else vars(part).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if not name.startswith("__"):
+                found[name] = getattr(thing, name, MISSING)
+    return found
 
 
 def _same(one: Any, other: Any) -> bool:

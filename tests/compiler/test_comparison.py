@@ -96,6 +96,13 @@ def of_a_local_class(factor):
     return lambda x: Local(x)
 
 
+class Slotted:
+    __slots__ = ("rate", "unset")
+
+    def __init__(self, rate):
+        self.rate = rate
+
+
 CHANGES = {
     "a number": (lambda x: x * 2.0, lambda x: x * 2.0000000000000004, "its input 1 is another constant"),
     "a sign of zero": (lambda x: x + 0.0, lambda x: x + -0.0, "its input 1 is another constant"),
@@ -166,6 +173,11 @@ CHANGES = {
         lambda x: Applied(x, given=SimpleNamespace(rate=0.6)),
         "given",
     ),
+    "what slots hold": (
+        lambda x: Applied(x, given=Slotted(0.5)),
+        lambda x: Applied(x, given=Slotted(0.6)),
+        "given",
+    ),
     "a class made anew": (of_a_local_class(2.0), of_a_local_class(3.0), "Local stood in its place"),
     "an object of another kind": (lambda x: Applied(x, given=object()), lambda x: Applied(x, given=object()), "given"),
 }
@@ -188,6 +200,9 @@ SAME = {
     "gradients": lambda x: mg.gradients(mg.gradients(np.sum(np.tanh(x * W) ** 3), [x])[0].sum(), [W, x]),
     "functions made anew": lambda x: Applied(x, given=[lambda a: a + 1, partial(max, 1), closing_over([1, TABLE])]),
     "objects made anew": lambda x: Applied(x, given=SimpleNamespace(rate=0.5, sizes=[1, 2])),
+    "slots, ranges and complex numbers made anew": lambda x: Applied(
+        Applied(x, given=Slotted(0.5)), given=(range(3), 1j)
+    ),
     "a log that grows": lambda x: Applied(logged(x), given=[LOG.append, lambda a: LOG, closing_over(LOG)]),
     "a thing that stays": lambda x: Applied(x, given=SHARED),
     "a class made anew": lambda x: of_a_local_class(2.0)(x),
