@@ -8,7 +8,7 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help train test lint types pytest coverage rows core reference wheel bench format clean
+.PHONY: help train test quick lint types pytest coverage rows core reference wheel bench format clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ train: .venv/train.stamp  ## the main job; options by ARGS="--task adding", all 
 test: .venv/test.stamp  ## everything that must hold: lint, types, tests, doctests, tutorials, coverage, wheel
 	@$(MAKE) --keep-going --no-print-directory lint types pytest
 
+quick: .venv/test.stamp  ## a smoke run of all tests in about a minute, between two edits; a wrong sign in any rule fails it
+	$(BIN)/python -m pytest --quick -q -n auto --dist worksteal $(ARGS)
+
 lint: .venv/test.stamp  ## ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -27,8 +30,8 @@ types: .venv/test.stamp  ## mypy, strict
 	$(BIN)/mypy
 
 # One thread per worker: the matrices are small, and the workers already fill the machine.
-pytest coverage rows: export OMP_NUM_THREADS = 1
-pytest coverage rows: export OPENBLAS_NUM_THREADS = 1
+pytest quick coverage rows: export OMP_NUM_THREADS = 1
+pytest quick coverage rows: export OPENBLAS_NUM_THREADS = 1
 
 pytest: .venv/test.stamp  ## the tests with branch coverage; a selection by ARGS="-k rnn --no-cov"
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS) --cov

@@ -16,7 +16,7 @@ import hypothesis
 import numpy as np
 import pytest
 
-pytest_plugins = ["tests.rows"]
+pytest_plugins = ["tests.rows", "tests.quick"]
 
 ROOT = Path(__file__).parents[1]
 

@@ -62,6 +62,7 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"minigrad {__version__}\n"
 
 
+@pytest.mark.slow
 def test_a_run_and_its_configuration_again(here, capsys):
     assert main([*SMALL, "--out", "one", "--methods", "exact", "backprop"]) == 0
     assert "| penalized (exact)" in capsys.readouterr().out
@@ -166,6 +167,7 @@ def test_ctrl_c_between_runs_says_where_the_ended_ones_are(monkeypatch, here, ca
     assert "interrupted; runs that had ended are in runs/temporal-order-1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_from_outside(tmp_path):
     """A real process and a real signal: it saves what was reached, says so without a traceback, and exits with 130."""
     command = [sys.executable, "-m", "minigrad", *SMALL, "--steps", "1000000", "--record-every", "1000", "--out", "run"]
@@ -262,6 +264,7 @@ def test_files_that_are_no_configurations(here, capsys, content, message):
     assert error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_configuration_with_a_flipped_bit_is_refused_or_another_configuration(here):
     """Nothing but ValueError and FileNotFoundError (a data folder), both of which the command line takes for bad values."""
     Configuration.of(task="adding", steps=3).save(here / "c.toml")
@@ -278,6 +281,7 @@ def test_a_configuration_with_a_flipped_bit_is_refused_or_another_configuration(
     assert refused > 4 * len(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     ["--std 1e6", "--weight 1e30 --clip 1e30", "--learning-rate 3e38", "--std 0 --learning-rate 1e-300 --clip 1e-300"],

@@ -83,6 +83,7 @@ def test_there_are_examples():
     assert {page.name for page in PAGES if doctests(page)} >= {"engine.md", "layers.md", "losses.md", "compilation.md"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if list(blocks(page))], ids=lambda page: page.stem)
 def test_a_page_runs_and_prints_what_it_shows(page, tmp_path):
     program = list(blocks(page))

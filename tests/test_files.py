@@ -226,6 +226,7 @@ def test_a_folder_whose_configuration_cannot_be_saved_is_not_left_behind(failure
         assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_a_run_is_saved_saves_it_and_ends_the_job(tmp_path, monkeypatch, capsys):
     calls = []
     saved = RunFolder.save_numbers
@@ -297,6 +298,7 @@ def run_with(fault, folder, *options):
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of resources")
 def test_a_full_disk_at_the_second_run_is_one_line_and_loses_nothing(tmp_path):
     """The system itself refuses: no file may grow beyond 300 bytes, less than any of the second run takes."""
@@ -319,6 +321,7 @@ def test_a_full_disk_at_the_second_run_is_one_line_and_loses_nothing(tmp_path):
     assert found["history.csv"].count(b"\n") == found["adjoints.csv"].count(b"\n") == 1 + 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
 def test_a_termination_signal_saves_what_was_reached(tmp_path):
     run = run_with("signal.raise_signal(signal.SIGTERM)", tmp_path)
@@ -327,6 +330,7 @@ def test_a_termination_signal_saves_what_was_reached(tmp_path):
     assert contents(tmp_path / "run")["history.csv"].count(b"\n") == 1 + 2 * 3
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_standard_output_on_a_full_disk_costs_no_run(tmp_path):
     command = [sys.executable, "-m", "minigrad", "train", *SMALL_LINE, "--out", "run"]

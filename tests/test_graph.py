@@ -416,6 +416,7 @@ def test_backward_of_a_parameter_itself():
 # Size --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_million_nodes():
     """Forward, backward, replay's order, and the release of it: nothing recurses."""
     gc.disable()  # its passes over the growing graph would take most of the time

@@ -105,6 +105,7 @@ def test_walls(module):
     assert not [name for name in names for package in above if lies_in(name, package)]
 
 
+@pytest.mark.slow
 def test_no_import_circle():
     """Follow the imports made when a module is loaded; a name taken from a package is an import of the package."""
     edges = {}
@@ -181,6 +182,7 @@ for module in (minigrad, minigrad.models, minigrad.optim):
 """
 
 
+@pytest.mark.slow
 def test_the_wheel_works_outside_the_tree(tmp_path):
     """Build it from a copy (the tree stays clean), install it, and use it from another folder."""
     copy, installed = tmp_path / "copy", tmp_path / "installed"

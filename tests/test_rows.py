@@ -27,6 +27,7 @@ def test_the_list_is_complete():
     assert all(title.strip() for title in TITLES.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_row_is_proven_by_tests_that_pass(tmp_path, workers):
     tests = """
@@ -52,6 +53,7 @@ def test_case(x): pass
     assert "rows: proven 2 of 252" in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "message"),
     [('"ENG-99"', "unknown rows: ENG-99"), ('"ENG-01", "ENG-02", "ENG-03", "ENG-04"', "a test proves at most 3")],

@@ -18,6 +18,7 @@ def test_there_are_tutorials_numbered_without_a_gap():
     assert [int(path.name[:2]) for path in TUTORIALS] == list(range(1, len(TUTORIALS) + 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_runs_and_its_claims_hold(path, tmp_path):
     last = ast.parse(path.read_text()).body[-1]

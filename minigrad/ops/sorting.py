@@ -243,7 +243,11 @@ def nanmedian(
 ) -> Node:
     """The middle of the sorted entries along the axes that are no nan, of an even number the mean of the two."""
     refuse_out(out)
-    return _nan_quantiles(floating(a), (np.asarray(0.5), True), axis, "linear", keepdims)
+    half, x = (np.asarray(0.5), True), floating(a)
+    # Half of each: the way from the lower to the higher one would be nan between two infinities.
+    return (
+        _nan_quantiles(x, half, axis, "lower", keepdims) * 0.5 + _nan_quantiles(x, half, axis, "higher", keepdims) * 0.5
+    )
 
 
 def _without_weights(function: str, weights: Any, out: None) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from minigrad.compiler import REWRITES
 from tests.compiler.agreement import compare
 from tests.compiler.random_graphs import Random, flat, recurrent
+from tests.quick import examples
 
 rewrites = st.sampled_from([None, None, None, (), *[(name,) for name in REWRITES]])
 
@@ -22,7 +23,7 @@ def agree(graph: Random, rewrites):
 
 @pytest.mark.parametrize("part", range(3))
 def test_flat(part):
-    @hypothesis.settings(max_examples=400)
+    @examples(400)
     @hypothesis.seed(part)
     @hypothesis.given(flat(), rewrites)
     def check(graph, rewrites):
@@ -33,7 +34,7 @@ def test_flat(part):
 
 @pytest.mark.parametrize("part", range(2))
 def test_recurrent(part):
-    @hypothesis.settings(max_examples=400)
+    @examples(400)
     @hypothesis.seed(part)
     @hypothesis.given(recurrent, rewrites)
     def check(graph, rewrites):

@@ -20,6 +20,7 @@ from minigrad.models import GRU, LSTM, Dense, Dropout, Sequential, losses
 from tests.compiler.agreement import compare
 from tests.compiler.random_graphs import flat, recurrent
 from tests.compiler.test_agreement import agree, rewrites
+from tests.quick import examples
 
 PLAIN = {
     "inf": inf, "nan": nan, "float32": np.float32, "float64": np.float64, "bool": np.bool_, "sqrt": np.sqrt,
@@ -44,7 +45,7 @@ def without_numba(monkeypatch):
 
 
 def few(n, seed=0):
-    health = hypothesis.settings(max_examples=n, suppress_health_check=list(hypothesis.HealthCheck), deadline=None)
+    health = examples(n, suppress_health_check=list(hypothesis.HealthCheck))
     return lambda check: health(hypothesis.seed(seed)(check))
 
 
@@ -59,7 +60,7 @@ def test_loops_compute_what_the_lines_do(graphs, large, without_numba, monkeypat
         agree(graph, rewrites)
 
     check()
-    assert len(without_numba) > 200
+    assert len(without_numba) > examples(150).max_examples
 
 
 def nested_slices(x):

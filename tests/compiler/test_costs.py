@@ -195,6 +195,7 @@ def alive(*kinds):
     return Counter(kind for of in counted for kind in kinds if issubclass(of, kind))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_program_keeps_nothing_of_what_made_it(backend, tmp_path, monkeypatch):
     """No node but parameters, no line, no writer: a recurrent net has thousands of them."""
@@ -211,6 +212,7 @@ def test_a_program_keeps_nothing_of_what_made_it(backend, tmp_path, monkeypatch)
         assert re.search(rf"(?<!\w){name}(?!\w)", step.source.partition("def program")[2]), f"{name} is not used"
 
 
+@pytest.mark.slow
 def test_a_program_keeps_little_for_each_time_step():
     """The rows that loops go over, and a number for every node; not their text, lines or labels."""
 

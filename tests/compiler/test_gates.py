@@ -4,13 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.models import GRU, LSTM
 from tests.compiler.agreement import compare
 from tests.compiler.test_rewrites import lines_of
+from tests.quick import examples
 
 BATCH = 3
 
@@ -100,7 +101,7 @@ cells = st.tuples(
 )  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(
     cells,
     st.sampled_from(

@@ -6,6 +6,7 @@ import pytest
 from minigrad.compiler import blocks
 from tests.compiler.random_graphs import flat, recurrent
 from tests.compiler.test_agreement import agree, rewrites
+from tests.quick import examples
 
 
 @pytest.fixture
@@ -15,9 +16,10 @@ def tiny_blocks(monkeypatch):
     monkeypatch.setattr(blocks, "ENTRIES", 4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [flat(), recurrent], ids=["flat", "recurrent"])
 def test_random_graphs_in_blocks(kind, tiny_blocks):
-    @hypothesis.settings(max_examples=300, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+    @examples(300, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
     @hypothesis.seed(0)
     @hypothesis.given(kind, rewrites)
     def check(graph, rewrites):

@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 import minigrad as mg
 from minigrad.compiler import REWRITES, compilation, kernels, local, tracing
@@ -14,6 +14,7 @@ from minigrad.models import GRU, LSTM, Dense, SimpleRNN
 from tests.compiler.agreement import compare
 from tests.compiler.test_backend import interpreted
 from tests.compiler.test_gates import BATCH, OTHERS, cells, gated, lstm_like
+from tests.quick import examples
 
 
 def lines_in_loops(f, *arguments):
@@ -32,7 +33,7 @@ def in_loops(monkeypatch):
 
 
 def test_random_cells(in_loops):
-    @settings(max_examples=100, deadline=None)
+    @examples(100)
     @given(cells)
     def check(recipe):
         f, calls = gated(*recipe)

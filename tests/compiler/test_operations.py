@@ -10,8 +10,9 @@ from minigrad.graph import ancestry
 from tests.compiler.agreement import compare
 from tests.ops.test_every_operation import CASES, Bend
 from tests.ops.trials import Trial
+from tests.quick import examples
 
-few = hypothesis.settings(max_examples=12)
+few = examples(12)
 
 
 def differentiated(call):

@@ -52,6 +52,7 @@ def test_golden_files(name, graph):
     assert drawing.dot() == (GOLDEN / f"{name}.dot").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_same_bytes():
     code = (
         "import sys; sys.stdout.reconfigure(encoding='utf-8'); import minigrad as mg; from tests.drawing import graphs\n"
@@ -178,6 +179,7 @@ def test_hostile_names_are_escaped(program):
     assert len(mg.listing(odd()).splitlines()) == 1 + len(drawing.flow.nodes)
 
 
+@pytest.mark.slow
 def test_deep_chains():
     x = mg.Input(1.0)
     for _ in range(5000):

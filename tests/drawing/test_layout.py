@@ -110,6 +110,7 @@ def test_operands_arrive_in_their_order():
         assert len(set(ports)) == len(ports)
 
 
+@pytest.mark.slow
 def test_text_fits_its_box():
     """Measured in DejaVu, the widest of the fonts a reader may have, bold where it is bold."""
     for graph in GRAPHS.values():

@@ -122,6 +122,7 @@ def test_a_dense_layer_starts_with_glorots_weights_and_zero_biases():
     assert bound * 0.9999 < np.abs(layer.W.value).max() <= np.float32(bound)
 
 
+@pytest.mark.slow
 @pytest.mark.row("INI-02")
 @pytest.mark.parametrize(
     ("n_inputs", "n_outputs", "bound"),

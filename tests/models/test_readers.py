@@ -1,6 +1,7 @@
 """Readers of text files: what they give, and that nothing damaged or of another form passes."""
 
 import gzip
+import inspect
 
 import numpy as np
 import pytest
@@ -172,16 +173,21 @@ READERS = {
 def test_a_gzip_bomb_is_refused_at_the_limit(path, name):
     _, content = READERS[name]
     start = b"\0\0\x08\x01\xff\xff\xff\xff" if name == "read_idx" else content
-    limit = {} if name == "read_idx" else {"limit": 1 << 24}
+    limit = 1 << 24
     packed = bomb(start)
     assert len(packed) < 5e6
     path.write_bytes(packed)
     with pytest.raises(ValueError, match="expected a gzip file") as caught:
-        getattr(readers, name)(path, **limit)
+        getattr(readers, name)(path, limit=limit)
     assert str(caught.value) == (
-        f"{path}: expected a gzip file that unpacks to {limit.get('limit', 2**30):,} bytes at most, found one of "
+        f"{path}: expected a gzip file that unpacks to {limit:,} bytes at most, found one of "
         f"{len(packed):,} bytes that unpacks to more; if you trust it, allow more, as by limit=2**32"
     )
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_reader_has_a_limit(name):
+    assert inspect.signature(getattr(readers, name)).parameters["limit"].default == readers.LARGEST_UNPACKED == 2**30
 
 
 @pytest.mark.parametrize("name", READERS)

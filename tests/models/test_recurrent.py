@@ -604,6 +604,7 @@ def two_layers(n_inputs, n_units, dtype):
     return Stacked([both(n_inputs, 0), both(2 * n_units, 2)])
 
 
+@pytest.mark.slow
 def test_a_bidirectional_gru_of_two_layers_with_masks_overfits_a_few_digits():
     """A digit is read row by row; rows below the last one with ink are padding, and hold what must not matter."""
     digits = datasets.digits()

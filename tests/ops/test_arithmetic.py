@@ -12,6 +12,7 @@ import minigrad as mg
 from minigrad import ops
 from minigrad.ops.arithmetic import chosen
 from tests.ops.likeness import assert_like_numpy
+from tests.quick import examples
 
 DTYPES = (np.bool_, np.uint8, np.int64, np.float32, np.float64)
 BINARY = (
@@ -54,7 +55,7 @@ def arrays_of(dtype, shape):
 
 @pytest.mark.parametrize("function", BINARY + OPERATORS, ids=lambda f: f.__name__)
 def test_two_operands_mean_what_numpy_says(function):
-    @hypothesis.settings(max_examples=40)
+    @examples(40)
     @hypothesis.given(st.data())
     def check(data):
         shapes = data.draw(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, min_side=0, max_side=3))

@@ -10,6 +10,7 @@ import minigrad as mg
 from minigrad.graph import ancestry
 from minigrad.ops import indexing, take_along_axis
 from minigrad.ops.indexing import ONCE, GetItem, IsLast, SameCount, Scatter
+from tests.quick import examples
 
 X = np.arange(24.0).reshape(2, 3, 4)
 
@@ -98,7 +99,7 @@ def test_reading_a_float32_stays_float32():
     assert first.dtype == adjoint_of_sum(first, x).dtype == np.float32
 
 
-@hypothesis.settings(max_examples=40)
+@examples(40)
 @hypothesis.given(st.data())
 def test_take_is_numpys(data):
     x = data.draw(hnp.arrays(float, hnp.array_shapes(min_dims=1, max_dims=3, max_side=3), elements=st.floats(-2, 2)))
@@ -219,6 +220,7 @@ def test_compress_extract_select():
 # Cost ----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1, 2, 3])
 def test_slices_cost_their_size_backward(order):
     """10,000 slices of one array come back as one node, ten times what 1,000 need, at any order."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import minigrad as mg
 from tests.ops.likeness import assert_like_numpy
 from tests.ops.wholeness import assert_whole
+from tests.quick import examples
 
 X = np.array([[3.0, -1.0, 0.5, 4.0], [1.0, 2.0, -2.5, 0.7], [-0.2, 1.4, 0.9, -3.0]])
 V = np.array([0.3, -1.2, 2.0, 0.7, -0.4])
@@ -70,7 +71,7 @@ def test_joining_of_integers():
 
 
 @hypothesis.given(st.data())
-@hypothesis.settings(max_examples=60)
+@examples(60)
 def test_inserting_and_deleting(data):
     x = data.draw(hnp.arrays(np.float64, hnp.array_shapes(max_dims=3, max_side=4), elements=st.integers(-5, 5)))
     axis = data.draw(st.none() | st.integers(-x.ndim, x.ndim - 1))

@@ -11,6 +11,7 @@ from tests.ops.cases_reductions import axes_of
 from tests.ops.likeness import assert_like_numpy
 from tests.ops.test_reductions import arrays
 from tests.ops.wholeness import assert_whole
+from tests.quick import examples
 
 X = np.array([[3.0, -1.0, 0.5, 4.0], [1.0, 2.0, -2.5, 0.7], [-0.2, 1.4, 0.9, -3.0]])
 GAPS = np.where(np.array([[0, 1, 0, 0], [0, 0, 0, 0], [1, 0, 1, 0]]), np.nan, X)
@@ -81,7 +82,7 @@ def test_shifts():
     ids=lambda f: f.__name__,
 )
 def test_reductions_without_nan(function):
-    @hypothesis.settings(max_examples=60)
+    @examples(60)
     @hypothesis.given(st.data())
     def check(data):
         x = data.draw(arrays())
@@ -192,7 +193,7 @@ METHODS = [
 
 @pytest.mark.parametrize("method", METHODS)
 def test_quantiles(method):
-    @hypothesis.settings(max_examples=80)
+    @examples(80)
     @hypothesis.given(st.data())
     def check(data):
         x = data.draw(arrays(min_dims=1).filter(lambda x: x.size and x.dtype.kind != "b"))

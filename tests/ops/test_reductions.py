@@ -11,6 +11,7 @@ from minigrad import ops
 from tests.ops.cases_reductions import axes_of
 from tests.ops.likeness import assert_like_numpy
 from tests.ops.test_arithmetic import grads
+from tests.quick import examples
 
 REDUCTIONS = (
     np.sum, np.mean, np.prod, np.var, np.std, np.max, np.amax, np.min, np.amin, np.any, np.all, np.count_nonzero,
@@ -40,7 +41,7 @@ def arrays(draw, min_dims=0):
 def test_reductions_mean_what_numpy_says(function):
     """Any axes, with and without keepdims, empty arrays, nan, axes that are not there or given twice."""
 
-    @hypothesis.settings(max_examples=80)
+    @examples(80)
     @hypothesis.given(st.data())
     def check(data):
         x = data.draw(arrays())
@@ -59,7 +60,7 @@ def test_reductions_mean_what_numpy_says(function):
 
 @pytest.mark.parametrize("function", ALONG, ids=lambda f: f.__name__)
 def test_functions_along_an_axis_mean_what_numpy_says(function):
-    @hypothesis.settings(max_examples=80)
+    @examples(80)
     @hypothesis.given(st.data())
     def check(data):
         x = data.draw(arrays())

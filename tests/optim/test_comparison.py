@@ -43,6 +43,7 @@ def test_equal_terms():
     assert runs[0].test_loss != runs[3].test_loss
 
 
+@pytest.mark.slow
 @pytest.mark.row("REC-10")
 def test_G_falls_when_it_is_weighted_and_weight_0_is_backpropagation():
     plain, exact, immediate = run_small(steps=100, learning_rate=0.1).runs
@@ -123,6 +124,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_folder_and_the_same_numbers_from_its_configuration(here, capsys):
     assert Job(Configuration.of(**SMALL, seeds=2)).run() == 0
     assert Job(Configuration.load("runs/temporal-order-1/config.toml"), quiet=True).run() == 0
@@ -239,6 +241,7 @@ def test_a_missing_extra_is_said_before_any_work(monkeypatch, here):
     check_extras()
 
 
+@pytest.mark.slow
 def test_a_picture_that_fails_costs_no_numbers_and_is_no_success(monkeypatch, here, capsys):
     def fail(comparison, path):
         raise RuntimeError("no fonts")
@@ -268,6 +271,7 @@ def stop_at(monkeypatch, method_calls, error):
     monkeypatch.setattr(Step, "__call__", stopping)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_what_was_reached(monkeypatch, here, capsys):
     stop_at(monkeypatch, 11, KeyboardInterrupt())
     assert Job(Configuration.of(**SMALL)).run() == 130
@@ -292,6 +296,7 @@ def test_ctrl_c_leaves_what_was_reached(monkeypatch, here, capsys):
     assert (folder / "history.csv").read_text().count("\n") == 1 + 3 + 2
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_is_said_and_the_others_go_on(monkeypatch, here, capsys):
     stop_at(monkeypatch, 9, FloatingPointError("the loss is nan, so the training stops"))
     assert Job(Configuration.of(**SMALL)).run() == 1
@@ -418,6 +423,7 @@ def test_an_interrupted_run_is_compared_with_nothing():
     assert "The same numbers" not in report(made, Path("runs/x"))
 
 
+@pytest.mark.slow
 def test_a_run_that_diverged_without_nan_is_flagged_and_exits_with_1(here, capsys):
     assert (
         Job(Configuration.of(**SMALL | {"methods": ["backprop"], "learning_rate": 1e4, "clip": 0, "steps": 30})).run()
@@ -440,6 +446,7 @@ def test_ratios_that_are_no_numbers(ratio, words):
     assert words in sentences(invented({"backprop": [0.25]}, ratios=(ratio,)))[0]
 
 
+@pytest.mark.slow
 def test_pictures_of_what_vanished(tmp_path):
     """Adjoints that are 0, and runs of unequal length, draw without a warning."""
     made = run_small(seeds=2, methods=["backprop", "exact"])
