@@ -207,7 +207,10 @@ class Operators:
         return self.shape[0]
 
     def __index__(self) -> int:
-        """A 0-d integer is an index of Python's sequences, as in names[np.argmax(y)]; in a graph, x[i] is a node."""
+        """A 0-d integer as an index, as in names[np.argmax(y)].
+
+        A sequence or array f gives a plain f[i], outside the graph as int(i) is; mg.Constant(f)[i] stays in it.
+        """
         if self.shape or self._value.dtype.kind not in "iu":
             raise TypeError(
                 f"an index is one integer (0-d), not {self.label}: write mg.Constant(f)[i] to index an array f"
