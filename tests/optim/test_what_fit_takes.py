@@ -1,6 +1,7 @@
 """Masks, weights, several inputs, missing targets, lengths: what `fit` and `Step` take beside inputs and targets."""
 
 import sys
+from threading import Lock
 
 import numpy as np
 import pytest
@@ -578,3 +579,37 @@ def test_the_progress_line_shows_the_validation_loss_at_every_time(capsys):
     assert len(lines) == 5
     for line, loss, val_loss in zip(lines, history["loss"], history["val_loss"], strict=True):
         assert f"loss {loss:.4g}  val loss {val_loss:.4g}" in line
+
+
+# What cannot be asked ------------------------------------------------------------------------------------------------
+
+
+class Locked(Single):
+    """A model that cannot be copied."""
+
+    def __init__(self):
+        super().__init__()
+        self.lock = Lock()
+
+
+def test_a_model_that_cannot_be_copied_is_not_asked_about_one_example():
+    """It says so itself, and the error has the history."""
+    net = Locked()
+    x, y = U[:11, 0].astype(np.float32), PER_SEQUENCE[:11].astype(np.float32)
+    with pytest.raises(ValueError, match="one example has no spread") as caught:
+        fit(net, x, y, batch_size=5, loss=losses.mean_squared_error, optimizer=SGD(net.parameters()), quiet=True)
+    assert caught.value.history.n_rows == 0
+
+
+def test_metrics_that_take_arrays_alone_or_tell_nothing_of_their_arguments_are_called_as_they_are():
+    class Metric:
+        __signature__ = "none"  # of which inspect can make nothing
+
+        def __call__(self, outputs, targets):
+            return float(np.partition(outputs[:, 0] - targets, 0)[0])
+
+    net = Dense(2, 1, dtype=np.float64, rng=0)
+    y = PER_SEQUENCE[:, 0]
+    history = fit(net, U[:, 0], y, mask=np.ones(N, bool), loss=lambda o, t, mask: losses.mean_squared_error(o[:, 0], t, mask=mask),
+                  optimizer=SGD(net.parameters()), epochs=1, metrics={"least": Metric()}, quiet=True)  # fmt: skip
+    assert history["least"] == [min(predict(net, U[:, 0])[:, 0] - y)]
