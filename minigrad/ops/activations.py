@@ -244,19 +244,24 @@ class GELUTanh(Elementwise):
 
 
 class Mish(Elementwise):
-    """y = x t with t = tanh(ln(1 + eˣ));  x̄ = ȳ (t + x (1 − t²) / (1 + e⁻ˣ))."""
+    """y = x t with t = tanh(ln(1 + eˣ));  x̄ = ȳ (t + x (1 − t²) / (1 + e⁻ˣ)).
+
+    With e = eˣ and n = e (e + 2), t is n / (n + 2), and its slope 4 e (e + 1) / (n + 2)²; from x = 20 on t is 1.
+    """
 
     __slots__ = ()
     analytic = False
 
     def fprop(self, x: Any) -> Any:
-        return x * np.tanh(np.logaddexp(x, 0))
+        e = np.exp(np.minimum(x, 20))
+        n = e * (e + 2)
+        return x * (n / (n + 2))
 
     def bprop(self, adjoint: Node) -> Entries:
-        (x,) = self.children
-        t = tanh(Softplus(x))
-        near = HardTanh(x / 1024) * 1024  # beyond, its factor is 0
-        return adjoint * (t + near * ((1 - t * t) * Sigmoid(x)))
+        near = minimum(self.children[0], 20)
+        e = exp(near)
+        n = e * (e + 2)
+        return adjoint * (n / (n + 2) + near * (4 * e * (e + 1) / square(n + 2)))
 
 
 class SoftLogarithm(Elementwise):
