@@ -225,3 +225,20 @@ def test_compiled_functions_and_optimizers_are_not_looked_into():
     assert sum(map(len, model.step.programs.values())) == 2
     model.step(np.ones(2))
     assert settled(model).hold()
+
+
+def test_whether_a_parameter_is_trained_is_watched():
+    holder = Config(rate=[mg.Parameter([1.0])])
+    guards = settled(holder)
+    holder.rate[0].trainable = False
+    assert not guards.hold()
+    holder.rate[0].trainable = True
+    assert guards.hold()
+
+
+def test_numbers_of_numpys_are_compared_by_value():
+    holder = Config(rate=np.float32(0.5))
+    guards = settled(holder)
+    for same, rate in ((True, np.float32(0.5)), (False, np.float64(0.5)), (False, np.float32(0.25))):
+        holder.rate = rate
+        assert guards.hold() is same
