@@ -57,6 +57,7 @@ from minigrad.ops.activations import (
 from minigrad.ops.base import Elementwise, Operation
 from minigrad.ops.control import clip_adjoint, probe, scale_adjoint, stop_gradient, update
 from minigrad.ops.elementwise import arctan, erf, tanh
+from minigrad.ops.matrix_exponential import expm
 from minigrad.ops.random import random_bernoulli, random_normal, random_uniform
 from minigrad.ops.registry import operations
 from minigrad.ops.special import betaln, digamma, gammaln, polygamma
@@ -85,7 +86,7 @@ __all__ = [
     "soft_exponential", "soft_clipping", "cardinal_sine", "gaussian", "silu", "mish", "selu", "celu", "relu6", "hard_sigmoid",
     "hard_silu", "log_sigmoid", "tanh_shrink", "soft_shrink", "hard_shrink", "glu",
     "softmax", "log_softmax", "logsumexp",
-    "erf", "gammaln", "digamma", "polygamma", "betaln",
+    "expm", "erf", "gammaln", "digamma", "polygamma", "betaln",
     "draw", "listing", "Drawing", "compile",
 ]  # fmt: skip
 

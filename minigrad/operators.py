@@ -491,11 +491,12 @@ def _way(node: Operators) -> str:
     )
 
 
-SCIPYS = {  # what to write for functions of scipy.special which make arrays of what they are given
+SCIPYS = {  # what to write for functions of SciPy which make arrays of what they are given
     "softmax": "mg.softmax(x, axis=None), or the axis you give",
     "log_softmax": "mg.log_softmax(x, axis=None), or the axis you give",
     "logsumexp": "mg.logsumexp(x, axis=None, keepdims=False)",
     "polygamma": "mg.polygamma(n, x)",
+    "expm": "mg.expm(x)",
 }
 
 for _method in vars(Operators).values():

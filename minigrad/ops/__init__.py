@@ -18,6 +18,7 @@ from minigrad.ops.elementwise import *
 from minigrad.ops.indexing import *
 from minigrad.ops.joining import *
 from minigrad.ops.linear_algebra import *
+from minigrad.ops.matrix_exponential import *
 from minigrad.ops.nan_reductions import *
 from minigrad.ops.polynomials import *
 from minigrad.ops.random import *

@@ -3,8 +3,8 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from minigrad.ops import linear_algebra
-from tests.ops import test_linear_algebra
+from minigrad.ops import linear_algebra, matrix_exponential
+from tests.ops import test_linear_algebra, test_matrix_exponential
 from tests.ops.cases_shaping import any_axis, distinct, reals, shapes
 from tests.ops.trials import Trial
 
@@ -215,6 +215,7 @@ CASES = {
     ),
     linear_algebra.LogAbsDet: of_square(lambda x: np.linalg.slogdet(x).logabsdet),
     linear_algebra.Cholesky: factors(),
+    matrix_exponential.Expm: of_square(matrix_exponential.expm, test_matrix_exponential.series),
     linear_algebra.VectorNorm: norms(),
 }
 DEFINITIONS = {linear_algebra.DetSign: test_linear_algebra.test_slogdet}

@@ -185,6 +185,14 @@ def test_what_scipy_makes_arrays_of():
         np.testing.assert_allclose(along.value, function(x, axis=1), rtol=1e-12)
 
 
+def test_scipys_exponential_of_matrices():
+    linalg = pytest.importorskip("scipy.linalg")
+    x = mg.Input(ARRAYS["x"][:2, :2])
+    with pytest.raises(TypeError, match=re.escape("for SciPy's expm write mg.expm(x)")):
+        linalg.expm(x)
+    np.testing.assert_allclose(mg.expm(x).value, linalg.expm(x.value), rtol=1e-12)
+
+
 def test_scipys_other_functions_are_named():
     special = pytest.importorskip("scipy.special")
     with pytest.raises(
