@@ -8,7 +8,7 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help train test quick lint types pytest coverage rows core reference wheel bench format clean
+.PHONY: help train test quick oldest lint types pytest coverage rows core reference wheel bench format clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,12 @@ test: .venv/test.stamp  ## everything that must hold: lint, types, tests, doctes
 
 quick: .venv/test.stamp  ## a smoke run of all tests in about a minute, between two edits; a wrong sign in any rule fails it
 	$(BIN)/python -m pytest --quick -q -n auto --dist worksteal $(ARGS)
+
+oldest: OLDEST = $(shell sed -n 's/.*"numpy>=\([0-9.]*\)".*/\1/p' pyproject.toml)
+oldest: .venv/test.stamp  ## make quick with the oldest NumPy that pyproject.toml allows, in .venv-oldest
+	$(PYTHON) -m venv --clear --without-pip .venv-oldest
+	$(PYTHON) -m pip --python .venv-oldest/bin/python --disable-pip-version-check install --quiet --editable '.[test]' 'numpy==$(OLDEST)'
+	$(MAKE) --no-print-directory quick BIN=.venv-oldest/bin
 
 lint: .venv/test.stamp  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -63,7 +69,7 @@ format: .venv/test.stamp  ## let ruff repair what it can
 	$(BIN)/ruff format .
 
 clean:  ## remove what was generated, .venv too; run folders stay
-	rm -rf .venv build dist htmlcov *.egg-info .coverage .coverage.* .rows-proven.json
+	rm -rf .venv .venv-oldest build dist htmlcov *.egg-info .coverage .coverage.* .rows-proven.json
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
