@@ -298,7 +298,8 @@ class Omega(Penalty):
     ḡ_t = 4 c ((q_t − 1) / ‖g_{t+1}‖² − (q_{t-1} − 1) q_{t-1} / ‖g_t‖²) g_t, and on by backpropagation through backpropagation.
 
     A term counts where ‖g_{t+1}‖² ≥ 1e-20, so the reach grows backward in time as training goes on. With the states
-    x_1..x_T there are T − 1 terms per example; give [x_0, *states] to count the step from x_0 too.
+    x_1..x_T there are T − 1 terms per example; give [x_0, *states] to count the step from x_0 too. Squares keep it fast: it
+    is inf or nan, which ends a training by name, where a norm is beyond 1e19 (float32; 1e154 in float64).
 
     form: "exact" differentiates all of it, which reaches every parameter. "immediate" holds the states and the incoming
           adjoint g_{t+1} constant, as the paper does: ‖g_{t+1} ∂x_{t+1}/∂x_t‖² depends on W alone,
@@ -316,7 +317,7 @@ class Omega(Penalty):
         return super().measure(loss, states) if self.form == "exact" else self._immediate(loss, states)
 
     def of(self, rows: Node) -> Node:
-        return self._of_norms(*_neighbors(norm(rows, axis=-1)))
+        return self._of_squares(*_neighbors(square(rows).sum(axis=-1)))
 
     def _immediate(self, loss: Node, states: Sequence[Node]) -> Node:
         if not isinstance(states, States):
@@ -328,13 +329,13 @@ class Omega(Penalty):
         with scope("penalty"):
             rows = stop_gradient(_stacked(flowing[: len(states)]))
             a = stop_gradient(_stacked(flowing[len(states) :]))
-            return self._of_norms(norm(a[1:] @ states.W, axis=-1), norm(rows[1:], axis=-1))
+            return self._of_squares(square(a[1:] @ states.W).sum(axis=-1), square(rows[1:]).sum(axis=-1))
 
-    def _of_norms(self, earlier: Node, later: Node) -> Node:
-        """Of ‖g_t‖ and ‖g_{t+1}‖, whose ratio is squared: the squares themselves may overflow where adjoints explode."""
-        counts = later >= LEAST_NORM
-        ratios = square(earlier / where(counts, later, 1.0))
-        return _mean(square(ratios - 1.0), counts)
+    def _of_squares(self, earlier: Node, later: Node) -> Node:
+        """Of ‖g_t‖² and ‖g_{t+1}‖²: no `where` here, whose mask every rule from here to the states would have to keep."""
+        counts = (later >= LEAST_NORM**2).astype(later.dtype)
+        ratios = earlier / (later * counts + (1.0 - counts))
+        return (square(ratios - 1.0) * counts).sum() / maximum(counts.sum(), 1.0)
 
 
 class OmegaNorms(Penalty):
