@@ -10,7 +10,9 @@ that is −g_t; every penalty here is even in it. Of a loss that is a mean over 
 example's own adjoint. Penalties made of ratios do not see the factor; the others multiply by the batch size. n_t is the norm
 of one example's row.
 
-`fit` and `Step` take both kinds together: `penalties=[L2(1e-4), Omega(0.3)]`.
+`fit` and `Step` take both kinds together: `penalties=[L2(1e-4), Omega(0.3)]`. They move a weight that is a schedule
+(`minigrad.optim.schedules`) to every step: Omega(schedules.linear(0.3, 0.0, 1000)). It is then a node, `Scheduled`, which
+programs read in every call; elsewhere write `penalty.weight.move_to(step)`.
 
 Sources: R. Pascanu, T. Mikolov and Y. Bengio, On the difficulty of training recurrent neural networks, ICML 2013 (Omega,
 eq. 9 and 10); L. Johnston and V. Patel, penalized backpropagation (the variance of the adjoint norms).
@@ -21,7 +23,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -30,6 +32,7 @@ from minigrad.graph import gradients
 from minigrad.models.inputs import not_negative
 from minigrad.models.module import Module, all_paths
 from minigrad.models.recurrent import States
+from minigrad.models.scheduled import Schedule, Scheduled
 from minigrad.node import Constant, Node, Parameter, as_node
 from minigrad.ops import absolute, log, logsumexp, maximum, norm, relu, sign, square, stack, stop_gradient, where
 from minigrad.wording import instead
@@ -41,6 +44,7 @@ LEAST_NORM = 1e-10  # a term counts where ‖∂loss/∂x_t‖, of the mean loss
 
 
 Role = Literal["weights", "biases", "all"]
+Weight: TypeAlias = float | Schedule | Node
 
 
 # On weights --------------------------------------------------------------------------------------------------------
@@ -64,7 +68,7 @@ class WeightPenalty(ABC):
 class ParameterPenalty(WeightPenalty):
     """weight · Σ_k Ω(θ_k) over the chosen parameters θ_k of a model. A subclass defines `of`, its Ω of one parameter.
 
-    weight: λ, a finite number of at least 0, or a node where it changes during training
+    weight: λ: a finite number of at least 0; a schedule, a function of the step; or a node
     role:   "weights" (the default): trainable parameters of two axes or more. Biases, the gains of a normalization, initial
             states have one: they are left out. "biases": the trainable ones with less than two axes. "all": every one
     names:  patterns of paths (`model.named_parameters()`), such as "W", "dense_1.*" or ["W", "R"], instead of a role. Each
@@ -74,9 +78,9 @@ class ParameterPenalty(WeightPenalty):
     """
 
     def __init__(
-        self, weight: float | Node = 1.0, *, role: Role | None = None, names: str | Sequence[str] | None = None
+        self, weight: Weight = 1.0, *, role: Role | None = None, names: str | Sequence[str] | None = None
     ) -> None:
-        self.weight = not_negative(type(self).__name__, "weight", weight)
+        self.weight = _checked_weight(type(self).__name__, weight)
         if role not in (None, "weights", "biases", "all"):
             raise ValueError(f'{type(self).__name__}(role={role!r}): "weights", "biases" or "all"')
         if role is not None and names is not None:
@@ -140,7 +144,7 @@ class L2(ParameterPenalty):
 
     def __init__(
         self,
-        weight: float | Node = 1.0,
+        weight: Weight = 1.0,
         *,
         factor: float = 1.0,
         role: Role | None = None,
@@ -190,7 +194,7 @@ class ElasticNet(ParameterPenalty):
 
     def __init__(
         self,
-        weight: float | Node = 1.0,
+        weight: Weight = 1.0,
         *,
         ratio: float = 0.5,
         role: Role | None = None,
@@ -269,12 +273,12 @@ def adjoints(loss: Node, states: Sequence[Node]) -> tuple[Node, ...]:
 class Penalty:
     """weight · G, to be added to the loss: `total = loss + penalty(loss, states)`.
 
-    A subclass defines `of(rows)`, its G as a function of the stacked adjoints. weight is a number, or a node where it
-    changes during training. With weight 0 nothing is built, and training is plain backpropagation to the last bit.
+    A subclass defines `of(rows)`, its G as a function of the stacked adjoints. weight is a number; a schedule, a function of
+    the step; or a node. With the number 0 nothing is built, and training is plain backpropagation to the last bit.
     """
 
-    def __init__(self, weight: float | Node = 1.0) -> None:
-        self.weight = not_negative(type(self).__name__, "weight", weight)
+    def __init__(self, weight: Weight = 1.0) -> None:
+        self.weight = _checked_weight(type(self).__name__, weight)
 
     def __call__(self, loss: Node, states: Sequence[Node]) -> Node:
         """weight · G, a scalar node."""
@@ -307,7 +311,7 @@ class Omega(Penalty):
           with a_t the adjoint of the pre-activation, so g_t = a_{t+1} W. It needs the states as `net.states(u)` gives them.
     """
 
-    def __init__(self, weight: float | Node = 0.3, form: Literal["exact", "immediate"] = "exact") -> None:
+    def __init__(self, weight: Weight = 0.3, form: Literal["exact", "immediate"] = "exact") -> None:
         super().__init__(weight)
         if form not in ("exact", "immediate"):
             raise ValueError(f'Omega(form={form!r}): "exact" or "immediate"')
@@ -373,7 +377,7 @@ class RelativeVariance(Penalty):
     An example counts where (mean_t ‖g_t‖)² ≥ 1e-20.
     """
 
-    def __init__(self, weight: float | Node = 0.1) -> None:
+    def __init__(self, weight: Weight = 0.1) -> None:
         super().__init__(weight)
 
     def of(self, rows: Node) -> Node:
@@ -443,8 +447,17 @@ def _mean(terms: Node, counts: Node) -> Node:
 # Weights of penalties ----------------------------------------------------------------------------------------------
 
 
+def _checked_weight(owner: str, weight: Weight) -> float | Node:
+    """A number, or a node; of a schedule the node that follows it."""
+    if callable(weight) and not isinstance(weight, Node):
+        return Scheduled(weight, f"{owner}(weight)")
+    return not_negative(owner, "weight", weight)
+
+
 def _weighted(weight: float | Node, measure: Callable[[], Node], dtype: np.dtype[Any]) -> Node:
     """weight · measure(); with weight 0 nothing is built."""
+    if callable(weight) and not isinstance(weight, Node):
+        raise TypeError("a penalty's weight became a schedule after it was made: make it anew, Omega(weight=schedule)")
     if not isinstance(weight, Node) and weight == 0:
         return Constant(np.zeros((), dtype))
     measured = measure()

@@ -1,5 +1,6 @@
 """Optimizers, clipping, the training loop, files of parameters, and the main job that compares ways to train."""
 
+from minigrad.optim import schedules as schedules
 from minigrad.optim.arrays import load_arrays as load_arrays
 from minigrad.optim.arrays import save_arrays as save_arrays
 from minigrad.optim.clipping import clip_by_norm as clip_by_norm
@@ -23,6 +24,7 @@ __all__ = [
     "RMSProp",
     "Adam",
     "Optimizer",
+    "schedules",
     "clip_by_norm",
     "clip_by_value",
     "fit",

@@ -103,7 +103,7 @@ class FlatStore:
             found.append(gradient)
         return found
 
-    def runs(self, given: Sequence[Array | None], keys: Sequence[int]) -> list[range]:
+    def runs(self, given: Sequence[Array | None], keys: Sequence[object]) -> list[range]:
         """The places of the parameters that have a gradient; neighbors of the same key are one run."""
         found: list[range] = []
         start = None

@@ -10,17 +10,21 @@ An update is the same for all entries, so an optimizer says it for one (`Update`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from numbers import Real
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from minigrad.compiler.compilation import check_backend
 from minigrad.models import Module
+from minigrad.models.scheduled import Schedule, value_at
 from minigrad.node import Array, Parameter, as_array
 from minigrad.optim.flat import FlatStore
 from minigrad.optim.names import checked_names
 from minigrad.optim.updates import Update
 
+Rate: TypeAlias = float | Schedule
+Rates: TypeAlias = "Rate | Mapping[Parameter, Rate]"
 State = dict[str, Array]  # what an optimizer remembers, by name
 OTHER_NAMES = {  # as other libraries call what optimizers take
     "lr": "learning_rate",
@@ -34,8 +38,10 @@ class Optimizer:
     """What all optimizers share; a subclass gives `_start` (the state before the first step), `_update` and `_numbers`.
 
     parameters:    the Parameters to train; those with trainable=False are left out
-    learning_rate: may be assigned between two steps
+    learning_rate: a number; a schedule, a function of the number of steps made so far (`minigrad.optim.schedules`); or a dict
+                   that gives each parameter a number or schedule of its own. May be assigned between two steps
     backend:       "numpy"; or "numba", which updates in one compiled loop, to the same numbers (the extra [fast])
+    n_steps:       how many steps were made; kept in the state, so a resumed training goes on at its rate
     counts_steps:  whether a class's update depends on how many steps a parameter has made
 
     The parameters' arrays move into a flat buffer when the optimizer is made: an array taken from `W.value` before is
@@ -50,47 +56,104 @@ class Optimizer:
         if "__init__" in vars(cls):
             cls.__init__ = checked_names(cls.__init__, OTHER_NAMES)  # type: ignore[method-assign]
 
-    def __init__(self, parameters: Iterable[Parameter], learning_rate: float, *, backend: str = "numpy") -> None:
+    def __init__(self, parameters: Iterable[Parameter], learning_rate: Rates, *, backend: str = "numpy") -> None:
         check_backend(backend, type(self).__name__)
         self.parameters = trainable(parameters, type(self).__name__)
-        self.learning_rate = _within("learning_rate", learning_rate, 0, np.inf)
+        self.n_steps = 0
+        self.learning_rate = learning_rate
         dtypes = dict.fromkeys(parameter.dtype for parameter in self.parameters)
         self.stores = [FlatStore([p for p in self.parameters if p.dtype == dtype]) for dtype in dtypes]
         name = f"{type(self).__name__.lower()}_update"
-        made_of = self._start(), self._update(), tuple(self._numbers(1))
+        made_of = self._start(), self._update(), tuple(self._numbers(1, 0.0))
         self._updates = [Update(name, store, *made_of, backend) for store in self.stores]
         self._steps = [np.zeros(len(store.parameters), np.int64) for store in self.stores]
+
+    @property
+    def learning_rate(self) -> Any:
+        """The number, schedule or dict of them that was assigned."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, given: Rates) -> None:
+        if isinstance(given, Mapping):
+            missing = [parameter.label for parameter in self.parameters if parameter not in given]
+            if missing:
+                raise ValueError(
+                    f"{type(self).__name__}(learning_rate): the dict has no rate for {', '.join(missing)}: expected one for every "
+                    "parameter that is trained"
+                )
+            self._learning_rate: Rates = {p: self._checked_rate(given[p]) for p in self.parameters}
+        else:
+            self._learning_rate = self._checked_rate(given)
+
+    def _checked_rate(self, rate: Rate) -> Rate:
+        """A number in its range, or a schedule whose next value is."""
+        if not callable(rate):
+            return _within("learning_rate", rate, 0, np.inf)
+        self._now(rate)
+        return rate
+
+    def rates(self) -> list[float]:
+        """Compute the learning rate of each parameter in the next step; the error of a bad schedule names the step."""
+        if not isinstance(self._learning_rate, Mapping):
+            return [self._now(self._learning_rate)] * len(self.parameters)
+        return [self._now(self._learning_rate[parameter]) for parameter in self.parameters]
+
+    def _now(self, rate: Rate) -> float:
+        return value_at(rate, self.n_steps, f"{type(self).__name__}(learning_rate)") if callable(rate) else rate
 
     def step(self) -> None:
         """Apply the gradients that are there, once."""
         given = [store.given() for store in self.stores]  # all are looked at before the first is applied
+        rates = dict(zip(self.parameters, self.rates(), strict=True))
         for store, update, steps, gradients in zip(self.stores, self._updates, self._steps, given, strict=True):
             store.take_in()
-            for run in store.runs(gradients, steps.tolist()):
+            of_each = [rates[parameter] for parameter in store.parameters]
+            for run in store.runs(gradients, list(zip(steps.tolist(), of_each, strict=True))):
                 if self.counts_steps:
                     steps[run.start : run.stop] += 1
-                update(run, gradients, self._numbers(int(steps[run.start])).values())
+                update(run, gradients, self._numbers(int(steps[run.start]), of_each[run.start]).values())
+        self.n_steps += 1
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.mark_changed()
                 parameter.grad = None
 
     def state_dict(self) -> State:
-        """Copy all that a resumed training needs into a dict, by "<parameter's place>.<name>"; the learning rate included."""
+        """Copy all that a resumed training needs into a dict, by "<parameter's place>.<name>"; the learning rate included.
+
+        A schedule is no array: of it there is the number of steps alone. Give it again to the optimizer that loads the state.
+        """
         arrays = {f"{i}.{name}": a.copy() for i, state in enumerate(self._views()) for name, a in state.items()}
-        return {"learning_rate": np.asarray(float(self.learning_rate)), **arrays}
+        rate = {"learning_rate": np.asarray(float(self.learning_rate))} if self._is_number() else {}
+        return {**rate, **arrays, "n_steps": np.asarray(self.n_steps)}
+
+    def _is_number(self) -> bool:
+        return not callable(self.learning_rate) and not isinstance(self.learning_rate, Mapping)
 
     def load_state_dict(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from a `state_dict()` of the same optimizer on like parameters; nothing changes when it does not fit."""
+        """Go on from a `state_dict()` of the same optimizer on like parameters; nothing changes when it does not fit.
+
+        An optimizer with a schedule keeps it, and goes on at its rate for the step that was reached.
+        """
         own = self.state_dict()
         method = f"{type(self).__name__}.load_state_dict"
         arrays = {key: as_array(array, f"{method}: {key}") for key, array in arrays.items()}
+        if not self._is_number():
+            arrays.pop("learning_rate", None)
+        elif set(own) - set(arrays) == {"learning_rate"}:
+            raise ValueError(
+                f"{method}: the state is of an optimizer with a schedule or with rates by parameter: give this one the same as "
+                "learning_rate, or schedules.constant(0.01) to go on at a constant rate"
+            )
         if set(arrays) != set(own) or any(np.shape(arrays[key]) != own[key].shape for key in own):
             raise ValueError(
                 f"{method}: expected {_described(own)}, found {_described(arrays)}: "
                 "load the state of the same optimizer on the same parameters"
             )
-        self.learning_rate = float(arrays["learning_rate"])
+        if self._is_number():
+            self.learning_rate = float(arrays["learning_rate"])
+        self.n_steps = int(arrays["n_steps"])
         for i, state in enumerate(self._views()):
             for name, array in state.items():
                 array[...] = arrays[f"{i}.{name}"]
@@ -114,9 +177,9 @@ class Optimizer:
         """What a step does to an entry of the values and the state, as the lines of an `Update`."""
         raise TypeError(f"{type(self).__name__} defines no _update: write _update(self) -> lines, as Update takes them")
 
-    def _numbers(self, step: int) -> dict[str, float]:
-        """The numbers in the lines. step: which of these entries it is, from 1; 0 unless the class says counts_steps"""
-        return {"rate": self.learning_rate}
+    def _numbers(self, step: int, rate: float) -> dict[str, float]:
+        """The numbers in the lines. step: which of these entries it is, from 1; 0 unless the class says counts_steps. rate: α"""
+        return {"rate": rate}
 
 
 class SGD(Optimizer):
@@ -128,7 +191,7 @@ class SGD(Optimizer):
     def __init__(
         self,
         parameters: Iterable[Parameter],
-        learning_rate: float = 0.01,
+        learning_rate: Rates = 0.01,
         momentum: float = 0.0,
         *,
         backend: str = "numpy",
@@ -144,8 +207,8 @@ class SGD(Optimizer):
             return "scratch = gradient * rate", "values -= scratch"
         return "scratch = gradient * rate", "velocity *= momentum", "velocity -= scratch", "values += velocity"
 
-    def _numbers(self, step: int) -> dict[str, float]:
-        return {"rate": self.learning_rate, "momentum": self.momentum}
+    def _numbers(self, step: int, rate: float) -> dict[str, float]:
+        return {"rate": rate, "momentum": self.momentum}
 
 
 class AdaptiveRates(Optimizer):
@@ -158,7 +221,7 @@ class AdaptiveRates(Optimizer):
     def __init__(
         self,
         parameters: Iterable[Parameter],
-        learning_rate: float,
+        learning_rate: Rates,
         momentum: float,
         epsilon: float,
         *,
@@ -193,12 +256,12 @@ class AdaptiveRates(Optimizer):
         )
         return [*decayed, *mean, *(inside if self.epsilon_inside else outside), *rated, *moved]
 
-    def _numbers(self, step: int) -> dict[str, float]:
+    def _numbers(self, step: int, rate: float) -> dict[str, float]:
         root = self._factor**0.5
         return {
             "decay": self._decay,
             "epsilon": self.epsilon / (self._factor if self.epsilon_inside else root),
-            "rate": self.learning_rate / root,
+            "rate": rate / root,
             "momentum": self.momentum,
         }
 
@@ -216,7 +279,7 @@ class AdaGrad(AdaptiveRates):
     def __init__(
         self,
         parameters: Iterable[Parameter],
-        learning_rate: float = 0.01,
+        learning_rate: Rates = 0.01,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
         *,
@@ -248,7 +311,7 @@ class RMSProp(AdaptiveRates):
     def __init__(
         self,
         parameters: Iterable[Parameter],
-        learning_rate: float = 0.001,
+        learning_rate: Rates = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
         epsilon: float = 1e-7,
@@ -285,7 +348,7 @@ class Adam(Optimizer):
     def __init__(
         self,
         parameters: Iterable[Parameter],
-        learning_rate: float = 0.001,
+        learning_rate: Rates = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -314,14 +377,14 @@ class Adam(Optimizer):
             "values -= scratch",
         )
 
-    def _numbers(self, step: int) -> dict[str, float]:
+    def _numbers(self, step: int, rate: float) -> dict[str, float]:
         to_mean = (1 - self.beta_1) / (1 - self.beta_1**step)
         to_root = ((1 - self.beta_2) / (1 - self.beta_2**step)) ** 0.5
         return {
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
             "epsilon": self.epsilon / to_root,
-            "rate": self.learning_rate * to_mean / to_root,
+            "rate": rate * to_mean / to_root,
         }
 
 
@@ -344,6 +407,10 @@ def trainable(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, .
 
 def _within(name: str, number: float, low: float, high: float) -> float:
     """The number, if low <= number < high."""
+    if isinstance(number, np.ndarray) and number.shape == ():
+        number = number[()]
+    if not isinstance(number, Real):
+        raise TypeError(f"{name}={number!r}: expected a number, found {type(number).__name__}")
     if not low <= number < high:
         raise ValueError(f"{name}={number!r}: it lies in [{low}, {high})")
     return number

@@ -9,6 +9,7 @@ from typing import Any
 
 from minigrad.models import Module
 from minigrad.models.module import all_paths
+from minigrad.models.scheduled import Scheduled
 from minigrad.node import Parameter
 from minigrad.optim.optimizers import Optimizer
 
@@ -23,7 +24,7 @@ def check_owners(optimizer: Optimizer, model: Module, others: Iterable[Any]) -> 
         )
     strange = [parameter for parameter in optimizer.parameters if parameter not in own]
     if strange:
-        known = {parameter for thing in others for parameter in _parameters_of(thing)}
+        known = {parameter for thing in others for parameter in parameters_of(thing)}
         strange = [parameter for parameter in strange if parameter not in known]
     if strange:
         held = set(optimizer.parameters)
@@ -35,12 +36,18 @@ def check_owners(optimizer: Optimizer, model: Module, others: Iterable[Any]) -> 
         )
 
 
-def _parameters_of(thing: Any, depth: int = 3) -> Iterator[Parameter]:
+def scheduled_in(things: Iterable[Any]) -> list[Scheduled]:
+    """The numbers that follow a schedule, among what the things refer to."""
+    found = dict.fromkeys(parameter for thing in things for parameter in parameters_of(thing))
+    return [parameter for parameter in found if isinstance(parameter, Scheduled)]
+
+
+def parameters_of(thing: Any, depth: int = 3) -> Iterator[Parameter]:
     """The parameters that a loss or penalty refers to: a module's, a closure's, those among its attributes or globals."""
     yield from (parameter for _, parameter in all_paths(thing))
     if depth:
         for part in _parts(thing):
-            yield from _parameters_of(part, depth - 1)
+            yield from parameters_of(part, depth - 1)
 
 
 def _parts(thing: Any) -> list[Any]:

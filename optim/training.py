@@ -48,7 +48,7 @@ from minigrad.optim.examples import (
 from minigrad.optim.history import History
 from minigrad.optim.names import refuse_other_names
 from minigrad.optim.optimizers import Optimizer
-from minigrad.optim.owners import check_owners
+from minigrad.optim.owners import check_owners, scheduled_in
 from minigrad.optim.progress import Progress
 
 Loss = Callable[..., Node]  # of outputs and targets, and mask= and weights= where they are given
@@ -139,6 +139,7 @@ class Step:
         self._batches: Counter[Any] = Counter()  # of each shape
         self._settings: dict[Setting, Setting] = {}  # one object for equal ones, by which programs are told apart
         self._compared: set[Any] = set()  # the shapes of outputs and targets that were found to fit each other
+        self._scheduled = scheduled_in((model, loss, *penalties))
         self._states = [parameter for parameter in model.parameters() if not parameter.trainable]
 
     def __call__(
@@ -154,6 +155,9 @@ class Step:
 
     def _on(self, batch: Examples) -> dict[str, float]:
         """The same on a batch of `Examples`."""
+        for number in self._scheduled:
+            number.move_to(self.optimizer.n_steps)
+        self.optimizer.rates()  # a bad one is an error before anything is computed
         before = copies(self._states)
         setting = self._setting(batch)
         if not any(setting.trained):

@@ -17,6 +17,7 @@ from minigrad import compiler, graph, models, optim
 from minigrad.models import cells, datasets, linear, losses, penalties
 from minigrad.ops import activation_table, base, control, registry
 from minigrad.ops.formulas import printed
+from minigrad.optim import schedules
 from reference import docstrings, mathematics
 from reference.docstrings import escaped, fenced, markdown
 from reference.signatures import call, operations_of, public_members, source, spellings
@@ -26,7 +27,12 @@ MADE = f"<!-- Made from the code by `{COMMAND}`: edit docstrings, not this page.
 GALLERY = "activations.svg"
 WRITTEN = ("saving.md",)  # pages that are written by hand: a recipe is not in any docstring
 FOLDER = Path(__file__).parent
-SET = (linear, losses, penalties)  # the modules whose formulas are set in LaTeX, as those of layers and optimizers are
+SET = (
+    linear,
+    losses,
+    penalties,
+    schedules,
+)  # the modules whose formulas are set in LaTeX, as those of layers and optimizers are
 LICENSE = re.compile(r"CC BY(?:-SA)? \d\.\d|CC0|public domain")
 
 
@@ -42,6 +48,7 @@ def pages() -> dict[str, str]:
     bodies["optimizers"] = partial(
         package, "Optimizers and training", _introduction(optim), exported(optim), formulas=True
     )
+    bodies["schedules"] = partial(chapter, schedules, formulas=True)
     texts = {f"{name}.md": f"{MADE}\n\n{body()}" for name, body in bodies.items()}
     texts |= {name: (FOLDER / name).read_text("utf-8") for name in WRITTEN}
     return {"README.md": index(texts), **texts, GALLERY: mg.activations().gallery().svg()}

@@ -1,0 +1,69 @@
+"""Numbers that follow a schedule: a function of the step, 0, 1, 2, …, such as those of `minigrad.optim.schedules`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from numbers import Real
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minigrad.node import Parameter
+
+Schedule: TypeAlias = Callable[[int], float]
+
+
+def value_at(schedule: Schedule, step: int, owner: str) -> float:
+    """Evaluate a schedule at a step; the error names owner and step unless it gives a finite number of at least 0."""
+    try:
+        found: Any = schedule(step)
+        if isinstance(found, np.ndarray) and found.shape == ():
+            found = found[()]
+        number = float(found) if isinstance(found, Real) else None
+    except Exception as error:
+        raise ValueError(
+            f"{owner}: the schedule fails at step {step} ({type(error).__name__}: {error}): it is called with the step alone, and "
+            "the first step is 0"
+        ) from error
+    if number is None:
+        raise TypeError(f"{owner}: the schedule gives {_shown(found)} at step {step}: expected a number")
+    if not 0 <= number < inf:
+        raise ValueError(f"{owner}: the schedule gives {number} at step {step}: expected a finite number of at least 0")
+    return number
+
+
+def _shown(found: Any) -> str:
+    return "None, as without a return," if found is None else f"a {type(found).__name__}"
+
+
+class Scheduled(Parameter):
+    """A number that follows a schedule, as a node of shape () and float64; it is not trained.
+
+    What is built of it, compiled or not, takes the value it has at the time: the weight of a penalty, the strength of a noise.
+    `Step`, and so `fit`, moves those which the model, the loss or a penalty holds to every step; elsewhere call `move_to`.
+
+    schedule: a function of the step that gives a finite number of at least 0
+    owner:    what an error calls it
+    step:     where it begins
+    """
+
+    __slots__ = ("owner", "schedule", "step")
+
+    def __init__(self, schedule: Schedule, owner: str = "Scheduled", *, step: int = 0) -> None:
+        super().__init__(np.float64(value_at(schedule, step, owner)), "weight", trainable=False)
+        self.schedule = schedule
+        self.owner = owner
+        self.step = step
+
+    def move_to(self, step: int) -> None:
+        """Write the schedule's value at a step."""
+        self.value = np.float64(value_at(self.schedule, step, self.owner))
+        self.step = step
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (self.schedule, self.owner, self.step)
+
+
+def _again(schedule: Schedule, owner: str, step: int) -> Scheduled:
+    return Scheduled(schedule, owner, step=step)
