@@ -193,14 +193,19 @@ class GatedCell(Cell):
         self.rng = rng = np.random.default_rng(rng)
         weights = orthogonal() if initializer is None else initializer
 
-        def stacked(name: str, n_columns: int, start: Initializer) -> Parameter:
+        def stacked(name: str, shape: tuple[int, ...], start: Initializer) -> Parameter:
             """Each gate's block is drawn by itself: to an initializer it is a matrix of its own."""
-            kind, shape = type(self).__name__, (self.n_units, n_columns)
+            kind = type(self).__name__
             return Parameter(np.concatenate([started(kind, name, start, shape, rng, self.dtype) for _ in self.gates]))
 
-        self.W_x = stacked("W_x", self.n_inputs, weights)
-        self.W_h = stacked("W_h", self.n_units, weights if recurrent_initializer is None else recurrent_initializer)
+        recurrent = weights if recurrent_initializer is None else recurrent_initializer
+        self.W_x = stacked("W_x", (self.n_units, self.n_inputs), weights)
+        self.W_h = stacked("W_h", self.recurrent_shape(), recurrent)
         self.b: Parameter | None = self._bias()
+
+    def recurrent_shape(self) -> tuple[int, ...]:
+        """The shape of a gate's block of W_h."""
+        return self.n_units, self.n_units
 
     def project(self, x: Node) -> Node:
         driven = x @ self.W_x.T
@@ -244,6 +249,10 @@ class GatedCell(Cell):
         if not 0 <= rate < 1:
             raise ValueError(f"{type(self).__name__}({name}={rate!r}): the fraction dropped, from 0 to below 1")
         return float(rate)
+
+    def _drawn(self, name: str, shape: tuple[int, ...], start: Initializer) -> Parameter:
+        """A parameter beside the gates' weights."""
+        return Parameter(started(type(self).__name__, name, start, shape, self.rng, self.dtype))
 
     def _bias(self) -> Parameter:
         return Parameter(np.zeros(len(self.gates) * self.n_units, self.dtype))

@@ -103,6 +103,22 @@ def identity(gain: float = 1.0) -> Initializer:
     return partial(_identity, gain=_finite("identity(gain)", "the gain", gain))
 
 
+def cayley() -> Initializer:
+    """Antisymmetric, 2×2 blocks ±tan(θ/2) along the diagonal, θ from U[0, π/2): rotations by θ in `ExpRNN` and its kin.
+
+    K. Helfrich, D. Willmott and Q. Ye, Orthogonal recurrent neural networks with scaled Cayley transform, ICML 2018.
+    """
+    return partial(_antisymmetric_blocks, low=0.0, high=math.pi / 2, of=_half_tangent)
+
+
+def henaff() -> Initializer:
+    """Antisymmetric, 2×2 blocks ±θ along the diagonal, θ from U[−π, π): the exponential rotates by every angle alike.
+
+    M. Henaff, A. Szlam and Y. LeCun, Recurrent orthogonal networks and long-memory tasks, ICML 2016.
+    """
+    return partial(_antisymmetric_blocks, low=-math.pi, high=math.pi, of=_same)
+
+
 # Plain distributions -------------------------------------------------------------------------------------------------
 
 
@@ -182,13 +198,38 @@ def _orthogonal(shape: Shape, rng: np.random.Generator, dtype: npt.DTypeLike, *,
     return _cast(gain * (Q if rows >= columns else Q.T), dtype)
 
 
+def _antisymmetric_blocks(
+    shape: Shape,
+    rng: np.random.Generator,
+    dtype: npt.DTypeLike,
+    *,
+    low: float,
+    high: float,
+    of: Callable[[Array], Array],
+) -> Array:
+    n, columns = _matrix("antisymmetric", shape)
+    if n != columns:
+        raise ValueError(f"antisymmetric: only a square matrix can be that, and the shape is {shape}")
+    above = np.zeros(max(n - 1, 0))
+    above[::2] = of(rng.uniform(low, high, n // 2))
+    return _cast(np.diag(above, 1)[:n, :n] - np.diag(above, -1)[:n, :n], dtype)
+
+
+def _half_tangent(angles: Array) -> Array:
+    return np.tan(angles / 2)
+
+
+def _same(angles: Array) -> Array:
+    return angles
+
+
 def _cast(drawn: Array, dtype: npt.DTypeLike) -> Array:
     return drawn.astype(float_dtype("an initializer", dtype))
 
 
 def _matrix(kind: str, shape: Shape) -> tuple[int, int]:
     if len(shape) != 2:
-        article = {"identity": "an identity", "orthogonal": "orthogonal"}[kind]
+        article = {"identity": "an identity"}.get(kind, kind)
         raise ValueError(f"{kind}: only a matrix can be {article}, and the shape is {shape}")
     return shape[0], shape[1]
 
