@@ -66,7 +66,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Setting:
     """What else a step's program depends on: how its arrays hang together, and which of the optimizer's parameters are trained."""
 
@@ -137,7 +137,7 @@ class Step:
         self.eager = eager
         self._compiled = Compiled(self._objective)
         self._batches: Counter[Any] = Counter()  # of each shape
-        self._settings: dict[Setting, Setting] = {}  # one object for equal ones, by which programs are told apart
+        self._settings: dict[Any, Setting] = {}  # one object for equal ones, by which programs are told apart
         self._compared: set[Any] = set()  # the shapes of outputs and targets that were found to fit each other
         self._scheduled = scheduled_in((model, loss, *penalties))
         self._states = [parameter for parameter in model.parameters() if not parameter.trainable]
@@ -219,8 +219,11 @@ class Step:
             raise
 
     def _setting(self, batch: Examples) -> Setting:
-        setting = Setting(batch.form, tuple([parameter.trainable for parameter in self.optimizer.parameters]))
-        return self._settings.setdefault(setting, setting)
+        key = batch.form, tuple([parameter.trainable for parameter in self.optimizer.parameters])
+        setting = self._settings.get(key)
+        if setting is None:
+            setting = self._settings[key] = Setting(*key)
+        return setting
 
     def _trained(self, setting: Setting) -> list[Parameter]:
         """The optimizer's parameters that are trained now: one may have been frozen."""
