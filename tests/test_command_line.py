@@ -173,13 +173,22 @@ def test_ctrl_c_from_outside(tmp_path):
     command = [sys.executable, "-m", "minigrad", *SMALL, "--steps", "1000000", "--record-every", "1000", "--out", "run"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background would ignore it  # noqa: PLW1509
     ) as process:
-        assert process.stdout is not None
-        process.stdout.readline()  # the job has begun
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()  # the job has begun
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert re.search(r"backpropagation.* interrupted after \d+ of 1000000 steps", errors)
