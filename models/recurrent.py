@@ -17,7 +17,7 @@ from minigrad.models.cells import Cell, CellOptions, CellState, GRUCell, LSTMCel
 from minigrad.models.inputs import sequences, time_mask
 from minigrad.models.layers import Activation
 from minigrad.models.module import OBSERVER, Module
-from minigrad.models.rnn import RNN, States
+from minigrad.models.rnn import RNN, States, collect
 from minigrad.node import Node, Parameter
 from minigrad.ops import concatenate, expand_dims, stack, where
 from minigrad.ops.base import Operation
@@ -99,9 +99,9 @@ class Recurrent(Module):
     def _steps(self, u: Operand, state: Any, mask: Operand | None) -> Steps:
         node = sequences(type(self).__name__, u, self.n_inputs, self.dtype)
         if mask is None:
-            return self.unroll(node.swapaxes(0, 1), state, None)
+            return collect(self.unroll(node.swapaxes(0, 1), state, None))
         present = expand_dims(time_mask(type(self).__name__, mask, node.shape[:2]), -1)
-        return self.unroll(where(present, node, 0).swapaxes(0, 1), state, present.swapaxes(0, 1))
+        return collect(self.unroll(where(present, node, 0).swapaxes(0, 1), state, present.swapaxes(0, 1)))
 
 
 class Unrolled(Recurrent):

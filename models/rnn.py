@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, SupportsIndex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, SupportsIndex, TypeVar
 
 import numpy as np
 
@@ -20,6 +22,28 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from minigrad.operators import Operand
+
+
+Run = TypeVar("Run", bound=Sequence[Node])
+_RUNS: ContextVar[list[Sequence[Node]] | None] = ContextVar("minigrad.models.rnn", default=None)
+
+
+@contextmanager
+def collected_runs() -> Iterator[list[Sequence[Node]]]:
+    """Collect the states of every recurrent net or layer that runs within, in the order they end, wherever it is in a model."""
+    runs: list[Sequence[Node]] = []
+    token = _RUNS.set(runs)
+    try:
+        yield runs
+    finally:
+        _RUNS.reset(token)
+
+
+def collect(run: Run) -> Run:
+    """Hand the states of a run to whoever collects them."""
+    if (runs := _RUNS.get()) is not None:
+        runs.append(run)
+    return run
 
 
 class States(list[Node]):
@@ -162,7 +186,7 @@ class RNN(Module):
                 x = new if present is None else where(present[t], new, x)
                 x.name = x.name or "x"  # for pictures and programs
                 states.append(x)
-        return States(states, pre_activations, self.W, masked=present is not None)
+        return collect(States(states, pre_activations, self.W, masked=present is not None))
 
     def _readout(self, x_T: Node) -> Node:
         with scope("rnn"):

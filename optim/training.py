@@ -28,6 +28,8 @@ from minigrad.graph import gradients
 from minigrad.models import Module
 from minigrad.models.module import locate
 from minigrad.models.penalties import WeightPenalty
+from minigrad.models.recurrent import Recurrent, Steps
+from minigrad.models.rnn import RNN, collected_runs
 from minigrad.node import Array, Input, Node, Parameter
 from minigrad.optim.broadcasting import refuse_all_pairs
 from minigrad.optim.clipping import clip_by_norm
@@ -80,7 +82,8 @@ class Step:
     loss:      a function of (outputs, targets) that gives a scalar node
     optimizer: its parameters are the ones trained; all are the model's, or the loss's or a penalty's own
     penalties: terms made of the parameters (`penalties.L2` and its kin), for any model; and terms made of the adjoints of
-               the states (`penalties.Omega` and its kin), for one that has `states` and `readout`
+               the states (`penalties.Omega` and its kin), for one with a recurrent net or layer in it: of several that run
+               the last one's. One that has `states` and `readout` itself is asked for them instead
     clip:      the largest norm of the gradient of loss and penalties together; None for no clip
     eager:     build the nodes anew for every batch. By default they are built on the first batch of a shape and compiled
                (`mg.compile`): the next ones run as a program, which is many times faster, and gives the same numbers to
@@ -94,7 +97,7 @@ class Step:
     A step takes
 
     inputs:  an array, for model(inputs); a tuple of arrays for model(*inputs); a dict of arrays for model(**inputs), as
-             {"u": u, "mask": mask} for a recurrent layer. A model with penalties on adjoints gives them to its `states`
+             {"u": u, "mask": mask} for a recurrent layer, {"x": u, "mask": mask} for a Sequential with one
     targets: an array; or a tuple or dict of arrays, which the loss then takes as such
     mask, weights: arrays the loss takes by these names: loss(outputs, targets, mask=mask)
 
@@ -212,8 +215,17 @@ class Step:
         try:
             if not any(map(needs_states, self.penalties)):
                 return handed(net, inputs), ()
-            states = handed(net.states, inputs)
-            return net.readout(states[-1]), states
+            if _has_states(net):
+                states = handed(net.states, inputs)
+                return net.readout(states.last if isinstance(states, Steps) else states[-1]), states
+            with collected_runs() as runs:
+                outputs = handed(net, inputs)
+            if not runs:
+                raise TypeError(
+                    f"penalties on adjoints need the states of a recurrent net, and {type(net).__name__} called none of its "
+                    "recurrent layers: let forward call one"
+                )
+            return outputs, runs[-1]
         except (ValueError, TypeError, IndexError) as error:
             locate(error, net)
             raise
@@ -598,13 +610,19 @@ def _check_penalties(penalties: Any, model: Module) -> None:
         if isinstance(penalty, type) or not callable(penalty):
             name = penalty.__name__ if isinstance(penalty, type) else "L2"
             raise TypeError(f"penalties: {penalty!r} is no penalty: pass an object, such as penalties.{name}(0.1)")
-    missing = [name for name in ("states", "readout") if not hasattr(model, name)]
-    if missing and any(map(needs_states, penalties)):
+    if not any(map(needs_states, penalties)) or _has_states(model):
+        return
+    if not any(isinstance(module, Recurrent | RNN) for _, module in model.named_modules()):
         raise TypeError(
-            f"penalties on adjoints need the states of a recurrent net, and {type(model).__name__} has no "
-            f".{' and no .'.join(missing)}: take RNN, or write a Module with `states(u)`, as the recurrent layers have it, and "
-            "`readout(h)`, which makes the outputs from the last state"
+            f"penalties on adjoints need the states of a recurrent net, and there is none in {type(model).__name__}: take RNN, or a "
+            "model with a recurrent layer, such as Sequential(LSTM(2, 16), Dense(16, 3)); a Module without one may define "
+            "`states(u)`, the states of all time steps, and `readout(h)`, which makes the outputs from the last one"
         )
+
+
+def _has_states(model: Module) -> bool:
+    """Whether the model gives states and makes outputs of the last one itself."""
+    return hasattr(model, "states") and hasattr(model, "readout")
 
 
 def _check_finite(step: Step, examples: Examples, what: str, batch_size: int) -> None:

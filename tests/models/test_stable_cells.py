@@ -360,7 +360,10 @@ def test_dropout_draws_in_training_only(kind):
         (lambda: UnICORNN(2, 3, alpha=-0.1), "UnICORNNCell(alpha=-0.1): expected a finite number"),
         (lambda: InverseRNN(2, 3, invert_every=0), "InverseRNNCell(invert_every=0): expected an integer of at least 1"),
         (lambda: Tilted(SimpleRNN(2, 3), 0.0), "Tilted(beta=0.0): expected a finite number other than 0"),
-        (lambda: Tilted(SimpleRNN(2, 3), form="max"), "Tilted(form='max'): expected one of 'mean', 'tanh'"),
+        (
+            lambda: Tilted(SimpleRNN(2, 3), form="max"),  # type: ignore[arg-type]
+            "Tilted(form='max'): expected one of 'mean', 'tanh'",
+        ),
         (lambda: ExpRNN(2, 0), "ExpRNNCell(n_units=0): expected an integer of at least 1"),
         (
             lambda: UnICORNN(2, 3, recurrent_initializer=initializers.orthogonal()),

@@ -542,12 +542,6 @@ def test_what_comes_by_position_or_under_another_name_is_explained():
     assert Own(net.parameters(), lr=0.5).learning_rate == 0.5
 
 
-def test_penalties_on_adjoints_say_which_half_is_missing():
-    for layer in (LSTM(2, 1, rng=0), GRU(2, 1, rng=0)):
-        with pytest.raises(TypeError, match=rf"{type(layer).__name__} has no \.readout: take RNN, or write a Module"):
-            Step(layer, losses.mean_squared_error, SGD(layer.parameters()), penalties=[of.Omega()])
-
-
 @pytest.mark.parametrize("penalties", [(), (of.Omega(),)])
 def test_a_shape_error_in_a_net_with_states_names_the_path_of_its_layer(penalties):
     net = Net()
