@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 
 from minigrad.graph import Graph
-from minigrad.models import RNN, initializers, penalties
+from minigrad.models import Module, penalties
 from minigrad.node import Array, Input
 from minigrad.optim.configuration import METHODS, Configuration
 from minigrad.optim.history import History
+from minigrad.optim.nets import make_net
 from minigrad.optim.optimizers import SGD, Adam, Optimizer
 from minigrad.optim.progress import Progress
 from minigrad.optim.tasks import Task
-from minigrad.optim.training import Step, evaluate
+from minigrad.optim.training import Step, evaluate, outputs_and_states
 
 N_WATCHED = 1000  # test examples scored while training; the final score takes all of them
 N_GAUGED = 100  # test examples on which the adjoints are measured
@@ -156,7 +157,7 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
     return run
 
 
-def _measure(run: Run, task: Task, net: RNN, gauge: Gauge) -> None:
+def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
     """What the run reached, on all test examples."""
     run.test_loss, outputs = evaluate(net, task.loss, *task.test)
     run.test_score = task.score(outputs, task.test[1])
@@ -166,21 +167,7 @@ def _measure(run: Run, task: Task, net: RNN, gauge: Gauge) -> None:
     run.parameters = net.state_dict()
 
 
-def make_net(configuration: Configuration, task: Task, rng: np.random.Generator) -> RNN:
-    """The net as it starts."""
-    normal = initializers.normal(configuration.std)
-    orthogonal = initializers.orthogonal() if configuration.initialization == "orthogonal" else None
-    return RNN(
-        task.n_inputs,
-        configuration.states,
-        task.n_outputs,
-        initializer=normal,
-        recurrent_initializer=orthogonal,
-        rng=rng,
-    )
-
-
-def make_optimizer(configuration: Configuration, net: RNN) -> Optimizer:
+def make_optimizer(configuration: Configuration, net: Module) -> Optimizer:
     """SGD or Adam with the configuration's learning rate."""
     kinds: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam}
     return kinds[configuration.optimizer](net.parameters(), configuration.learning_rate)
@@ -196,11 +183,11 @@ def make_penalty(configuration: Configuration, method: str = "exact") -> penalti
 class Gauge:
     """Measures G and the adjoint norms on fixed test examples, with the parameters as they are when it is read."""
 
-    def __init__(self, configuration: Configuration, task: Task, net: RNN) -> None:
+    def __init__(self, configuration: Configuration, task: Task, net: Module) -> None:
         x, y = (array[:N_GAUGED] for array in task.test)
         self.n = len(x)
-        states = net.states(Input(x, "inputs"))
-        loss = task.loss(net.readout(states[-1]), Input(y, "targets"))
+        outputs, states = outputs_and_states(net, Input(x, "inputs"))
+        loss = task.loss(outputs, Input(y, "targets"))
         self.graph = Graph(make_penalty(configuration).measure(loss, states), *penalties.adjoints(loss, states))
 
     def read(self) -> tuple[float, float, Array]:

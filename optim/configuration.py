@@ -28,6 +28,19 @@ PENALTIES = {
     "squared-norm": "half the squared adjoint norms",
     "first-last": "first adjoint norm against the last",
 }
+CELLS = {
+    "rnn": "x_i = tanh(W x_(i-1) + R u_i + b_1)",
+    "lstm": "long short-term memory, x_i = o tanh(c_i), c_i = f c_(i-1) + i g",
+    "gru": "gated recurrent units, x_i = (1 - z) x_(i-1) + z g",
+    "irnn": "x_i = relu(W x_(i-1) + R u_i + b), W = I at the start",
+    "antisymmetric": "x_i = x_(i-1) + ε tanh((W - W' - γ I) x_(i-1) + R u_i + b)",
+    "exponential": "x_i = modReLU(exp(A) x_(i-1) + R u_i), A = -A'",
+    "inverse": "x_i = tanh(W^(±1) x_(i-1) + R u_i + b), the inverse of W and W itself in turn",
+    "lipschitz": "x_i = x_(i-1) + ε (A x_(i-1) + tanh(W x_(i-1) + R u_i + b))",
+    "unicornn": "undamped oscillators, x_i = x_(i-1) + δ z_i, z_i = z_(i-1) - δ (tanh(w x_(i-1) + R u_i + b) + α x_(i-1))",
+    "tilted": "x_i = tanh(W x_(i-1) + R u_i + b), of which ln mean_i exp(x_i) is read out",
+}
+OWN_STARTS = ("irnn", "antisymmetric", "exponential", "inverse", "lipschitz", "unicornn")  # their papers' starts
 INITIALIZATIONS = {
     "normal": "W, R, V normal with standard deviation --std; biases 0",
     "orthogonal": "W orthogonal; R, V normal with standard deviation --std; biases 0",
@@ -79,6 +92,7 @@ class Configuration:
         "omega", "PENALTY", f"the penalty G on the adjoints: {', '.join(PENALTIES)} (default: omega)"
     )
     weight: float = _option(0.3, "C", "its weight (default: 0.3)")
+    cell: str = _option("rnn", "CELL", f"the recurrent layer: {', '.join(CELLS)} (default: rnn)")
     initialization: str = _option(
         "normal", "START", "normal, or orthogonal: W orthogonal and the others normal (default: normal)"
     )
@@ -111,8 +125,9 @@ class Configuration:
         _one_of("optimizer", optimizer, LEARNING_RATES)
         given = {name: _typed(cls, name, value) for name, value in given.items()}
         options = {**TASK_DEFAULTS[task], "learning_rate": LEARNING_RATES[optimizer], **given}
-        if "methods" not in options and options.get("penalty", cls.penalty) != "omega":
-            options["methods"] = ("backprop", "exact")  # the immediate form is Omega's
+        plain = options.get("cell", cls.cell) == "rnn" and options.get("penalty", cls.penalty) == "omega"
+        if "methods" not in options and not plain:
+            options["methods"] = ("backprop", "exact")  # the immediate form is Omega's, of the plain recurrent net
         options.setdefault("record_every", max(options["steps"] // 40, 1))
         configuration = cls(**options)
         configuration._check()
@@ -148,7 +163,7 @@ class Configuration:
         write_file(path, tomli_w.dumps(table))
 
     def _check(self) -> None:
-        for name, table in (("penalty", PENALTIES), ("initialization", INITIALIZATIONS)):
+        for name, table in (("penalty", PENALTIES), ("initialization", INITIALIZATIONS), ("cell", CELLS)):
             _one_of(name, getattr(self, name), table)
         if not self.methods:
             raise ValueError(f"methods: name at least one of {', '.join(METHODS)}")
@@ -158,6 +173,13 @@ class Configuration:
             raise ValueError(f"methods: {' '.join(self.methods)} names one twice")
         if "immediate" in self.methods and self.penalty != "omega":
             raise ValueError(f"methods: the immediate form is omega's; with {self.penalty} compare backprop and exact")
+        if "immediate" in self.methods and self.cell != "rnn":
+            raise ValueError(f"methods: the immediate form is the rnn's; with {self.cell} compare backprop and exact")
+        if self.initialization != "normal" and self.cell in OWN_STARTS:
+            raise ValueError(
+                f"initialization={self.initialization!r}: {self.cell} starts in a way of its own; {self.initialization} is for "
+                f"{', '.join(cell for cell in CELLS if cell not in OWN_STARTS)}"
+            )
         for name in ("states", "batch_size", "steps", "record_every", "seeds"):
             _refuse_unless(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         for name in ("weight", "clip", "std", "first_seed"):

@@ -16,7 +16,8 @@ import numpy as np
 from minigrad.drawing import draw
 from minigrad.files import write_file
 from minigrad.node import Array, Input
-from minigrad.optim.comparison import Comparison, Run, make_net
+from minigrad.optim.comparison import Comparison, Run
+from minigrad.optim.nets import make_net
 
 STYLES = {"backprop": ("#444444", "-"), "exact": ("#0072b2", "-"), "immediate": ("#d55e00", (0, (4, 1.5)))}
 LOG_RATIO = r"$\log_{10}\ \|\lambda_t\| / \|\lambda_T\|$"
@@ -185,6 +186,6 @@ def _headline(comparison: Comparison) -> str:
     c = comparison.configuration
     seeds = "1 seed" if c.seeds == 1 else f"{c.seeds} seeds"
     return (
-        f"{c.task}, T = {comparison.task.length}: {c.states} tanh states, {c.initialization}, {c.optimizer} "
+        f"{c.task}, T = {comparison.task.length}: {c.states} {'tanh' if c.cell == 'rnn' else c.cell} states, {c.initialization}, {c.optimizer} "
         f"{c.learning_rate:g}, {c.penalty} {c.weight:g}, {seeds}"
     )

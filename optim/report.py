@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.optim.comparison import N_GAUGED, N_WATCHED, Comparison, Run
-from minigrad.optim.configuration import INITIALIZATIONS, PENALTIES, Configuration
+from minigrad.optim.configuration import CELLS, INITIALIZATIONS, OWN_STARTS, PENALTIES, Configuration
 from minigrad.optim.figures import DRAWN
 
 RATIO = "log10 λ_1/λ_T"
@@ -75,13 +75,12 @@ def report(comparison: Comparison, folder: Path) -> str:
     clip = f"clip at norm {c.clip:g}" if c.clip else "no clip"
     n_test, T = len(comparison.task.test[1]), comparison.task.length
     ended = "where each run ended" if any(run.steps < c.steps for run in comparison.runs) else "after the last step"
-    start = INITIALIZATIONS[c.initialization].replace("--std", f"{c.std:g}")
     parts = [
         f"""# Backpropagation and penalized backpropagation: {c.task}
 
 Task: {comparison.task.description}.
 
-Net: x_i = tanh(W x_(i-1) + R u_i + b_1), i = 1..{T}, {c.states} states, outputs from x_T. Start: {start}.
+Net: {CELLS[c.cell]}, i = 1..{T}, {c.states} states, outputs from {"that" if c.cell == "tilted" else "x_T"}. Start: {_start(c)}.
 
 Training: {c.steps} steps of {c.optimizer} {c.learning_rate:g}, {c.batch_size} examples each, {clip}, {seeds}. Penalty:
 {c.weight:g} times {PENALTIES[c.penalty]}. For one seed all methods start from the same parameters and see the same
@@ -105,6 +104,16 @@ examples.""",
         *([] if comparison.interrupted else [again(folder)]),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _start(c: Configuration) -> str:
+    """How the parameters start, in words."""
+    if c.cell == "rnn":
+        return INITIALIZATIONS[c.initialization].replace("--std", f"{c.std:g}")
+    normal = f"weights normal with standard deviation {c.std:g}"
+    if c.cell in OWN_STARTS:
+        return f"the cell's own; the outputs' {normal}"
+    return f"recurrent weights orthogonal, the other {normal}" if c.initialization == "orthogonal" else f"all {normal}"
 
 
 def again(folder: Path) -> str:

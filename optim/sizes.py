@@ -10,6 +10,7 @@ from minigrad.optim.training import EVALUATION_BATCH
 NUMBER = 4  # bytes of a float32
 OF_A_PARAMETER = 12  # numbers: its value, gradient and moments, and what the program keeps of them
 OF_A_STATE = {"evaluation": 6, "backprop": 15, "penalized": 35}  # numbers, measured on nets of 50 to 2,000 states
+GATES = {"lstm": 4, "gru": 3, "lipschitz": 2}  # what a cell keeps of a state and its weights, times that of the rnn
 OF_A_STEP = 60_000  # bytes: the nodes and lines of a time step
 OF_A_RECORD = 500  # bytes: a row of the history, beside a number for each time step
 
@@ -21,7 +22,8 @@ def estimated_bytes(c: Configuration) -> int:
     states = c.length * c.states * max(EVALUATION_BATCH * OF_A_STATE["evaluation"], c.batch_size * OF_A_STATE[kind])
     examples = (N_GENERATED + c.batch_size) * c.length * 64 if c.task in GENERATED else 0
     records = c.seeds * len(c.methods) * (c.steps // c.record_every + 2) * (OF_A_RECORD + 8 * c.length)
-    return NUMBER * (OF_A_PARAMETER * parameters + states) + examples + records + OF_A_STEP * c.length
+    of_the_cell = GATES.get(c.cell, 1) * NUMBER * (OF_A_PARAMETER * parameters + states)
+    return of_the_cell + examples + records + OF_A_STEP * c.length
 
 
 def check_size(c: Configuration) -> None:

@@ -211,23 +211,12 @@ class Step:
 
     def _outputs(self, inputs: Any) -> tuple[Any, Sequence[Node]]:
         """The model's outputs and, where a penalty needs them, its states."""
-        net: Any = self.model
         try:
-            if not any(map(needs_states, self.penalties)):
-                return handed(net, inputs), ()
-            if _has_states(net):
-                states = handed(net.states, inputs)
-                return net.readout(states.last if isinstance(states, Steps) else states[-1]), states
-            with collected_runs() as runs:
-                outputs = handed(net, inputs)
-            if not runs:
-                raise TypeError(
-                    f"penalties on adjoints need the states of a recurrent net, and {type(net).__name__} called none of its "
-                    "recurrent layers: let forward call one"
-                )
-            return outputs, runs[-1]
+            if any(map(needs_states, self.penalties)):
+                return outputs_and_states(self.model, inputs)
+            return handed(self.model, inputs), ()
         except (ValueError, TypeError, IndexError) as error:
-            locate(error, net)
+            locate(error, self.model)
             raise
 
     def _setting(self, batch: Examples) -> Setting:
@@ -498,6 +487,22 @@ def loss_of(loss: Loss, outputs: Any, targets: Any, options: Mapping[str, Node],
         refuse_all_pairs(found, nodes)
         compared.add(shapes)
     return found
+
+
+def outputs_and_states(model: Module, inputs: Any) -> tuple[Any, Sequence[Node]]:
+    """The model's outputs, and the states it made them of: its own, or those of the recurrent layer that ran last in it."""
+    net: Any = model
+    if _has_states(model):
+        states = handed(net.states, inputs)
+        return net.readout(states.last if isinstance(states, Steps) else states[-1]), states
+    with collected_runs() as runs:
+        outputs = handed(model, inputs)
+    if not runs:
+        raise TypeError(
+            f"penalties on adjoints need the states of a recurrent net, and {type(model).__name__} called none of its "
+            "recurrent layers: let forward call one"
+        )
+    return outputs, runs[-1]
 
 
 def needs_states(penalty: Penalty) -> bool:
