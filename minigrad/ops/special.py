@@ -9,7 +9,6 @@ replaced by one at which nothing overflows.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -37,12 +36,9 @@ ZETAS = (
     1.49015548283650412e-8, 7.45071178983542949e-9, 3.72533402478845705e-9,
 )  # fmt: skip
 ONE_MINUS_GAMMA = 0.42278433509846714
-# Bernoulli's numbers B₂, B₄, ..., in the asymptotic series AS 6.1.40 and 6.4.11.
-BERNOULLI = (
-    Fraction(1, 6), Fraction(-1, 30), Fraction(1, 42), Fraction(-1, 30), Fraction(5, 66), Fraction(-691, 2730),
-    Fraction(7, 6), Fraction(-3617, 510),
-)  # fmt: skip
-STIRLING = tuple(float(b / (2 * k * (2 * k - 1))) for k, b in enumerate(BERNOULLI, 1))
+# Numerators and denominators of Bernoulli's numbers B₂, B₄, ..., in the asymptotic series AS 6.1.40 and 6.4.11.
+BERNOULLI = ((1, 6), (-1, 30), (1, 42), (-1, 30), (5, 66), (-691, 2730), (7, 6), (-3617, 510))
+STIRLING = tuple(above / (below * 2 * k * (2 * k - 1)) for k, (above, below) in enumerate(BERNOULLI, 1))
 HALF_LOG_TAU = math.log(2 * math.pi) / 2
 LARGE = 8  # from there on what is left out of Stirling's series is below 1e-16
 HIGHEST = 100  # order of a derivative: the factorials of twice that are the largest a float64 holds
@@ -264,8 +260,8 @@ def _polygamma_far(t: Any, n: int) -> Any:
     u = 1 / t
     square = u * u
     terms = [
-        float(b * Fraction(math.factorial(2 * k + n - 1), math.factorial(2 * k) * math.factorial(max(n - 1, 0))))
-        for k, b in enumerate(BERNOULLI, 1)
+        above * math.factorial(2 * k + n - 1) / (below * math.factorial(2 * k) * math.factorial(max(n - 1, 0)))
+        for k, (above, below) in enumerate(BERNOULLI, 1)
     ]
     series = terms[-1]
     for term in terms[-2::-1]:
