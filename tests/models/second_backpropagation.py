@@ -115,6 +115,83 @@ def _of_the_steps(by_p, x, u) -> Arrays:
     }
 
 
+# Cells under a mask: backpropagation by hand, and the gradient of a G of its adjoints by a complex step ---------------------
+
+
+def rnn_step(p, x, state):
+    """x_t = tanh(W_h x_{t-1} + W_x u_t + b), and the function (h̄,) -> adjoints of the state before."""
+    (h,) = state
+    new = np.tanh(x @ p["W_x"].T + h @ p["W_h"].T + p["b"])
+    return (new,), lambda by: ((by[0] * (1 - new**2)) @ p["W_h"],)
+
+
+def lstm_step(p, x, state):
+    h, c = state
+    i, f, o, g = np.split(x @ p["W_x"].T + h @ p["W_h"].T + p["b"], 4, axis=1)
+    i, f, o, g = _sigmoid(i), _sigmoid(f), _sigmoid(o), np.tanh(g)
+    new = f * c + i * g
+    shown = np.tanh(new)
+
+    def back(by):
+        by_c = by[1] + by[0] * o * (1 - shown**2)
+        by_gates = (by_c * g * i * (1 - i), by_c * c * f * (1 - f), by[0] * shown * o * (1 - o), by_c * i * (1 - g**2))
+        return np.concatenate(by_gates, axis=1) @ p["W_h"], by_c * f
+
+    return (o * shown, new), back
+
+
+def gru_step(p, x, state):
+    (h,) = state
+    n = h.shape[1]
+    driven, W_zr, W_g = x @ p["W_x"].T + p["b"], p["W_h"][: 2 * n], p["W_h"][2 * n :]
+    z, r = np.split(_sigmoid(driven[:, : 2 * n] + h @ W_zr.T), 2, axis=1)
+    g = np.tanh(driven[:, 2 * n :] + (r * h) @ W_g.T)
+
+    def back(by):
+        by_g = by[0] * z * (1 - g**2)
+        by_rh = by_g @ W_g
+        by_zr = np.concatenate([by[0] * (g - h) * z * (1 - z), by_rh * h * r * (1 - r)], axis=1)
+        return (by[0] * (1 - z) + by_rh * r + by_zr @ W_zr,)
+
+    return (h + z * (g - h),), back
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def adjoints_under_a_mask(step, n_parts, p, u, mask, targets, loss_of):
+    """∂loss/∂h_t, (time, batch, units), of a cell read out by V and b_o; where the mask is False a step keeps the state."""
+    batch, steps, _ = u.shape
+    n = p["V"].shape[1]
+    state, backs = tuple([np.zeros((batch, n)) for _ in range(n_parts)]), []
+    for t in range(steps):
+        counts = mask[:, t, np.newaxis]
+        new, back = step(p, u[:, t], state)
+        state = tuple([np.where(counts, a, b) for a, b in zip(new, state, strict=True)])
+        backs.append((counts, back))
+    _, error, _ = loss_of(state[0] @ p["V"].T + p["b_o"], targets)
+    by = (error @ p["V"], *[np.zeros((batch, n))] * (n_parts - 1))
+    g = []
+    for counts, back in reversed(backs):
+        g.append(by[0])
+        sent = back(tuple([np.where(counts, part, 0) for part in by]))
+        by = tuple([a + np.where(counts, 0, b) for a, b in zip(sent, by, strict=True)])
+    return np.stack(g[::-1])
+
+
+def gradient_by_complex_step(function, p: Arrays) -> Arrays:
+    """∂function(p)/∂p, to the last digits: Im function(p + ih) / h with h = 1e-30."""
+    gradient = {}
+    for name, array in p.items():
+        gradient[name] = np.zeros(array.shape)
+        for i in np.ndindex(array.shape):
+            moved = array.astype(complex)
+            moved[i] += 1e-30j
+            gradient[name][i] = function({**p, name: moved}).imag / 1e-30
+    return gradient
+
+
 # Functions G of g (time, batch, states): value, and derivative by g ---------------------------------------------------
 
 
@@ -177,7 +254,8 @@ def adjoint_variance(n):
 def relative_variance(n):
     T, batch = n.shape
     mean = n.mean(axis=0)
-    apart, variance = n - mean, n.var(axis=0)
+    apart = n - mean
+    variance = (apart**2).mean(axis=0)
     return (variance / mean**2).mean(), (2 * apart / mean**2 - 2 * variance / mean**3) / (T * batch)
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from minigrad.optim import Step, figures, run_folder
-from minigrad.optim.comparison import PENALTY_CLASSES, Comparison, Run, compare, log10_ratio, make_net
+from minigrad.optim.comparison import PENALTY_CLASSES, Comparison, Run, compare, log10_ratio
 from minigrad.optim.configuration import PENALTIES, Configuration
 from minigrad.optim.job import Job
+from minigrad.optim.nets import make_net
 from minigrad.optim.report import KNOWN, matches, report, sentences, table
 from minigrad.optim.run_folder import RunFolder, check_extras, load_arrays, save_arrays
 from minigrad.optim.tasks import open_task
