@@ -12,10 +12,10 @@ graph. That comparison has no step size, so it holds at the edge of a domain too
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from inspect import Parameter
 from itertools import pairwise
 from typing import Any, NamedTuple, cast
 
@@ -27,6 +27,7 @@ from minigrad.errors import GradientError, no_node, where
 from minigrad.graph import ancestry, gradients
 from minigrad.node import Array, Constant, Input, Node, as_array
 from minigrad.ops.base import Operation
+from minigrad.signatures import parameters
 
 Function = Callable[[Sequence[Node]], Sequence[Node]]  # from all inputs to all outputs
 Curve = Callable[[complex], Sequence[Array]]  # the outputs along a line through the inputs, at 0 where they are now
@@ -222,14 +223,10 @@ def _function_name(f: Callable[..., Any]) -> str:
 
 def _argument_names(f: Callable[..., Any], count: int) -> list[str]:
     """The names f gives its arguments, or x0, x1, ..."""
-    try:
-        roles = f.roles if isinstance(f, type) and issubclass(f, Operation) else list(inspect.signature(f).parameters)
-        kinds = {p.kind for p in list(inspect.signature(f).parameters.values())[:count]}
-    except (TypeError, ValueError):
-        roles, kinds = (), set()
-    if len(roles) < count or (not isinstance(f, type) and inspect.Parameter.VAR_POSITIONAL in kinds):
-        return [f"x{i}" for i in range(count)]
-    return list(roles[:count])
+    known = parameters(f)
+    names = list(f.roles if isinstance(f, type) and issubclass(f, Operation) else known)[:count]
+    rest = not isinstance(f, type) and any(known[name].kind is Parameter.VAR_POSITIONAL for name in names)
+    return [f"x{i}" for i in range(count)] if rest or len(names) < count else names
 
 
 def _index(entry: tuple[int, ...]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.dispatch import ADVICE, NOT_GIVEN, TABLE, spelling
+from minigrad.signatures import parameters
 
 WAYS_OUT = {  # what to write instead of arguments that NumPy has and nodes do not
     "out": "Nodes do not change, so there is no out=: use the result.",
@@ -27,6 +28,7 @@ WAYS_OUT = {  # what to write instead of arguments that NumPy has and nodes do n
 UFUNC_DEFAULTS = {
     "out": None, "where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True, "signature": None
 }  # fmt: skip
+UNTOLD = {np.concatenate: ("arrays", "axis", "out")}  # NumPy tells positions of what is written in C from 2.4 on
 
 
 # The protocols -------------------------------------------------------------------------------------------------------
@@ -134,9 +136,7 @@ def _parameters(function: Any) -> dict[str, inspect.Parameter]:
 @cache
 def _numpys_parameters(function: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The defaults of a NumPy function, and the names of its positional parameters, as far as they are known."""
-    try:
-        parameters = _parameters(function)
-    except ValueError:  # some functions written in C have no signature
-        return {}, ()
-    defaults = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
-    return defaults, tuple([n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)])
+    known = parameters(function)
+    defaults = {name: p.default for name, p in known.items() if p.default is not p.empty}
+    positions = [name for name, p in known.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return defaults, tuple(positions) or UNTOLD.get(function, ())

@@ -8,7 +8,6 @@ long as nothing changes that the code reads, and a batch built anew now and then
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 import warnings
 from collections import Counter
@@ -52,6 +51,7 @@ from minigrad.optim.names import refuse_other_names
 from minigrad.optim.optimizers import Optimizer
 from minigrad.optim.owners import check_owners, scheduled_in
 from minigrad.optim.progress import Progress
+from minigrad.signatures import parameters
 
 Loss = Callable[..., Node]  # of outputs and targets, and mask= and weights= where they are given
 AdjointPenalty = Callable[[Node, Sequence[Node]], Node]  # of the loss and the states; weighted, to be added to the loss
@@ -703,10 +703,7 @@ def _measured(metrics: Mapping[str, Metric], outputs: Any, examples: Examples) -
 
 def takes(function: Callable[..., Any], name: str) -> bool:
     """Whether a function has an argument of that name."""
-    try:
-        return name in inspect.signature(function).parameters
-    except (TypeError, ValueError):  # of some built-in functions nothing is known
-        return False
+    return name in parameters(function)
 
 
 def _named(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:

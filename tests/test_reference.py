@@ -6,6 +6,7 @@ import pkgutil
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import minigrad as mg
@@ -42,6 +43,8 @@ def named(thing):
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_no_page_is_stale(page):
+    if page == "functions.md" and not hasattr(np, "matvec"):
+        pytest.skip("it lists np.matvec and np.vecmat, which NumPy has from 2.2 on")
     written = (FOLDER / page).read_text("utf-8") if (FOLDER / page).exists() else ""
     assert written == TEXTS[page], f"reference/{page} is not what the code says: run `{pages.COMMAND}`"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import linecache
 import re
@@ -27,6 +26,7 @@ from minigrad.compiler.shelf import MOST, Seen, Shelf
 from minigrad.compiler.writing import written
 from minigrad.context import current, trace
 from minigrad.node import Array, Input, Node, Parameter, as_array, is_number, next_number
+from minigrad.signatures import parameters
 
 MOST_NODES = 200_000
 BACKENDS = ("numpy", "numba")
@@ -349,12 +349,9 @@ class Compiled:
 
     def _names(self, n: int, taken: Sequence[str] = ()) -> list[str]:
         """The names of the first n positional parameters of f; those of *arguments are none that are taken."""
-        try:
-            parameters = list(inspect.signature(self.f).parameters.values())
-        except (TypeError, ValueError):
-            parameters = []
-        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "argument")
+        known = parameters(self.f).values()
+        names = [p.name for p in known if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        rest = next((p.name for p in known if p.kind is p.VAR_POSITIONAL), "argument")
         free = (name for i in itertools.count() if (name := f"{rest}_{i}") not in taken)
         return [*names[:n], *itertools.islice(free, n - len(names[:n]))]
 

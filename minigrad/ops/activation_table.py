@@ -7,7 +7,6 @@ not what somebody wrote about it.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from minigrad.graph import gradients
 from minigrad.node import Array, Input, Node
 from minigrad.ops.formulas import evaluated, latex, printed
+from minigrad.signatures import parameters
 
 if TYPE_CHECKING:
     from minigrad.drawing.gallery import Gallery
@@ -93,7 +93,7 @@ class Activation:
         self.function = function
         self.formula, self.derivative, self.given = formula, derivative, given
         self.source, self.aliases = source, aliases
-        defaults = {name: p.default for name, p in inspect.signature(function).parameters.items()}
+        defaults = {name: p.default for name, p in parameters(function).items()}
         self.parameters = {name: value for name, value in defaults.items() if type(value) in (int, float)}
 
     def __call__(self, x: Node | npt.ArrayLike, **parameters: Any) -> Node:

@@ -19,7 +19,7 @@ def correlated(n, seed=0):
 
 
 def covariance(Z):
-    return np.cov(Z, rowvar=False, bias=True)
+    return np.atleast_2d(np.cov(Z.T, bias=True))
 
 
 @pytest.mark.row("PRE-01")

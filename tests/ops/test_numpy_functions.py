@@ -119,7 +119,7 @@ def test_reductions_without_nan(function):
         lambda x: np.nancumsum(x, 1),
         np.nancumsum,
         lambda x: np.nancumprod(x, 0),
-        lambda x: np.nanquantile(x, [0.2, 0.9], 1),
+        lambda x: np.nanquantile(x, np.array([0.2, 0.9], x.dtype), 1),
         lambda x: np.nanpercentile(x, 45, (0, 1), keepdims=True),
     ],
 )
@@ -189,6 +189,8 @@ METHODS = [
     "linear", "lower", "higher", "nearest", "midpoint", "interpolated_inverted_cdf", "hazen", "weibull", "median_unbiased",
     "normal_unbiased", "inverted_cdf", "averaged_inverted_cdf", "closest_observation",
 ]  # fmt: skip
+# NumPy 2.4.0 gives quantiles of float32 in float32 whatever the precision of q; before and after, q's counts.
+FORGETFUL = np.quantile(np.array([0, 1], np.float32), [0.5]).dtype == np.float32
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -198,6 +200,8 @@ def test_quantiles(method):
     def check(data):
         x = data.draw(arrays(min_dims=1).filter(lambda x: x.size and x.dtype.kind != "b"))
         x = np.nan_to_num(x, nan=2, posinf=3)  # NumPy's own dtype of a nan depends on the number of axes
+        if FORGETFUL and x.dtype == np.float32:
+            x = x.astype(np.float64)
         axis, keepdims = data.draw(axes_of(x)), data.draw(st.booleans())
         q = data.draw(st.sampled_from([0.5, 0.0, 1.0, 0.3, [0.1, 0.9], [[0.25, 1.0], [0.0, 0.6]], np.float32(0.4), []]))
         options = {"axis": axis, "method": method, "keepdims": keepdims}
@@ -213,7 +217,7 @@ def test_quantiles(method):
     check()
     if method == "linear":
         np.testing.assert_array_equal(np.quantile(mg.Input([3, 1]), [0, 1]).value, [1, 3])
-    assert_whole(lambda x: np.quantile(x, [0.15, 0.5, 0.95], 1, method=method), X)
+    assert_whole(lambda x: np.quantile(x, np.array([0.15, 0.5, 0.95], x.dtype), 1, method=method), X)
     assert_whole(lambda x: np.nanquantile(x, 0.4, (0, 1), method=method, keepdims=True), X)
     assert_like_numpy(lambda x: np.nanquantile(x, [0.2, 0.5], 0, method=method), GAPS, exact=False)
 
