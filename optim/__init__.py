@@ -3,6 +3,7 @@
 from minigrad.optim import schedules as schedules
 from minigrad.optim.arrays import load_arrays as load_arrays
 from minigrad.optim.arrays import save_arrays as save_arrays
+from minigrad.optim.best import KeepBest as KeepBest
 from minigrad.optim.clipping import clip_by_norm as clip_by_norm
 from minigrad.optim.clipping import clip_by_value as clip_by_value
 from minigrad.optim.examples import batches as batches
@@ -29,6 +30,7 @@ __all__ = [
     "clip_by_value",
     "fit",
     "History",
+    "KeepBest",
     "Step",
     "predict",
     "evaluate",

@@ -2,6 +2,9 @@
 
 Equal terms: for one seed every method starts from the same parameters and sees the same batches in the same order; all
 are measured on the same examples. The penalty G is measured for every method, whether it is trained with it or not.
+
+While a run trains, the validation examples are watched, and its best parameters kept. The test set is used once, when the
+training is over: for the last parameters and for the best ones.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import numpy as np
 from minigrad.graph import Graph
 from minigrad.models import Module, penalties
 from minigrad.node import Array, Input
+from minigrad.optim.best import KeepBest
 from minigrad.optim.configuration import METHODS, Configuration
 from minigrad.optim.history import History
 from minigrad.optim.nets import make_net
@@ -26,8 +30,7 @@ from minigrad.optim.progress import Progress
 from minigrad.optim.tasks import Task
 from minigrad.optim.training import Step, evaluate, outputs_and_states
 
-N_WATCHED = 1000  # test examples scored while training; the final score takes all of them
-N_GAUGED = 100  # test examples on which the adjoints are measured
+N_GAUGED = 100  # validation examples on which the adjoints are measured
 DIVERGED = 10  # a training loss that ends at so many times the loss at the start has diverged
 PENALTY_CLASSES: dict[str, Callable[[float], penalties.Penalty]] = {
     "omega": penalties.Omega,
@@ -44,10 +47,12 @@ PENALTY_CLASSES: dict[str, Callable[[float], penalties.Penalty]] = {
 class Run:
     """One method, one seed: what was reached, and the way there.
 
-    history:   a row per record: method, seed, step, train_loss (mean since the last row), test_loss, test_score, G,
+    history:   a row per record: method, seed, step, train_loss (mean since the last row), val_loss, val_score, G,
                log10_ratio = log10 ‖λ_1‖/‖λ_T‖
     adjoints:  the steps of the records, and there ‖λ_t‖ for t = 1..T, each the mean over examples
     right:     which test examples it answers rightly, at the end
+    best:      the record of the highest validation score, of equal ones the lowest validation loss, and the parameters there
+    best_test_loss, best_test_score: what those reach, beside the last ones' test_loss and test_score
     stopped:   why it ended before its last step, or that it diverged; empty if all went well
     """
 
@@ -59,6 +64,9 @@ class Run:
     right: Array = field(default_factory=lambda: np.zeros(0, bool))
     test_loss: float = math.nan
     test_score: float = math.nan
+    best: KeepBest = field(default_factory=lambda: KeepBest("val_loss", highest="val_score"))
+    best_test_loss: float = math.nan
+    best_test_score: float = math.nan
     G: float = math.nan
     log10_ratio: float = math.nan
     steps: int = 0
@@ -158,13 +166,19 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
 
 
 def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
-    """What the run reached, on all test examples."""
+    """What the run reached, on all test examples, with the last parameters and with the best ones."""
+    run.parameters = run.parameters or net.state_dict()
+    net.load_state_dict(run.parameters)  # where Ctrl-C came in the middle, the best ones may be there
+    run.G, run.log10_ratio, _ = gauge.read()
     run.test_loss, outputs = evaluate(net, task.loss, *task.test)
     run.test_score = task.score(outputs, task.test[1])
     run.right = task.right(outputs, task.test[1])
     run.stopped = run.stopped or _divergence(run)
-    run.G, run.log10_ratio, _ = gauge.read()
-    run.parameters = net.state_dict()
+    if run.best.arrays:
+        run.best.restore(net)
+        run.best_test_loss, outputs = evaluate(net, task.loss, *task.test)
+        run.best_test_score = task.score(outputs, task.test[1])
+    net.load_state_dict(run.parameters)
 
 
 def make_optimizer(configuration: Configuration, net: Module) -> Optimizer:
@@ -181,10 +195,10 @@ def make_penalty(configuration: Configuration, method: str = "exact") -> penalti
 
 
 class Gauge:
-    """Measures G and the adjoint norms on fixed test examples, with the parameters as they are when it is read."""
+    """Measures G and the adjoint norms on fixed validation examples, with the parameters as they are when it is read."""
 
     def __init__(self, configuration: Configuration, task: Task, net: Module) -> None:
-        x, y = (array[:N_GAUGED] for array in task.test)
+        x, y = (array[:N_GAUGED] for array in task.validation)
         self.n = len(x)
         outputs, states = outputs_and_states(net, Input(x, "inputs"))
         loss = task.loss(outputs, Input(y, "targets"))
@@ -206,7 +220,7 @@ def log10_ratio(first: float, last: float) -> float:
 
 def _divergence(run: Run) -> str:
     """In words, if the loss ended far above where it started; else empty."""
-    start, end = run.history["test_loss"][0], run.history["train_loss"][-1]
+    start, end = run.history["val_loss"][0], run.history["train_loss"][-1]
     if end <= DIVERGED * start and math.isfinite(run.test_loss):
         return ""
     return f"diverged after {run.steps} steps: the loss was {start:.3g} at the start, at the end {end:.3g} in training and {run.test_loss:.3g} in the test"
@@ -216,24 +230,24 @@ def _loop(
     configuration: Configuration, task: Task, step: Step, gauge: Gauge, run: Run, stream: Any, progress: Progress
 ) -> None:
     """All steps, with a record before the first, at every `record_every`-th, and after the last."""
-    watched = tuple(array[:N_WATCHED] for array in task.test)
     losses: list[float] = []
 
     def record() -> float:
         G, ratio, norms = gauge.read()
-        test_loss, outputs = evaluate(step.model, task.loss, *watched)
-        score = task.score(outputs, watched[1])
+        val_loss, outputs = evaluate(step.model, task.loss, *task.validation)
+        score = task.score(outputs, task.validation[1])
         run.history.append(
             method=run.method,
             seed=run.seed,
             step=run.steps,
             train_loss=math.fsum(losses) / len(losses) if losses else math.nan,
-            test_loss=test_loss,
-            test_score=score,
+            val_loss=val_loss,
+            val_score=score,
             G=G,
             log10_ratio=ratio,
         )
         run.adjoints.append((run.steps, norms))
+        run.best(step.model, run.history)
         losses.clear()
         return score
 
@@ -246,4 +260,4 @@ def _loop(
         loss = losses[-1]
         if run.steps % configuration.record_every == 0 or run.steps == configuration.steps:
             score = record()
-        progress.update(run.steps, loss=loss, test_score=score)
+        progress.update(run.steps, loss=loss, val_score=score)

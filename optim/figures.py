@@ -39,19 +39,19 @@ TOO_WIDE = 10.0  # a largest loss so many times the first is drawn on a logarith
 
 
 def learning_curves(comparison: Comparison, path: Path) -> None:
-    """Training loss and test score over the steps; of several seeds the median, and every seed as a thin line."""
+    """Training loss and validation score over the steps; of several seeds the median, and every seed as a thin line."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     task = comparison.task
-    panels = {"train_loss": "training loss", "test_score": "test score: fraction right"}
+    panels = {"train_loss": "training loss", "val_score": "validation score: fraction right"}
     with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(12, 5), layout="constrained")
         for axes, (column, title) in zip(figure.subplots(1, 2), panels.items(), strict=True):
             for runs in comparison.by_method():
                 _curve(axes, runs, column)
             axes.set(title=title, xlabel="training step", xlim=(0, comparison.configuration.steps))
-            if column == "test_score":
+            if column == "val_score":
                 axes.set_ylim(0, 1.02)
                 axes.axhline(task.chance, color="#999999", linewidth=1, linestyle=":")
                 axes.annotate("chance", (1.01, task.chance), None, ("axes fraction", "data"),
@@ -115,7 +115,7 @@ def _scale_losses(axes: Any, comparison: Comparison) -> None:
     """From 0 up; logarithmic where a loss went far beyond where it started."""
     losses = np.array([loss for run in comparison.runs for loss in run.history["train_loss"]])
     losses = losses[np.isfinite(losses)]
-    start = comparison.runs[0].history["test_loss"][0]
+    start = comparison.runs[0].history["val_loss"][0]
     if losses.size and losses.max() > TOO_WIDE * start:
         axes.set_yscale("log")
     else:

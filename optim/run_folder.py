@@ -3,7 +3,7 @@ is lost by what comes later: no full disk, no Ctrl-C.
 
 config.toml                          the configuration; `minigrad train --config config.toml` gives the same numbers
 history.csv, adjoints.csv            a row per record: losses, score, G; the adjoint norms of all time steps
-parameters/<method>-seed<k>.safetensors
+parameters/<method>-seed<k>.safetensors, <method>-seed<k>-best.safetensors: the last ones, and the best on validation
 report.md                            the table, and what it says
 learning-curves.png, adjoint-norms.png, graph.svg
 """
@@ -68,6 +68,7 @@ class RunFolder:
         except OSError as error:
             raise not_written(folder, error) from error
         save_arrays(folder / f"{run.method}-seed{run.seed}.safetensors", run.parameters)
+        save_arrays(folder / f"{run.method}-seed{run.seed}-best.safetensors", run.best.arrays or run.parameters)
         _write_history(comparison, self.path / "history.csv")
         _write_adjoints(comparison, self.path / "adjoints.csv")
         write_file(self.path / "report.md", report(comparison, self.path))

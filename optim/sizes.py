@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minigrad.models.inputs import LARGEST_BYTES
 from minigrad.optim.configuration import GENERATED, Configuration
-from minigrad.optim.tasks import N_GENERATED
+from minigrad.optim.tasks import N_GENERATED, N_VALIDATION
 from minigrad.optim.training import EVALUATION_BATCH
 
 NUMBER = 4  # bytes of a float32
@@ -20,7 +20,7 @@ def estimated_bytes(c: Configuration) -> int:
     parameters = c.states * (c.states + 100)
     kind = "backprop" if c.methods == ("backprop",) else "penalized"
     states = c.length * c.states * max(EVALUATION_BATCH * OF_A_STATE["evaluation"], c.batch_size * OF_A_STATE[kind])
-    examples = (N_GENERATED + c.batch_size) * c.length * 64 if c.task in GENERATED else 0
+    examples = (N_GENERATED + N_VALIDATION + c.batch_size) * c.length * 64 if c.task in GENERATED else 0
     records = c.seeds * len(c.methods) * (c.steps // c.record_every + 2) * (OF_A_RECORD + 8 * c.length)
     of_the_cell = GATES.get(c.cell, 1) * NUMBER * (OF_A_PARAMETER * parameters + states)
     return of_the_cell + examples + records + OF_A_STEP * c.length

@@ -15,21 +15,27 @@ from minigrad.optim.training import Loss
 
 Batch = tuple[Array, Array]
 N_GENERATED = 10_000  # fresh sequences a generated task is tested on
-TEST_SEED = 1_000_003  # they are the same for every method and seed
+N_VALIDATION = 1000  # examples that are watched while training, at most
+SHARE = 8  # of the training examples of a data set one in so many is set aside for validation
+TEST_SEED = 1_000_003  # test and validation examples are the same for every method and seed
+VALIDATION_SEED = 1_000_033
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Sequences `(n, time, features)` to train and to test on.
+    """Sequences `(n, time, features)` to train, to validate and to test on.
 
-    batches: an endless stream of batches, all of one shape, drawn by the given generator
-    chance:  the test score of an answer that ignores the inputs
-    solved:  the test score from which the task counts as solved; None where nobody draws that line
+    batches:    an endless stream of batches, all of one shape, drawn by the given generator
+    validation: what is watched while training, and decides which parameters are kept as the best
+    test:       what is used once, when the training is over
+    chance:     the test score of an answer that ignores the inputs
+    solved:     the test score from which the task counts as solved; None where nobody draws that line
     """
 
     name: str
     description: str
     batches: Callable[[np.random.Generator], Iterator[Batch]]
+    validation: Batch
     test: Batch
     n_outputs: int
     loss: Loss
@@ -70,11 +76,19 @@ def open_task(configuration: Configuration) -> Task:
 
 
 def _classification(dataset: datasets.Dataset, configuration: Configuration) -> Task:
-    """A fixed data set: epochs of shuffled examples, each without the few that fill no batch."""
-    x, y = dataset.train
+    """A fixed data set: epochs of shuffled examples, each without the few that fill no batch.
+
+    The validation examples are some of its training examples, chosen at random once for all runs; its test set stays whole.
+    """
+    inputs, targets = dataset.train
+    order = np.random.default_rng(VALIDATION_SEED).permutation(len(inputs))
+    held, kept = np.split(order, [min(max(len(order) // SHARE, 1), N_VALIDATION)])
+    x, y = inputs[kept], targets[kept]
     size = configuration.batch_size
     if size > len(x):
-        raise ValueError(f"batch_size={size}: {dataset.name} has {len(x)} training examples")
+        raise ValueError(
+            f"batch_size={size}: {dataset.name} has {len(x)} training examples, besides {len(held)} for validation"
+        )
 
     def stream(rng: np.random.Generator) -> Iterator[Batch]:
         while True:
@@ -85,8 +99,9 @@ def _classification(dataset: datasets.Dataset, configuration: Configuration) -> 
     commonest = np.bincount(dataset.test.targets).max() / len(dataset.test.targets)
     return Task(
         name=dataset.name,
-        description=f"{dataset.description}: {len(x)} to train, {len(dataset.test.targets)} to test",
+        description=f"{dataset.description}: {len(x)} to train, {len(held)} to validate, {len(dataset.test.targets)} to test",
         batches=stream,
+        validation=(inputs[held], targets[held]),
         test=(dataset.test.inputs, dataset.test.targets),
         n_outputs=dataset.n_classes,
         loss=losses.cross_entropy,
@@ -101,8 +116,9 @@ def _temporal_order(configuration: Configuration) -> Task:
     return Task(
         name="temporal-order",
         description=f"temporal order, T = {configuration.length}: the order of two symbols among distractors, 4 classes; "
-        f"fresh sequences at every step, {N_GENERATED} to test",
+        f"fresh sequences at every step, {N_VALIDATION} to validate, {N_GENERATED} to test",
         batches=_fresh(draw, configuration.batch_size),
+        validation=draw(N_VALIDATION, np.random.default_rng(VALIDATION_SEED)),
         test=draw(N_GENERATED, np.random.default_rng(TEST_SEED)),
         n_outputs=4,
         loss=losses.cross_entropy,
@@ -120,8 +136,10 @@ def _adding(configuration: Configuration) -> Task:
     return Task(
         name="adding",
         description=f"adding, T = {configuration.length}: the mean of two marked numbers, right within "
-        f"{datasets.ADDING_TOLERANCE}; fresh sequences at every step, {N_GENERATED} to test",
+        f"{datasets.ADDING_TOLERANCE}; fresh sequences at every step, {N_VALIDATION} to validate, "
+        f"{N_GENERATED} to test",
         batches=_fresh(draw, configuration.batch_size),
+        validation=draw(N_VALIDATION, np.random.default_rng(VALIDATION_SEED)),
         test=test,
         n_outputs=1,
         loss=losses.mean_squared_error,

@@ -360,7 +360,9 @@ def fit(
                 the fraction of the examples to set aside, chosen by rng
     metrics:    functions of (outputs, targets), as arrays, that give a number, with mask and weights by name where they take
                 them; on all training examples after every epoch, and on the validation examples (`val_<name>`)
-    callbacks:  called as callback(model, history) after every epoch; one that returns True ends the training
+    callbacks:  called as callback(model, history) after every epoch; one that returns True ends the training. `KeepBest` is
+                one, which keeps the best parameters on the validation examples. Columns that one names as its `watched` have to
+                be among those below
     rng:        draws the validation split and the order of the examples
     quiet:      show no progress line
 
@@ -413,6 +415,7 @@ def fit(
             _check_finite(step, given, name, batch_size)
     _check_last(model, examples, batch_size, drop_last)
     _check_metrics(step, measured, examples)
+    _check_watched(callbacks, _columns(step, measured, held))
     history = History()
     n_steps = n_batches(len(examples), batch_size, drop_last)
     progress = Progress(epochs * n_steps, quiet=quiet)
@@ -453,6 +456,25 @@ def _after_an_epoch(
         numbers["val_loss"], outputs = _evaluated(model, loss, held)
         numbers |= {f"val_{name}": found for name, found in _measured(metrics, outputs, held).items()}
     return numbers
+
+
+def _columns(step: Step, metrics: Mapping[str, Metric], held: Examples | None) -> list[str]:
+    """The columns that the history of a training has."""
+    of_steps = ["penalty"] * bool(step.penalties) + ["gradient_norm"] * (step.clip is not None)
+    of_validation = ["val_loss", *[f"val_{name}" for name in metrics]] if held is not None else []
+    return ["epoch", "loss", *of_steps, *metrics, *of_validation]
+
+
+def _check_watched(callbacks: Sequence[Any], columns: Sequence[str]) -> None:
+    """ValueError where a callback watches a column that there will not be: after the first epoch would be too late."""
+    for callback in callbacks:
+        watched = getattr(callback, "watched", ())
+        for name in (watched,) if isinstance(watched, str) else watched:
+            if name not in columns:
+                hint = ": pass validation=" if name.startswith("val_") and "val_loss" not in columns else ""
+                raise ValueError(
+                    f"callbacks: {type(callback).__name__} watches {name!r}, and the history has {', '.join(columns)}{hint}"
+                )
 
 
 def _some(numbers: Mapping[str, float], *names: str) -> dict[str, float]:

@@ -103,7 +103,7 @@ def test_a_run_and_its_configuration_again(here, capsys):
         ("--task mnist", "task mnist needs its files: --data-folder"),
         ("--task mnist --data-folder nowhere", "there is no folder nowhere"),
         ("--task mnist --data-folder .", "train-images-idx3-ubyte"),
-        ("--batch-size 5000", "batch_size=5000: digits has 1442 training examples"),
+        ("--batch-size 5000", "batch_size=5000: digits has 1262 training examples, besides 180 for validation"),
         ("--config nowhere.toml", "there is no configuration file nowhere.toml"),
         ("--config odd.toml", r"odd.toml: there is no option 'stepz' \(did you mean steps\?\)"),
         ("--config .", "there is no configuration file ."),

@@ -7,7 +7,7 @@ import pytest
 
 from minigrad.models import datasets
 from minigrad.optim.configuration import Configuration
-from minigrad.optim.tasks import N_GENERATED, open_task
+from minigrad.optim.tasks import N_GENERATED, N_VALIDATION, open_task
 
 
 def test_digits_go_epoch_by_epoch_without_the_rest():
@@ -15,13 +15,28 @@ def test_digits_go_epoch_by_epoch_without_the_rest():
     assert (task.n_inputs, task.length, task.n_outputs) == (1, 64, 10)
     assert len(task.test[0]) == 355
     x, y = datasets.digits().train
-    epoch = list(itertools.islice(task.batches(np.random.default_rng(0)), 14))  # 1,442 examples: 14 batches of 100
+    epoch = list(itertools.islice(task.batches(np.random.default_rng(0)), 12))  # 1,262 examples: 12 batches of 100
     seen = np.concatenate([inputs for inputs, _ in epoch])
-    assert len(np.unique(seen.reshape(1400, -1), axis=0)) == len(np.unique(x.reshape(1442, -1), axis=0)) - 42
+    assert len(np.unique(x.reshape(1442, -1), axis=0)) == 1442  # no two are alike, so they can be told
+    assert len(np.unique(seen.reshape(1200, -1), axis=0)) == 1200
     for inputs, targets in epoch[:2]:  # each target is that of its input
         for sequence, target in zip(inputs, targets, strict=True):
             assert target in y[(x == sequence).all(axis=(1, 2))]
     assert 0.1 < task.chance < 0.11
+
+
+def test_a_data_set_is_split_into_examples_to_train_to_validate_and_to_test():
+    """Each of the training set goes to one part, the same for every run; the test set stays whole and apart."""
+    task, again = (open_task(Configuration.of(batch_size=1262)) for _ in range(2))
+    x, y = datasets.digits().train
+    (inputs, targets) = next(task.batches(np.random.default_rng(0)))
+    assert (len(inputs), len(task.validation[0]), len(task.test[0])) == (1262, 180, 355)
+    parts = np.concatenate([inputs, task.validation[0]]), np.concatenate([targets, task.validation[1]])
+    rows = [sorted(zip(map(bytes, a), b.tolist(), strict=True)) for a, b in (parts, (x, y))]
+    assert rows[0] == rows[1]
+    np.testing.assert_array_equal(task.validation[0], again.validation[0])
+    np.testing.assert_array_equal(task.test[0], datasets.digits().test.inputs)
+    assert np.bincount(task.validation[1]).min() >= 8  # every class is among them
 
 
 @pytest.mark.parametrize(("name", "n_inputs", "n_outputs"), [("temporal-order", 6, 4), ("adding", 2, 1)])
@@ -30,7 +45,9 @@ def test_generated_tasks_draw_fresh_batches_and_test_on_the_same_sequences(name,
     task, again = open_task(configuration), open_task(configuration)
     assert (task.n_inputs, task.length, task.n_outputs) == (n_inputs, 12, n_outputs)
     np.testing.assert_array_equal(task.test[0], again.test[0])
-    assert len(task.test[0]) == N_GENERATED
+    np.testing.assert_array_equal(task.validation[0], again.validation[0])
+    assert (len(task.validation[0]), len(task.test[0])) == (N_VALIDATION, N_GENERATED)
+    assert not np.array_equal(task.validation[0], task.test[0][:N_VALIDATION])
     one, two = itertools.islice(task.batches(np.random.default_rng(0)), 2)
     assert one[0].shape == (configuration.batch_size, 12, n_inputs)
     assert not np.array_equal(one[0], two[0])
@@ -57,5 +74,5 @@ def test_mnist_reads_its_folder(tmp_path):
             (tmp_path / name).write_bytes(header + array.tobytes())
     task = open_task(Configuration.of(task="mnist", data_folder=str(tmp_path), batch_size=10))
     assert (task.n_inputs, task.length, len(task.test[0])) == (28, 28, 10)
-    with pytest.raises(ValueError, match="batch_size=31: mnist has 30 training examples"):
+    with pytest.raises(ValueError, match="batch_size=31: mnist has 27 training examples, besides 3 for validation"):
         open_task(Configuration.of(task="mnist", data_folder=str(tmp_path), batch_size=31))
