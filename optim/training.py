@@ -29,7 +29,7 @@ from minigrad.models.module import locate
 from minigrad.models.penalties import WeightPenalty
 from minigrad.models.recurrent import Recurrent, Steps
 from minigrad.models.rnn import RNN, collected_runs
-from minigrad.node import Array, Input, Node, Parameter
+from minigrad.node import Array, Input, Node, Parameter, next_number
 from minigrad.optim.broadcasting import refuse_all_pairs
 from minigrad.optim.clipping import clip_by_norm
 from minigrad.optim.examples import (
@@ -51,6 +51,7 @@ from minigrad.optim.names import refuse_other_names
 from minigrad.optim.optimizers import Optimizer
 from minigrad.optim.owners import check_owners, scheduled_in
 from minigrad.optim.progress import Progress
+from minigrad.optim.reach import CutGraphError, Reach, made_anew
 from minigrad.signatures import parameters
 
 Loss = Callable[..., Node]  # of outputs and targets, and mask= and weights= where they are given
@@ -104,6 +105,10 @@ class Step:
     A loss, penalty or gradient that is nan or inf raises FloatingPointError, naming the first node that was; parameters
     and running statistics are left as they were. A loss of one's own that pairs outputs (n, 1) with targets (n,) into (n, n)
     raises ValueError.
+
+    Where no path leads from the loss and the penalties to any parameter that is trained (the model or the loss takes .value, or
+    makes its layers anew in every call) the first batch raises ValueError. A parameter that the first `CHECKED` batches do not
+    reach while they reach others is named in one RuntimeWarning: not sooner, since a module may serve some batches only.
     """
 
     CHECKED = 4  # batches of a shape that are all built anew; then one at every doubling
@@ -142,6 +147,9 @@ class Step:
         self._batches: Counter[Any] = Counter()  # of each shape
         self._settings: dict[Any, Setting] = {}  # one object for equal ones, by which programs are told apart
         self._compared: set[Any] = set()  # the shapes of outputs and targets that were found to fit each other
+        self._reach = Reach()
+        self._n_steps = 0
+        self._made_anew = False  # whether a warning told of parameters that every batch makes anew
         self._scheduled = scheduled_in((model, loss, *penalties))
         self._states = [parameter for parameter in model.parameters() if not parameter.trainable]
 
@@ -175,9 +183,9 @@ class Step:
         except Exception:
             put_back(before)
             raise
-        numbers = {"loss": float(loss)}
+        numbers = {"loss": loss.item()}
         if self.penalties:
-            numbers["penalty"] = math.fsum(map(float, penalties))
+            numbers["penalty"] = math.fsum(penalty.item() for penalty in penalties)
         if not all(map(math.isfinite, numbers.values())):
             raise self._non_finite(f"the loss is {' + '.join(map(str, numbers.values()))}", batch, before)
         trained = self._trained(setting)
@@ -189,6 +197,9 @@ class Step:
         if self.clip is not None:
             numbers["gradient_norm"] = clip_by_norm(self.optimizer.parameters, self.clip)
         self.optimizer.step()
+        self._n_steps += 1
+        if self._n_steps == self.CHECKED:
+            self._reach.tell(trained)
         return numbers
 
     def _objective(self, setting: Setting, **nodes: Node) -> tuple[Node, tuple[Node, ...], tuple[Node, ...]]:
@@ -204,9 +215,11 @@ class Step:
             penalty(self.model) if isinstance(penalty, WeightPenalty) else penalty(loss, states)
             for penalty in self.penalties
         )
-        slopes = gradients(sum(penalties, loss), self._trained(setting))
+        trained = self._trained(setting)
+        slopes = gradients(sum(penalties, loss), trained)
         if not all(slope.children for slope in slopes):  # a parameter that nothing was computed from
             check_owners(self.optimizer, self.model, (self.loss, *self.penalties))
+        self._reach.note(trained, slopes)
         return loss, penalties, slopes
 
     def _outputs(self, inputs: Any) -> tuple[Any, Sequence[Node]]:
@@ -238,12 +251,20 @@ class Step:
         self._batches[key] += 1
         n = self._batches[key]
         due = 1 < n <= self.CHECKED or n & (n - 1) == 0
+        found, difference, refused = None, "", None
         try:
             if n == 1 or not due:
                 return self._compiled(setting, **arrays)
             found, difference = self._compiled.checked(setting, **arrays)
         except NotCompiled as error:
-            return self._give_up(f"cannot be compiled ({error})", self._by_nodes(arrays, setting))
+            refused = error
+        if refused is not None:  # handled here, so that what the nodes raise does not hang on it
+            self._made_anew = True  # the warning says as much
+            found = self._by_nodes(arrays, setting)
+            untrained = getattr(refused, "untrained", "")
+            if untrained:
+                untrained += self._reach.told_here(self._trained(setting))
+            return self._give_up(f"cannot be compiled ({refused})", found, untrained)
         if difference:
             unchecked = (
                 f"up to {n // 2 - 1} batches before were computed as the first one was; " if n > self.CHECKED else ""
@@ -254,9 +275,21 @@ class Step:
         return found
 
     def _by_nodes(self, arrays: dict[str, Array], setting: Setting) -> Any:
+        start = next_number()
         nodes = {name: Input(array, name) for name, array in arrays.items()}
         loss, penalties, slopes = self._objective(setting, **nodes)
+        if not self._n_steps and not self._made_anew and (anew := made_anew([loss, *penalties], start)):
+            self._made_anew = True
+            warnings.warn(
+                f"{anew}: made anew in every batch, and so never trained: make layers and parameters in __init__, once",
+                RuntimeWarning,
+                stacklevel=5,
+            )
         return loss.value, [p.value for p in penalties], [np.array(slope.value) for slope in slopes]
+
+    def tell(self) -> None:
+        """Warn of parameters that no batch has reached, where the training ends before `CHECKED` batches."""
+        self._reach.tell([parameter for parameter in self.optimizer.parameters if parameter.trainable])
 
     def _refuses(self, examples: Examples, *, gradient: bool = True) -> str:
         """Why these examples cannot be trained on, in evaluation mode; "" if they can. Nothing is changed."""
@@ -269,6 +302,8 @@ class Step:
                     loss, _, slopes = self._by_nodes(examples.arrays(), self._setting(examples))
                 else:
                     (loss, _), slopes = _evaluated(self.model, self.loss, examples), ()
+        except CutGraphError:
+            raise
         except (ValueError, FloatingPointError) as error:
             return f"this is refused ({error})"
         finally:
@@ -278,11 +313,11 @@ class Step:
             return f"the loss is then {float(loss)}"
         return "" if all(np.isfinite(slope).all() for slope in slopes) else "the gradient is then not finite"
 
-    def _give_up(self, why: str, found: Any = None) -> Any:
+    def _give_up(self, why: str, found: Any = None, untrained: str = "") -> Any:
         self.eager = True
+        advice = f". {untrained}" if untrained else ": pass eager=True if that is meant"
         warnings.warn(
-            f"the code of the model or loss {why}; so every batch is built anew from here on, which is slower: pass eager=True "
-            "if that is meant",
+            f"the code of the model or loss {why}; so every batch is built anew from here on, which is slower{advice}",
             RuntimeWarning,
             stacklevel=5,
         )
@@ -444,6 +479,8 @@ def fit(
     finally:
         progress.close(ending)
         restore(modes)
+    if not ending:
+        step.tell()
     return history
 
 
@@ -599,7 +636,7 @@ def _evaluated(model: Module, loss: Loss, examples: Examples) -> tuple[float, An
     nodes = iter([Input(array, name) for name, array in compared.arrays().items()])
     given, wanted = [filled(form, nodes) for form in compared.form[:2]]
     found = loss_of(loss, given, wanted, dict(zip(compared.options, nodes, strict=True)), set())
-    return float(found.value), outputs
+    return _one("the loss", found.value), outputs
 
 
 def _epoch(step: Step, given: Iterable[Examples]) -> Iterator[tuple[dict[str, float], int]]:
@@ -719,8 +756,16 @@ def _measured(metrics: Mapping[str, Metric], outputs: Any, examples: Examples) -
     found = {}
     for name, metric in metrics.items():
         options = {key: array for key, array in examples.options.items() if takes(metric, key)}
-        found[name] = float(metric(outputs, examples.targets, **options))
+        found[name] = _one(f"the metric {name}", metric(outputs, examples.targets, **options))
     return found
+
+
+def _one(what: str, found: Any) -> float:
+    """The number, or the only entry of an array or node."""
+    array = found._value if isinstance(found, Node) else np.asarray(found)
+    if array.size != 1:
+        raise ValueError(f"{what}: expected one number, found shape {array.shape}: take its mean, or its sum")
+    return float(array.item())
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:

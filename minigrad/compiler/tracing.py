@@ -40,7 +40,12 @@ class NotCompiled(Exception):  # noqa: N818 -- what happened, not what failed
 
 
 class TraceError(NotCompiled, TypeError):
-    """Raised where a function does what its program could not repeat, such as `if` on a value; it says what to write instead."""
+    """Raised where a function does what its program could not repeat, such as `if` on a value; it says what to write instead.
+
+    untrained: where no adjoint passes either, what that means for a training
+    """
+
+    untrained = ""
 
 
 class TooLarge(NotCompiled, ValueError):  # noqa: N818
@@ -86,6 +91,8 @@ class Trace:
         self.refused = TraceError(
             f"mg.compile: {way} on {getattr(node, 'label', node)} while tracing would put the value of this call into every later one: {instead}"
         )
+        if way in (".value", "float()", "int()"):
+            self.refused.untrained = f"No adjoint passes {way}, so keep a node what the loss is made of; eager=True is for a number that is only looked at"
         raise self.refused
 
 
@@ -201,7 +208,9 @@ def is_read_in_place(node: Node, start: int) -> bool:
 
 def _check(node: Node, start: int) -> None:
     if isinstance(node, Parameter) and node.number >= start:
-        raise TraceError(f"mg.compile: {node.label} was made while tracing: make parameters outside, once")
+        error = TraceError(f"mg.compile: {node.label} was made while tracing: make parameters outside, once")
+        error.untrained = "It is another one in every batch, and so never trained: make layers in __init__, once"
+        raise error
     if node.number < start and not isinstance(node, Leaf):
         raise TraceError(
             f"mg.compile: {node.label} was computed before the trace, so its value would never change: compute it inside the "
