@@ -138,7 +138,10 @@ class Module:
         return self
 
     def unfreeze(self) -> Self:
-        """Train again what `freeze` froze, here or in a module within. Running statistics stay untrained."""
+        """Train again what `freeze` froze, here or in a module within. Running statistics stay untrained.
+
+        An optimizer that was made while they were frozen trains them too from its next step on, if it was given them.
+        """
         for _, module in self.named_modules():
             for parameter in module._frozen:
                 parameter.trainable = True

@@ -37,7 +37,8 @@ OTHER_NAMES = {  # as other libraries call what optimizers take
 class Optimizer:
     """What all optimizers share; a subclass gives `_start` (the state before the first step), `_update` and `_numbers`.
 
-    parameters:    the Parameters to train; those with trainable=False are left out
+    parameters:    the Parameters to train; those with trainable=False are left out, until they are trainable (`unfreeze`):
+                   then they are trained from the next step on, with the state of a first step
     learning_rate: a number; a schedule, a function of the number of steps made so far (`minigrad.optim.schedules`); or a dict
                    that gives each parameter a number or schedule of its own. May be assigned between two steps
     backend:       "numpy"; or "numba", which updates in one compiled loop, to the same numbers (the extra [fast])
@@ -58,15 +59,43 @@ class Optimizer:
 
     def __init__(self, parameters: Iterable[Parameter], learning_rate: Rates, *, backend: str = "numpy") -> None:
         check_backend(backend, type(self).__name__)
-        self.parameters = trainable(parameters, type(self).__name__)
+        given = checked_parameters(parameters, type(self).__name__)
+        self._parameters = trainable(given, type(self).__name__)
+        self._left_out = tuple([parameter for parameter in given if not parameter.trainable])
+        self._order = {parameter: i for i, parameter in enumerate(given)}
         self.n_steps = 0
         self.learning_rate = learning_rate
-        dtypes = dict.fromkeys(parameter.dtype for parameter in self.parameters)
-        self.stores = [FlatStore([p for p in self.parameters if p.dtype == dtype]) for dtype in dtypes]
+        self._backend = backend
+        self.stores: list[FlatStore] = []
+        self._updates: list[Update] = []
+        self._steps: list[Array] = []
+        self._make_room(self._parameters)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters that are trained or were before they were frozen; one that was unfrozen joins them here."""
+        if any(parameter.trainable for parameter in self._left_out):
+            self._take_unfrozen()
+        return self._parameters
+
+    def _take_unfrozen(self) -> None:
+        """Train what was frozen when the optimizer was made, and is no longer."""
+        new = tuple([parameter for parameter in self._left_out if parameter.trainable])
+        if isinstance(self._learning_rate, Mapping):
+            self._check_rates(self._learning_rate, new)
+        self._left_out = tuple([parameter for parameter in self._left_out if not parameter.trainable])
+        self._parameters = tuple(sorted((*self._parameters, *new), key=self._order.__getitem__))
+        self._make_room(new)
+
+    def _make_room(self, parameters: Sequence[Parameter]) -> None:
+        """Move parameters into flat buffers, with the state before their first step."""
         name = f"{type(self).__name__.lower()}_update"
         made_of = self._start(), self._update(), tuple(self._numbers(1, 0.0))
-        self._updates = [Update(name, store, *made_of, backend) for store in self.stores]
-        self._steps = [np.zeros(len(store.parameters), np.int64) for store in self.stores]
+        for dtype in dict.fromkeys(parameter.dtype for parameter in parameters):
+            store = FlatStore([parameter for parameter in parameters if parameter.dtype == dtype])
+            self.stores.append(store)
+            self._updates.append(Update(name, store, *made_of, self._backend))
+            self._steps.append(np.zeros(len(store.parameters), np.int64))
 
     @property
     def learning_rate(self) -> Any:
@@ -76,15 +105,18 @@ class Optimizer:
     @learning_rate.setter
     def learning_rate(self, given: Rates) -> None:
         if isinstance(given, Mapping):
-            missing = [parameter.label for parameter in self.parameters if parameter not in given]
-            if missing:
-                raise ValueError(
-                    f"{type(self).__name__}(learning_rate): the dict has no rate for {', '.join(missing)}: expected one for every "
-                    "parameter that is trained"
-                )
-            self._learning_rate: Rates = {p: self._checked_rate(given[p]) for p in self.parameters}
+            self._check_rates(given, self._parameters)
+            self._learning_rate: Rates = {p: self._checked_rate(given[p]) for p in self._order if p in given}
         else:
             self._learning_rate = self._checked_rate(given)
+
+    def _check_rates(self, given: Mapping[Parameter, Rate], parameters: Iterable[Parameter]) -> None:
+        missing = [parameter.label for parameter in parameters if parameter not in given]
+        if missing:
+            raise ValueError(
+                f"{type(self).__name__}(learning_rate): the dict has no rate for {', '.join(missing)}: expected one for every "
+                "parameter that is trained"
+            )
 
     def _checked_rate(self, rate: Rate) -> Rate:
         """A number in its range, or a schedule whose next value is."""
@@ -95,17 +127,18 @@ class Optimizer:
 
     def rates(self) -> list[float]:
         """Compute the learning rate of each parameter in the next step; the error of a bad schedule names the step."""
+        parameters = self.parameters
         if not isinstance(self._learning_rate, Mapping):
-            return [self._now(self._learning_rate)] * len(self.parameters)
-        return [self._now(self._learning_rate[parameter]) for parameter in self.parameters]
+            return [self._now(self._learning_rate)] * len(parameters)
+        return [self._now(self._learning_rate[parameter]) for parameter in parameters]
 
     def _now(self, rate: Rate) -> float:
         return value_at(rate, self.n_steps, f"{type(self).__name__}(learning_rate)") if callable(rate) else rate
 
     def step(self) -> None:
         """Apply the gradients that are there, once."""
-        given = [store.given() for store in self.stores]  # all are looked at before the first is applied
         rates = dict(zip(self.parameters, self.rates(), strict=True))
+        given = [store.given() for store in self.stores]  # all are looked at before the first is applied
         for store, update, steps, gradients in zip(self.stores, self._updates, self._steps, given, strict=True):
             store.take_in()
             of_each = [rates[parameter] for parameter in store.parameters]
@@ -160,6 +193,7 @@ class Optimizer:
 
     def _views(self) -> list[State]:
         """The state parameter by parameter, as views of the flat arrays, in the order of `parameters`."""
+        order = self.parameters
         found: dict[Parameter, State] = {}
         for store, update, steps in zip(self.stores, self._updates, self._steps, strict=True):
             parts = {name: store.split(array) for name, array in update.state.items()}
@@ -167,7 +201,7 @@ class Optimizer:
                 found[parameter] = {name: views[i] for name, views in parts.items()}
                 if self.counts_steps:
                     found[parameter]["steps"] = steps[i : i + 1].reshape(())
-        return [found[parameter] for parameter in self.parameters]
+        return [found[parameter] for parameter in order]
 
     def _start(self) -> dict[str, float]:
         """The names of the state, and what all its entries are before the first step."""
@@ -389,7 +423,16 @@ class Adam(Optimizer):
 
 
 def trainable(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:
-    """The trainable ones, each once, in their order; an error where something else stands among them."""
+    """The trainable ones, each once, in their order; an error where something else stands among them, or there are none."""
+    given = checked_parameters(parameters, asker)
+    found = tuple([parameter for parameter in given if parameter.trainable])
+    if not found:
+        raise ValueError(f"{asker}: there is no trainable parameter among the {len(given)} given")
+    return found
+
+
+def checked_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:
+    """The parameters, each once, in their order; an error where something else stands among them."""
     if isinstance(parameters, Module):
         raise TypeError(f"{asker} takes Parameters, not the {type(parameters).__name__} itself: pass its .parameters()")
     given = list(parameters)
@@ -399,10 +442,7 @@ def trainable(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, .
                 f"{asker} takes Parameters, as model.parameters() gives them, and one is of type "
                 f"{type(parameter).__name__}"
             )
-    found = tuple(parameter for parameter in dict.fromkeys(given) if parameter.trainable)
-    if not found:
-        raise ValueError(f"{asker}: there is no trainable parameter among the {len(given)} given")
-    return found
+    return tuple(dict.fromkeys(given))
 
 
 def _within(name: str, number: float, low: float, high: float) -> float:

@@ -1,5 +1,7 @@
 """Optimizers against reference numbers worked out by hand, and their contract on `.grad`."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -234,6 +236,69 @@ def test_frozen_and_repeated_parameters():
     w, frozen = Parameter(1.0), Parameter(1.0, trainable=False)
     optimizer = SGD([w, frozen, w], 0.5)
     assert optimizer.parameters == (w,)
+
+
+@pytest.mark.parametrize("make", [lambda given: SGD(given, 0.1, momentum=0.9), lambda given: Adam(given, 0.1), RMSProp])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_was_frozen_is_trained_from_its_unfreezing_on_as_by_an_optimizer_of_its_own(make, dtype):
+    first, last = Parameter(np.ones(3, dtype), "first", trainable=False), Parameter(np.ones(2), "last")
+    optimizer = make([first, last])
+    alone = Parameter(np.ones(3, dtype))
+    single = make([alone])
+    last.grad, first.grad = np.ones(2), np.ones(3, dtype)  # the latter of one's own: frozen is frozen
+    optimizer.step()
+    assert first.value.tolist() == [1, 1, 1]
+    first.trainable = True
+    assert optimizer.parameters == (first, last)
+    for step in range(3):
+        for parameter in (first, alone):
+            parameter.grad = np.arange(3, dtype=dtype) - step
+        last.grad = np.ones(2)
+        optimizer.step()
+        single.step()
+        assert first.dtype == dtype
+        np.testing.assert_array_equal(first.value, alone.value)
+    first.trainable = False  # and once more
+    optimizer.step()
+    np.testing.assert_array_equal(first.value, alone.value)
+
+
+def test_the_state_of_what_was_unfrozen_is_that_of_an_optimizer_of_all():
+    def parameters(trainable):
+        return Parameter(np.ones(3), "a", trainable=trainable), Parameter(np.ones(2), "b")
+
+    a, b = parameters(trainable=False)
+    optimizer = Adam([a, b])
+    assert set(optimizer.state_dict()) == {"learning_rate", "n_steps", "0.mean", "0.square", "0.steps"}
+    a.trainable = True
+    a.grad, b.grad = np.ones(3), np.ones(2)
+    optimizer.step()
+    for trainable in (True, False):
+        twins = parameters(trainable)
+        other = Adam(twins)
+        twins[0].trainable = True
+        other.load_state_dict(optimizer.state_dict())
+        a.grad, twins[0].grad = np.full(3, 2.0), np.full(3, 2.0)
+        copied = copy.deepcopy(other)
+        other.step()
+        np.testing.assert_array_equal(copied.parameters[0].value, np.ones(3))
+        assert (other.state_dict()["0.mean"] != copied.state_dict()["0.mean"]).all()
+    optimizer.step()
+    for name, array in optimizer.state_dict().items():
+        np.testing.assert_array_equal(array, other.state_dict()[name])
+
+
+def test_what_is_unfrozen_needs_a_rate_where_each_parameter_has_its_own():
+    a, b = Parameter(np.ones(3), "a", trainable=False), Parameter(np.ones(2), "b")
+    given = SGD([a, b], {a: 0.5, b: 0.25})
+    missing = SGD([a, b], {b: 0.25})
+    a.trainable = True
+    assert given.rates() == [0.5, 0.25]
+    for _ in range(2):
+        with pytest.raises(ValueError, match='dict has no rate for Parameter "a"'):
+            missing.step()
+    missing.learning_rate = 0.5
+    assert missing.rates() == [0.5, 0.5]
 
 
 def test_what_a_new_optimizer_must_define():

@@ -524,6 +524,41 @@ def test_frozen_parameters_are_passed_over_and_may_be_trained_again():
     assert not np.array_equal(net[0].W.value, before["dense_1.W"])
 
 
+@pytest.mark.parametrize("eager", [True, False])
+@pytest.mark.parametrize("norm", [False, True])
+def test_what_was_frozen_when_the_optimizer_was_made_is_trained_after_unfreezing(eager, norm):
+    x = np.random.default_rng(0).normal(size=(6, 2))
+    net = Sequential(
+        Dense(2, 4, dtype=np.float64, rng=0), BatchNorm(4, dtype=np.float64), Dense(4, 1, dtype=np.float64)
+    )
+    (net[:2] if norm else net[0]).freeze()
+    optimizer = Adam(net.parameters(), 0.1)
+    step = Step(net, losses.mean_squared_error, optimizer, clip=1.0, eager=eager)
+
+    def changed():
+        before = net.state_dict()
+        for _ in range(3):
+            step(x, np.ones((6, 1)))
+        fit(
+            net,
+            x,
+            np.ones((6, 1)),
+            loss=losses.mean_squared_error,
+            optimizer=optimizer,
+            epochs=2,
+            quiet=True,
+            eager=eager,
+        )
+        return {name for name, array in net.state_dict().items() if not np.array_equal(array, before[name])}
+
+    later = {"batchnorm_1.gamma", "batchnorm_1.beta", "batchnorm_1.running_mean", "batchnorm_1.running_variance"}
+    dense_1, dense_2 = {"dense_1.W", "dense_1.b"}, {"dense_2.W", "dense_2.b"}
+    assert changed() == (dense_2 if norm else dense_2 | later)
+    net.unfreeze()
+    assert changed() - {"dense_1.b"} == (dense_2 | later | dense_1) - {"dense_1.b"}  # which the norm makes of no effect
+    assert optimizer.parameters == tuple([parameter for parameter in net.parameters() if parameter.trainable])
+
+
 def test_a_model_that_is_frozen_altogether_is_not_trained_in_silence():
     net = dropping()
     step = Step(net, losses.mean_squared_error, SGD(net.parameters(), 0.1))
