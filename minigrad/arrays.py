@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from mmap import mmap
 from typing import Any
 
 import numpy as np
 
 from minigrad.errors import no_node, unfit
 from minigrad.node import DTYPES, Array, Node
+
+WRITEABLE = 0x400  # the bit of flags.num: asked by name, an array of np.broadcast_arrays warns
 
 
 def converted(value: Any, wanted_by: str) -> Array:
@@ -34,3 +37,15 @@ def converted(value: Any, wanted_by: str) -> Array:
     if array.dtype not in DTYPES:
         raise unfit(wanted_by, array.dtype, type(value).__name__)
     return array
+
+
+def is_nobodys(array: Array) -> bool:
+    """Whether nobody can write into the array: it and all arrays it is a view of are read-only, and so is what they lie in."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.num & WRITEABLE:
+            return False
+        base = base.base
+    if isinstance(base, memoryview):
+        return base.readonly and isinstance(base.obj, bytes)
+    return base is None or isinstance(base, bytes) or (isinstance(base, mmap) and memoryview(base).readonly)

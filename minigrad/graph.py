@@ -17,8 +17,19 @@ import numpy as np
 from minigrad.adjoints import Part, joined, send
 from minigrad.context import Context, current, enter, leave, leaving, trace
 from minigrad.dispatch import answers
-from minigrad.errors import explain, no_node, where
-from minigrad.node import Node, Number, Parameter, as_node, check_finite, constant, fitting, latest_change, next_number
+from minigrad.errors import explain, no_node
+from minigrad.node import (
+    Node,
+    Number,
+    Parameter,
+    as_node,
+    check_finite,
+    constant,
+    fitting,
+    given_away,
+    latest_change,
+    next_number,
+)
 from minigrad.ops.base import Operation
 
 if TYPE_CHECKING:
@@ -200,7 +211,11 @@ def _sweep(
     """Visit the paths from the output down to the inputs; give the adjoints of those inputs that were reached."""
     with replaying:  # another thread's replay ends first
         before = latest_change[0]
-    _refuse_stale(output, order)
+    oldest = next((node for node in order if node.children), output)
+    if before >= oldest.number or given_away:  # a value may be newer than what was computed from it
+        from minigrad.changes import refuse_stale
+
+        refuse_stale(output, oldest.number)
     wanted = set(inputs)
     path = paths(order, wanted)
     members = set(path)
@@ -229,33 +244,7 @@ def _sweep(
     finally:
         leave(token)
     if latest_change[0] != before:
-        _refuse_changed(output, before)
+        from minigrad.changes import refuse_changed
+
+        refuse_changed(output, before)
     return found
-
-
-def _refuse_stale(output: Node, order: Iterable[Node]) -> None:
-    """Raise where a value was written to after a node was computed from it: rules would mix old and new values."""
-    oldest = next((node for node in order if node.children), output)
-    if latest_change[0] < oldest.number:
-        return
-    nodes = ancestry([output])
-    for node in nodes:
-        if isinstance(node, Parameter):
-            node.look()
-    for node in nodes:
-        for child in node.children:
-            if getattr(child, "renewed", 0) > getattr(node, "renewed", node.number):
-                raise ValueError(
-                    f"{child.label} was changed after {where(node)} was computed from it: build the graph again, or replay "
-                    "it (Graph(output).fprop()), before you ask for gradients"
-                )
-
-
-def _refuse_changed(output: Node, before: int) -> None:
-    """Raise where a value was written to while the rules were applied, by another thread or by a callback."""
-    for node in ancestry([output]):
-        if getattr(node, "renewed", 0) > before:
-            raise RuntimeError(
-                f"{node.label} was changed while its gradients were computed, by another thread or a callback: give every "
-                "thread a graph of its own, or a lock"
-            )

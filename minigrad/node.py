@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import weakref
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -28,6 +29,7 @@ NO_ATTRIBUTES: dict[str, Any] = {}
 DTYPES = frozenset(map(np.dtype, "fd?bBhHiIlLqQ"))  # of nodes: two floating ones, booleans, integers of all sizes
 next_number = itertools.count().__next__
 latest_change = [0]  # when any value was last written to: graphs born later need no closer look
+given_away: list[weakref.ref[Parameter]] = []  # parameters whose arrays somebody may write into
 
 
 class Node(Operators):
@@ -177,13 +179,13 @@ class Parameter(Leaf):
     """A trainable array (a copy of what it is given). `W.value = array` writes in place; `W.grad` is set by backward.
 
     Nodes computed before the write keep their old values: build the graph again, or replay it (`Graph.fprop`), before
-    its gradients are asked for; the engine refuses to mix old and new. It also notices `W.value[0] = 1`. Code
-    that keeps `W.value` and writes into it after another node was computed calls `W.mark_changed()`.
+    its gradients are asked for; the engine refuses to mix old and new, however the array was written to. (Nodes that are
+    views, as W.T and W[0] are, show the new ones.)
 
     trainable=False makes it state: frozen weights and running statistics, skipped by backward and by optimizers.
     """
 
-    __slots__ = ("_seen", "grad", "trainable")
+    __slots__ = ("given", "grad", "trainable")
 
     def __init__(self, value: Operand, name: str = "", *, trainable: bool = True) -> None:
         array = np.array(as_array(value, type(self).__name__))
@@ -195,16 +197,15 @@ class Parameter(Leaf):
         self._bear(array, name)
         self.trainable = trainable
         self.grad: Array | None = None
-        self._seen: tuple[int, Array] | None = None  # when .value was asked for last, and a copy of it
+        self.given: tuple[int, Array] | None = None  # when .value gave the array away, and what it held
 
     @property
     def value(self) -> Array:
         """The array; may be written into."""
         leaving(self, ".value")
-        self.look()
-        latest_change[0] = now = next_number()
-        self._seen = (now, self._value.copy())
-        return self._value
+        from minigrad.changes import give_away
+
+        return give_away(self)
 
     @value.setter
     def value(self, array: npt.ArrayLike) -> None:
@@ -215,12 +216,7 @@ class Parameter(Leaf):
     def mark_changed(self) -> None:
         """Say that the array was written into: nodes made of it before are stale from now on."""
         self.renewed = latest_change[0] = next_number()
-        self._seen = None
-
-    def look(self) -> None:
-        """Notice that the array was written into since `.value` gave it away."""
-        if self._seen is not None and not np.array_equal(self._seen[1], self._value, equal_nan=self.dtype.kind == "f"):
-            self.renewed, self._seen = self._seen[0], None
+        self.given = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = partial(type(self), trainable=self.trainable)
@@ -282,15 +278,12 @@ def known_dtype(wanted_by: str, dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 def own_array(value: Any, wanted_by: str) -> Array:
-    """A real array that nobody can write into: a copy, unless it was made just now or is read-only all the way."""
+    """A real array that nobody can write into: a copy, unless it was made of numbers just now or is read-only."""
+    from minigrad.arrays import is_nobodys
+
     array = as_array(value, wanted_by)
-    base: Any = array
-    while (
-        isinstance(base, ndarray) and not base.flags.num & 0x400
-    ):  # writeable: asked for so, np.broadcast_arrays warns
-        base = base.base
-    if isinstance(base, ndarray) and (array is value or array.base is not None):
-        array = array.copy()
+    if array is value or not isinstance(value, (int, float, list, tuple)):
+        array = array if is_nobodys(array) else array.copy()
     array.flags.writeable = False
     return array
 

@@ -152,7 +152,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """Copy all parameters' arrays into a dict, by path."""
-        return {path: parameter.value.copy() for path, parameter in self.named_parameters()}
+        return {path: parameter._value.copy() for path, parameter in self.named_parameters()}
 
     def load_state_dict(self, arrays: Mapping[str, npt.ArrayLike], *, strict: bool = True) -> Unmatched:
         """Write the arrays of a `state_dict` into the parameters. ValueError, and no change, unless every one fits.

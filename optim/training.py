@@ -597,7 +597,7 @@ def _outputs(model: Module, inputs: Any) -> Any:
 
 def copies(states: Sequence[Parameter]) -> list[tuple[Parameter, Array]]:
     """The states, each with a copy of what it holds."""
-    return [(state, state.value.copy()) for state in states]
+    return [(state, state._value.copy()) for state in states]
 
 
 def put_back(before: Sequence[tuple[Parameter, Array]]) -> None:

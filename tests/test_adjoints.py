@@ -121,13 +121,42 @@ def test_an_unmasked_piece_clears_the_mask_where_it_lies():
 
 
 def test_a_product_ends_the_mask():
-    """Documented: sums with weights other than 1 are not followed."""
+    """Documented: sums with weights other than 1 are not followed, be the weights negative or not."""
     assert "ends" in Where.__doc__
+    x, M = mg.Input([[4.0, 1.0], [9.0, 16.0]]), np.array([[-1.0, 2.0], [3.0, -4.0]])
+    mask = np.array([[True, False], [False, True]])
+    (slope,) = mg.gradients(np.where(mask, np.sqrt(x) @ M, 0.0).sum(), x)
+    np.testing.assert_allclose(slope.value, mask @ M.T / (2 * np.sqrt(x.value)))
+
+
+def test_a_product_beside_a_masked_piece_clears_the_mask():
+    """A weight that a product and a masked slice share: what the product sends lies everywhere."""
     h = mg.Input([[1.0, 2.0], [3.0, 4.0]])
-    x = np.exp(h)
-    W = mg.Parameter(np.eye(2))
-    (slope,) = mg.gradients((np.where([[True], [False]], x @ W, 0.0) + x @ W).sum(), h)
-    np.testing.assert_allclose(slope.value, x.value * [[2], [1]])
+    W, u = np.exp(h), mg.Input([[1.0, 1.0]])
+    (slope,) = mg.gradients((u @ W).sum() + np.where([True, False], W[0], 0.0).sum(), h)
+    np.testing.assert_allclose(slope.value, W.value * [[2, 1], [1, 1]])
+
+
+def test_a_where_inside_another_keeps_both_masks():
+    """The inner branch not taken is nan where the outer one is taken."""
+    x = mg.Input([4.0, -1.0, 0.0])
+    with np.errstate(all="ignore"):
+        inner = np.where(x > 0, np.sqrt(x), 1.0)
+        (slope,) = mg.gradients(np.where(np.array([True, True, False]), inner * 3.0, 0.0).sum(), x)
+        np.testing.assert_allclose(slope.value, [0.75, 0, 0])
+        chosen = np.where(x > -5, np.where(x > 0, np.log(np.sqrt(x)), 0.0), 0.0)
+        (slope,) = mg.gradients(chosen.sum(), x)
+        np.testing.assert_allclose(slope.value, [1 / 8, 0, 0])
+
+
+def test_an_adjoint_in_another_dtype_is_cast_to_the_child():
+    x = mg.Input(np.array([1.0, 2.0], np.float32))
+    (slope,) = mg.gradients((x * np.array([2.0, 3.0])).sum(), x)
+    assert slope.dtype == np.float32
+    with np.errstate(all="ignore"):
+        (slope,) = mg.gradients(np.where(x > 1, x * np.array([2.0, 3.0]), 0.0).sum(), x)
+    assert slope.dtype == np.float32
+    np.testing.assert_array_equal(slope.value, [0, 3])
 
 
 def test_what_passes_an_adjoint_on_makes_no_node_for_the_mask():

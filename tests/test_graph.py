@@ -781,6 +781,44 @@ def test_a_parameter_written_into_between_forward_and_gradient_is_noticed():
     np.testing.assert_array_equal(mg.gradients(y, W)[0].value, [10, 6])
 
 
+def test_an_array_of_a_parameter_that_somebody_keeps_is_watched():
+    """The write lies after the access, and before the nodes or after: the nodes themselves tell."""
+    W, x = mg.Parameter([[1.0, 2.0], [3.0, 4.0]]), mg.Input([1.0, -1.0])
+    kept = W.value
+    kept[0] = 0.5  # before
+    y = np.square(np.tanh(x @ W.T) + W[0].sum()).sum()
+    (expected,) = mg.gradients(y, W)
+    np.testing.assert_array_equal(mg.gradients(y, W)[0].value, expected.value)
+    kept[0] = 0.25  # after
+    with pytest.raises(ValueError, match="was changed after"):
+        mg.gradients(y, W)
+    with pytest.raises(ValueError, match="was changed after"):
+        y.backward()
+    mg.Graph(y).fprop()
+    assert np.isfinite(mg.gradients(y, W)[0].value).all()
+    z = np.square(W).sum()
+    kept[1] = 7.0
+    with pytest.raises(ValueError, match=r"Parameter \(2, 2\) was changed after Square"):
+        mg.gradients(z, W)
+    del kept, y, z
+    W.value = np.ones((2, 2))
+    np.testing.assert_array_equal(mg.gradients(np.square(W).sum(), W)[0].value, 2 * np.ones((2, 2)))
+
+
+def test_a_parameter_that_was_looked_at_is_freed():
+    from minigrad.node import given_away
+
+    W = mg.Parameter([1.0])
+    W.value[0] = 2.0
+    assert any(reference() is W for reference in given_away)
+    alive = weakref.ref(W)
+    del W
+    assert alive() is None
+    V = mg.Parameter([1.0])
+    mg.gradients((V * V).sum(), V)
+    assert all(reference() is not None for reference in given_away)
+
+
 def test_a_parameter_looked_at_or_written_into_before_is_no_obstacle():
     W = mg.Parameter([1.0, np.nan])
     W.value[1] = 2.0

@@ -36,6 +36,31 @@ def test_a_leaf_copies_what_others_may_write_into(kind):
         assert not np.shares_memory(kind(array).value, A)
 
 
+class Boxed:
+    """Something that lends its array to NumPy."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+@pytest.mark.parametrize("kind", [mg.Input, mg.Constant])
+@pytest.mark.parametrize(
+    "lent",
+    [Boxed, lambda a: memoryview(a), lambda a: np.frombuffer(memoryview(a).toreadonly()), lambda a: [Boxed(a)][0]],
+)
+def test_an_array_that_is_lent_is_copied_and_left_as_it_was(kind, lent):
+    array = np.array([1.0, 2.0, 3.0])
+    node = kind(lent(array))
+    array[:] = 9.0
+    np.testing.assert_array_equal(node.value, [1, 2, 3])
+    node = kind(np.frombuffer(memoryview(buffer := bytearray(8)).toreadonly()))
+    buffer[0] = 1
+    assert node.value == 0
+
+
 @pytest.mark.parametrize("kind", [mg.Input, mg.Constant])
 def test_a_leaf_shares_what_nobody_can_write_into(kind):
     table = np.arange(6.0)
