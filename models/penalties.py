@@ -23,18 +23,35 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
 from minigrad.context import scope
 from minigrad.graph import gradients
-from minigrad.models.inputs import not_negative
+from minigrad.models.inputs import not_negative, time_mask
 from minigrad.models.module import Module, all_paths
 from minigrad.models.recurrent import States
 from minigrad.models.scheduled import Schedule, Scheduled
 from minigrad.node import Constant, Node, Parameter, as_node
-from minigrad.ops import absolute, log, logsumexp, maximum, norm, relu, sign, square, stack, stop_gradient, where
+from minigrad.ops import (
+    absolute,
+    argsort,
+    cumsum,
+    expand_dims,
+    log,
+    logsumexp,
+    maximum,
+    norm,
+    relu,
+    sign,
+    square,
+    stack,
+    stop_gradient,
+    take_along_axis,
+    where,
+)
 from minigrad.wording import instead
 
 if TYPE_CHECKING:
@@ -273,26 +290,42 @@ def adjoints(loss: Node, states: Sequence[Node]) -> tuple[Node, ...]:
 class Penalty:
     """weight · G, to be added to the loss: `total = loss + penalty(loss, states)`.
 
-    A subclass defines `of(rows)`, its G as a function of the stacked adjoints. weight is a number; a schedule, a function of
-    the step; or a node. With the number 0 nothing is built, and training is plain backpropagation to the last bit.
+    A subclass defines `of(rows)` or, to leave padding out, `of(rows, counts)`: its G as a function of the stacked adjoints.
+    weight is a number; a schedule, a function of the step; or a node. With the number 0 nothing is built, and training is
+    plain backpropagation to the last bit.
+
+    Under a mask padding does not count: an example contributes what its sequence alone would, and one of padding alone
+    nothing. `net.states(u, mask=mask)` knows its mask; with a list of other nodes, as the cells of an LSTM, give it:
+    `penalty(loss, [c for _, c in steps.whole], mask)`.
     """
 
     def __init__(self, weight: Weight = 1.0) -> None:
         self.weight = _checked_weight(type(self).__name__, weight)
 
-    def __call__(self, loss: Node, states: Sequence[Node]) -> Node:
+    def __call__(self, loss: Node, states: Sequence[Node], mask: Operand | None = None) -> Node:
         """weight · G, a scalar node."""
-        return _weighted(self.weight, lambda: self.measure(loss, states), loss.dtype)
+        return _weighted(self.weight, lambda: self.measure(loss, states, mask), loss.dtype)
 
-    def measure(self, loss: Node, states: Sequence[Node]) -> Node:
-        """G itself, a scalar node."""
-        rows = adjoints(loss, states)
+    def measure(self, loss: Node, states: Sequence[Node], mask: Operand | None = None) -> Node:
+        """G itself, a scalar node.
+
+        mask: booleans, (batch, time), False where a step is padding; None for that of the states
+        """
+        rows = _stacked(adjoints(loss, states))
+        counts = getattr(states, "present", None)
+        if mask is not None:
+            counts = time_mask(type(self).__name__, mask, (rows.shape[1], rows.shape[0])).T
         with scope("penalty"):
-            return self.of(_stacked(rows))
+            if counts is None or len(signature(self.of).parameters) < 2:
+                return self.of(rows)
+            return self.of(*_padding_last(rows, counts))
 
-    def of(self, rows: Node) -> Node:
-        """G of the adjoints ∂loss/∂x_t, a node (time, batch, n_states)."""
-        raise TypeError(f"{type(self).__name__} defines no of: write of(self, rows) -> scalar node")
+    def of(self, rows: Node, counts: Node | None = None) -> Node:
+        """G of the adjoints ∂loss/∂x_t, a node (time, batch, n_states).
+
+        counts: under a mask which of them count, (time, batch), for every example the first ones; else None
+        """
+        raise TypeError(f"{type(self).__name__} defines no of: write of(self, rows, counts=None) -> scalar node")
 
 
 class Omega(Penalty):
@@ -317,11 +350,11 @@ class Omega(Penalty):
             raise ValueError(f'Omega(form={form!r}): "exact" or "immediate"')
         self.form = form
 
-    def measure(self, loss: Node, states: Sequence[Node]) -> Node:
-        return super().measure(loss, states) if self.form == "exact" else self._immediate(loss, states)
+    def measure(self, loss: Node, states: Sequence[Node], mask: Operand | None = None) -> Node:
+        return super().measure(loss, states, mask) if self.form == "exact" else self._immediate(loss, states)
 
-    def of(self, rows: Node) -> Node:
-        return self._of_squares(*_neighbors(square(rows).sum(axis=-1)))
+    def of(self, rows: Node, counts: Node | None = None) -> Node:
+        return self._of_squares(*_neighbors(square(rows).sum(axis=-1)), _pairs(counts))
 
     def _immediate(self, loss: Node, states: Sequence[Node]) -> Node:
         if not isinstance(states, States):
@@ -335,9 +368,10 @@ class Omega(Penalty):
             a = stop_gradient(_stacked(flowing[len(states) :]))
             return self._of_squares(square(a[1:] @ states.W).sum(axis=-1), square(rows[1:]).sum(axis=-1))
 
-    def _of_squares(self, earlier: Node, later: Node) -> Node:
+    def _of_squares(self, earlier: Node, later: Node, pairs: Node | None = None) -> Node:
         """Of ‖g_t‖² and ‖g_{t+1}‖²: no `where` here, whose mask every rule from here to the states would have to keep."""
-        counts = (later >= LEAST_NORM**2).astype(later.dtype)
+        seen = later >= LEAST_NORM**2
+        counts = (seen if pairs is None else seen & pairs).astype(later.dtype)
         ratios = earlier / (later * counts + (1.0 - counts))
         return (square(ratios - 1.0) * counts).sum() / maximum(counts.sum(), 1.0)
 
@@ -351,10 +385,11 @@ class OmegaNorms(Penalty):
     Terms count as in `Omega`.
     """
 
-    def of(self, rows: Node) -> Node:
+    def of(self, rows: Node, counts: Node | None = None) -> Node:
         earlier, later = _neighbors(norm(rows, axis=-1))
-        counts = later >= LEAST_NORM
-        return _mean(square(earlier / where(counts, later, 1.0) - 1.0), counts)
+        seen, pairs = later >= LEAST_NORM, _pairs(counts)
+        counted = seen if pairs is None else seen & pairs
+        return _mean(square(earlier / where(counted, later, 1.0) - 1.0), counted)
 
 
 class AdjointVariance(Penalty):
@@ -364,8 +399,8 @@ class AdjointVariance(Penalty):
     It depends on scale and can be lowered by shrinking all adjoints, so it trains badly; see RelativeVariance.
     """
 
-    def of(self, rows: Node) -> Node:
-        return _norms(rows).var(axis=0).mean()
+    def of(self, rows: Node, counts: Node | None = None) -> Node:
+        return _mean_of_examples(_variance_in_time(_norms(rows), counts), counts)
 
 
 class RelativeVariance(Penalty):
@@ -380,11 +415,11 @@ class RelativeVariance(Penalty):
     def __init__(self, weight: Weight = 0.1) -> None:
         super().__init__(weight)
 
-    def of(self, rows: Node) -> Node:
+    def of(self, rows: Node, counts: Node | None = None) -> Node:
         norms = norm(rows, axis=-1)
-        scale = norms.mean(axis=0)
-        counts = scale >= LEAST_NORM
-        return _mean((norms / where(counts, scale, 1.0)).var(axis=0), counts)
+        scale = _mean_in_time(norms, counts)
+        seen = scale >= LEAST_NORM
+        return _mean(_variance_in_time(norms / where(seen, scale, 1.0), counts), seen)
 
 
 class LogRatio(Penalty):
@@ -395,11 +430,12 @@ class LogRatio(Penalty):
     A term counts where both squared norms are at least 1e-20.
     """
 
-    def of(self, rows: Node) -> Node:
+    def of(self, rows: Node, counts: Node | None = None) -> Node:
         norms = norm(rows, axis=-1)
-        seen = norms >= LEAST_NORM
+        seen, pairs = norms >= LEAST_NORM, _pairs(counts)
         earlier, later = _neighbors(log(where(seen, norms, 1.0)))
-        return _mean(square(earlier - later), seen[:-1] & seen[1:])
+        both = seen[:-1] & seen[1:]
+        return _mean(square(earlier - later), both if pairs is None else both & pairs)
 
 
 class HalfSquaredNorms(Penalty):
@@ -408,16 +444,24 @@ class HalfSquaredNorms(Penalty):
     It makes adjoints small, vanishing ones smaller still.
     """
 
-    def of(self, rows: Node) -> Node:
-        return square(rows).sum() * (0.5 * rows.shape[1])  # batch² of the scale, 1/batch of the mean
+    def of(self, rows: Node, counts: Node | None = None) -> Node:
+        batch = rows.shape[1]
+        if counts is None:
+            return square(rows).sum() * (0.5 * batch)  # batch² of the scale, 1/batch of the mean
+        n_examples = maximum(counts.any(axis=0).astype(rows.dtype).sum(), 1.0)
+        return where(expand_dims(counts, -1), square(rows), 0.0).sum() * (0.5 * batch) * (batch / n_examples)
 
 
 class FirstAgainstLast(Penalty):
     """(n_1 − n_T)², averaged over the batch, n_t = batch · ‖g_t‖;  ḡ_t = ±2 (n_1 − n_T) g_t / ‖g_t‖, + for 1, − for T."""
 
-    def of(self, rows: Node) -> Node:
+    def of(self, rows: Node, counts: Node | None = None) -> Node:
         norms = _norms(rows)
-        return square(norms[0] - norms[-1]).mean()
+        last = norms[-1]
+        if counts is not None:
+            so_far = cumsum(counts.astype(np.int64), axis=0)
+            last = where(counts & (so_far == so_far[-1]), norms, 0.0).sum(axis=0)
+        return _mean_of_examples(square(norms[0] - last), counts)
 
 
 def _stacked(rows: Sequence[Node]) -> Node:
@@ -437,6 +481,37 @@ def _norms(rows: Node) -> Node:
 def _neighbors(values: Node) -> tuple[Node, Node]:
     """What stands at t and at t + 1, for t = 1..T−1."""
     return values[:-1], values[1:]
+
+
+def _padding_last(rows: Node, counts: Node) -> tuple[Node, Node]:
+    """Rows and counts in another order of time, each example's own: first the steps that count, as they follow each other."""
+    n_steps = len(rows)
+    times = np.arange(n_steps)[:, np.newaxis]
+    order = argsort(where(counts, times, times + n_steps), axis=0)
+    return take_along_axis(rows, expand_dims(order, -1), 0), take_along_axis(counts, order, 0)
+
+
+def _pairs(counts: Node | None) -> Node | None:
+    """Which neighbors both count, where those that do come first."""
+    return None if counts is None else counts[1:]
+
+
+def _mean_in_time(values: Node, counts: Node | None) -> Node:
+    """Of values (time, batch) those of each example."""
+    if counts is None:
+        return values.mean(axis=0)
+    return where(counts, values, 0.0).sum(axis=0) / maximum(counts.astype(values.dtype).sum(axis=0), 1.0)
+
+
+def _variance_in_time(values: Node, counts: Node | None) -> Node:
+    if counts is None:
+        return values.var(axis=0)
+    return _mean_in_time(square(values - _mean_in_time(values, counts)), counts)
+
+
+def _mean_of_examples(values: Node, counts: Node | None) -> Node:
+    """The mean over the examples with a step that counts."""
+    return values.mean() if counts is None else _mean(values, counts.any(axis=0))
 
 
 def _mean(terms: Node, counts: Node) -> Node:

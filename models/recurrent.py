@@ -38,13 +38,15 @@ class Steps(list[Node]):
     last:  the output after the last step of the run: h_T, and h_1 for the direction that reads backward
     final: the whole state there, which starts the next run: `layer.states(u_2, layer.states(u_1).final)`
     whole: the whole state at every time step
+    present: under a mask which steps count, (time, batch); else None
 
     A penalty on `Steps` is one on ∂loss/∂h_t, t = 1..T, for a stack of its top layer. What is not the output of a step that
     leads to the next is found in `whole`: [c for h, c in steps.whole] for the cell of an LSTM, [below[0] for below, *_ in
     steps.whole] for the lowest layer of a stack, [ahead[0] for ahead, _ in steps.whole] and (in its own order)
-    [back[0] for _, back in steps.whole][::-1] for the two directions of a bidirectional layer. Padded steps count too.
-    There an output's adjoint is that of the last step that counts, and another part's (c) is what later steps send back: 0
-    where none of them counts, since a kept output is not computed from c.
+    [back[0] for _, back in steps.whole][::-1] for the two directions of a bidirectional layer. Penalties leave padded steps
+    out; with such lists they are given the mask. At a padded step an output's adjoint is that of the last step that counts,
+    and another part's (c) is what later steps send back: 0 where none of them counts, since a kept output is not computed
+    from c.
     """
 
     def __init__(self, outputs: Iterable[Node], last: Node, final: State, whole: Sequence[State]) -> None:
@@ -52,6 +54,7 @@ class Steps(list[Node]):
         self.last = last
         self.final = final
         self.whole = tuple(whole)
+        self.present: Node | None = None
 
 
 class Recurrent(Module):
@@ -100,8 +103,11 @@ class Recurrent(Module):
         node = sequences(type(self).__name__, u, self.n_inputs, self.dtype)
         if mask is None:
             return collect(self.unroll(node.swapaxes(0, 1), state, None))
-        present = expand_dims(time_mask(type(self).__name__, mask, node.shape[:2]), -1)
-        return collect(self.unroll(where(present, node, 0).swapaxes(0, 1), state, present.swapaxes(0, 1)))
+        counts = time_mask(type(self).__name__, mask, node.shape[:2])
+        present = expand_dims(counts, -1)
+        steps = self.unroll(where(present, node, 0).swapaxes(0, 1), state, present.swapaxes(0, 1))
+        steps.present = counts.T
+        return collect(steps)
 
 
 class Unrolled(Recurrent):

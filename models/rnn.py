@@ -51,20 +51,21 @@ class States(list[Node]):
 
     pre_activations: W x_{t-1} + R u_t + b_1 for t = 1..T, so x_t = σ(pre_activations[t-1])
     W:               the recurrent weights
+    present:         under a mask which steps count, (time, batch); else None
     """
 
     def __init__(
-        self, states: Sequence[Node], pre_activations: Sequence[Node], W: Parameter, *, masked: bool = False
+        self, states: Sequence[Node], pre_activations: Sequence[Node], W: Parameter, *, present: Node | None = None
     ) -> None:
         super().__init__(states)
         self._pre_activations = tuple(pre_activations)
         self.W = W
-        self.masked = masked
+        self.present = present
 
     @property
     def pre_activations(self) -> tuple[Node, ...]:
         """One node per state. Under a mask a state may be the one before instead, and there are none: ValueError."""
-        if self.masked:
+        if self.present is not None:
             raise ValueError(
                 "states under a mask do not all come from pre-activations, which Omega(form='immediate') needs: take the exact form"
             )
@@ -186,7 +187,7 @@ class RNN(Module):
                 x = new if present is None else where(present[t], new, x)
                 x.name = x.name or "x"  # for pictures and programs
                 states.append(x)
-        return collect(States(states, pre_activations, self.W, masked=present is not None))
+        return collect(States(states, pre_activations, self.W, present=None if present is None else present[..., 0]))
 
     def _readout(self, x_T: Node) -> Node:
         with scope("rnn"):

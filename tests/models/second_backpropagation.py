@@ -181,14 +181,14 @@ def adjoints_under_a_mask(step, n_parts, p, u, mask, targets, loss_of):
 
 
 def gradient_by_complex_step(function, p: Arrays) -> Arrays:
-    """∂function(p)/∂p, to the last digits: Im function(p + ih) / h with h = 1e-30."""
+    """∂function(p)/∂p, of several values along axis 0, to the last digits: Im function(p + ih) / h with h = 1e-30."""
     gradient = {}
     for name, array in p.items():
-        gradient[name] = np.zeros(array.shape)
+        gradient[name] = np.zeros((len(function(p)), *array.shape))
         for i in np.ndindex(array.shape):
             moved = array.astype(complex)
             moved[i] += 1e-30j
-            gradient[name][i] = function({**p, name: moved}).imag / 1e-30
+            gradient[name][:, *i] = function({**p, name: moved}).imag / 1e-30
     return gradient
 
 

@@ -128,13 +128,12 @@ def test_a_mask_that_is_true_throughout_changes_no_bit(name, steps):
             np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-11 * max(np.abs(a).max(), 1))
 
 
-@pytest.mark.parametrize("steps", [2, 7])
 @pytest.mark.parametrize("name", NETS)
-def test_what_stands_in_padding_changes_no_bit(name, steps):
+def test_what_stands_in_padding_changes_no_bit(name):
     net = net_of(name)
-    u, targets, mask = problem(steps)
+    u, targets, mask = problem(7)
     found = []
-    for filler in (0.0, 3.0, np.nan, np.inf):
+    for filler in (0.0, np.nan, np.inf):
         G = measured(net, np.where(mask[..., np.newaxis], u, filler), targets, mask)
         found.append([*[value.value for value in G], *[part for gradient in gradients(net, G) for part in gradient]])
     for other in found[1:]:
@@ -142,41 +141,114 @@ def test_what_stands_in_padding_changes_no_bit(name, steps):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("name", NETS)
+def test_more_padding_changes_nothing(name):
+    """Behind, before and between the steps that count."""
+    net = net_of(name)
+    u, targets, _ = problem(7)
+    short = measured(net, u[:, :4], targets, np.ones((BATCH, 4), bool))
+    for kept in ([0, 1, 2, 3], [3, 4, 5, 6], [0, 2, 3, 6]):
+        long, mask = np.full((BATCH, 7, 2), np.nan), np.zeros((BATCH, 7), bool)
+        long[:, kept], mask[:, kept] = u[:, :4], True
+        padded = measured(net, long, targets, mask)
+        np.testing.assert_allclose([float(G) for G in padded], [float(G) for G in short], rtol=1e-12)
+        for wanted, found in zip(gradients(net, short), gradients(net, padded), strict=True):
+            for a, b in zip(wanted, found, strict=True):
+                np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-11 * max(np.abs(a).max(), 1))
+
+
+def test_an_example_that_is_padding_alone_is_left_out():
+    net = net_of("GRU")
+    u, targets, mask = problem(7)
+    mask[1] = False
+    whole = [float(G) for G in measured(net, u, targets, mask)]
+    rest = [float(G) for G in measured(net, u[[0, 2]], targets[[0, 2]], mask[[0, 2]])]
+    np.testing.assert_allclose(whole, rest, rtol=1e-12)
+    nothing = measured(net, u, targets, np.zeros((BATCH, 7), bool))
+    assert not any(float(G) for G in nothing)
+    assert not any(part.any() for gradient in gradients(net, nothing) for part in gradient)
+
+
+def test_a_list_of_nodes_is_given_the_mask():
+    layer = LSTM(2, 2, dtype=np.float64, rng=0)
+    u, _, mask = problem(7)
+    steps = layer.states(u, mask=mask)
+    loss, cells = (steps.last**2).mean(), [c for _, c in steps.whole]
+    for penalty in PENALTIES:
+        assert float(penalty(loss, list(steps), mask)) == float(penalty(loss, steps))
+    for penalty in (penalties.AdjointVariance(), penalties.RelativeVariance(), penalties.FirstAgainstLast()):
+        assert float(penalty(loss, cells, mask)) != float(penalty(loss, cells))
+    with pytest.raises(ValueError, match=r"Omega: expected a mask of shape \(batch, time\) = \(3, 7\)"):
+        penalties.Omega()(loss, list(steps), mask[:, :5])
+    with pytest.raises(TypeError, match="Omega: the mask holds float64, expected booleans"):
+        penalties.Omega()(loss, list(steps), mask.astype(float))
+
+
+def test_a_penalty_of_ones_own_may_leave_padding_out_or_not():
+    class Largest(penalties.Penalty):
+        def of(self, rows):
+            return np.abs(rows).max()
+
+    class Number(penalties.Penalty):
+        def of(self, rows, counts=None):
+            return mg.Constant(1.0) * (rows.shape[0] * rows.shape[1] if counts is None else counts.astype(float).sum())
+
+    u, _, mask = problem(7)
+    for given, number in ((None, 21), (mask, 15)):
+        steps = SimpleRNN(2, 2, dtype=np.float64, rng=0).states(u, mask=given)
+        loss = (steps.last**2).mean()
+        assert float(Largest()(loss, steps)) > 0
+        assert float(Number()(loss, steps)) == number
+
+
 # Backpropagation by hand ---------------------------------------------------------------------------------------------
 
 
-def by_hand(name, net, u, targets, mask, kind):
-    """The value and the gradient, in the order of the net's parameters."""
+def G_of_each_alone(kind, g, mask):
+    """The mean over the examples, each by itself and without its padding; of ratios the mean over all of them."""
+    of_ratios = kind in (penalties.Omega, penalties.OmegaNorms, penalties.LogRatio)
+    weights = mask.sum(axis=1) - 1 if of_ratios else np.ones(len(mask))
+    alone = [EXACT[kind](g[counts, row : row + 1] * len(mask))[0] for row, counts in enumerate(mask)]
+    return (weights * np.array(alone)).sum() / max(weights.sum(), 1)
+
+
+def by_hand(name, net, u, targets, mask):
+    """The value of every G in EXACT and its gradient, in the order of the net's parameters."""
     step, n_parts = BY_HAND[name]
     values = [parameter.value for parameter in net.parameters()]
     order = ("W_h", "W_x", "b", "V", "b_o") if name == "RNN" else ("W_x", "W_h", "b", "V", "b_o")
 
     def value(p):
-        return EXACT[kind](closed.adjoints_under_a_mask(step, n_parts, p, u, mask, targets, closed.cross_entropy))[0]
+        g = closed.adjoints_under_a_mask(step, n_parts, p, u, mask, targets, closed.cross_entropy)
+        return np.array([G(g)[0] if mask.all() else G_of_each_alone(kind, g, mask) for kind, G in EXACT.items()])
 
     p = dict(zip(order, values, strict=True))
-    return value(p), closed.gradient_by_complex_step(value, p).values()
+    gradient = closed.gradient_by_complex_step(value, p)
+    return zip(EXACT, value(p), zip(*gradient.values(), strict=True), strict=True)
 
 
+HOLES = np.array([[0, 1, 1, 0, 1, 0, 1], [1, 1, 0, 0, 1, 1, 0], [1, 0, 1, 1, 1, 1, 1]], bool)
+
+
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("steps", LENGTHS)
 @pytest.mark.parametrize("name", BY_HAND)
-def test_gradients_are_those_of_a_second_backpropagation_eager_and_compiled(name, steps):
+def test_gradients_are_those_of_a_second_backpropagation_eager_and_compiled(name, steps, masked):
     net = net_of(name)
-    u, targets, _ = problem(steps)
+    u, targets, mask = problem(steps)
 
-    def all_of_them(u):
-        G = measured(net, u, targets)
+    def all_of_them(u, mask):
+        G = measured(net, u, targets, mask if masked else None)
         return [G, *[mg.gradients(value, net.parameters()) for value in G]]
 
     program = mg.compile(all_of_them)
-    program(u)  # which traces
-    eager, compiled = all_of_them(mg.Input(u)), program(u)
-    for k, penalty in enumerate(PENALTIES):
-        if type(penalty) not in EXACT:
-            continue
-        value, gradient = by_hand(name, net, u, targets, np.ones((BATCH, steps), bool), type(penalty))
-        for G in (float(eager[0][k]), float(compiled[0][k])):
-            np.testing.assert_allclose(G, value, rtol=1e-11, atol=1e-14)
-        for expected, node, array in zip(gradient, eager[k + 1], compiled[k + 1], strict=True):
-            for found in (node.value, array):
-                np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * max(np.abs(expected).max(), 1e-3))
+    program(u, mask)  # which traces
+    for counts in (mask, HOLES) if masked and steps == 7 else (mask,):
+        eager, compiled = all_of_them(mg.Input(u), mg.Input(counts)), program(u, counts)
+        for kind, value, gradient in by_hand(name, net, u, targets, counts if masked else np.ones_like(mask)):
+            k = NAMES.index(kind.__name__)
+            for G in (float(eager[0][k]), float(compiled[0][k])):
+                np.testing.assert_allclose(G, value, rtol=1e-11, atol=1e-14)
+            for expected, node, array in zip(gradient, eager[k + 1], compiled[k + 1], strict=True):
+                for found in (node.value, array):
+                    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-10 * max(np.abs(expected).max(), 1e-3))
