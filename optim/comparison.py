@@ -14,6 +14,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from minigrad.optim.best import KeepBest
 from minigrad.optim.configuration import METHODS, Configuration
 from minigrad.optim.history import History
 from minigrad.optim.nets import make_net
-from minigrad.optim.optimizers import SGD, Adam, Optimizer
+from minigrad.optim.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSProp
 from minigrad.optim.progress import Progress
 from minigrad.optim.tasks import Task
 from minigrad.optim.training import Step, evaluate, outputs_and_states
@@ -40,6 +41,13 @@ PENALTY_CLASSES: dict[str, Callable[[float], penalties.Penalty]] = {
     "log-ratio": penalties.LogRatio,
     "squared-norm": penalties.HalfSquaredNorms,
     "first-last": penalties.FirstAgainstLast,
+}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": SGD,
+    "momentum": partial(SGD, momentum=0.9),
+    "adagrad": AdaGrad,
+    "rmsprop": RMSProp,
+    "adam": Adam,
 }
 
 
@@ -182,9 +190,8 @@ def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
 
 
 def make_optimizer(configuration: Configuration, net: Module) -> Optimizer:
-    """SGD or Adam with the configuration's learning rate."""
-    kinds: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam}
-    return kinds[configuration.optimizer](net.parameters(), configuration.learning_rate)
+    """The configuration's optimizer, at its rate or with its schedule."""
+    return OPTIMIZERS[configuration.optimizer](net.parameters(), configuration.rate)
 
 
 def make_penalty(configuration: Configuration, method: str = "exact") -> penalties.Penalty:

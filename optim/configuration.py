@@ -13,6 +13,8 @@ from typing import Any
 
 from minigrad.files import write_file
 from minigrad.models.inputs import shown
+from minigrad.models.scheduled import value_at
+from minigrad.optim.schedules import Schedule, parsed
 
 METHODS = {
     "backprop": "backpropagation",
@@ -45,7 +47,7 @@ INITIALIZATIONS = {
     "normal": "W, R, V normal with standard deviation --std; biases 0",
     "orthogonal": "W orthogonal; R, V normal with standard deviation --std; biases 0",
 }
-LEARNING_RATES = {"sgd": 0.05, "adam": 0.001}
+LEARNING_RATES = {"sgd": 0.05, "momentum": 0.005, "adagrad": 0.01, "rmsprop": 0.001, "adam": 0.001}
 LARGEST = {  # beyond, a number is taken for a slip: a float32 holds no 1e39, and no machine 10^9 states
     "length": 10**6,
     "states": 10**5,
@@ -98,8 +100,16 @@ class Configuration:
     )
     std: float = _option(0.1, "STD", "standard deviation of normal starts (default: 0.1)")
     states: int = _option(50, "D", "units of the recurrent state (default: 50)")
-    optimizer: str = _option("", "NAME", "sgd or adam (default: adam, for generated tasks sgd)")
-    learning_rate: float = _option(0.0, "RATE", "(default: 0.05 for sgd, 0.001 for adam)")
+    optimizer: str = _option("", "NAME", f"{', '.join(LEARNING_RATES)} (default: adam, for generated tasks sgd)")
+    learning_rate: float = _option(
+        0.0, "RATE", f"(default: {', '.join(f'{rate:g} for {name}' for name, rate in LEARNING_RATES.items())})"
+    )
+    schedule: str = _option(
+        "",
+        "CALL",
+        "a schedule of minigrad.optim.schedules in place of a constant rate, where rate and steps stand for those options: "
+        '"hold_then_linear(rate, steps)" (default: none)',
+    )
     clip: float = _option(
         1.0, "NORM", "largest norm of the gradient of loss and penalty together, 0 for no clip (default: 1)"
     )
@@ -162,6 +172,24 @@ class Configuration:
         table = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         write_file(path, tomli_w.dumps(table))
 
+    @property
+    def rate(self) -> float | Schedule:
+        """The learning rate: a number, or the schedule that is asked for."""
+        if not self.schedule:
+            return self.learning_rate
+        return parsed(self.schedule, rate=self.learning_rate, steps=self.steps)
+
+    @property
+    def rate_in_words(self) -> str:
+        """The learning rate as reports and figures write it."""
+        return repr(self.rate) if self.schedule else f"{self.learning_rate:g}"
+
+    def _check_schedule(self) -> None:
+        """ValueError where the schedule cannot be read, or gives no rate at the first or last step."""
+        if callable(rate := self.rate):
+            for step in (0, self.steps - 1):
+                value_at(rate, step, "schedule")
+
     def _check(self) -> None:
         for name, table in (("penalty", PENALTIES), ("initialization", INITIALIZATIONS), ("cell", CELLS)):
             _one_of(name, getattr(self, name), table)
@@ -187,6 +215,7 @@ class Configuration:
         _refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "positive and finite")
         for name, largest in LARGEST.items():
             _refuse_unless(getattr(self, name) <= largest, name, getattr(self, name), f"at most {largest:,}")
+        self._check_schedule()
         if self.task in GENERATED:
             _refuse_unless(
                 self.length >= SHORTEST, "length", self.length, f"at least {SHORTEST}: {self.task} has tenths"

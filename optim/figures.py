@@ -187,5 +187,5 @@ def _headline(comparison: Comparison) -> str:
     seeds = "1 seed" if c.seeds == 1 else f"{c.seeds} seeds"
     return (
         f"{c.task}, T = {comparison.task.length}: {c.states} {'tanh' if c.cell == 'rnn' else c.cell} states, {c.initialization}, {c.optimizer} "
-        f"{c.learning_rate:g}, {c.penalty} {c.weight:g}, {seeds}"
+        f"{c.rate_in_words}, {c.penalty} {c.weight:g}, {seeds}"
     )

@@ -37,7 +37,7 @@ class Job:
         c = self.configuration
         self._say(
             f"{self.task.description}\n{', '.join(METHODS[method] for method in c.methods)}; "
-            f"{c.steps} steps of {c.optimizer} {c.learning_rate:g} each; {c.seeds} seed{'s' * (c.seeds > 1)}; "
+            f"{c.steps} steps of {c.optimizer} {c.rate_in_words} each; {c.seeds} seed{'s' * (c.seeds > 1)}; "
             f"results go to {self.folder.path}"
         )
         comparison = compare(c, self.task, quiet=self.quiet, after_run=self.folder.save_numbers)

@@ -84,7 +84,7 @@ Task: {comparison.task.description}.
 
 Net: {CELLS[c.cell]}, i = 1..{T}, {c.states} states, outputs from {"that" if c.cell == "tilted" else "x_T"}. Start: {_start(c)}.
 
-Training: {c.steps} steps of {c.optimizer} {c.learning_rate:g}, {c.batch_size} examples each, {clip}, {seeds}. Penalty:
+Training: {c.steps} steps of {c.optimizer} {c.rate_in_words}, {c.batch_size} examples each, {clip}, {seeds}. Penalty:
 {c.weight:g} times {PENALTIES[c.penalty]}. For one seed all methods start from the same parameters and see the same
 batches.
 

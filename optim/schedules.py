@@ -26,9 +26,10 @@ Source: H. Robbins and S. Monro, A stochastic approximation method, Annals of Ma
 
 from __future__ import annotations
 
+import ast
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
-from operator import index
 from typing import Any, SupportsIndex
 
 from minigrad.models.inputs import above_zero, not_negative
@@ -53,6 +54,7 @@ __all__ = [
     "rounded",
     "converges",
     "by_fan_in",
+    "parsed",
     "Schedule",
 ]
 
@@ -300,6 +302,72 @@ def by_fan_in(rate: float | Function, parameters: Iterable[Parameter]) -> dict[P
     return {p: scaled(rate, 1 / math.sqrt(_fan_in(p))) for p in parameters}
 
 
+def parsed(text: str, **numbers: float) -> Schedule:
+    """Read a schedule from text, as its repr writes it, without running it as a program.
+
+    text:    a call of the functions above, as in "warm_up(100, cosine(rate, steps // 2))"
+    numbers: what names in the text stand for, as rate=0.01, steps=4000
+
+    Errors: ValueError, which says what in the text cannot be.
+    """
+    try:
+        found = _value(ast.parse(text, mode="eval").body, numbers) if len(text) <= LONGEST_TEXT else None
+    except (SyntaxError, TypeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(f"the schedule {text[:LONGEST_TEXT]!r} cannot be read ({error})") from None
+    if not isinstance(found, Schedule):
+        raise ValueError(
+            f"the schedule {text[:LONGEST_TEXT]!r} cannot be read: expected a call, such as cosine(0.01, 4000), of at most "
+            f"{LONGEST_TEXT} letters"
+        )
+    return found
+
+
+def _value(node: ast.expr | None, numbers: Mapping[str, float]) -> Any:
+    """What an expression of numbers, names of numbers and calls of this module's functions stands for."""
+    match node:
+        case ast.Constant(int() | float() as number):
+            return number
+        case ast.Name(name) if name in numbers:
+            return numbers[name]
+        case ast.BinOp(left, sign, right) if type(sign) in SIGNS:
+            return SIGNS[type(sign)](_value(left, numbers), _value(right, numbers))
+        case ast.Dict(keys, values):
+            return {_value(key, numbers): _value(value, numbers) for key, value in zip(keys, values, strict=True)}
+        case ast.Call(ast.Name(name), arguments, keywords) if name in MAKERS:
+            named = {keyword.arg or "": _value(keyword.value, numbers) for keyword in keywords}
+            return MAKERS[name](*[_value(argument, numbers) for argument in arguments], **named)
+    written = ast.unparse(node) if node is not None else "**"
+    raise ValueError(
+        f"a schedule is made of numbers{''.join(f', {name}' for name in numbers)} and calls of {', '.join(MAKERS)}; {written} is none"
+    )
+
+
+LONGEST_TEXT = 1000
+SIGNS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+}
+MAKERS: dict[str, Callable[..., Schedule]] = {
+    "constant": constant,
+    "piecewise": piecewise,
+    "inverse_decay": inverse_decay,
+    "power_decay": power_decay,
+    "step_decay": step_decay,
+    "exponential_decay": exponential_decay,
+    "tau_decay": tau_decay,
+    "linear": linear,
+    "cosine": cosine,
+    "hold_then_linear": hold_then_linear,
+    "hold": hold,
+    "warm_up": warm_up,
+    "scaled": scaled,
+    "rounded": rounded,
+}
+
+
 def _fan_in(parameter: Parameter) -> int:
     return max(math.prod(parameter.shape[1:]), 1)
 
@@ -316,6 +384,6 @@ def _check(owner: str, schedule: Function) -> None:
 
 
 def _steps(owner: str, name: str, given: int, least: int = 1) -> int:
-    if not isinstance(given, SupportsIndex) or isinstance(given, bool) or index(given) < least:
+    if not isinstance(given, SupportsIndex) or isinstance(given, bool) or operator.index(given) < least:
         raise ValueError(f"{owner}({name}={given!r}): expected an integer of at least {least}")
-    return index(given)
+    return operator.index(given)

@@ -10,8 +10,16 @@ import numpy as np
 import pytest
 
 from minigrad.optim import Step, comparison, figures, run_folder
-from minigrad.optim.comparison import PENALTY_CLASSES, Comparison, Run, compare, log10_ratio
-from minigrad.optim.configuration import PENALTIES, Configuration
+from minigrad.optim.comparison import (
+    OPTIMIZERS,
+    PENALTY_CLASSES,
+    Comparison,
+    Run,
+    compare,
+    log10_ratio,
+    make_optimizer,
+)
+from minigrad.optim.configuration import LEARNING_RATES, PENALTIES, Configuration
 from minigrad.optim.job import Job
 from minigrad.optim.nets import make_net
 from minigrad.optim.report import KNOWN, matches, report, sentences, table
@@ -128,6 +136,25 @@ def test_every_penalty_trains(penalty):
 def test_other_tasks_starts_and_optimizers(changed):
     runs = run_small(**changed).runs
     assert all(math.isfinite(run.test_loss) for run in runs)
+
+
+@pytest.mark.parametrize("optimizer", LEARNING_RATES)
+def test_every_optimizer_with_a_schedule_of_the_configuration(optimizer):
+    configuration, task = small(
+        optimizer=optimizer, schedule="hold(2, linear(rate, 0, steps - 2))", methods=["backprop", "exact"]
+    )
+    assert set(OPTIMIZERS) == set(LEARNING_RATES)
+    net = make_net(configuration, task, np.random.default_rng(0))
+    found = make_optimizer(configuration, net)
+    rate = LEARNING_RATES[optimizer]
+    assert found.learning_rate(1) == rate
+    assert found.learning_rate(4) == pytest.approx(rate / 2)
+    assert configuration.rate_in_words == f"hold(2, linear({rate}, 0.0, 4))"
+    made = compare(configuration, task, quiet=True)
+    assert all(math.isfinite(run.test_loss) and not run.stopped for run in made.runs)
+    assert f"6 steps of {optimizer} hold(2, linear({rate}, 0.0, 4))" in report(made, Path("x"))
+    constant = run_small(optimizer=optimizer, methods=["backprop"]).runs[0]
+    assert not np.array_equal(constant.parameters["W"], made.runs[0].parameters["W"])
 
 
 def test_orthogonal_means_W():

@@ -539,3 +539,44 @@ def test_value_at_takes_what_numpy_gives():
     assert value_at(lambda step: np.float32(0.5), 0, "x") == 0.5
     assert value_at(lambda step: np.asarray(3), 0, "x") == 3.0
     assert type(value_at(lambda step: 1, 0, "x")) is float
+
+
+# As text -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_schedule_is_read_from_text():
+    found = schedules.parsed("warm_up(100, cosine(rate, steps // 2, end=0.1 * rate))", rate=0.01, steps=4000)
+    assert repr(found) == "warm_up(100, cosine(0.01, 2000, 0.001))"
+    made = [
+        schedules.piecewise({0: 0.1, 5: 0.2}),
+        schedules.hold_then_linear(0.002, 4000),
+        schedules.hold(3, schedules.scaled(schedules.power_decay(0.1, 0.6), 2.0)),
+        schedules.rounded(schedules.linear(50, 200, 4000), 10),
+        schedules.tau_decay(0.1, 50),
+    ]
+    for schedule in made:
+        again = schedules.parsed(repr(schedule))
+        assert values(again, 0, 4, 100, 5000) == values(schedule, 0, 4, 100, 5000)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot be read"),
+        ("0.1", r"expected a call, such as cosine\(0.01, 4000\)"),
+        ("cosine(0.1)", "missing 1 required positional argument"),
+        ("cosine(0.1, 3", "was never closed"),
+        ("cosine(speed, 3)", r"made of numbers, rate and calls of constant, .*; speed is none"),
+        ("__import__('os')", r"; __import__\('os'\) is none"),
+        ("cosine(0.1, 10).formula", r"cosine\(0.1, 10\).formula is none"),
+        ("cosine(0.1, 1 // 0)", "by zero"),
+        ("cosine(-1, 3)", "-1 is none"),
+        ("cosine(0.1, 0)", r"cosine\(steps=0\): expected an integer of at least 1"),
+        ("piecewise({**{}})", "is none"),
+        ("(" * 900, "cannot be read"),
+        ("x" * 2000, "of at most 1000 letters"),
+    ],
+)
+def test_text_that_is_no_schedule(text, message):
+    with pytest.raises(ValueError, match=message):
+        schedules.parsed(text, rate=0.1)
