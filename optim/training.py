@@ -729,22 +729,26 @@ def _check_last(model: Module, examples: Examples, batch_size: int, drop_last: b
 
 
 def _check_metrics(step: Step, metrics: Mapping[str, Metric], examples: Examples) -> None:
-    """ValueError where a metric of one's own pairs outputs (n, 1) with targets (n,), seen on two examples as nodes."""
+    """ValueError where a metric of one's own compares examples with others, seen on two examples as nodes.
+
+    Where outputs and targets have one shape, without axes of length 1, there is little to go wrong, and nothing is asked.
+    """
     few = examples.take(np.arange(min(len(examples), 2)))
     if not metrics or not isinstance(few.targets, np.ndarray):
         return
     before = copies(step._states)
     outputs = predict(step.model, few.inputs)
     put_back(before)
-    if not isinstance(outputs, np.ndarray) or outputs.shape == few.targets.shape or outputs.size != few.targets.size:
+    if not isinstance(outputs, np.ndarray) or (outputs.shape == few.targets.shape and 1 not in outputs.shape[1:]):
         return
-    nodes = {name: Input(array, name) for name, array in (("outputs", outputs), ("targets", few.targets))}
+    given = {"outputs": outputs, "targets": few.targets, **few.options}
+    nodes = {name: Input(array, name) for name, array in given.items()}
     for name, metric in metrics.items():
-        options = {key: array for key, array in few.options.items() if takes(metric, key)}
+        options = {key: nodes[key] for key in few.options if takes(metric, key)}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found: Any = metric(*nodes.values(), **options)
+                found: Any = metric(nodes["outputs"], nodes["targets"], **options)
         except Exception:
             continue
         if isinstance(found, Node):

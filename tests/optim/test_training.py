@@ -793,7 +793,67 @@ def test_the_message_says_what_to_write():
     assert net.w.value == 1
 
 
+ACROSS = {
+    "targets along the columns": (squared, (3, 3), (3,), {}),
+    "other way": (lambda o, t: np.abs(t - o).mean(), (3, 3), (3,), {}),
+    "weights": (lambda o, t, weights: (weights * (o - t) ** 2).mean(), (3, 3), (3, 3), {"weights": np.ones(3)}),
+    "mask": (lambda o, t, mask: np.where(mask, o - t, 0).var(), (3, 3), (3, 3), {"mask": np.ones(3, bool)}),
+    "features": (squared, (3, 5, 3), (3,), {}),
+    "time": (squared, (4, 4, 2), (4, 1), {}),
+    "steps": (squared, (4, 4, 3), (4, 3), {}),
+    "every step with every example": (squared, (4, 5, 1), (4,), {}),
+    "sums": (lambda o, t: ((o - t.sum(axis=1)) ** 2).mean(), (3, 3), (3, 2), {}),
+}
+
+
+@pytest.mark.parametrize("eager", [True, False])
+@pytest.mark.parametrize("name", ACROSS)
+def test_a_batch_as_long_as_outputs_are_wide_does_not_hide_a_wrong_broadcast(name, eager):
+    loss, outputs, targets, given = ACROSS[name]
+    net, x = Reshaped(len(outputs)), np.random.default_rng(0).normal(size=outputs)
+    step = Step(net, loss, SGD(net.parameters(), 0.1), eager=eager)
+    with pytest.raises(ValueError, match=r"the loss compares examples with other examples: \w+ of .* of shape \("):
+        step(x, np.zeros(targets), **given)
+    assert net.w.value == 1
+
+
+def test_the_message_says_which_shape_to_give():
+    message = (
+        r"Subtract of outputs \(3, 3\) and targets \(3,\) puts the 3 examples of targets along axis 1 of outputs. Put them "
+        r"along axis 0: targets of shape \(3, 1\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        evaluate(Reshaped(2), squared, np.ones((3, 3)), np.ones(3))
+
+
+METRICS = {
+    "a column": (lambda o, t: ((o - t[:, 0]) ** 2).mean(), (6, 1), (6, 1), {}),
+    "the other's": (lambda o, t: ((o[:, 0] - t) ** 2).mean(), (6, 1), (6, 1), {}),
+    "the first of several": (lambda o, t: ((o[:, :1] - t) ** 2).mean(), (6, 4), (6,), {}),
+    "as wide as two examples": (lambda o, t: ((o - t) ** 2).mean(), (6, 2), (6,), {}),
+    "a mask": (lambda o, t, mask: (mask * (o - t) ** 2).mean(), (6, 1), (6, 1), {"mask": np.ones(6, bool)}),
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_that_compares_examples_with_others_is_refused_before_training(name):
+    metric, outputs, targets, given = METRICS[name]
+    net = Reshaped(2)
+    loss = {
+        "mask": lambda o, t, mask: o.sum() + 0.0 * t.sum() * mask.sum(),
+        None: lambda o, t: o.sum() + 0.0 * t.sum(),
+    }[next(iter(given), None)]
+    with pytest.raises(
+        ValueError, match=r"the metric wrong compares (every example with every other|examples with other)"
+    ):
+        fit(net, np.ones(outputs), np.ones(targets), loss=loss, optimizer=SGD(net.parameters()), metrics={"wrong": metric},
+            quiet=True, **given)  # fmt: skip
+    assert net.w.value == 1
+
+
 RIGHT = {
+    "a row of the targets": (lambda o, t: ((o - t[np.newaxis]) ** 2).mean(), (3, 3), (3,)),
+    "the mean of the targets": (lambda o, t: ((o - t.mean(axis=0)) ** 2).mean(), (3, 3), (3, 3)),
     "same shape": (squared, (8, 1), (8, 1)),
     "of one example": (squared, (1, 1), (1,)),
     "reshaped": (lambda o, t: ((o - t.reshape(o.shape)) ** 2).mean(), (8, 1), (8,)),
