@@ -82,11 +82,11 @@ class Sequential(Module):
     def forward(self, x: Operand, **options: Any) -> Node:
         """The last layer's output. What comes by name, as `mask`, goes to the layers whose forward takes an argument of that name."""
         for key in options:
-            if not _takes(self, key):
+            if not takes(self, key):
                 raise TypeError(f"Sequential: none of the layers {', '.join(self._names)} takes an argument {key!r}")
         for name in self._names:
             layer = self[name]
-            x = layer.call_as(name, x, **{key: given for key, given in options.items() if _takes(layer, key)})
+            x = layer.call_as(name, x, **{key: given for key, given in options.items() if takes(layer, key)})
         return x if isinstance(x, Node) else Input(x)  # of no layers at all
 
     def __len__(self) -> int:
@@ -507,10 +507,10 @@ def _as_module(layer: Activation | Module, place: str) -> Module:
     return Function(layer)
 
 
-def _takes(module: Module, argument: str) -> bool:
+def takes(module: Module, argument: str) -> bool:
     """Whether a module's forward has an argument of that name, or, of a Sequential, that of one of its layers."""
     if isinstance(module, Sequential) and type(module).forward is Sequential.forward:
-        return any(_takes(layer, argument) for layer in module)
+        return any(takes(layer, argument) for layer in module)
     return argument in signature(module.forward).parameters
 
 

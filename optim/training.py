@@ -50,6 +50,7 @@ from minigrad.optim.history import History
 from minigrad.optim.names import refuse_other_names
 from minigrad.optim.optimizers import Optimizer
 from minigrad.optim.owners import check_owners, scheduled_in
+from minigrad.optim.padding import input_name, masked, takes_mask, with_targets_masked
 from minigrad.optim.progress import Progress
 from minigrad.optim.reach import CutGraphError, Reach, made_anew
 from minigrad.signatures import parameters
@@ -304,8 +305,8 @@ class Step:
                     (loss, _), slopes = _evaluated(self.model, self.loss, examples), ()
         except CutGraphError:
             raise
-        except (ValueError, FloatingPointError) as error:
-            return f"this is refused ({error})"
+        except (ValueError, FloatingPointError):
+            return "the model or the loss refuses them"
         finally:
             restore(modes)
             put_back(before)
@@ -384,15 +385,18 @@ def fit(
                 that are missing, padding of sequences
     lengths:    (n,) integers, how many time steps (axis 1) of each example are no padding. Batches then have examples of
                 similar lengths, and are cut to the longest of a few lengths (`bucketed`): all arrays, mask and targets included,
-                that have as many time steps as the inputs
+                that have as many time steps as the inputs. What padding is left is masked: a model whose forward has an argument
+                `mask` is given the mask of the lengths, unless the inputs have one or are a tuple, and so is a loss that takes one
+                where outputs and targets are (n, time, ...) and `mask` is not given. Padding is read by a model or loss that takes
+                no mask: RuntimeWarning
     loss, optimizer, penalties, clip: as `Step` takes them
     eager:      False compiles the nodes of the first batch, and runs that program on the next ones; True builds every
                 batch anew, which gives the same numbers to rounding (see `Step`). Callbacks may change what the model, the
                 loss or a penalty reads (a weight, a rate) either way
     batch_size: every epoch goes once through the shuffled examples; the last batch may be smaller
     drop_last:  leave a smaller last batch out, as a BatchNorm may need that refuses a single example
-    validation: (inputs, targets) of their own, or (inputs, targets, {"mask": mask}) with what the loss takes by name; or
-                the fraction of the examples to set aside, chosen by rng
+    validation: (inputs, targets) of their own, or (inputs, targets, {"mask": mask}) with what the loss takes by name, and
+                their "lengths", which are masked as above; or the fraction of the examples to set aside, chosen by rng
     metrics:    functions of (outputs, targets), as arrays, that give a number, with mask and weights by name where they take
                 them; on all training examples after every epoch, and on the validation examples (`val_<name>`)
     callbacks:  called as callback(model, history) after every epoch; one that returns True ends the training. `KeepBest` is
@@ -412,19 +416,18 @@ def fit(
     >>> from minigrad.optim import Adam, fit
     >>> u = np.random.default_rng(0).normal(size=(40, 6, 2)).astype(np.float32)
     >>> lengths = np.arange(40) % 4 + 3
-    >>> mask = np.arange(6) < lengths[:, np.newaxis]
-    >>> u[~mask] = np.nan  # padding, which neither the net nor the loss looks at
+    >>> u[np.arange(6) >= lengths[:, np.newaxis]] = np.nan  # padding, which neither the net nor the loss looks at
     >>> sums = u.cumsum(axis=1)
     >>> net = LSTM(2, 2, sequences=True, rng=0)
     >>> history = fit(
     ...     net,
-    ...     {"u": u, "mask": mask},
+    ...     u,
     ...     sums,
-    ...     mask=mask,
     ...     lengths=lengths,
     ...     loss=losses.mean_squared_error,
     ...     optimizer=Adam(net.parameters(), 0.01),
     ...     epochs=3,
+    ...     validation=(u, sums, {"lengths": lengths}),
     ...     quiet=True,
     ... )
     >>> history["loss"][-1] < history["loss"][0]
@@ -435,16 +438,16 @@ def fit(
     what = "inputs and targets"
     examples = Examples.of("fit", inputs, targets, mask=mask, weights=weights).checked(what)
     _at_least_one(epochs=epochs, batch_size=batch_size)
+    step = Step(model, loss, optimizer, penalties=penalties, clip=clip, eager=eager)
     if lengths is not None:
-        examples = examples.with_lengths(lengths)
+        examples = _without_padding(step, examples, lengths)
     held: Examples | None = None
     if isinstance(validation, (int, float)):
         kept, chosen = set_aside(examples, validation, rng)
         held = examples.take(chosen)
         examples = examples.take(kept)
     elif validation is not None:
-        held = _validation(validation)
-    step = Step(model, loss, optimizer, penalties=penalties, clip=clip, eager=eager)
+        held = _validation(validation, step)
     for given, name in ((examples, what), (held, "the validation's inputs and targets")):
         if given is not None:
             _check_finite(step, given, name, batch_size)
@@ -461,7 +464,7 @@ def fit(
         for epoch in range(1, epochs + 1):
             model.train()
             last = _some(numbers, "val_loss")
-            for numbers, seen in _epoch(step, examples.batches(batch_size, rng, drop_last)):
+            for numbers, seen in _epoch(step, examples.batches(batch_size, rng, drop_last), len(examples)):
                 if seen < n_steps:
                     progress.update((epoch - 1) * n_steps + seen, epoch=epoch, loss=numbers["loss"], **last)
             numbers |= _after_an_epoch(model, loss, measured, examples, held)
@@ -479,7 +482,7 @@ def fit(
     finally:
         progress.close(ending)
         restore(modes)
-    if not ending:
+    if not history.interrupted:
         step.tell()
     return history
 
@@ -639,21 +642,40 @@ def _evaluated(model: Module, loss: Loss, examples: Examples) -> tuple[float, An
     return _one("the loss", found.value), outputs
 
 
-def _epoch(step: Step, given: Iterable[Examples]) -> Iterator[tuple[dict[str, float], int]]:
-    """Go once through the batches; after each the means over the examples of what the steps gave, and their number."""
+def _epoch(step: Step, given: Iterable[Examples], n: int) -> Iterator[tuple[dict[str, float], int]]:
+    """Go once through the batches of n examples; after each the means over the examples of what the steps gave, and their number."""
     sums: dict[str, float] = {}
     total = 0.0
     for seen, batch in enumerate(given, 1):
         weight = batch.weight
         if weight > 0:  # else all is masked, and nothing to learn
             total += weight
-            for name, number in step._on(batch).items():
+            try:
+                found = step._on(batch)
+            except (ValueError, TypeError, IndexError) as error:
+                if len(batch) < n and error.args and isinstance(error.args[0], str):
+                    error.args = (f"{error.args[0]} (in a batch of {len(batch)} of the {n} examples)", *error.args[1:])
+                raise
+            for name, number in found.items():
                 sums[name] = sums.get(name, 0.0) + number * weight
         yield {name: number / total for name, number in sums.items()} or {"loss": math.nan}, seen
 
 
-def _validation(given: Any) -> Examples:
-    """(inputs, targets) or (inputs, targets, {"mask": mask}), as a user hands them in."""
+def _without_padding(step: Step, examples: Examples, lengths: npt.ArrayLike) -> Examples:
+    """The examples with masks for model and loss, as far as these take them."""
+
+    def outputs(few: Examples) -> Any:
+        before = copies(step._states)
+        try:
+            return predict(step.model, few.inputs)
+        finally:
+            put_back(before)
+
+    return with_targets_masked(step.loss, masked(step.model, examples, lengths), lengths, outputs)
+
+
+def _validation(given: Any, step: Step) -> Examples:
+    """(inputs, targets) or (inputs, targets, {"mask": mask}), as a user hands them in; "lengths" become masks."""
     what = "the validation's inputs and targets"
     parts = tuple(given) if isinstance(given, tuple | list) else ()
     if len(parts) not in (2, 3) or not isinstance(parts[-1] if len(parts) == 3 else {}, Mapping):
@@ -661,10 +683,14 @@ def _validation(given: Any) -> Examples:
             "validation: expected (inputs, targets), (inputs, targets, {'mask': mask}) with what the loss takes by name, or a "
             f"fraction of the examples, found {type(given).__name__}{f' of {len(parts)}' if parts else ''}"
         )
-    options = parts[2] if len(parts) == 3 else {}
+    options = dict(parts[2]) if len(parts) == 3 else {}
+    lengths = options.pop("lengths", None)
     if not options.keys() <= {"mask", "weights"}:
-        raise ValueError(f"validation: a loss takes mask and weights by name, found {', '.join(map(str, options))}")
-    return Examples.of("validation", *parts[:2], **options).checked(what)
+        raise ValueError(
+            f"validation: a loss takes mask and weights by name, found {', '.join(map(str, options))} (lengths are masked too)"
+        )
+    held = Examples.of("validation", *parts[:2], **options).checked(what)
+    return held if lengths is None else _without_padding(step, held, lengths)
 
 
 def _check_penalties(penalties: Any, model: Module) -> None:
@@ -694,15 +720,20 @@ def _check_finite(step: Step, examples: Examples, what: str, batch_size: int) ->
     rows, sentence = first_bad(examples)
     if not rows.size:
         return
-    sound = np.setdiff1d(np.flatnonzero(examples.counts()), rows)[:1]  # with it there is something to take the mean of
-    why = step._refuses(examples.take(np.concatenate([rows[:batch_size], sound])))
+    sound = np.setdiff1d(np.flatnonzero(examples.counts()), rows)
+    one = sound[:1]  # with it there is something to take the mean of
+    why = step._refuses(examples.take(np.concatenate([rows[:batch_size], one])))
     if not why and len(rows) > batch_size:
-        why = step._refuses(examples.take(np.concatenate([rows, sound])), gradient=False)
-    if why:
-        raise ValueError(
-            f"{what}: {sentence}, and {why}: drop these examples, fill in what is missing, or leave it out by a mask (mask= for "
-            "targets, and for sequences in the inputs, {'u': u, 'mask': mask})"
-        )
+        why = step._refuses(examples.take(np.concatenate([rows, one])), gradient=False)
+    if not why or (sound.size and step._refuses(examples.take(sound[:batch_size]))):
+        return  # or there is another fault, which the first batch tells of
+    masks = "mask= for targets"
+    if takes_mask(step.model):
+        name = input_name(step.model)
+        masks += f", and for sequences lengths=, or the inputs {{'{name}': {name}, 'mask': mask}}"
+    raise ValueError(
+        f"{what}: {sentence}, and {why}: drop these examples, fill in what is missing, or leave it out by a mask ({masks})"
+    )
 
 
 def _check_last(model: Module, examples: Examples, batch_size: int, drop_last: bool) -> None:
