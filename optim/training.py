@@ -762,7 +762,8 @@ def _check_last(model: Module, examples: Examples, batch_size: int, drop_last: b
 def _check_metrics(step: Step, metrics: Mapping[str, Metric], examples: Examples) -> None:
     """ValueError where a metric of one's own compares examples with others, seen on two examples as nodes.
 
-    Where outputs and targets have one shape, without axes of length 1, there is little to go wrong, and nothing is asked.
+    Where outputs and targets have one shape, without axes of length 1, or targets are classes, there is little to go wrong, and
+    nothing is asked.
     """
     few = examples.take(np.arange(min(len(examples), 2)))
     if not metrics or not isinstance(few.targets, np.ndarray):
@@ -770,7 +771,11 @@ def _check_metrics(step: Step, metrics: Mapping[str, Metric], examples: Examples
     before = copies(step._states)
     outputs = predict(step.model, few.inputs)
     put_back(before)
-    if not isinstance(outputs, np.ndarray) or (outputs.shape == few.targets.shape and 1 not in outputs.shape[1:]):
+    if not isinstance(outputs, np.ndarray):
+        return
+    one_shape = outputs.shape == few.targets.shape and 1 not in outputs.shape[1:]
+    classes = outputs.size != few.targets.size and few.targets.dtype.kind != "f"
+    if one_shape or classes:
         return
     given = {"outputs": outputs, "targets": few.targets, **few.options}
     nodes = {name: Input(array, name) for name, array in given.items()}
