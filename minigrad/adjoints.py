@@ -108,15 +108,14 @@ def _masked(
     same with their mask. Every other operation ends the mask.
     """
     if isinstance(given, Masked):  # chosen from the adjoint, so it is 0 where the adjoint is
-        own = given.mask
-        return given.adjoint, (lambda: own) if mask is None else cache(lambda: mask() & own)
+        given, own = given
+        if mask is None or not node.moves:
+            return given, (lambda: own) if mask is None else cache(lambda: mask() & own)
     assert mask is not None
     if node.elementwise:
         return (given if given is adjoint else where_mask(mask(), given)), mask
-    if not node.moves:
-        return given, None
-    if isinstance(given, Piece):
-        return given, mask
+    if not node.moves or isinstance(given, Piece):
+        return given, mask if node.moves else None
     return given, cache(lambda: _moved(node, position, _numbers(mask, adjoint)) > 0)
 
 
@@ -124,7 +123,8 @@ def _moved(node: Operation, position: int, ones: Node) -> Node:
     """What the rule makes of an adjoint of ones and zeros."""
     given: Any = node.bprop(ones)
     entry = given[position] if type(given) is tuple or type(given) is list else given
-    return cast(Node, entry() if callable(entry) else entry)
+    part = entry() if callable(entry) else entry
+    return cast(Node, part.adjoint if isinstance(part, Masked) else part)
 
 
 def _mask_of_pieces(child: Node, group: Sequence[tuple[Piece, Mask | None]]) -> Mask | None:

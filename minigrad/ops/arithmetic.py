@@ -23,7 +23,7 @@ __all__ = [
     "add", "subtract", "multiply", "divide", "negative", "positive", "absolute", "fabs",
     "Mod", "Fmod", "FloorDivide", "mod", "fmod", "floor_divide", "divmod",
     # choosing
-    "Maximum", "Minimum", "Fmax", "Fmin", "Where", "maximum", "minimum", "fmax", "fmin", "where", "clip",
+    "Maximum", "Minimum", "Fmax", "Fmin", "Where", "Numbers", "maximum", "minimum", "fmax", "fmin", "where", "clip",
     # piecewise constant: values and booleans without adjoint
     "PiecewiseConstant", "Sign", "Floor", "Ceil", "Trunc", "Rint", "Round",
     "sign", "floor", "ceil", "trunc", "rint", "round",
@@ -319,6 +319,20 @@ class Where(Elementwise):
             lambda: Masked(where(condition, adjoint, 0), condition),
             lambda: Masked(where(condition, 0, adjoint), ~condition),
         )
+
+
+class Numbers(Elementwise):
+    """y = x, from which reductions leave nan out;  x̄ = ȳ, and 0 where x is nan; masked as in `Where`."""
+
+    __slots__ = ()
+    checked = "definition"
+
+    def fprop(self, x: Any) -> Any:
+        return x
+
+    def bprop(self, adjoint: Node) -> Entries:
+        known = ~isnan(self.children[0])
+        return Masked(where(known, adjoint, 0), known)
 
 
 _INTEGERS: dict[Any, Any] = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}

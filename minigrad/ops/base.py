@@ -29,7 +29,7 @@ class Masked(NamedTuple):
     A rule that sends one has chosen from the adjoint it was given, by `where` and no calculation.
     """
 
-    adjoint: Node
+    adjoint: Node | Piece
     mask: Node
 
 

@@ -54,6 +54,20 @@ class ClipAdjoint(Control):
         return adjoint.clip(low, high), None, None
 
 
+class OrderedBounds(Control):
+    """y = x;  x̄ = ȳ. Raises, in replays too, where low > high."""
+
+    __slots__ = ()
+
+    def fprop(self, x: Any, low: Any, high: Any) -> Any:
+        if (low > high).any():
+            raise ValueError("clip_adjoint(x, low, high): low is above high")
+        return x
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return adjoint, None, None
+
+
 class ScaleAdjoint(Control):
     """y = x;  x̄ = factor ȳ."""
 
@@ -108,11 +122,10 @@ def clip_adjoint(x: Operand, low: Operand, high: Operand) -> Node:
     At order 2 the derivative of x̄ passes where ȳ lies within the bounds and is 0 beyond (it reaches the bound instead, if
     that is a node somebody asks about); what of it flows back through y is clipped in its turn.
     """
-    x = as_node(x)
+    x, fed = as_node(x), isinstance(low, Node) or isinstance(high, Node)
     low, high = _fitting(x, low=low), _fitting(x, high=high)
-    if (low._value > high._value).any():
-        raise ValueError("clip_adjoint(x, low, high): low is above high")
-    return ClipAdjoint(x, low, high)
+    inside = OrderedBounds(low, low, high)
+    return ClipAdjoint(OrderedBounds(x, low, high), inside, high) if fed else ClipAdjoint(x, low, high)
 
 
 def scale_adjoint(x: Operand, factor: Operand) -> Node:

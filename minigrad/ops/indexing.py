@@ -7,6 +7,7 @@ which puts them into one node. Its adjoint are slices again: reading T slices co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from enum import Enum
 from functools import partial, reduce
@@ -17,16 +18,16 @@ import numpy as np
 from minigrad.dispatch import ADVICE, Way, answers, refuse_out
 from minigrad.node import Array, Constant, Node, as_node, is_number
 from minigrad.ops.arithmetic import PiecewiseConstant, clip, where
-from minigrad.ops.base import Entries, Operation, Piece
+from minigrad.ops.base import Entries, Entry, Masked, Operation, Piece
 from minigrad.ops.casting import astype
-from minigrad.ops.shaping import along, broadcast_arrays, expand_dims, ravel, reshape, squeeze, stack
+from minigrad.ops.shaping import along, ravel, reshape
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
 
 __all__ = [
     "GetItem", "getitem", "take", "take_along_axis", "compress", "extract", "select", "choose", "unravel_index", "ravel_multi_index", "Scatter", "scattered",
-    "SameCount", "SetAt", "AddAt", "IsLast", "At", "Place",
+    "SameCount", "InRange", "SetAt", "AddAt", "IsLast", "At", "Place",
 ]  # fmt: skip
 
 
@@ -48,7 +49,7 @@ Index = tuple[Any, ...]  # of int, slice, None, Ellipsis, ARRAY and ONCE
 
 
 class GetItem(Operation):
-    """y = x[index];  x̄ = 0 but for x̄[index] += ȳ (sent as a Piece)."""
+    """y = x[index];  x̄ = 0 but for x̄[index] += ȳ (sent as a Piece; of a boolean index masked as in `Where`)."""
 
     __slots__ = ()
     moves = True
@@ -58,7 +59,10 @@ class GetItem(Operation):
         return x[_filled(index, arrays)]
 
     def bprop(self, adjoint: Node) -> Entries:
-        return [Piece(adjoint, self, scattered), *[None] * (len(self.children) - 1)]
+        piece = Piece(adjoint, self, scattered)
+        if any(array.dtype.kind == "b" for array in self.children[1:]):
+            return [Masked(piece, as_node(True)), *[None] * (len(self.children) - 1)]
+        return [piece, *[None] * (len(self.children) - 1)]
 
 
 class Scatter(Operation):
@@ -300,21 +304,24 @@ def select(condlist: Sequence[Operand], choicelist: Sequence[Operand], default: 
 def choose(a: Operand, choices: Sequence[Operand] | Node, out: None = None, mode: str = "raise") -> Node:
     """Entry by entry the choice that the integer in `a` names; `mode` is that of `take`."""
     refuse_out(out)
-    index = as_node(a)
+    index, parts = as_node(a), list(choices)
     if index.dtype.kind == "f":
         raise TypeError(f"choose: the numbers of the choices are integers, and are {index.label}: write i.astype(int)")
-    index, *parts = broadcast_arrays(index, *choices)
-    chosen = index if mode == "raise" else _inside(index, len(parts), mode)
-    return squeeze(take_along_axis(stack(parts), expand_dims(astype(chosen, np.intp), 0), 0), 0)
+    index = astype(index, np.intp)
+    if mode == "raise":
+        index = InRange(index, length=len(parts), refusal="choose: invalid entry in choice array")
+    else:
+        index = _inside(index, len(parts), mode)
+    return select([index == i for i in range(len(parts))], parts, np.False_)
 
 
 @answers(np.unravel_index)
 def unravel_index(indices: Operand, shape: int | Sequence[int], order: str = "C") -> tuple[Node, ...]:
     """The index along each axis of entries that are numbered row by row (order="F": column by column)."""
     lengths = [int(n) for n in np.atleast_1d(shape)]
-    rest, found = _integers(indices, "unravel_index"), list[Node]()
-    if not ((rest._value >= 0) & (rest._value < np.prod(lengths, dtype=np.intp))).all():
-        raise ValueError(f"unravel_index: an index of {rest.label} lies outside an array of shape {tuple(lengths)}")
+    found = list[Node]()
+    given, size = _integers(indices, "unravel_index"), math.prod(lengths)
+    rest: Node = InRange(given, length=size, refusal="unravel_index: an index lies outside the array")
     for n in lengths[::-1] if order == "C" else lengths:
         found.append(rest % n)
         rest = rest // n
@@ -329,10 +336,27 @@ def ravel_multi_index(
     number: Node = Constant(np.intp(0))
     pairs = [(_integers(i, "ravel_multi_index"), int(n)) for i, n in zip(multi_index, dims, strict=True)]
     for i, n in pairs if order == "C" else pairs[::-1]:
-        if mode == "raise" and not ((i._value >= 0) & (i._value < n)).all():
-            raise ValueError(f"ravel_multi_index: an index of {i.label} lies outside an axis of length {n}")
-        number = number * n + (i if mode == "raise" else _inside(i, n, mode))
+        refusal = "ravel_multi_index: an index lies outside its axis"
+        inside = InRange(i, length=n, refusal=refusal) if mode == "raise" else _inside(i, n, mode)
+        number = number * n + inside
     return number
+
+
+class InRange(PiecewiseConstant):
+    """y = x, whole numbers;  no adjoint. Raises, in replays too, where one is below 0 or not below `length`.
+
+    refusal: what the error begins with
+    """
+
+    __slots__ = ()
+    length: int
+    refusal: str
+
+    def fprop(self, x: Any, *, length: int, refusal: str) -> Any:
+        outside = (x < 0) | (x >= length)
+        if outside.any():
+            raise ValueError(f"{refusal}: found {x[outside].flat[0]}, expected 0 or more and less than {length}")
+        return x
 
 
 def _integers(x: Operand, function: str) -> Node:
@@ -346,7 +370,7 @@ def _integers(x: Operand, function: str) -> Node:
 
 
 class SetAt(Operation):
-    """y = x but for y[index] = v;  x̄ = ȳ but for x̄[index] = 0, v̄ = ȳ[index].
+    """y = x but for y[index] = v;  x̄ = ȳ but for x̄[index] = 0, v̄ = ȳ[index]; masked as in `Where`.
 
     Where the index names an entry several times, the last (row by row) wins, and only it has an adjoint.
     """
@@ -363,13 +387,19 @@ class SetAt(Operation):
 
     def bprop(self, adjoint: Node) -> Entries:
         x, _, *arrays = self.children
-        return [
-            lambda: SetAt(adjoint, as_node(0, adjoint.dtype), *arrays, index=self.index),
-            lambda: where(
-                IsLast(*arrays, index=self.index, shape_of=x.shape), GetItem(adjoint, *arrays, index=self.index), 0
-            ),
-            *[None] * len(arrays),
-        ]
+
+        def of_x() -> Entry:
+            kept = SetAt(Constant(np.ones(x.shape, np.bool_)), as_node(False), *arrays, index=self.index)
+            return Masked(SetAt(adjoint, as_node(0, adjoint.dtype), *arrays, index=self.index), kept)
+
+        def of_v() -> Entry:
+            read = GetItem(adjoint, *arrays, index=self.index)
+            if ARRAY not in self.index:
+                return read
+            last = IsLast(*arrays, index=self.index, shape_of=x.shape)
+            return Masked(where(last, read, 0), last)
+
+        return [of_x, of_v, *[None] * len(arrays)]
 
 
 class IsLast(PiecewiseConstant):

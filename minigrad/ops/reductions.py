@@ -16,7 +16,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from minigrad.dispatch import ADVICE, NOT_GIVEN, Way, answers, refuse_out
 from minigrad.node import Array, Constant, Node, as_node
 from minigrad.ops.arithmetic import Add, Maximum, Minimum, Multiply, PiecewiseConstant, floating, isnan, maximum, where
-from minigrad.ops.base import Entries, Operation, broadcast_to, broadcasts_to
+from minigrad.ops.base import Entries, Masked, Operation, broadcast_to, broadcasts_to
 from minigrad.ops.casting import astype
 from minigrad.ops.elementwise import sqrt, square
 from minigrad.ops.indexing import take_along_axis
@@ -401,7 +401,7 @@ class Max(Operation):
 
     def bprop(self, adjoint: Node) -> Entries:
         (x,) = self.children
-        return where(FirstMaximum(x, axis=self.axis), broadcastable(adjoint, x, self.axis), 0)
+        return first_only(FirstMaximum(x, axis=self.axis), broadcastable(adjoint, x, self.axis))
 
 
 class Min(Operation):
@@ -419,7 +419,12 @@ class Min(Operation):
 
     def bprop(self, adjoint: Node) -> Entries:
         (x,) = self.children
-        return where(FirstMaximum(-x, axis=self.axis), broadcastable(adjoint, x, self.axis), 0)
+        return first_only(FirstMaximum(-x, axis=self.axis), broadcastable(adjoint, x, self.axis))
+
+
+def first_only(first: Node, adjoint: Node) -> Masked:
+    """The adjoint where the mask of what was chosen holds, 0 elsewhere; masked as in `Where`."""
+    return Masked(where(first, adjoint, 0), first)
 
 
 class FirstMaximum(PiecewiseConstant):

@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from minigrad.dispatch import answers
 from minigrad.node import Constant, Node, as_node
-from minigrad.ops.base import Elementwise, Entries, Operation, as_nodes, broadcast_to
+from minigrad.ops.base import Elementwise, Entries, Masked, Operation, as_nodes, broadcast_to
 from minigrad.ops.casting import astype
 
 if TYPE_CHECKING:
@@ -541,7 +541,7 @@ def pad(array: Operand, pad_width: Any, mode: str = "constant", *, constant_valu
 
 
 class Tril(Operation):
-    """y = the lower triangle of x's matrices, up to the k-th diagonal, 0 above;  x̄ = that of ȳ."""
+    """y = the lower triangle of x's matrices, up to the k-th diagonal, 0 above;  x̄ = that of ȳ, masked as in `Where`."""
 
     __slots__ = ()
     moves = True
@@ -551,11 +551,11 @@ class Tril(Operation):
         return np.tril(x, k)
 
     def bprop(self, adjoint: Node) -> Entries:
-        return tril(adjoint, self.k)
+        return Masked(tril(adjoint, self.k), Constant(np.tri(self.shape[-2], self.shape[-1], self.k, dtype=np.bool_)))
 
 
 class Triu(Operation):
-    """y = the upper triangle of x's matrices, from the k-th diagonal, 0 below;  x̄ = that of ȳ."""
+    """y = the upper triangle of x's matrices, from the k-th diagonal, 0 below;  x̄ = that of ȳ, masked as in `Where`."""
 
     __slots__ = ()
     moves = True
@@ -565,7 +565,9 @@ class Triu(Operation):
         return np.triu(x, k)
 
     def bprop(self, adjoint: Node) -> Entries:
-        return triu(adjoint, self.k)
+        return Masked(
+            triu(adjoint, self.k), Constant(~np.tri(self.shape[-2], self.shape[-1], self.k - 1, dtype=np.bool_))
+        )
 
 
 @answers(np.tril)

@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.dispatch import answers, refuse_out
 from minigrad.node import Array, Constant, Node, as_node, is_number
-from minigrad.ops.arithmetic import PiecewiseConstant, floating, isnan, maximum, minimum, where
+from minigrad.ops.arithmetic import Numbers, PiecewiseConstant, floating, isnan, maximum, minimum, where
 from minigrad.ops.casting import astype
 from minigrad.ops.indexing import take, take_along_axis
 from minigrad.ops.reductions import _axes, _lines, argsort, max, min, sort
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from minigrad.operators import Axis, Operand
 
 __all__ = [
-    "SearchSorted", "QuantileIndex", "QuantileWeight", "searchsorted", "digitize", "lexsort", "partition", "argpartition", "ptp", "quantile", "percentile",
+    "SearchSorted", "Monotonic", "QuantileIndex", "QuantileWeight", "searchsorted", "digitize", "lexsort", "partition", "argpartition", "ptp", "quantile", "percentile",
     "nanquantile", "nanpercentile", "nanmedian",
 ]  # fmt: skip
 
@@ -55,19 +55,26 @@ def searchsorted(a: Operand, v: Operand, side: str = "left", sorter: Operand | N
 def digitize(x: Operand, bins: Operand, right: bool = False) -> Node:
     """The number of the bin each x lies in, an integer node; bins rise or fall."""
     edges = as_node(bins)
-    if edges.ndim != 1 or (edges.dtype.kind != "b" and not _monotonic(edges._value)):
+    if edges.ndim != 1:
         raise ValueError(f"digitize: the bins are a vector that rises or falls, not {edges.label}")
+    edges = Monotonic(edges)
     x, side = as_node(x), "left" if right else "right"
     rising = searchsorted(edges, x, side)
-    if edges.size < 2 or (edges is not bins and edges._value[0] <= edges._value[-1]):
+    if edges.size < 2 or (not isinstance(bins, Node) and edges._value[0] <= edges._value[-1]):
         return rising
     falling = edges.size - searchsorted(flip(edges), x, side)
     return where(edges[0] > edges[-1], falling, rising)
 
 
-def _monotonic(edges: Array) -> bool:
-    steps = np.diff(edges)
-    return bool((steps >= 0).all() or (steps <= 0).all())
+class Monotonic(PiecewiseConstant):
+    """y = x, a vector;  no adjoint. Raises, in replays too, where x both rises and falls, or holds a nan."""
+
+    __slots__ = ()
+
+    def fprop(self, x: Any) -> Any:
+        if not ((x[1:] >= x[:-1]).all() or (x[1:] <= x[:-1]).all()):
+            raise ValueError("digitize: the bins are a vector that rises or falls: write np.sort(bins)")
+        return x
 
 
 @answers(np.lexsort)
@@ -298,7 +305,7 @@ def _nan_quantiles(x: Node, levels: tuple[Array, bool], axis: Axis, method: str,
     if x.dtype.kind != "f":
         return _quantiles(x, levels, axis, method, keepdims)
     _known_method(method)
-    lines = sort(_lines(x, axis))
+    lines = sort(_lines(Numbers(x), axis))
     if not lines.shape[-1]:
         return _quantiles(x, levels, axis, method, keepdims)
     n = (~isnan(lines)).sum(-1)

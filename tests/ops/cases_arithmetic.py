@@ -5,6 +5,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minigrad.ops import arithmetic
+from tests.ops import test_masks_and_checks
 from tests.ops.trials import Trial
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
@@ -127,4 +128,7 @@ CASES = {
     arithmetic.IsNan: special(np.isnan),
     arithmetic.IsInf: special(np.isinf),
     arithmetic.IsClose: truths(np.isclose, np.float64),
+}
+DEFINITIONS = {
+    arithmetic.Numbers: test_masks_and_checks.test_numbers_pass_and_nan_gets_nothing,
 }

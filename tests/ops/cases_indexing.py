@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minigrad.ops import indexing
-from tests.ops import test_indexing
+from tests.ops import test_indexing, test_masks_and_checks
 from tests.ops.cases_shaping import any_axis, mirrored_pads, reals, shapes
 from tests.ops.trials import Trial
 
@@ -134,6 +134,7 @@ CASES = {
     indexing.AddAt: writes("add"),
 }
 DEFINITIONS = {
+    indexing.InRange: test_masks_and_checks.test_the_checks_pass_what_is_right,
     indexing.SameCount: test_indexing.test_a_mask_keeps_its_count,
     indexing.IsLast: test_indexing.test_the_last_of_several_values_wins,
 }

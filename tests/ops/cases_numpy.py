@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minigrad.ops import arithmetic, nan_reductions, scipy_functions, sorting, ufunc_methods
+from tests.ops import test_masks_and_checks
 from tests.ops.cases_arithmetic import numbers, spread, unary
 from tests.ops.trials import Trial
 
@@ -85,4 +86,7 @@ CASES = {
     sorting.SearchSorted: places(),
     sorting.QuantileIndex: quantile_places(sorting.QuantileIndex, lambda v: np.floor(v).astype(np.intp)),
     sorting.QuantileWeight: quantile_places(sorting.QuantileWeight, lambda v: v - np.floor(v)),
+}
+DEFINITIONS = {
+    sorting.Monotonic: test_masks_and_checks.test_the_checks_pass_what_is_right,
 }
