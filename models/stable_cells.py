@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.models.cells import CellOptions, CellState, GatedCell, SimpleRNNCell
 from minigrad.models.initializers import cayley, he_uniform, identity, lecun_normal, normal, uniform
-from minigrad.models.inputs import count, not_negative
+from minigrad.models.inputs import count, not_negative, number
 from minigrad.models.layers import Activation
 from minigrad.node import Array, Constant, Node
 from minigrad.ops import absolute, concatenate, expm, floor, inv, relu, sigmoid, sign, triu, where
@@ -179,7 +179,7 @@ class LipschitzRNNCell(GatedCell):
         name = type(self).__name__
         self.epsilon = not_negative(name, "epsilon", epsilon)
         self.gamma = not_negative(name, "gamma", gamma)
-        if not 0 <= beta <= 1:
+        if not 0 <= number(name, "beta", beta) <= 1:
             raise ValueError(f"{name}(beta={beta!r}): the antisymmetric share is a number from 0 to 1")
         self.beta = float(beta)
         self.W_a = self._drawn("W_a", self.recurrent_shape(), cast("Initializer", started_by["recurrent_initializer"]))

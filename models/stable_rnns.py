@@ -8,6 +8,7 @@ from typing import Any, Literal, SupportsIndex, Unpack
 import numpy as np
 
 from minigrad.models.cells import CellOptions
+from minigrad.models.inputs import number
 from minigrad.models.layers import Activation
 from minigrad.models.recurrent import Recurrent, Steps, Unrolled, _check_layers, _run
 from minigrad.models.stable_cells import (
@@ -174,7 +175,7 @@ class Tilted(Recurrent):
         sequences: bool = False,
     ) -> None:
         _check_layers("Tilted", [layer])
-        if not (math.isfinite(beta) and beta):
+        if not (math.isfinite(number("Tilted", "beta", beta)) and beta):
             raise ValueError(f"Tilted(beta={beta!r}): expected a finite number other than 0")
         if form not in ("mean", "tanh"):
             raise ValueError(f"Tilted(form={form!r}): expected one of 'mean', 'tanh'")

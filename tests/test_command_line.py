@@ -237,7 +237,7 @@ def test_absurd_numbers_in_a_file_are_refused_before_any_work(here, capsys, name
 
 
 @pytest.mark.parametrize(
-    "name", ["task", "penalty", "initialization", "optimizer", "methods", "data_folder", "download", "eager"]
+    "name", ["task", "penalty", "cell", "initialization", "optimizer", "methods", "data_folder", "download", "eager"]
 )
 @pytest.mark.parametrize(
     "value", ["3", "-1.5", "nan", "[[]]", "[3]", "{a = 1}", '"\\u0000"', f'"{1000 * "ab"}"'], ids=lambda v: v[:9]

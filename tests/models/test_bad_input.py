@@ -8,33 +8,42 @@ import pytest
 import minigrad as mg
 from minigrad.models import (
     GRU,
+    IRNN,
     LSTM,
     RNN,
     AlphaDropout,
+    AntisymmetricRNN,
     AveragePool2D,
     BatchNorm,
     Bidirectional,
+    Cell,
     Conv2D,
     Conv2DTranspose,
     Dense,
     Dropout,
     Embedding,
     EmbeddingBag,
+    ExpRNN,
     Flatten,
     GroupNorm,
     GRUCell,
+    InverseRNN,
     LayerNorm,
+    LipschitzRNN,
     LSTMCell,
     MaxPool2D,
     SimpleRNN,
     SimpleRNNCell,
     Stacked,
+    Tilted,
+    UnICORNN,
     Unrolled,
     losses,
 )
 from minigrad.models.inputs import check_indices
 
 RNG = np.random.default_rng(0)
+STABLE = (IRNN, AntisymmetricRNN, ExpRNN, InverseRNN, LipschitzRNN, UnICORNN)
 # Each with the shape of a batch it takes, and the axis its features are on.
 ROWS = {
     "Dense": (Dense(3, 2), (4, 3)),
@@ -54,9 +63,12 @@ MASKED = {
     "GRU": (GRU(2, 3), (4, 5, 2)),
     "Stacked": (Stacked([GRU(2, 3), LSTM(3, 2)]), (4, 5, 2)),
     "Bidirectional": (Bidirectional(GRU(2, 3), GRU(2, 3)), (4, 5, 2)),
+    "Tilted": (Tilted(GRU(2, 3)), (4, 5, 2)),
+    **{kind.__name__: (kind(2, 3), (4, 5, 2)) for kind in STABLE if kind is not IRNN},  # whose units may all be off
 }
 SEQUENCES = {**MASKED, "RNN": (RNN(2, 3, 1), (4, 5, 2))}
-CELLS = {kind.__name__: kind(2, 3) for kind in (SimpleRNNCell, LSTMCell, GRUCell)}
+CELLS: dict[str, Cell] = {kind.__name__: kind(2, 3) for kind in (SimpleRNNCell, LSTMCell, GRUCell)}
+CELLS |= {type(layer.cell).__name__: layer.cell for layer in (kind(2, 3) for kind in STABLE)}
 ANY = {
     "Flatten": (Flatten(), (4, 3)),
     "Dropout": (Dropout(0.5, rng=0), (4, 3)),

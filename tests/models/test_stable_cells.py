@@ -372,6 +372,9 @@ def test_dropout_draws_in_training_only(kind):
     ],
 )
 def test_wrong_constructions_are_refused(make, message):
+    for kind in (LipschitzRNN, lambda *sizes, beta: Tilted(SimpleRNN(*sizes), beta)):
+        with pytest.raises(TypeError, match=r"\(beta='x'\): expected a number, not str"):
+            kind(2, 3, beta="x")
     with pytest.raises(ValueError, match=re.escape(message)):
         make()
     with pytest.raises(
