@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 
 SHARE = 10  # one of so many examples is drawn
-CASES = 6  # of a test
+CASES = 4  # of a test
 quick = False
 
 

@@ -112,6 +112,7 @@ def kept(entry):
     return {**results.conditions(), "threads": 1, "measured": entry}
 
 
+@pytest.mark.slow
 def test_results_are_kept_and_shown(tmp_path):
     entry = compare(small("mlp-sgd"), rounds=3, only=["eager"])
     failing = {**compare(small("rnn-50"), rounds=1, only=["nobody"]), "failed": {"MyGrad": "no such thing"}}

@@ -49,6 +49,7 @@ def test_the_first_graphs_are_compiled_at_once_and_others_when_they_come_often(m
     assert max(made.values()) == 1
 
 
+@pytest.mark.slow
 def test_many_lengths_make_few_programs(made):
     """300 steps of 55 lengths: most lengths do not come back as often as a program costs."""
     rng = np.random.default_rng(0)

@@ -269,6 +269,7 @@ def test_copies_give_the_same_numbers_and_share_none(name):
         assert repr(twin) == repr(net)
 
 
+@pytest.mark.slow
 @every_model
 @pytest.mark.parametrize("way", ["copy", "state dict"])
 def test_a_further_step_of_both_is_the_same_step_and_leaves_the_other_alone(name, way):

@@ -282,6 +282,7 @@ def test_training_with_a_penalty_changes_the_adjoints_and_with_weight_zero_nothi
         assert abs(math.log(trained(Omega(0.3, form))[1])) < abs(math.log(ratio)) - 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.row("REC-10")
 @pytest.mark.parametrize("kind", EXACT)
 def test_penalized_training_lowers_the_penalty(kind):

@@ -65,6 +65,10 @@ def test_two_operands_mean_what_numpy_says(function):
     check()
 
 
+# Before NumPy 2.3 its operator squares for an exponent of 2 whatever the exponent's dtype; its function does not, nor do nodes.
+SQUARES = (np.ones(1, np.float32) ** np.float64(2)).dtype == np.float32
+
+
 @pytest.mark.parametrize("function", BINARY + OPERATORS, ids=lambda f: f.__name__)
 @pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: np.dtype(d).name)
 def test_numbers_take_their_partners_dtype(function, dtype):
@@ -73,6 +77,8 @@ def test_numbers_take_their_partners_dtype(function, dtype):
     for number in (2, 2.5, True, 0, np.float64(1.5), np.float32(2), np.int64(2)):
         if function is np.power and (isinstance(number, bool) or dtype is np.bool_):
             continue  # where NumPy's function and its operator give two dtypes
+        if function is operator.pow and SQUARES and isinstance(number, np.generic):
+            continue
         assert_like_numpy(function, a, number)
         assert_like_numpy(function, number, a)
 

@@ -195,7 +195,7 @@ FORGETFUL = np.quantile(np.array([0, 1], np.float32), [0.5]).dtype == np.float32
 
 @pytest.mark.parametrize("method", METHODS)
 def test_quantiles(method):
-    @examples(80)
+    @examples(30)
     @hypothesis.given(st.data())
     def check(data):
         x = data.draw(arrays(min_dims=1).filter(lambda x: x.size and x.dtype.kind != "b"))

@@ -38,6 +38,7 @@ def run_small(**changed):
     return compare(*small(**changed), quiet=True)
 
 
+@pytest.mark.slow
 def test_equal_terms():
     """Before the first step all methods have the same loss, score, G and adjoints; after it they go their ways."""
     runs = run_small(seeds=2).runs
@@ -122,6 +123,7 @@ def test_the_best_parameters_on_validation_are_kept_beside_the_last_ones(monkeyp
     assert "on 1000 examples that are neither trained on nor tested" in report(found, Path("x"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_every_penalty_trains(penalty):
     assert set(PENALTIES) == set(PENALTY_CLASSES)

@@ -115,6 +115,7 @@ def test_a_step_is_what_one_would_write_by_hand(name, eager):
     assert step.eager is eager
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_fit_trains_on_the_same_eager_or_not_and_what_is_masked_does_not_matter(name):
     make, inputs, targets, options, penalties = CASES[name]
