@@ -76,7 +76,7 @@ def test_the_gradient_of_the_kernels_is_what_the_docstring_says():
     expected = np.zeros(k.shape)
     for i, j in np.ndindex(2, 2):
         expected += np.einsum("nf,nuvc->fuvc", adjoint[:, i, j], x[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3])
-    np.testing.assert_allclose(found.value, expected, rtol=1e-12)
+    np.testing.assert_allclose(found.value, expected, rtol=1e-12, atol=1e-14)
 
 
 def test_windows_are_not_copied_and_folding_is_their_transpose():
