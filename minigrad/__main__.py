@@ -29,6 +29,7 @@ EXAMPLES = """\
 examples:
   minigrad train                                      digits, all three methods, one seed
   minigrad train --task temporal-order --seeds 4      the task on which backpropagation mostly stays at chance
+  minigrad train --seeds 8 --workers 2                two runs at a time, to the same numbers
   minigrad train --initialization orthogonal          a start from which adjoints hardly vanish
   minigrad train --task mnist --download              MNIST, row by row
   minigrad train --config runs/digits-1/config.toml   the same numbers again, bit for bit
@@ -47,14 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that has no λ shows ?
     options = vars(_parser().parse_args(arguments))
     with _terminated_as_by_ctrl_c():
-        return _train(options.pop("config"), options.pop("out"), options.pop("quiet"), options)
+        return _train(options.pop("config"), options.pop("out"), options.pop("quiet"), options.pop("workers"), options)
 
 
-def _train(config: str, out: str, quiet: bool, options: dict[str, Any]) -> int:
+def _train(config: str, out: str, quiet: bool, workers: int, options: dict[str, Any]) -> int:
     """Do the main job; every failure that is no mistake of minigrad's own is one line and an exit code."""
     kept = ""
     try:
-        job = Job(Configuration.load(config, **options) if config else Configuration.of(**options), out, quiet=quiet)
+        configuration = Configuration.load(config, **options) if config else Configuration.of(**options)
+        job = Job(configuration, out, quiet=quiet, workers=workers)
         kept = f"; runs that had ended are in {job.folder.path}"
         return job.run()
     except KeyboardInterrupt:
@@ -105,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", default="", metavar="FOLDER", help="the new folder for the results (default: runs/<task>-<n>)"
     )
     train.add_argument("--config", default="", metavar="FILE", help="take the options from a saved config.toml; those given here override it")  # fmt: skip
+    train.add_argument("--workers", type=int, default=1, metavar="N", help="runs at the same time, in processes; the same numbers as with one (default: 1)")  # fmt: skip
     train.add_argument("--quiet", action="store_true", help="print errors only")
     return parser
 

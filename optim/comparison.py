@@ -9,10 +9,9 @@ training is over: for the last parameters and for the best ones.
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -27,8 +26,9 @@ from minigrad.optim.configuration import METHODS, Configuration
 from minigrad.optim.history import History
 from minigrad.optim.nets import make_net
 from minigrad.optim.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSProp
+from minigrad.optim.processes import in_processes
 from minigrad.optim.progress import Progress
-from minigrad.optim.tasks import Task
+from minigrad.optim.tasks import Task, open_task
 from minigrad.optim.training import Step, evaluate, outputs_and_states
 
 N_GAUGED = 100  # validation examples on which the adjoints are measured
@@ -113,30 +113,66 @@ def compare(
     *,
     quiet: bool = False,
     after_run: Callable[[Comparison], None] | None = None,
+    workers: int = 1,
 ) -> Comparison:
     """Train every method on every seed. `after_run` is called with what there is after each run, to save it.
 
-    Ctrl-C ends it: the comparison then holds what was reached, the unfinished run included, and that is saved too.
-    """
-    from threadpoolctl import threadpool_limits
+    Ctrl-C ends it: the comparison then holds what was reached, unfinished runs included, and that is saved too.
 
+    workers: how many runs go on at the same time, each in a process of its own that opens the configuration's task anew: the same
+             numbers, bit for bit, in the same order
+    """
     comparison = Comparison(configuration, task)
     seeds = range(configuration.first_seed, configuration.first_seed + configuration.seeds)
-    # One BLAS thread: the matrices are small, and sums in another order would give other bits.
-    with threadpool_limits(1, user_api="blas"):
-        for seed, method in itertools.product(seeds, configuration.methods):
-            run = train(configuration, task, method, seed, quiet=quiet)
+    todo = [(method, seed) for seed in seeds for method in configuration.methods]
+    runs = (
+        _one_by_one(configuration, task, todo, quiet) if workers == 1 else _at_once(configuration, todo, quiet, workers)
+    )
+    try:
+        for run in runs:
             comparison.runs.append(run)
-            comparison.interrupted = run.history.interrupted
+            comparison.interrupted |= run.history.interrupted
             if after_run is not None:
                 try:
                     after_run(comparison)
                 except KeyboardInterrupt:  # the run is over, and no reason to lose it
-                    comparison.interrupted = True
                     after_run(comparison)
-            if comparison.interrupted:
-                break
+                    raise
+    except KeyboardInterrupt:
+        comparison.interrupted = True
     return comparison
+
+
+def _one_by_one(
+    configuration: Configuration, task: Task, todo: Sequence[tuple[str, int]], quiet: bool
+) -> Iterator[Run]:
+    """The runs one after another, up to one that is interrupted."""
+    from threadpoolctl import threadpool_limits
+
+    for method, seed in todo:
+        # One BLAS thread: the matrices are small, and sums in another order would give other bits.
+        with threadpool_limits(1, user_api="blas"):
+            run = train(configuration, task, method, seed, quiet=quiet)
+        yield run
+        if run.history.interrupted:
+            return
+
+
+def _at_once(configuration: Configuration, todo: Sequence[tuple[str, int]], quiet: bool, workers: int) -> Iterator[Run]:
+    """The runs in processes, in the same order."""
+    progress = Progress(len(todo), f"runs, {workers} at a time", quiet=quiet)
+    try:
+        for done, run in enumerate(in_processes(_alone, [(configuration, *which) for which in todo], workers), 1):
+            progress.update(done)
+            yield run
+    finally:
+        progress.close()
+
+
+def _alone(configuration: Configuration, method: str, seed: int) -> Run:
+    """A run in a process of its own."""
+    (run,) = _one_by_one(configuration, open_task(configuration), [(method, seed)], quiet=True)
+    return run
 
 
 @np.errstate(all="ignore")  # a run that goes too far is ended by name; what is measured on the way there may overflow
@@ -182,11 +218,23 @@ def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
     run.test_score = task.score(outputs, task.test[1])
     run.right = task.right(outputs, task.test[1])
     run.stopped = run.stopped or _divergence(run)
+    if (
+        not run.history.n_rows or run.steps != run.history["step"][-1]
+    ):  # it ended between two records, and may be at its best
+        ended = History()
+        ended.append(step=run.steps, **_validated(task, net))
+        run.best(net, ended)
     if run.best.arrays:
         run.best.restore(net)
         run.best_test_loss, outputs = evaluate(net, task.loss, *task.test)
         run.best_test_score = task.score(outputs, task.test[1])
     net.load_state_dict(run.parameters)
+
+
+def _validated(task: Task, net: Module) -> dict[str, float]:
+    """Loss and score on the validation examples."""
+    loss, outputs = evaluate(net, task.loss, *task.validation)
+    return {"val_loss": loss, "val_score": task.score(outputs, task.validation[1])}
 
 
 def make_optimizer(configuration: Configuration, net: Module) -> Optimizer:
@@ -241,22 +289,20 @@ def _loop(
 
     def record() -> float:
         G, ratio, norms = gauge.read()
-        val_loss, outputs = evaluate(step.model, task.loss, *task.validation)
-        score = task.score(outputs, task.validation[1])
+        validated = _validated(task, step.model)
         run.history.append(
             method=run.method,
             seed=run.seed,
             step=run.steps,
             train_loss=math.fsum(losses) / len(losses) if losses else math.nan,
-            val_loss=val_loss,
-            val_score=score,
+            **validated,
             G=G,
             log10_ratio=ratio,
         )
         run.adjoints.append((run.steps, norms))
         run.best(step.model, run.history)
         losses.clear()
-        return score
+        return validated["val_score"]
 
     score = record()
     for _ in range(configuration.steps):

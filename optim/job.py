@@ -13,13 +13,25 @@ from minigrad.optim.run_folder import RunFolder, check_extras
 from minigrad.optim.sizes import check_size
 from minigrad.optim.tasks import open_task
 
+MOST_WORKERS = 1000
+
 
 class Job:
-    """The main job. Building it refuses what cannot be done (ValueError, OSError, ModuleNotFoundError); `run` does it."""
+    """The main job. Building it refuses what cannot be done (ValueError, OSError, ModuleNotFoundError); `run` does it.
 
-    def __init__(self, configuration: Configuration, out: str = "", *, quiet: bool = False) -> None:
+    out:     the new folder; "" for the next runs/<task>-<n>
+    quiet:   print errors only
+    workers: how many runs go on at the same time, in processes: the same numbers, sooner
+    """
+
+    def __init__(self, configuration: Configuration, out: str = "", *, quiet: bool = False, workers: int = 1) -> None:
+        if not 1 <= workers <= MOST_WORKERS:
+            raise ValueError(
+                f"workers={workers}: from 1 to {MOST_WORKERS} processes, at best as many as the machine has cores"
+            )
         check_extras()
-        check_size(configuration)
+        check_size(configuration, workers)
+        self.workers = workers
         self.configuration = configuration
         self.quiet = quiet
         self.unsaid = ""
@@ -40,7 +52,7 @@ class Job:
             f"{c.steps} steps of {c.optimizer} {c.rate_in_words} each; {c.seeds} seed{'s' * (c.seeds > 1)}; "
             f"results go to {self.folder.path}"
         )
-        comparison = compare(c, self.task, quiet=self.quiet, after_run=self.folder.save_numbers)
+        comparison = compare(c, self.task, quiet=self.quiet, after_run=self.folder.save_numbers, workers=self.workers)
         failures = self.folder.save_figures(comparison)
         self._say(f"\n{table(comparison)}\n")
         for sentence in sentences(comparison):

@@ -26,9 +26,9 @@ def estimated_bytes(c: Configuration) -> int:
     return of_the_cell + examples + records + OF_A_STEP * c.length
 
 
-def check_size(c: Configuration) -> None:
+def check_size(c: Configuration, workers: int = 1) -> None:
     """ValueError, which names the options, where the job would take more than LARGEST_BYTES by estimate."""
-    n_bytes = estimated_bytes(c)
+    n_bytes = estimated_bytes(c) * min(workers, c.seeds * len(c.methods))
     if n_bytes > LARGEST_BYTES:
         options = ("states", "length", "batch_size", "steps", "record_every", "seeds")
         raise ValueError(

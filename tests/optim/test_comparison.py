@@ -123,6 +123,36 @@ def test_the_best_parameters_on_validation_are_kept_beside_the_last_ones(monkeyp
     assert "on 1000 examples that are neither trained on nor tested" in report(found, Path("x"))
 
 
+def test_a_run_that_ends_between_two_records_may_end_at_its_best(monkeypatch):
+    stop_at(monkeypatch, 5, KeyboardInterrupt())
+    configuration, task = small(
+        task="adding", optimizer="adam", learning_rate=0.05, methods=["backprop"], record_every=6
+    )
+    (run,) = compare(configuration, task, quiet=True).runs
+    assert (run.history["step"], run.steps) == ([0], 4)
+    assert run.best.row["step"] == 4
+    assert run.best.row["val_score"] > run.history["val_score"][0]
+    assert run.best_test_score == run.test_score
+
+
+def test_a_run_that_is_interrupted_before_its_first_record_is_measured(monkeypatch):
+    calls = []
+    score = type(small()[1]).score
+
+    def interrupted_once(task, outputs, targets):
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return score(task, outputs, targets)
+
+    configuration, task = small(methods=["backprop"])
+    monkeypatch.setattr(type(task), "score", interrupted_once)
+    (run,) = compare(configuration, task, quiet=True).runs
+    assert run.history.interrupted
+    assert (run.steps, run.history.n_rows, run.best.row["step"]) == (0, 0, 0)
+    assert run.best_test_score == run.test_score
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_every_penalty_trains(penalty):
