@@ -25,6 +25,10 @@ WAYS_OUT = {  # what to write instead of arguments that NumPy has and nodes do n
     "signature": "There is no signature=: write x.astype(dtype).",
     "axes": "There is no axes= here: write np.moveaxis before and after.",
 }
+IN_PLACE = {  # the operators by which Python writes into an array
+    np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.floor_divide: "//", np.remainder: "%", np.power: "**",
+    np.matmul: "@", np.bitwise_and: "&", np.bitwise_or: "|", np.bitwise_xor: "^", np.left_shift: "<<", np.right_shift: ">>",
+}  # fmt: skip
 UFUNC_DEFAULTS = {
     "out": None, "where": True, "casting": "same_kind", "order": "K", "dtype": None, "subok": True, "signature": None
 }  # fmt: skip
@@ -37,10 +41,24 @@ UNTOLD = {np.concatenate: ("arrays", "axis", "out")}  # NumPy tells positions of
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
     """NumPy's `__array_ufunc__` protocol: `np.tanh(node)`, `np.add.reduce(node)`, and SciPy's ufuncs."""
     if method == "__call__":
+        if "out" in keywords:
+            _refuse_in_place(ufunc, inputs, keywords["out"])
         return call_function(ufunc, inputs, keywords)
     if method == "at":
         raise TypeError(f"{spelling(ufunc)}.at works in place, and nodes do not change: write x.at[index].add(value)")
     return _answered(f"{spelling(ufunc)}.{method}", TABLE[method], (ufunc, *inputs), keywords, UFUNC_DEFAULTS, ())
+
+
+def _refuse_in_place(ufunc: np.ufunc, inputs: tuple[Any, ...], out: Any) -> None:
+    """TypeError for `array -= node`, which NumPy calls as np.subtract(array, node, out=array)."""
+    target = out[0] if isinstance(out, tuple) else out
+    if ufunc in IN_PLACE and target is inputs[0] and isinstance(target, np.ndarray):
+        sign = IN_PLACE[ufunc]
+        change = "0.01 * g.value" if sign in "+-" else "g.value"
+        raise TypeError(
+            f"array {sign}= node would write a node into an array. W.value is an array: to change it, outside the graph, write "
+            f"W.value = W.value {sign} {change}; to go on with nodes, a = a {sign} g"
+        )
 
 
 def call_function(function: Any, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:

@@ -106,7 +106,12 @@ def _range(value: np.ndarray) -> str:
 
 def not_fed(leaf: Any, in_the_graph: bool) -> Exception:
     """The error of a leaf to which a replay cannot give another array."""
-    name = getattr(leaf, "label", leaf)
+    if not isinstance(leaf, Node):
+        return ValueError(
+            f"Graph.fprop: {leaf} is not in the graph, but of type {type(leaf).__name__}: feed by the node itself, {{x: array}}, where x "
+            "is the Input that the graph was made of"
+        )
+    name = leaf.label
     if not in_the_graph:
         return ValueError(f"Graph.fprop: {name} is not in the graph, so feed another node")
     if isinstance(leaf, Number):

@@ -96,6 +96,18 @@ class Indices(PiecewiseConstant):
         return x
 
 
+def index_advice(targets: Array | Node, outputs: tuple[int, ...]) -> str:
+    """How targets y become integer class indices for outputs of that shape; "" where they are of quite another shape."""
+    of_numbers = "" if targets.dtype.kind in "iu" else ".astype(int)"
+    if targets.ndim > 1 and targets.shape == outputs and outputs[-1] > 1:
+        return ": of one-hot rows y write y.argmax(axis=-1)"
+    if targets.shape == outputs[:-1]:
+        return f": write y{of_numbers}" if of_numbers else ""
+    if targets.shape == (*outputs[:-1], 1):
+        return f": write y[..., 0]{of_numbers}"
+    return ""
+
+
 # Of each dtype of integers the unsigned one, and how many of its numbers stand for what is not negative.
 _UNSIGNED = {
     np.dtype(f"{kind}{size}"): (np.dtype(f"u{size}"), 1 << (8 * size - (kind == "i")))

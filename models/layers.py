@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from inspect import signature
 from math import inf, prod, sqrt
 from operator import index
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, TypeAlias, overload
 
 import numpy as np
 
 from minigrad.dispatch import TABLE
 from minigrad.models.initializers import Initializer, glorot_uniform, normal
 from minigrad.models.inputs import Indices, array_of, count, float_dtype, floats, started
-from minigrad.models.module import Module, holds_members
+from minigrad.models.module import Module, holds_members, no_lengths
 from minigrad.node import Input, Node, Parameter
 from minigrad.ops import expand_dims, maximum, prelu, random_bernoulli, rrelu, stop_gradient, where
 from minigrad.ops.activations import SELU_ALPHA, SELU_SCALE
@@ -83,6 +83,8 @@ class Sequential(Module):
         """The last layer's output. What comes by name, as `mask`, goes to the layers whose forward takes an argument of that name."""
         for key in options:
             if not takes(self, key):
+                if key == "lengths" and takes(self, "mask"):
+                    raise TypeError(no_lengths("Sequential"))
                 raise TypeError(f"Sequential: none of the layers {', '.join(self._names)} takes an argument {key!r}")
         for name in self._names:
             layer = self[name]
@@ -109,6 +111,16 @@ class Sequential(Module):
         if not -len(self) <= place < len(self):
             raise IndexError(f"Sequential has {len(self)} layers, and no layer {place}")
         return self[self._names[place]]
+
+    def __setitem__(self, place: Any, layer: Any) -> NoReturn:
+        name = self._names[place] if isinstance(place, int) and -len(self) <= place < len(self) else place
+        raise TypeError(
+            f"Sequential: a layer is replaced under its name, net.{name} = layer, before the optimizer is made; or make another "
+            "of those to keep, Sequential(*net[:-1], layer)"
+        )
+
+    def __delitem__(self, place: Any) -> NoReturn:
+        raise TypeError("Sequential: a layer cannot be deleted: make another of those to keep, net[:2]")
 
     @property
     def input_dtype(self) -> np.dtype[Any]:

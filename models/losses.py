@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from minigrad.context import scope
-from minigrad.models.inputs import Indices, above_zero, array_of, not_negative, number
+from minigrad.models.inputs import Indices, above_zero, array_of, index_advice, not_negative, number
 from minigrad.node import Input, Node
 from minigrad.ops import (
     absolute,
@@ -739,17 +739,18 @@ def _log_probabilities(outputs: Node, examples: _Examples, from_logits: bool) ->
 def _class_indices(loss: str, class_indices: Operand, outputs: Node) -> Node:
     """Integers of the examples' shape; their range is checked where examples are left out."""
     indices = _targets(loss, class_indices)
+    advice = index_advice(indices, outputs.shape)
+    if indices.shape == outputs.shape and loss == "cross_entropy":
+        advice += ", or take losses.categorical_cross_entropy, which takes the rows themselves"
     if indices.dtype.kind not in "iu":
-        advice = ", and losses.categorical_cross_entropy takes the rows themselves" if loss == "cross_entropy" else ""
         raise TypeError(
-            f"{loss}: expected integer class indices, found {indices.label} of dtype {indices.dtype}; indices of one-hot "
-            f"rows are rows.argmax(axis=1){advice}"
+            f"{loss}: expected integer class indices, found {indices.label} of dtype {indices.dtype}{advice}"
         )
     if indices.shape != outputs.shape[:-1]:
         role = "logits" if loss == "cross_entropy" else "outputs"
         raise ValueError(
             f"{loss}: expected class indices of shape {outputs.shape[:-1]} for {role} of shape {outputs.shape}, found "
-            f"{indices.shape}"
+            f"{indices.shape}{advice}"
         )
     return indices
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad.models.inputs import array_of, check_indices
+from minigrad.models.inputs import array_of, check_indices, index_advice
 from minigrad.node import Node
 
 if TYPE_CHECKING:
@@ -38,12 +38,19 @@ def _right(metric: str, outputs: Operand, class_indices: Operand, mask: Operand 
     """Whether each example that counts is classified rightly."""
     given, indices = _array(metric, outputs), _array(metric, class_indices)
     if given.ndim < 2 or given.shape[:-1] != indices.shape or 0 in given.shape or given.shape[-1] == 1:
+        advice = index_advice(indices, given.shape)
+        if given.size == indices.size > 0 and (given.ndim < 2 or given.shape[-1] == 1):
+            advice = (
+                f": of one logit z per example (of a probability, z = p - 0.5) and targets y of 0 and 1 write {metric}(np.stack(["
+                "np.zeros(z.size), z.ravel()], axis=-1), y.ravel().astype(int))"
+            )
         raise ValueError(
             f"{metric}: expected outputs (batch, n_classes) of two classes or more, and class indices (batch,), neither empty, "
-            f"found shapes {given.shape} and {indices.shape}: of one logit z per example, np.concatenate([0 * z, z], axis=-1)"
+            f"found shapes {given.shape} and {indices.shape}{advice}"
         )
     if indices.dtype.kind not in "iu":
-        raise TypeError(f"{metric}: expected integer class indices, found {indices.dtype}")
+        advice = index_advice(indices, given.shape)
+        raise TypeError(f"{metric}: expected integer class indices, found {indices.dtype}{advice}")
     counts = np.ones(indices.shape, bool) if mask is None else _array(metric, mask)
     if counts.dtype.kind != "b" or counts.shape != indices.shape or not counts.any():
         raise ValueError(

@@ -15,6 +15,7 @@ import numpy as np
 from minigrad.context import frozen, scope, trace
 from minigrad.models.inputs import array_of
 from minigrad.node import Array, Node, Parameter
+from minigrad.signatures import parameters as arguments_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -63,6 +64,8 @@ class Module:
 
     def call_as(self, name: str, *inputs: Any, **options: Any) -> Node:
         """Run the module as a call does, in a scope of the given name."""
+        if "lengths" in options and "mask" in (known := arguments_of(self.forward)) and "lengths" not in known:
+            raise TypeError(no_lengths(type(self).__name__))
         with scope(name):
             output = self._located(self.forward, *inputs, **options)
         observe = OBSERVER.get()
@@ -285,6 +288,11 @@ R = TypeVar("R")
 def is_frozen(module: Module) -> bool:
     """Whether `freeze` was called on the module, or on one it is part of, and `unfreeze` was not since."""
     return FROZEN in vars(module)
+
+
+def no_lengths(layer: str) -> str:
+    """The message of a layer that takes a mask and is given lengths."""
+    return f"{layer} takes no lengths: write mask=np.arange(u.shape[1]) < lengths[:, np.newaxis]"
 
 
 def locate(error: Exception, module: Module) -> None:

@@ -26,6 +26,7 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, npt.ArrayLike
     Errors: TypeError names an array of a dtype that `load_arrays` would refuse; OSError the file that cannot be written,
     which is then as it was.
     """
+    _check_arrays(path, arrays)
     save = _safetensors().numpy.save
 
     given = {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -53,7 +54,35 @@ def load_arrays(path: str | os.PathLike[str]) -> dict[str, Array]:
                     raise ValueError(_refusal(f"{name!r} in {file}", kind))
             return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
     except safetensors.SafetensorError as error:
+        if (kind := _numpys(file)) is not None:
+            raise ValueError(
+                f"{file} is no safetensors file, but one of NumPy's ({kind}): load it by np.load(path)"
+            ) from None
         raise ValueError(f"{file} is damaged or no safetensors file ({error}): save or copy it again") from None
+
+
+def _check_arrays(path: Any, arrays: Any) -> None:
+    """TypeError where the path or the dict of arrays is something else; it says what to write."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"save_arrays(path, arrays): the path comes first, and is a string, found {type(path).__name__}"
+        )
+    if isinstance(arrays, Mapping):
+        return
+    name = getattr(arrays, "__name__", "")
+    found, use = f"{type(arrays).__name__}", "a dict, {'W': array}"
+    if name and callable(arrays):
+        found, use = f"the method {name}", f"call it, model.{name}()"
+    elif hasattr(arrays, "state_dict"):
+        use = f"the arrays of this {found} are its .state_dict()"
+    raise TypeError(f"save_arrays(path, arrays): expected a dict of arrays by name, found {found}: {use}")
+
+
+def _numpys(file: Path) -> str | None:
+    """Which of NumPy's formats a file has, if any: its first bytes tell."""
+    with file.open("rb") as stream:
+        first = stream.read(6)
+    return {b"PK": "npz", b"\x93N": "npy"}.get(first[:2])
 
 
 def _refusal(what: str, found: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from minigrad.compiler.compilation import check_backend
 from minigrad.models import Module
 from minigrad.models.scheduled import Schedule, value_at
-from minigrad.node import Array, Parameter, as_array
+from minigrad.node import Array, Node, Parameter, as_array
 from minigrad.optim.flat import FlatStore
 from minigrad.optim.names import checked_names
 from minigrad.optim.updates import Update
@@ -435,6 +435,14 @@ def checked_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Par
     """The parameters, each once, in their order; an error where something else stands among them."""
     if isinstance(parameters, Module):
         raise TypeError(f"{asker} takes Parameters, not the {type(parameters).__name__} itself: pass its .parameters()")
+    if isinstance(parameters, Node):
+        raise TypeError(
+            f"{asker} takes Parameters in a list, and {parameters.label} is a single one of type {type(parameters).__name__}: write [W]"
+        )
+    if isinstance(parameters, Mapping) or not isinstance(parameters, Iterable):
+        name = getattr(parameters, "__name__", type(parameters).__name__)
+        how = f"is the method {name}: call it, model.{name}()" if callable(parameters) else f"is of type {name}"
+        raise TypeError(f"{asker} takes Parameters, as model.parameters() gives them, and what it was given {how}")
     given = list(parameters)
     for parameter in given:
         if not isinstance(parameter, Parameter):
@@ -450,10 +458,19 @@ def _within(name: str, number: float, low: float, high: float) -> float:
     if isinstance(number, np.ndarray) and number.shape == ():
         number = number[()]
     if not isinstance(number, Real):
-        raise TypeError(f"{name}={number!r}: expected a number, found {type(number).__name__}")
+        quoted = f": write {number}" if isinstance(number, str) and _reads_as_number(number) else ""
+        raise TypeError(f"{name}={number!r}: expected a number, found {type(number).__name__}{quoted}")
     if not low <= number < high:
         raise ValueError(f"{name}={number!r}: it lies in [{low}, {high})")
     return number
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _described(arrays: Mapping[str, Any]) -> str:

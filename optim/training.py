@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from numbers import Real
 from operator import attrgetter, itemgetter
 from typing import Any, ParamSpec, TypeVar
 
@@ -134,6 +135,8 @@ class Step:
             raise TypeError(
                 f"optimizer={optimizer!r}: pass an optimizer of the model's parameters, such as SGD(model.parameters(), 0.01)"
             )
+        if clip is not None and not isinstance(clip, Real):
+            raise TypeError(f"clip={clip!r}: expected a number, or None, found {type(clip).__name__}")
         if clip is not None and not clip > 0:
             raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
         _check_penalties(penalties, model)
@@ -433,11 +436,13 @@ def fit(
     >>> history["loss"][-1] < history["loss"][0]
     True
     """
-    rng = np.random.default_rng(rng)
+    rng = _generator(rng)
     measured = _named(metrics)
     what = "inputs and targets"
     examples = Examples.of("fit", inputs, targets, mask=mask, weights=weights).checked(what)
-    _at_least_one(epochs=epochs, batch_size=batch_size)
+    _check_numbers(epochs=epochs, batch_size=batch_size)
+    _check_flags(drop_last=drop_last, quiet=quiet, eager=eager)
+    _check_callbacks(callbacks)
     step = Step(model, loss, optimizer, penalties=penalties, clip=clip, eager=eager)
     if lengths is not None:
         examples = _without_padding(step, examples, lengths)
@@ -829,7 +834,34 @@ def _named(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric
     return {getattr(metric, "__name__", type(metric).__name__): metric for metric in metrics}
 
 
-def _at_least_one(**numbers: int) -> None:
+def _check_numbers(**numbers: Any) -> None:
+    """TypeError or ValueError unless each is an integer of at least 1."""
     for name, number in numbers.items():
+        if not hasattr(number, "__index__"):
+            raise TypeError(f"{name}={number!r}: expected an integer, found {type(number).__name__}")
         if number < 1:
             raise ValueError(f"{name}={number!r}: at least 1")
+
+
+def _check_flags(**flags: Any) -> None:
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | int | np.bool_):
+            raise TypeError(f"{name}={flag!r}: expected True or False, found {type(flag).__name__}")
+
+
+def _generator(rng: Any) -> np.random.Generator:
+    """The generator, or one that begins with that number."""
+    try:
+        return np.random.default_rng(rng)
+    except TypeError:
+        raise TypeError(f"rng={rng!r}: expected an integer, or a generator, np.random.default_rng(0)") from None
+
+
+def _check_callbacks(callbacks: Any) -> None:
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        raise TypeError(
+            f"callbacks={callbacks!r}: pass a list of functions of (model, history), [{getattr(callbacks, '__name__', 'callback')}]"
+        )
+    for callback in callbacks:
+        if isinstance(callback, type) or not callable(callback):
+            raise TypeError(f"callbacks: {callback!r} is no function of (model, history)")
