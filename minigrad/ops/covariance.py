@@ -8,17 +8,17 @@ import numpy as np
 
 from minigrad.dispatch import NOT_GIVEN, answers
 from minigrad.node import Node, as_node
-from minigrad.ops.arithmetic import clip
+from minigrad.ops.base import Elementwise, Entries
 from minigrad.ops.casting import astype
 from minigrad.ops.elementwise import sqrt
 from minigrad.ops.linear_algebra import diag
-from minigrad.ops.reductions import average, sum
+from minigrad.ops.reductions import Binade, average, mean, sum
 from minigrad.ops.shaping import atleast_2d, concatenate, expand_dims, matrix_transpose, squeeze
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
 
-__all__ = ["corrcoef", "cov"]
+__all__ = ["WithinOne", "corrcoef", "cov"]
 
 
 @answers(np.cov)
@@ -39,13 +39,8 @@ def cov(
     bias:     divide by n; ddof, where given, by n − ddof
     fweights: how often each observation counts; aweights: how much
     """
-    given = [as_node(a) for a in (m, y) if a is not None]
-    kind = np.result_type(*[x.dtype for x in given], np.float64) if dtype is None else dtype
-    for x in given:
-        if x.ndim > 2:
-            raise ValueError(f"cov: variables are rows of a matrix, not {x.label}")
-    rows = [_variables(astype(x, kind), rowvar) for x in given]
-    x = concatenate(rows) if len(rows) > 1 else rows[0]
+    x = _variables(m, y, rowvar, dtype)
+    kind = x.dtype
     freedom = (0 if bias else 1) if ddof is None else int(ddof)
     weights = [astype(w, kind) for w in (fweights, aweights) if w is not None]
     weight: Any = None if not weights else weights[0] if len(weights) == 1 else weights[0] * weights[1]
@@ -62,10 +57,33 @@ def cov(
     return squeeze(products / count)
 
 
-def _variables(x: Node, rowvar: bool) -> Node:
-    """The variables as rows."""
-    rows: Node = atleast_2d(x)
-    return rows if rowvar or x.ndim < 2 else matrix_transpose(rows)
+def _variables(m: Operand, y: Operand | None, rowvar: bool, dtype: Any) -> Node:
+    """The variables of both, where there are two, as rows of one matrix."""
+    given = [as_node(a) for a in (m, y) if a is not None]
+    kind = np.result_type(*[x.dtype for x in given], np.float64) if dtype is None else dtype
+    rows = list[Node]()
+    for x in given:
+        if x.ndim > 2:
+            raise ValueError(f"cov: variables are rows of a matrix, not {x.label}")
+        of_x: Node = atleast_2d(astype(x, kind))
+        rows.append(of_x if rowvar or x.ndim < 2 else matrix_transpose(of_x))
+    return concatenate(rows) if len(rows) > 1 else rows[0]
+
+
+class WithinOne(Elementwise):
+    """y = x, and ±1 where x is beyond or a few roundings below;  x̄ = ȳ everywhere: at ±1 the curvature counts too.
+
+    Perfect correlations are 1 to the last digit, so that differences of them see no rounding cut off on one side.
+    """
+
+    __slots__ = ()
+    analytic = False
+
+    def fprop(self, x: Any) -> Any:
+        return np.where(np.abs(x) > 1 - 8 * np.finfo(x.dtype).eps, np.sign(x), x)
+
+    def bprop(self, adjoint: Node) -> Entries:
+        return adjoint
 
 
 @answers(np.corrcoef)
@@ -78,9 +96,15 @@ def corrcoef(
     *,
     dtype: Any = None,
 ) -> Node:
-    """The correlations of variables, which are rows: covariances divided by both standard deviations, within ±1."""
-    c = cov(x, y, rowvar, dtype=dtype)
+    """The correlations of variables, which are rows: covariances divided by both standard deviations, within ±1.
+
+    Each row is measured in a unit in which its squares neither overflow nor underflow.
+    """
+    rows = _variables(x, y, rowvar, dtype)
+    centered = rows - mean(rows, 1, keepdims=True)
+    scaled = centered / Binade(centered, axis=1)
+    c = squeeze(scaled @ matrix_transpose(scaled))
     if c.ndim == 0:
         return c / c
     spread = sqrt(diag(c))
-    return clip(c / expand_dims(spread, 1) / spread, -1, 1)
+    return WithinOne(c / expand_dims(spread, 1) / spread)

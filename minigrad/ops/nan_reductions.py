@@ -21,13 +21,13 @@ from minigrad.ops.reductions import (
     _lines,
     cumprod,
     cumsum,
+    deviation,
     mask_of,
     masked_to,
     max,
     mean,
     min,
     prod,
-    root,
     selected,
     spread,
     sum,
@@ -135,7 +135,10 @@ def nanstd(
     correction: float = NOT_GIVEN,
 ) -> Node:
     """The root of `nanvar`; its adjoint is 0 where it is 0."""
-    return root(nanvar(a, axis, dtype, out, ddof, keepdims, where=where, mean=mean, correction=correction))
+    refuse_out(out)
+    x = floating(a if dtype is None else astype(a, dtype))
+    ddof = _correction("nanstd", ddof, correction)
+    return deviation(x, axis, ddof, keepdims, present(x, where), mean)
 
 
 # Extremes ------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     # sums and means
-    "Sum", "Mean", "Var", "Std", "sum", "mean", "var", "std", "average",
+    "Sum", "Mean", "Var", "Std", "Binade", "sum", "mean", "var", "std", "average",
     # extremes
     "Max", "Min", "FirstMaximum", "ArgMax", "ArgMin", "max", "min", "argmax", "argmin",
     # order
@@ -206,20 +206,34 @@ def std(
     x = _given(a, dtype, out)
     if where is True and mean is NOT_GIVEN:
         return _in(dtype, Std(x, axis=axis, ddof=ddof, keepdims=keepdims))
-    return _in(dtype, root(_variance(floating(x), axis, ddof, keepdims, where, mean)))
+    return _in(dtype, deviation(floating(x), axis, ddof, keepdims, where, mean))
 
 
 def spread(x: Node, axis: Axis, ddof: float, keepdims: bool, mask: Any, center: Any = NOT_GIVEN) -> tuple[Node, Node]:
     """The squares of those entries where the mask holds, around their mean or a center given, summed; and n − ddof."""
+    squares = square(_centered(x, axis, mask, center))
+    return Sum(squares, axis=axis, keepdims=keepdims), counted(x, axis, keepdims, mask, x.dtype) - ddof
+
+
+def _centered(x: Node, axis: Axis, mask: Any, center: Any) -> Node:
+    """The entries where the mask holds, minus their mean or a center given, and 0 elsewhere."""
     if center is NOT_GIVEN:
         center = mean(x, axis, keepdims=True, where=mask)
-    squares = selected(square(x - center), mask, 0)
-    return Sum(squares, axis=axis, keepdims=keepdims), counted(x, axis, keepdims, mask, x.dtype) - ddof
+    return selected(x - center, mask, 0)
 
 
 def _variance(x: Node, axis: Axis, ddof: float, keepdims: bool, mask: Any, center: Any) -> Node:
     squares, freedom = spread(x, axis, ddof, keepdims, mask, center)
     return squares / maximum(freedom, 0)
+
+
+def deviation(x: Node, axis: Axis, ddof: float, keepdims: bool, mask: Any, center: Any) -> Node:
+    """The root of the variance, in a unit in which no square overflows or underflows; its adjoint is 0 where it is 0."""
+    centered = _centered(x, axis, mask, center)
+    unit = Binade(centered, axis=axis)
+    squares = Sum(square(centered / unit), axis=axis, keepdims=keepdims)
+    freedom = maximum(counted(x, axis, keepdims, mask, x.dtype) - ddof, 0)
+    return root(squares / freedom) * reshape(unit, squares.shape)
 
 
 def root(x: Node) -> Node:
@@ -335,6 +349,19 @@ def binade(x: Any, axis: Axis) -> Any:
     info = np.finfo(x.dtype)
     largest = np.abs(x).max(axis=axis, keepdims=True, initial=0)
     return np.spacing(np.minimum(largest, info.max / 2)) / info.eps
+
+
+class Binade(PiecewiseConstant):
+    """y = the power of two just below the largest |x| along the axes, kept as axes of length 1;  no adjoint.
+
+    A unit for squares: it cancels, and its derivative (0 but for jumps) has no part in a rule.
+    """
+
+    __slots__ = ()
+    axis: Axis
+
+    def fprop(self, x: Any, *, axis: Axis = None) -> Any:
+        return binade(x, axis)
 
 
 # Axes --------------------------------------------------------------------------------------------------------------

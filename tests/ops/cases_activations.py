@@ -76,6 +76,7 @@ CASES = {
         activations.isrlu, lambda x, a: np.where(x < 0, x * (1 + a * x * x) ** -0.5, x), 0.1, 3.0, signed=True
     ),
     activations.BentIdentity: unary(activations.bent_identity, reference=lambda x: ((x * x + 1) ** 0.5 - 1) / 2 + x),
+    activations.Gaussian: unary(activations.gaussian, reference=lambda x: np.exp(-x * x)),
     activations.SiLU: unary(activations.silu, -4.0, 4.0, reference=lambda x: x / (1 + np.exp(-x))),
     activations.GELUTanh: unary(
         activations.gelu_tanh, reference=lambda x: x / 2 * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3)))

@@ -6,7 +6,7 @@ import hypothesis.extra.numpy as hnp
 import numpy as np
 from hypothesis import strategies as st
 
-from minigrad.ops import arithmetic, nan_reductions, scipy_functions, sorting, ufunc_methods
+from minigrad.ops import arithmetic, covariance, nan_reductions, reductions, scipy_functions, sorting, ufunc_methods
 from tests.ops import test_masks_and_checks
 from tests.ops.cases_arithmetic import numbers, spread, unary
 from tests.ops.trials import Trial
@@ -75,6 +75,7 @@ def quantile_places(draw, kind, of):
 
 
 CASES = {
+    covariance.WithinOne: unary(covariance.WithinOne, -0.9, 0.9, reference=lambda x: x),
     scipy_functions.Erfc: unary(
         scipy_functions.Erfc, -6.0, 6.0, reference=lambda a: np.vectorize(math.erfc, [float])(a)
     ),
@@ -88,5 +89,6 @@ CASES = {
     sorting.QuantileWeight: quantile_places(sorting.QuantileWeight, lambda v: v - np.floor(v)),
 }
 DEFINITIONS = {
+    reductions.Binade: test_masks_and_checks.test_a_unit_of_squares_is_a_power_of_two,
     sorting.Monotonic: test_masks_and_checks.test_the_checks_pass_what_is_right,
 }

@@ -1,11 +1,11 @@
-"""What chooses entries sends nothing to the rest, and what asks something of values asks it in every run."""
+"""What chooses entries sends nothing to the rest, what asks something of values asks it in every run, and scales cancel."""
 
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad.graph import ancestry
-from minigrad.ops import arithmetic, control, indexing, sorting
+from minigrad.ops import arithmetic, control, indexing, reductions, sorting
 
 
 def kinds(node):
@@ -157,3 +157,104 @@ def test_the_checks_pass_what_is_right():
         indexing.InRange(mg.Input([0, 2]), length=2, refusal="an index")
     with pytest.raises(ValueError, match="rises or falls"):
         sorting.Monotonic(mg.Input([0, 2, 1]))
+
+
+# Scales --------------------------------------------------------------------------------------------------------------
+
+A = np.random.default_rng(5).normal(size=(3, 6))
+HELD = A > -0.5
+DEVIATIONS = {
+    "nanstd": (lambda x: np.nanstd(x, axis=1), np.where(HELD, A, np.nan)),
+    "nanstd of all": (lambda x: np.nanstd(x, ddof=1, keepdims=True), np.where(HELD, A, np.nan)),
+    "std where": (lambda x: np.std(x, axis=1, where=HELD, ddof=1), A),
+    "std mean": (lambda x: np.std(x, axis=0, mean=np.mean(x, axis=0, keepdims=True)), A),
+    "std": (lambda x: np.std(x, axis=(0, 1)), A),
+}
+
+
+def slopes(function):
+    """A function that gives the value, the slope and the second slope of a weighted sum of the function's entries."""
+
+    def found(x):
+        y = function(x)
+        (slope,) = mg.gradients(y, [x], adjoint=np.arange(1, y.size + 1, dtype=x.dtype).reshape(y.shape))
+        return y, slope, mg.gradients(slope, [x], adjoint=A[::-1].astype(x.dtype))[0]
+
+    return found
+
+
+@pytest.mark.parametrize("name", DEVIATIONS)
+@pytest.mark.parametrize(
+    ("dtype", "exponent"), [(np.float64, 660), (np.float64, -660), (np.float32, 66), (np.float32, -66)]
+)
+def test_deviations_do_not_square_what_is_large_or_small(name, dtype, exponent):
+    """By a power of two: the value takes it, the slope does not see it, the second slope is divided by it."""
+    function, x = DEVIATIONS[name]
+    x, scale = x.astype(dtype), dtype(2) ** dtype(exponent)
+    plain = [node.value for node in slopes(function)(mg.Input(x))]
+    leaf = mg.Input(x * scale)
+    eager = slopes(function)(leaf)
+    for found in (
+        [node.value for node in eager],
+        mg.Graph(*eager).fprop({leaf: x * scale}),
+        mg.compile(slopes(function))(x * scale),
+    ):
+        for array, known, power in zip(found, plain, (1, 0, -1), strict=True):
+            assert array.dtype == dtype
+            np.testing.assert_allclose(array / scale**power, known, rtol=1e-4 if dtype is np.float32 else 1e-12)
+            assert np.abs(array).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "exponent"), [(np.float64, 660), (np.float64, -660), (np.float32, 66), (np.float32, -66)]
+)
+def test_correlations_do_not_see_the_scale(dtype, exponent):
+    function = lambda x: np.corrcoef(x, dtype=x.dtype)  # noqa: E731
+    x, scale = A.astype(dtype), dtype(2) ** dtype(exponent)
+    plain = [node.value for node in slopes(function)(mg.Input(x))]
+    leaf = mg.Input(x * scale)
+    value = function(leaf)
+    (slope,) = mg.gradients(value, [leaf], adjoint=np.arange(1, 10, dtype=dtype).reshape(3, 3))
+    np.testing.assert_array_equal(value.value, plain[0])
+    np.testing.assert_allclose(slope.value * scale, plain[1], rtol=1e-5)
+    leaf = mg.Input(x * dtype(2) ** dtype(exponent // 3))
+    np.testing.assert_allclose(
+        slopes(function)(leaf)[2].value * dtype(2) ** dtype(exponent // 3 * 2), plain[2], rtol=1e-4
+    )
+
+
+def test_rows_that_are_perfectly_correlated_have_a_curvature():
+    """At ±1 a correlation cannot rise, so its slope is 0; the second slope is not."""
+    for factor in (1.5, -0.5):
+        mg.check_gradients(lambda a, f=factor: np.corrcoef(a, f * a[::-1]), A, order=2)
+    x = mg.Input(A[0])
+    correlation = np.corrcoef(mg.Input(2 * A[0]), x)[0, 1]
+    (slope,) = mg.gradients(correlation, [x])
+    (curvature,) = mg.gradients(slope, [x], adjoint=A[1])
+    assert np.abs(curvature.value).max() > 0.01
+
+
+def test_a_unit_of_squares_is_a_power_of_two():
+    unit = reductions.Binade(mg.Input([[3.0, -5.0], [0.3, 0.1]]), axis=1)
+    np.testing.assert_array_equal(unit.value, [[4], [0.25]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gaussian_far_out_is_flat(dtype):
+    large = np.finfo(dtype).max
+    points = np.array([-large, -30, 0.5, 30, large, np.inf], dtype)
+
+    def found(x):
+        y = mg.gaussian(x)
+        (slope,) = mg.gradients(y.sum(), [x])
+        return y, slope, mg.gradients(slope.sum(), [x])[0]
+
+    y = np.exp(dtype(-0.25))
+    x = mg.Input(points)
+    eager = found(x)
+    for arrays in (
+        [node.value for node in eager],
+        mg.Graph(*eager).fprop({x: points}),
+        mg.compile(found)(points),
+    ):
+        np.testing.assert_allclose(arrays, [[0, 0, y, 0, 0, 0], [0, 0, -y, 0, 0, 0], [0, 0, -y, 0, 0, 0]], rtol=1e-6)
