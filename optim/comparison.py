@@ -55,12 +55,13 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 class Run:
     """One method, one seed: what was reached, and the way there.
 
-    history:   a row per record: method, seed, step, train_loss (mean since the last row), val_loss, val_score, G,
-               log10_ratio = log10 ‖λ_1‖/‖λ_T‖
+    history:   a row per record, the last where the run ended: method, seed, step, train_loss (mean since the last row),
+               val_loss, val_score, G, log10_ratio = log10 ‖λ_1‖/‖λ_T‖
     adjoints:  the steps of the records, and there ‖λ_t‖ for t = 1..T, each the mean over examples
     right:     which test examples it answers rightly, at the end
     best:      the record of the highest validation score, of equal ones the lowest validation loss, and the parameters there
     best_test_loss, best_test_score: what those reach, beside the last ones' test_loss and test_score
+    recent_losses: of the steps since the last record
     stopped:   why it ended before its last step, or that it diverged; empty if all went well
     """
 
@@ -78,6 +79,7 @@ class Run:
     G: float = math.nan
     log10_ratio: float = math.nan
     steps: int = 0
+    recent_losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
     stopped: str = ""
 
@@ -218,12 +220,8 @@ def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
     run.test_score = task.score(outputs, task.test[1])
     run.right = task.right(outputs, task.test[1])
     run.stopped = run.stopped or _divergence(run)
-    if (
-        not run.history.n_rows or run.steps != run.history["step"][-1]
-    ):  # it ended between two records, and may be at its best
-        ended = History()
-        ended.append(step=run.steps, **_validated(task, net))
-        run.best(net, ended)
+    if not run.adjoints or run.steps != run.adjoints[-1][0]:  # it ended between two records, and may be at its best
+        _record(run, task, net, gauge)
     if run.best.arrays:
         run.best.restore(net)
         run.best_test_loss, outputs = evaluate(net, task.loss, *task.test)
@@ -284,33 +282,34 @@ def _divergence(run: Run) -> str:
 def _loop(
     configuration: Configuration, task: Task, step: Step, gauge: Gauge, run: Run, stream: Any, progress: Progress
 ) -> None:
-    """All steps, with a record before the first, at every `record_every`-th, and after the last."""
-    losses: list[float] = []
-
-    def record() -> float:
-        G, ratio, norms = gauge.read()
-        validated = _validated(task, step.model)
-        run.history.append(
-            method=run.method,
-            seed=run.seed,
-            step=run.steps,
-            train_loss=math.fsum(losses) / len(losses) if losses else math.nan,
-            **validated,
-            G=G,
-            log10_ratio=ratio,
-        )
-        run.adjoints.append((run.steps, norms))
-        run.best(step.model, run.history)
-        losses.clear()
-        return validated["val_score"]
-
-    score = record()
+    """All steps, with a record before the first, at every `record_every`-th, and after the last planned one."""
+    score = _record(run, task, step.model, gauge)
     for _ in range(configuration.steps):
         started = time.perf_counter()
-        losses.append(step(*next(stream))["loss"])
+        run.recent_losses.append(step(*next(stream))["loss"])
         run.seconds += time.perf_counter() - started
         run.steps += 1
-        loss = losses[-1]
+        loss = run.recent_losses[-1]
         if run.steps % configuration.record_every == 0 or run.steps == configuration.steps:
-            score = record()
+            score = _record(run, task, step.model, gauge)
         progress.update(run.steps, loss=loss, val_score=score)
+
+
+def _record(run: Run, task: Task, net: Module, gauge: Gauge) -> float:
+    """Add a row to the history and the adjoint norms to their list; gives the score on the validation examples."""
+    G, ratio, norms = gauge.read()
+    validated = _validated(task, net)
+    losses = run.recent_losses
+    run.history.append(
+        method=run.method,
+        seed=run.seed,
+        step=run.steps,
+        train_loss=math.fsum(losses) / len(losses) if losses else math.nan,
+        **validated,
+        G=G,
+        log10_ratio=ratio,
+    )
+    run.adjoints.append((run.steps, norms))
+    run.best(net, run.history)
+    run.recent_losses = []
+    return validated["val_score"]

@@ -129,7 +129,9 @@ def test_a_run_that_ends_between_two_records_may_end_at_its_best(monkeypatch):
         task="adding", optimizer="adam", learning_rate=0.05, methods=["backprop"], record_every=6
     )
     (run,) = compare(configuration, task, quiet=True).runs
-    assert (run.history["step"], run.steps) == ([0], 4)
+    assert (run.history["step"], run.steps) == ([0, 4], 4)
+    assert [step for step, _ in run.adjoints] == [0, 4]
+    assert run.history["log10_ratio"][-1] == run.log10_ratio
     assert run.best.row["step"] == 4
     assert run.best.row["val_score"] > run.history["val_score"][0]
     assert run.best_test_score == run.test_score
@@ -149,7 +151,7 @@ def test_a_run_that_is_interrupted_before_its_first_record_is_measured(monkeypat
     monkeypatch.setattr(type(task), "score", interrupted_once)
     (run,) = compare(configuration, task, quiet=True).runs
     assert run.history.interrupted
-    assert (run.steps, run.history.n_rows, run.best.row["step"]) == (0, 0, 0)
+    assert (run.steps, run.history["step"], run.best.row["step"]) == (0, [0], 0)
     assert run.best_test_score == run.test_score
 
 
@@ -384,7 +386,7 @@ def test_ctrl_c_leaves_what_was_reached(monkeypatch, here, capsys):
         "exact-seed0.safetensors",
     ]
     assert (folder / "learning-curves.png").is_file()
-    assert (folder / "history.csv").read_text().count("\n") == 1 + 3 + 2
+    assert (folder / "history.csv").read_text().count("\n") == 1 + 3 + 3
 
 
 @pytest.mark.slow
