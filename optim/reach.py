@@ -36,6 +36,16 @@ class Reach:
                 f"learned: {LOOK_FOR}"
             )
 
+    def tell_of_loss(self, loss: Node, trained: Sequence[Parameter]) -> None:
+        """Warn where penalties alone reach what is trained, so that nothing is learned from the data."""
+        if trained and not self.told and set(ancestry([loss])).isdisjoint(trained):
+            self.told = True
+            warnings.warn(
+                f"the loss itself leads to no parameter that is trained, only the penalties do: {LOOK_FOR}",
+                RuntimeWarning,
+                stacklevel=7,
+            )
+
     def tell(self, trained: Sequence[Parameter]) -> None:
         """Warn, once, of parameters that no batch has reached; called by what the user calls."""
         missed = self._missed(trained)

@@ -110,7 +110,8 @@ class Step:
 
     Where no path leads from the loss and the penalties to any parameter that is trained (the model or the loss takes .value, or
     makes its layers anew in every call) the first batch raises ValueError. A parameter that the first `CHECKED` batches do not
-    reach while they reach others is named in one RuntimeWarning: not sooner, since a module may serve some batches only.
+    reach while they reach others is named in one RuntimeWarning: not sooner, since a module may serve some batches only. A loss
+    that reaches nothing while the penalties do is a RuntimeWarning at once.
     """
 
     CHECKED = 4  # batches of a shape that are all built anew; then one at every doubling
@@ -224,6 +225,8 @@ class Step:
         if not all(slope.children for slope in slopes):  # a parameter that nothing was computed from
             check_owners(self.optimizer, self.model, (self.loss, *self.penalties))
         self._reach.note(trained, slopes)
+        if self.penalties and not self._n_steps:
+            self._reach.tell_of_loss(loss, trained)
         return loss, penalties, slopes
 
     def _outputs(self, inputs: Any) -> tuple[Any, Sequence[Node]]:

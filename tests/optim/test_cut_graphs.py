@@ -128,6 +128,19 @@ def test_a_layer_made_in_forward_after_a_trained_one_is_named(eager):
     assert "pass eager=True" not in found
 
 
+@BOTH
+@pytest.mark.parametrize(
+    "loss", [lambda o, t: ((o.value - t) ** 2).mean(), lambda o, t: mg.Input((o - t).value.mean())]
+)
+def test_a_loss_that_leaves_all_to_the_penalties_is_named(loss, eager):
+    net = Sequential(dense(3, 1))
+    found = said(lambda: trained(net, eager, loss, penalties=[L2(0.1)], epochs=6))
+    assert (
+        sum("the loss itself leads to no parameter that is trained, only the penalties do" in text for text in found)
+        == 1
+    )
+
+
 class Sometimes(Module):
     """A second layer for wide inputs only."""
 
