@@ -22,7 +22,7 @@ from minigrad.node import Constant, Node, as_node
 from minigrad.ops.arithmetic import floating
 from minigrad.ops.base import Entries, Operation
 from minigrad.ops.elementwise import square
-from minigrad.ops.linear_algebra import _square_advice, inv, norm, solve
+from minigrad.ops.linear_algebra import _square_advice, inv, norm, solve, to_lower
 from minigrad.ops.reductions import count_nonzero
 from minigrad.ops.shaping import concatenate, expand_dims, matrix_transpose, reshape, transpose, tril
 
@@ -79,9 +79,10 @@ def _inverse_gaps(levels: Node) -> Node:
 
 
 class Eigvalsh(Operation):
-    """w = the eigenvalues of symmetric matrices A = V diag(w) V', rising;  Ā = V diag(w̄) V'.
+    """w = the eigenvalues of symmetric matrices A = V diag(w) V', rising;  Ā = τ(V diag(w̄) V').
 
-    A is taken to be symmetric and so is Ā (NumPy reads A's lower triangle only).
+    NumPy reads A's lower triangle only, an entry of which stands for the mirrored one too, so τ(S) = tril(S) + tril(S', −1),
+    and 0 above the diagonal.
     """
 
     __slots__ = ()
@@ -92,16 +93,16 @@ class Eigvalsh(Operation):
 
     def bprop(self, adjoint: Node) -> Entries:
         v = EighVectors(self.children[0])
-        return (v * expand_dims(adjoint, -2)) @ matrix_transpose(v)
+        return to_lower((v * expand_dims(adjoint, -2)) @ matrix_transpose(v))
 
     def advice(self) -> str:
         return _square_advice("eigvalsh", self.children[0])
 
 
 class EighVectors(Operation):
-    """V = the eigenvectors, as columns, of symmetric matrices A = V diag(w) V';  Ā = (S + S')/2, S = V (F ∘ V' V̄) V'.
+    """V = the eigenvectors, as columns, of symmetric matrices A = V diag(w) V';  Ā = τ(V (F ∘ V' V̄) V').
 
-    F_ij = 1 / (w_j − w_i) off the diagonal, 0 on it: infinite where eigenvalues are equal.
+    F_ij = 1 / (w_j − w_i) off the diagonal, 0 on it: infinite where eigenvalues are equal. τ as in `Eigvalsh`.
     """
 
     __slots__ = ()
@@ -113,8 +114,7 @@ class EighVectors(Operation):
     def bprop(self, adjoint: Node) -> Entries:
         (a,) = self.children
         mirrored = matrix_transpose(self)
-        s = self @ (_inverse_gaps(Eigvalsh(a)) * (mirrored @ adjoint)) @ mirrored
-        return (s + matrix_transpose(s)) / 2
+        return to_lower(self @ (_inverse_gaps(Eigvalsh(a)) * (mirrored @ adjoint)) @ mirrored)
 
     def advice(self) -> str:
         return _square_advice("eigh", self.children[0])
@@ -130,7 +130,7 @@ def _triangle(a: Node, UPLO: str) -> Node:
 def eigh(a: Operand, UPLO: str = "L") -> EighResult:
     """The eigenvalues of each symmetric matrix, rising, and its eigenvectors as columns.
 
-    Of eigenvectors only functions that do not depend on their signs have a meaning, and none where eigenvalues are equal.
+    The adjoint lies in the triangle that NumPy reads, as in `eigvalsh`. Of eigenvectors only functions that do not depend on their signs have a meaning, and none where eigenvalues are equal.
     """
     x = _triangle(_matrices(a, "eigh"), UPLO)
     return EighResult(Eigvalsh(x), EighVectors(x))
@@ -138,7 +138,10 @@ def eigh(a: Operand, UPLO: str = "L") -> EighResult:
 
 @answers(np.linalg.eigvalsh)
 def eigvalsh(a: Operand, UPLO: str = "L") -> Node:
-    """The eigenvalues of each symmetric matrix, rising."""
+    """The eigenvalues of each symmetric matrix, rising.
+
+    The adjoint lies in the triangle that NumPy reads (UPLO), an entry of which stands for the mirrored one too.
+    """
     return Eigvalsh(_triangle(_matrices(a, "eigvalsh"), UPLO))
 
 

@@ -681,10 +681,10 @@ def slogdet(a: Operand) -> SlogdetResult:
 
 
 class Cholesky(Operation):
-    """The lower triangular L with L L' = A, positive definite;  Ā = (S + S')/2, S = L'⁻¹ Φ(L' L̄) L⁻¹.
+    """The lower triangular L with L L' = A, positive definite;  Ā = τ(S), S = L'⁻¹ Φ(L' L̄) L⁻¹.
 
-    Φ takes the lower triangle and halves its diagonal. A is taken to be symmetric and so is Ā: it answers changes of A
-    that keep it symmetric (NumPy reads A's lower triangle only; a change there stands for the mirrored one as well).
+    Φ takes the lower triangle and halves its diagonal. NumPy reads A's lower triangle only, an entry of which stands for the
+    mirrored one too, so τ(S) = tril(S) + tril(S', −1), and 0 above the diagonal.
     """
 
     __slots__ = ()
@@ -697,16 +697,23 @@ class Cholesky(Operation):
         flipped = matrix_transpose(self)
         inside = flipped @ adjoint
         halved = (tril(inside) + tril(inside, -1)) / 2
-        s = Solve(flipped, matrix_transpose(Solve(flipped, matrix_transpose(halved))))
-        return (s + matrix_transpose(s)) / 2
+        return to_lower(Solve(flipped, matrix_transpose(Solve(flipped, matrix_transpose(halved)))))
 
     def advice(self) -> str:
         return _square_advice("cholesky", self.children[0])
 
 
+def to_lower(s: Node) -> Node:
+    """The adjoint of the lower triangle alone, where s is that of symmetric matrices of which only it is read."""
+    return tril(s) + tril(matrix_transpose(s), -1)
+
+
 @answers(np.linalg.cholesky)
 def cholesky(a: Operand, /, *, upper: bool = False) -> Node:
-    """The lower triangular L with a = L L' (upper: U with a = U' U) of symmetric positive definite matrices."""
+    """The lower triangular L with a = L L' (upper: U with a = U' U) of symmetric positive definite matrices.
+
+    As NumPy reads one triangle, the adjoint lies in that triangle alone: of a symmetric Ā the sum of both sides.
+    """
     return matrix_transpose(Cholesky(matrix_transpose(a))) if upper else Cholesky(a)
 
 

@@ -96,6 +96,27 @@ def test_tensors():
     mg.check_gradients(lambda a, b: np.linalg.tensorsolve(a, b), TENSOR, B.T, order=2)
 
 
+@pytest.mark.parametrize("UPLO", ["L", "U"])
+@pytest.mark.parametrize("function", [
+    lambda x, UPLO: np.linalg.eigvalsh(x, UPLO=UPLO), lambda x, UPLO: np.linalg.eigh(x, UPLO=UPLO)[0],
+    lambda x, UPLO: np.linalg.eigh(x, UPLO=UPLO)[1] ** 2,
+])  # fmt: skip
+def test_the_adjoint_lies_in_the_triangle_that_is_read(function, UPLO):
+    """The slopes are those of what NumPy computes, whether the other triangle mirrors it or holds anything else."""
+    mirrored = A @ A.T + np.diag(np.arange(float(len(A))))
+    other = np.full_like(mirrored, 7.0)
+    unread = np.triu(other, 1) if UPLO == "L" else np.tril(other, -1)
+    for matrix in (mirrored, mirrored + unread, np.stack([mirrored, 2 * mirrored])):
+        mg.check_gradients(lambda x: function(x, UPLO), matrix, order=2)
+    x = mg.Input(mirrored)
+    y = function(x, UPLO)
+    (found,) = mg.gradients(y, [x], adjoint=np.arange(1.0, y.size + 1).reshape(y.shape))
+    kept = np.tril if UPLO == "L" else np.triu
+    np.testing.assert_array_equal(found.value, kept(found.value))
+    slope = mg.compile(lambda a: mg.gradients(function(a, UPLO)[..., 0].sum(), [a])[0])
+    np.testing.assert_array_equal(slope(mirrored + unread) * unread, np.zeros_like(unread))
+
+
 def test_a_function_of_a_symmetric_matrix():
     """The square root of a matrix by its eigenvectors: signs and order of these do not matter."""
 

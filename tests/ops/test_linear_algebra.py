@@ -278,21 +278,23 @@ def test_a_singular_matrix_has_cofactors(rank):
     np.testing.assert_allclose(found, [2 * expected, np.eye(3)], atol=1e-13)
 
 
-def test_cholesky_answers_symmetric_changes():
-    """Ā is symmetric, and ⟨Ā, dA⟩ is the change of ⟨L̄, L⟩ for every symmetric dA."""
+def test_cholesky_answers_changes_of_the_triangle_it_reads():
+    """Ā is lower triangular as NumPy reads A, and ⟨Ā, dA⟩ is the change of ⟨L̄, L⟩ for every dA, symmetric or not."""
     seed = rng.normal(size=POSITIVE.shape)
     x = leaf(POSITIVE)
     (found,) = adjoints(np.linalg.cholesky(x), x, seed=seed)
-    np.testing.assert_allclose(found, found.mT, rtol=1e-12)
+    np.testing.assert_array_equal(found, np.tril(found))
     step = 1e-6
-    for _ in range(3):
+    for symmetric in (False, True):
         change = rng.normal(size=POSITIVE.shape)
-        change = change + change.mT
+        change = change + change.mT if symmetric else change
         up, down = (np.linalg.cholesky(POSITIVE + s * change) for s in (step, -step))
         np.testing.assert_allclose((found * change).sum(), (seed * (up - down)).sum() / (2 * step), rtol=1e-7)
     upper = np.linalg.cholesky(x, upper=True)
     np.testing.assert_allclose(upper.value, np.linalg.cholesky(POSITIVE, upper=True), rtol=1e-12)
-    np.testing.assert_allclose(adjoints(upper, x, seed=seed.mT)[0], found, rtol=1e-12)
+    np.testing.assert_allclose(adjoints(upper, x, seed=seed.mT)[0], found.mT, rtol=1e-12)
+    mg.check_gradients(np.linalg.cholesky, POSITIVE, order=2)
+    mg.check_gradients(lambda a: np.linalg.cholesky(a, upper=True), POSITIVE, order=2)
 
 
 def test_matrix_power_squares():
