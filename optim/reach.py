@@ -28,9 +28,11 @@ class Reach:
 
     def note(self, trained: Sequence[Parameter], slopes: Sequence[Node]) -> None:
         """Add what these gradients reach; CutGraphError where no batch has reached anything yet."""
+        if self.reached.issuperset(trained):
+            return
         # `gradients` gives a constant of zeros where no path leads; any other gradient was computed, or is the seed's one
         self.reached.update(p for p, slope in zip(trained, slopes, strict=True) if slope.children or slope._value.any())
-        if trained and self.reached.isdisjoint(trained):
+        if self.reached.isdisjoint(trained):
             raise CutGraphError(
                 f"no path leads from the loss to any of the parameters that are trained ({_listed(trained)}), so nothing would be "
                 f"learned: {LOOK_FOR}"
