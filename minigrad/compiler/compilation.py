@@ -58,9 +58,10 @@ def compile(
     so a rate, a weight or a mode may change between calls. Lists and dicts of more than 1000 entries and arrays of more than
     256 KB are told only by which they are, and what f itself changes while it is traced (a count of calls) is not watched.
 
-    To make a program costs as much as some 10 to 50 calls of the nodes. The first four graphs, and small ones, are compiled at
-    once; any other runs as nodes until it has come 32 times, so that many shapes, or a number that changes in every call, are
-    never much slower than nodes. The most used programs are kept, 32 at most.
+    To make a program costs as much as some 10 to 50 calls of the nodes. The first graph is compiled at once, the first four if
+    they have up to 1500 nodes together, and small ones; any other runs as nodes until it has come 32 times, or comes again when
+    the programs so far have saved as much as one costs. So many shapes, or a number that changes in every call, are never much
+    slower than nodes. The most used programs are kept, 32 at most.
 
     What the program cannot know is refused while tracing, with an error that says what to write: a Python `if` on a value,
     `float(node)`, `.value`, `.backward()`, parameters made or written inside. What it cannot see stays as it was in the first
@@ -245,7 +246,7 @@ class Compiled:
         """A call that builds nodes; it makes a program for the next ones if they may be many."""
         with self.lock:
             seen = self.shelf.seen(given.key)
-            if self.shelf.comes_often(seen) if seen else not self.shelf.is_changing(given.key):
+            if self.shelf.comes_often(seen) if seen else not self.shelf.leaves_to_nodes(given.key):
                 return self._traced_call(given)
         return self._by_nodes(given)
 

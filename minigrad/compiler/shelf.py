@@ -2,9 +2,11 @@
 
 To make a program costs as much as some 10 to 50 calls of the nodes, so a graph that will not come back is better left to the
 nodes. The first graphs of a function are compiled at once, as most functions have few: a batch and the smaller last one, in
-one mode. Any other is compiled when it has come back as often as a program costs: then at most as much time is lost as the
-nodes took. Of many programs the most useful are kept. All of it is told by counting calls, never by a clock, so that two runs
-do the same.
+one mode; of large graphs the first alone. Any other is compiled when it has come back as often as a program costs: then at
+most as much time is lost as the nodes took; or when it has come back at all, and the programs there are have saved that much.
+To trace a graph and to compare it costs half as much as a call of the nodes, so arguments are first traced when they come back.
+Of many programs the most useful are kept. All of it is told by counting calls and nodes, never by a clock, so that two runs do
+the same.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from minigrad.compiler.guards import Guards
 from minigrad.compiler.tracing import Traced
 
 AT_ONCE = 4  # graphs that are compiled in their first call,
+LARGE = 1500  # if they have no more nodes together (the first may have any number),
 SMALL = 300  # or as many as have so many nodes together
-OFTEN = 32  # calls after which any other graph is compiled
+OFTEN = 32  # calls after which any other graph is compiled: what a program costs
+LATER = 8  # calls of arguments before they are traced, once nothing is compiled at once
 MOST = 32  # programs that are kept,
 BYTES = 1 << 29  # and the most that the arrays of their graphs have together
 REMEMBERED = 256  # graphs without a program
@@ -62,6 +66,7 @@ class Shelf(Generic[Program]):
         self.n_by_nodes = 0  # calls without a program
         self.n_new: Counter[Any] = Counter()  # graphs in a row that were new, by key
         self.pauses: dict[Any, int] = {}  # calls that are not traced
+        self.n_untraced: Counter[Any] = Counter()  # calls of arguments that have not been traced yet
 
     def program(self, key: Any) -> Program | None:
         """The program that may run now."""
@@ -84,6 +89,7 @@ class Shelf(Generic[Program]):
                 del self.n_new[key]
                 return seen, seen not in self.waiting.get(key, ())
         seen = Seen(traced, skeleton)
+        seen.calls += self.n_untraced.pop(key, 0)
         self.waiting.setdefault(key, []).append(seen)
         self._forget(key)
         if len(self.n_new) > AGE:
@@ -93,6 +99,23 @@ class Shelf(Generic[Program]):
         if self.n_new[key] > CHANGES:
             self.pauses[key] = min(2 ** (self.n_new[key] - CHANGES), PAUSE)
         return seen, False
+
+    def waits(self, key: Any) -> bool:
+        """Count a call of arguments that have no graph yet; whether to leave it untraced, as a trace would be of no use so soon."""
+        expected = self.nodes_at_once // max(self.n_at_once, 1)
+        n_calls = self.n_untraced[key]
+        if key in self.programs or key in self.waiting or self._is_at_once(expected) or n_calls >= LATER:
+            return False
+        if n_calls and self._saved() >= OFTEN * expected:
+            return False
+        if len(self.n_untraced) > AGE:
+            self.n_untraced.clear()
+        self.n_untraced[key] += 1
+        return True
+
+    def leaves_to_nodes(self, key: Any) -> bool:
+        """Whether a call whose graph is not known is left to the nodes alone."""
+        return self.waits(key) or self.is_changing(key)
 
     def is_changing(self, key: Any) -> bool:
         """Whether graphs of these arguments change from call to call, so that to trace this one as well tells nothing."""
@@ -108,13 +131,24 @@ class Shelf(Generic[Program]):
         if self.n_by_nodes % AGE == 0:
             for one in [*self._waiting(), *[program.seen for program in self._all()]]:
                 one.calls = min(one.calls, AGE) // 2
-        return self._is_often(seen)
+        return self._is_often(seen) or self._is_paid(seen)
 
     def is_worth_a_program(self, seen: Seen) -> bool:
         """Whether to make a program of a graph that was traced."""
-        if self.n_at_once < AT_ONCE or self.nodes_at_once + seen.n_nodes <= SMALL:
-            return True
-        return self._is_often(seen)
+        return self._is_at_once(seen.n_nodes) or self._is_often(seen) or self._is_paid(seen)
+
+    def _is_at_once(self, n_nodes: int) -> bool:
+        """Whether a graph of so many nodes is compiled in its first call."""
+        together = self.nodes_at_once + n_nodes
+        return self.n_at_once == 0 or together <= SMALL or (self.n_at_once < AT_ONCE and together <= LARGE)
+
+    def _is_paid(self, seen: Seen) -> bool:
+        """Whether it came back, and the programs that are kept have saved what one more costs."""
+        return seen.calls > 1 and self._has_room(seen) and self._saved() >= OFTEN * seen.n_nodes
+
+    def _saved(self) -> int:
+        """The nodes that the programs that are kept have saved, beyond what they cost."""
+        return sum([(one.calls - OFTEN) * one.n_nodes for one in [program.seen for program in self._all()]])
 
     def _is_often(self, seen: Seen) -> bool:
         """Whether it came as often as a program costs and, where there is no room, twice as often as one that is kept."""

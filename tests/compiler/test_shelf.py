@@ -49,6 +49,64 @@ def test_the_first_graphs_are_compiled_at_once_and_others_when_they_come_often(m
     assert max(made.values()) == 1
 
 
+def deeper(x):
+    """So many nodes that one graph alone is compiled at once."""
+    for _ in range(shelf.LARGE // 300 + 1):
+        x = deep(x)
+    return x
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """How many calls were traced."""
+    found = []
+    run = tracing.run
+    monkeypatch.setattr(tracing, "run", lambda *arguments: found.append(1) or run(*arguments))
+    return found
+
+
+def test_large_graphs_are_compiled_when_they_come_often(made, traces):
+    """The first one is at once; others are not even traced before they came some times."""
+    step = mg.compile(deeper)
+    for n in range(1, 7):
+        for _ in range(shelf.LATER):
+            np.testing.assert_allclose(step(np.ones(n)), deeper(np.ones(n)))
+    assert made == {(1,): 1}
+    assert len(traces) == 1
+    for _ in range(shelf.OFTEN - shelf.LATER - 1):
+        step(np.ones(6))
+    assert made == {(1,): 1}
+    assert len(traces) == 2
+    step(np.ones(6))
+    assert made == {(1,): 1, (6,): 1}
+
+
+def test_a_large_graph_that_comes_back_is_compiled_when_the_others_have_saved_what_it_costs(made, traces):
+    """A batch and the smaller last one."""
+    step = mg.compile(deeper)
+    for _ in range(2 * shelf.OFTEN - 1):
+        step(np.ones(4))
+    step(np.ones(3))
+    step(np.ones(3))
+    assert made == {(4,): 1}, "one call too early"
+    step(np.ones(4))
+    step(np.ones(2))
+    assert made == {(4,): 1}, "what comes once need not come again"
+    assert len(traces) == 1
+    step(np.ones(3))
+    assert made == {(4,): 1, (3,): 1}
+    step(np.ones(2))
+    assert made == {(4,): 1, (3,): 1}, "the second has not saved what it cost"
+
+
+def test_arguments_that_came_once_are_forgotten(monkeypatch):
+    monkeypatch.setattr(shelf, "AGE", 20)
+    step = mg.compile(deeper)
+    for n in range(1, 50):
+        step(np.ones(n))
+    assert len(step.shelf.n_untraced) <= 21
+
+
 @pytest.mark.slow
 def test_many_lengths_make_few_programs(made):
     """300 steps of 55 lengths: most lengths do not come back as often as a program costs."""
