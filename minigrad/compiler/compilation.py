@@ -6,6 +6,7 @@ import itertools
 import linecache
 import re
 import reprlib
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from threading import Lock, RLock, get_ident
@@ -54,9 +55,11 @@ def compile(
     end of every call. Arguments that are not arrays (numbers, flags) are fixed: each value has a program of its own.
 
     What f reads of objects while it is traced is watched: the mode, numbers, lists, arrays and functions of modules, penalties,
-    losses and any other object that f refers to, and of what they hold in turn. Where something has changed, f is traced again;
-    so a rate, a weight or a mode may change between calls. Lists and dicts of more than 1000 entries and arrays of more than
-    256 KB are told only by which they are, and what f itself changes while it is traced (a count of calls) is not watched.
+    losses and any other object that f refers to, of the variables that f closes over and of its defaults, and of what they hold
+    in turn. Where something has changed, f is traced again; so a rate, a weight or a mode may change between calls. Lists and
+    dicts of more than 1000 entries and arrays of more than 256 KB are told only by which they are, and what f itself changes
+    while it is traced is not watched; where that is a number (a count of calls) that makes the next graph another one, a
+    RuntimeWarning says so.
 
     To make a program costs as much as some 10 to 50 calls of the nodes. The first graph is compiled at once, the first four if
     they have up to 1500 nodes together, and small ones; any other runs as nodes until it has come 32 times, or comes again when
@@ -65,8 +68,8 @@ def compile(
 
     What the program cannot know is refused while tracing, with an error that says what to write: a Python `if` on a value,
     `float(node)`, `.value`, `.backward()`, parameters made or written inside. What it cannot see stays as it was in the first
-    call: numbers, lists and arrays that f takes from elsewhere (global variables), np.random, prints. `step.verify(...)` finds
-    such things.
+    call: numbers, lists, dicts and arrays that are global variables, defaults that are assigned anew, np.random, prints.
+    `step.verify(...)` finds such things.
 
     `step.source` is the latest program as text; `step.pure_source` the same without memory of its own, a function of the
     arguments and then of `step.pure_parameters`, for which `step.pure_names` has what the text does not define.
@@ -258,6 +261,14 @@ class Compiled:
 
     def _traced_call(self, given: _Given) -> Any:
         traced = self._traced(given)
+        if traced.guards.counted and self._goes_on_otherwise(given, traced):
+            warnings.warn(
+                f"mg.compile: {self.__name__} changes {', '.join(map(str, traced.guards.counted))} while it is traced, and its "
+                "program will not: it goes on as in this call. Change it outside, or make it a state: "
+                "mg.Parameter(0.0, trainable=False), with mg.update(state, state + 1)",
+                RuntimeWarning,
+                stacklevel=4,
+            )
         values = [np.array(node._value) for node in traced.outputs]
         try:
             self._keep(given.key, traced)
@@ -270,6 +281,23 @@ class Compiled:
                 "please report it; the nodes themselves work as always"
             ) from error
         return tracing.filled(traced.result, iter(values))
+
+    def _goes_on_otherwise(self, given: _Given, traced: tracing.Traced) -> bool:
+        """Whether the numbers that a trace changed make the next graph another one; they and states are put back.
+
+        What draws or calls back is not traced twice, and not told.
+        """
+        if any(not {"rng", "callback"}.isdisjoint(node.attributes) for node in traced.nodes):
+            return False
+        try:
+            again = self._traced(given)
+        except Exception:  # which the next call would raise
+            return True
+        finally:
+            for count in traced.guards.counted:
+                count.put_back()
+        again.take_back()
+        return Skeleton(again) != Skeleton(traced)
 
     def _keep(self, key: Any, traced: tracing.Traced) -> None:
         """Note the graph, and make a program of it unless it has one, or is better left to the nodes."""

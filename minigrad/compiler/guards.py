@@ -1,20 +1,22 @@
 """Guards: what a function read besides its arguments while it was traced, and whether that is still as it was.
 
 A trace sees nodes, and not the numbers that Python code puts into them: a rate, a weight, a mode, a list of sizes. These
-belong to objects: modules, penalties, losses, whatever else they refer to. `Guards` notes what the objects hold, through
-lists, dicts, arrays and objects within, and tells before every run of the program whether they hold the same. What changed
+belong to objects: modules, penalties, losses, whatever else they refer to; or to the function, as variables it closes over
+and as defaults. `Guards` notes what these hold, through lists, dicts, arrays and objects within, and tells before every run of
+the program whether they hold the same. What changed
 during the trace itself (a count of calls) is left out: it would change in every call.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain
-from operator import is_
-from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from operator import attrgetter, is_
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +24,10 @@ from minigrad.node import Node, Parameter
 
 ENTRIES = 1000  # of a list, dict or set; longer ones are told by which they are
 BYTES = 1 << 18  # of an array; larger ones are told by which they are
+CONTENTS = attrgetter("cell_contents")
+COUNTS = (int, float, np.number)
 NUMBERS = (bool, int, float, complex, str, bytes)
+BUFFERS = (np.ndarray, bytearray, array)
 MISSING = object()
 
 
@@ -35,12 +40,14 @@ class Guards:
     def __init__(self, watched: Iterable[Any] = ()) -> None:
         self.seen: dict[int, Any] = {}  # by id, and kept, so that the id stays theirs
         self.places: list[_Place] = []
-        self.arrays: list[tuple[np.ndarray, bytes]] = []
+        self.arrays: list[tuple[Callable[[], bytes], bytes]] = []  # what gives the bytes of one, and those it had
         self.parameters: list[Parameter] = []
         self.flags: list[bool] = []
         self.changed: list[_Place] = []  # the one that was last found to differ
+        self.counted: list[Count] = []  # numbers that the trace itself changed
         for thing in watched:
             self.watch(thing)
+        self.n_own = len(self.places)  # of what the function itself refers to
 
     def watch(self, thing: Any) -> None:
         """Note what the thing holds, and all that is within it."""
@@ -53,9 +60,10 @@ class Guards:
             if isinstance(thing, Parameter):
                 self.parameters.append(thing)
                 self.flags.append(thing.trainable)
-            elif isinstance(thing, np.ndarray) and not thing.dtype.hasobject:
-                if thing.nbytes <= BYTES:
-                    self.arrays.append((thing, thing.tobytes()))
+            elif isinstance(thing, BUFFERS) and not (isinstance(thing, np.ndarray) and thing.dtype.hasobject):
+                if memoryview(thing).nbytes <= BYTES:  # type: ignore[arg-type]
+                    read = partial(bytes, thing) if isinstance(thing, bytearray) else thing.tobytes
+                    self.arrays.append((read, read()))
             else:
                 places = list(_places(thing))
                 self.places += places
@@ -64,8 +72,9 @@ class Guards:
 
     def settle(self) -> None:
         """The trace is over: leave out what changed during it."""
+        self.counted = [found for place in self.places[: self.n_own] for found in place.counted()]
         self.places = [place for place in self.places if place.settle()]
-        self.arrays = [(array, held) for array, held in self.arrays if array.tobytes() == held]
+        self.arrays = [(read, held) for read, held in self.arrays if read() == held]
         same = [p for p, flag in zip(self.parameters, self.flags, strict=True) if p.trainable is flag]
         self.parameters, self.flags = same, [p.trainable for p in same]
         self.seen.clear()
@@ -73,8 +82,8 @@ class Guards:
 
     def _flatten(self) -> None:
         """Put what can be checked by identity in a row: what holds values, and the values."""
-        tight = [place for place in self.places if place.views and not place.skipped]
-        self.loose = [place for place in self.places if not place.views or place.skipped]
+        tight = [place for place in self.places if place.is_tight()]
+        self.loose = [place for place in self.places if not place.is_tight()]
         views = [part for place in tight for part in (*place.views, (MISSING,))]  # which keeps neighbors apart
         self.row = views, list(chain.from_iterable(views))
         self.others = bool(self.loose or self.parameters or self.arrays)
@@ -82,7 +91,11 @@ class Guards:
     def hold(self) -> bool:
         """Whether everything is as it was."""
         views, values = self.row
-        if values and not all(map(is_, chain.from_iterable(views), values)):
+        try:
+            same = not values or all(map(is_, chain.from_iterable(views), values))
+        except ValueError:  # a variable that a function closes over was deleted
+            return False
+        if not same:
             if not self._hold_by_value():
                 return False
             self._flatten()  # equal values, though other objects
@@ -94,8 +107,8 @@ class Guards:
                 return False
         if [parameter.trainable for parameter in self.parameters] != self.flags:
             return False
-        for array, held in self.arrays:  # noqa: SIM110 -- in every call
-            if array.tobytes() != held:
+        for read, held in self.arrays:  # noqa: SIM110 -- in every call
+            if read() != held:
                 return False
         return True
 
@@ -107,27 +120,66 @@ class Guards:
         return True
 
 
+class Count(NamedTuple):
+    """A number that a function changes: an attribute of an object, or a variable that a function closes over."""
+
+    owner: Any
+    name: str
+    value: Any
+
+    def __str__(self) -> str:
+        if isinstance(self.owner, FunctionType):
+            return f"{self.owner.__name__}'s variable {self.name}"
+        return f"{type(self.owner).__name__}.{self.name}"
+
+    def put_back(self) -> None:
+        """Make it again what it was when it was noted."""
+        if isinstance(self.owner, FunctionType):
+            cells = dict(zip(self.owner.__code__.co_freevars, self.owner.__closure__ or (), strict=True))
+            cells[self.name].cell_contents = self.value
+        else:
+            setattr(self.owner, self.name, self.value)
+
+
 class _Place:
     """One thing that holds others, by name or in a row.
 
     now:     gives what it holds: a dict, or a tuple
     views:   iterables that always show what it holds; () where there are none
     kind:    the class whose attributes stand in for those that an object lacks
+    owner:   the object whose attributes these are, or the function whose variables
     skipped: the names of what changes in every call
     """
 
-    __slots__ = ("held", "kind", "now", "skipped", "views")
+    __slots__ = ("held", "kind", "now", "owner", "skipped", "views")
 
-    def __init__(self, now: Callable[[], Any], views: tuple[Any, ...] = (), kind: type | None = None) -> None:
+    def __init__(
+        self, now: Callable[[], Any], views: tuple[Any, ...] = (), kind: type | None = None, owner: Any = None
+    ) -> None:
         self.now = now
         self.views = views
         self.kind = kind
+        self.owner = owner
         self.held = now()
         self.skipped: frozenset[str] = frozenset()
+
+    def is_tight(self) -> bool:
+        """Whether all that it holds can be told by which it is."""
+        return bool(self.views) and not self.skipped
 
     def within(self) -> Iterable[Any]:
         """What it holds."""
         return list(self.held.values() if type(self.held) is dict else self.held)
+
+    def counted(self) -> list[Count]:
+        """The numbers that are not as they were."""
+        now = self.now() if self.owner is not None else {}
+        both = [(name, self.held[name], now[name]) for name in self.held if name in now] if now else []
+        return [
+            Count(self.owner, name, new)
+            for name, old, new in both
+            if isinstance(old, COUNTS) and isinstance(new, COUNTS) and not _same(old, new)
+        ]
 
     def settle(self) -> bool:
         """Leave out what is not as it was; False where nothing is left to tell."""
@@ -143,6 +195,8 @@ class _Place:
         now = self.now()
         if type(now) is not dict:
             return len(now) == len(self.held) and all(map(_same, now, self.held))
+        if self.kind is None and now.keys() == self.held.keys() and [*now] != [*self.held]:
+            return False  # of a dict the order is read too
         return all(self._same(name, now) for name in self.held.keys() | now.keys() if name not in self.skipped)
 
     def _same(self, name: str, now: dict[str, Any]) -> bool:
@@ -170,23 +224,50 @@ def _places(thing: Any) -> Iterator[_Place]:
     elif isinstance(thing, list | set | deque) and len(thing) <= ENTRIES:
         yield _Place(partial(tuple, thing), (thing,))
     elif isinstance(thing, FunctionType) and thing.__closure__ and not _is_ours(thing.__module__):
-        yield _Place(lambda: tuple(cells_of(thing)))
-    elif _is_object(thing):
+        yield _Place(partial(_variables, thing), _views_of(thing.__closure__), owner=thing)
+    if _is_object(thing):
         kind = type(thing)
         if hasattr(thing, "__dict__"):
-            yield _Place(partial(dict, vars(thing)), (vars(thing).values(),), kind)
+            yield _Place(partial(dict, vars(thing)), (vars(thing).values(),), kind, thing)
         if in_slots(thing):
-            yield _Place(partial(in_slots, thing))
+            yield _Place(partial(in_slots, thing), owner=thing)
         for part in kind.__mro__[:-1]:
             if not _is_ours(part.__module__):
                 yield _OfClass(partial(dict, vars(part)), (vars(part).values(),))
 
 
+class _Cells:
+    """A view of what the cells of a function hold."""
+
+    __slots__ = ("cells",)
+
+    def __init__(self, cells: tuple[CellType, ...]) -> None:
+        self.cells = cells
+
+    def __iter__(self) -> Iterator[Any]:
+        """ValueError where a variable was deleted."""
+        return map(CONTENTS, self.cells)
+
+
+def _views_of(cells: tuple[CellType, ...]) -> tuple[_Cells, ...]:
+    """A view of the cells, if all hold something."""
+    view = _Cells(cells)
+    try:
+        return (view,) if list(view) else ()
+    except ValueError:
+        return ()
+
+
+def _variables(function: FunctionType) -> dict[str, Any]:
+    """The free variables of a function, by name."""
+    return dict(zip(function.__code__.co_freevars, cells_of(function), strict=True))
+
+
 def objects_of(f: Any) -> list[Any]:
-    """The objects that a function refers to by name, or as its own: what it reads of them is to be watched. Numbers, lists and
-    arrays that it refers to are none: they stay as they were.
+    """What is to be watched of a function: itself, with all that it closes over or has as defaults, and the objects that it and
+    the functions it calls refer to by name. Global numbers, lists and arrays are none of them: they stay as they were.
     """
-    found: list[Any] = []
+    found: list[Any] = [f] if isinstance(f, FunctionType | MethodType | partial) else []
     seen: dict[int, Any] = {}
     waiting = [f]
     while waiting:
@@ -233,7 +314,18 @@ def _is_object(thing: Any) -> bool:
     loss; an optimizer or a history changes in every step.
     """
     if isinstance(
-        thing, type | ModuleType | Node | np.ndarray | tuple | frozenset | FunctionType | MethodType | partial
+        thing,
+        bytearray
+        | array
+        | type
+        | ModuleType
+        | Node
+        | np.ndarray
+        | tuple
+        | frozenset
+        | FunctionType
+        | MethodType
+        | partial,
     ):
         return False
     module = type(thing).__module__
@@ -243,7 +335,7 @@ def _is_object(thing: Any) -> bool:
 
 
 def _is_ours(module: str | None) -> bool:
-    return (module or "").partition(".")[0] in ("minigrad", "builtins", "abc", "typing")
+    return (module or "").partition(".")[0] in ("minigrad", "builtins", "abc", "typing", "collections")
 
 
 def in_slots(thing: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from minigrad.compiler.guards import Guards
+from minigrad.compiler.guards import Guards, objects_of
 from minigrad.context import trace
 from minigrad.graph import ancestry
 from minigrad.node import Array, Input, Leaf, Node, Parameter, fitting, next_number
@@ -114,7 +114,8 @@ def watch(*things: Any) -> None:
     """Tell a running trace, if there is one, that its program depends on what these objects hold."""
     if (running := trace.get()) is not None:
         for thing in things:
-            running.watch(thing)
+            for part in (thing, *objects_of(thing)):
+                running.watch(part)
 
 
 def run(

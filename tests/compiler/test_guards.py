@@ -1,5 +1,8 @@
 """What a compiled function reads of objects is watched, wherever they are held; what it takes from elsewhere is not."""
 
+import copy
+from array import array
+from collections import Counter, OrderedDict, defaultdict, deque
 from functools import partial
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 import minigrad as mg
 from minigrad.compiler.guards import BYTES, ENTRIES, Guards, objects_of
 from minigrad.models import Dense, Dropout, Module, penalties
+from minigrad.optim import SGD, Step
 
 W = mg.Parameter([0.5, -1.0], name="W")
 
@@ -116,15 +120,208 @@ def test_dropout():
         assert np.mean(step(x) == 0) == pytest.approx(rate, abs=0.05)
 
 
-def test_numbers_lists_and_arrays_of_its_own_stay_as_they_were():
+RATE, RATES, TABLE = 2.0, [2.0], np.full(2, 2.0)
+
+
+def test_global_numbers_lists_and_arrays_stay_as_they_were(monkeypatch):
     """As the documentation says."""
-    rate, rates, table = 2.0, [2.0], np.full(2, 2.0)
-    step = mg.compile(lambda x: x * rate * rates[0] * table)
+    step = mg.compile(lambda x: x * RATE * RATES[0] * TABLE)
     first = step(np.ones(2))
-    rate, rates[0], table[:] = 3.0, 3.0, 3.0
+    monkeypatch.setitem(globals(), "RATE", 3.0)
+    RATES[0], TABLE[:] = 3.0, 3.0
     np.testing.assert_array_equal(step(np.ones(2)), first)
     with pytest.raises(AssertionError, match="its input 1 is another constant"):
         step.verify(np.ones(2))
+    RATES[0], TABLE[:] = 2.0, 2.0
+
+
+def summed(numbers):
+    return float(np.sum(list(numbers)))
+
+
+def of_items(things):
+    return lambda x: x * summed(things.values())
+
+
+HELD = {
+    "a list": ([1.0], lambda k: lambda x: x * k[0], lambda k: k.__setitem__(0, 5.0)),
+    "a list within": ([[1.0]], lambda k: lambda x: x * k[0][0], lambda k: k[0].__setitem__(0, 5.0)),
+    "a dict": ({"a": 1.0}, of_items, lambda k: k.update(a=5.0)),
+    "an array": (np.ones(1), lambda k: lambda x: x * k, lambda k: k.__setitem__(0, 5.0)),
+    "a deque": (deque([1.0]), lambda k: lambda x: x * k[0], lambda k: k.appendleft(5.0)),
+    "a bytearray": (bytearray([1]), lambda k: lambda x: x * k[0], lambda k: k.__setitem__(0, 5)),
+    "an array of Python's": (array("d", [1.0]), lambda k: lambda x: x * k[0], lambda k: k.__setitem__(0, 5.0)),
+    "a defaultdict": (defaultdict(float, a=1.0), of_items, lambda k: k.__setitem__("b", 4.0)),
+    "an entry it had not": (defaultdict(lambda: 1.0), lambda k: lambda x: x * k.get("a", 1.0), lambda k: k.update(a=5.0)),
+    "a Counter": (Counter(a=1), of_items, lambda k: k.update(a=4)),
+    "the order of a dict": (
+        {"a": 1.0, "b": 5.0}, lambda k: lambda x: x * next(iter(k.values())), lambda k: k.update(a=k.pop("a")),
+    ),
+    "the order of an OrderedDict": (
+        OrderedDict(a=1.0, b=5.0), lambda k: lambda x: x * next(iter(k.values())), lambda k: k.move_to_end("a"),
+    ),
+}  # fmt: skip
+
+
+class Holder:
+    def __init__(self, held):
+        self.held = held
+
+
+def calling(inner):
+    return lambda x: inner(x) + 0.0
+
+
+def reading(holder, make):
+    return lambda x: make(holder.held)(x)
+
+
+DOORS = {
+    "closed over": lambda k, make: make(k),
+    "a default": lambda k, make: lambda x, k=k: make(k)(x),
+    "a keyword's default": lambda k, make: lambda x, *, k=k: make(k)(x),
+    "given by partial": lambda k, make: partial(lambda x, k: make(k)(x), k=k),
+    "by a function it closes over": lambda k, make: calling(make(k)),
+    "of an object": lambda k, make: reading(Holder(k), make),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("what", HELD)
+def test_what_a_function_closes_over_or_has_as_a_default_may_change(what, door):
+    held, make, change = HELD[what]
+    held = copy.deepcopy(held)
+    f = DOORS[door](held, make)
+    step = mg.compile(f)
+    for _ in range(2):
+        np.testing.assert_array_equal(step(np.ones(2)), [1.0, 1.0])
+    change(held)
+    for _ in range(2):
+        np.testing.assert_array_equal(step(np.ones(2)), [5.0, 5.0])
+    assert sum(map(len, step.programs.values())) == 2
+
+
+@pytest.mark.parametrize("what", HELD)
+def test_what_a_loss_closes_over_may_change_between_steps_of_training(what):
+    held, make, change = HELD[what]
+    held = copy.deepcopy(held)
+    net = Dense(1, 1, dtype=np.float64)
+    net.W.value = [[1.0]]
+    factor = make(held)
+    step = Step(net, lambda o, t: factor(o).sum() + 0.0 * t.sum(), SGD(net.parameters(), 0.0))
+    found = [step(np.ones((1, 1)), np.zeros((1, 1)))["loss"] for _ in range(6)]
+    change(held)
+    found += [step(np.ones((1, 1)), np.zeros((1, 1)))["loss"] for _ in range(2)]
+    assert found == [1.0] * 6 + [5.0] * 2
+
+
+def test_a_global_object_that_a_loss_reads_is_watched_too():
+    net = Dense(1, 1, dtype=np.float64)
+    net.W.value = [[1.0]]
+    step = Step(net, lambda o, t: helper(o).sum() + 0.0 * t.sum(), SGD(net.parameters(), 0.0))
+    found = []
+    for rate in (0.5, 0.5, 0.5, 0.5, 0.5, 0.75):
+        CONFIG.rate = rate
+        found.append(step(np.ones((1, 1)), np.zeros((1, 1)))["loss"])
+    CONFIG.rate = 0.5
+    assert found == [0.5] * 5 + [0.75]
+
+
+def test_a_variable_that_is_assigned_anew():
+    rate, other = 1.0, [2.0]
+    step = mg.compile(lambda x: x * rate * other[0])
+    assert step(np.ones(1)) == 2.0
+    rate = 5.0
+    assert step(np.ones(1)) == 10.0
+    other = [3.0]
+    assert step(np.ones(1)) == 15.0
+
+
+def test_a_variable_that_is_deleted_or_has_no_value_yet():
+    def f(x):
+        return x * factor() * (later if x.size > 1 else 1.0)
+
+    def factor():
+        return 2.0
+
+    step = mg.compile(f)
+    for _ in range(2):
+        assert step(np.ones(1)) == 2.0
+    later = 4.0
+    for _ in range(2):
+        assert step(np.ones(1)) == 2.0
+        assert step(np.full(2, 0.5)).tolist() == [4.0, 4.0]
+    f.__closure__[0].cell_contents = lambda: 3.0
+    assert step(np.ones(1)) == 3.0
+    del f.__closure__[0].cell_contents
+    for _ in range(2):
+        with pytest.raises(NameError, match="factor"):
+            step(np.ones(1))
+
+
+class Counting:
+    def __init__(self):
+        self.step, self.flag, self.log, self.last = 0, 0, [], (0,)
+
+    def __call__(self, x):
+        self.step += 1
+        self.log.append(1)
+        self.last = (self.step,)
+        return x * self.step
+
+
+class CountingInSlots(Counting):
+    __slots__ = ("step",)
+
+
+def decaying():
+    n = 0
+
+    def decay(x):
+        nonlocal n
+        n += 1
+        return x * 0.5**n
+
+    return decay
+
+
+def counting():
+    n = 0
+
+    def count(x):
+        nonlocal n
+        n += 1
+        return x * n
+
+    return count
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (Counting, "changes Counting.step while"),
+        (CountingInSlots, "changes CountingInSlots.step while"),
+        (decaying, "changes decay's variable n while"),
+        (counting, "changes count's variable n while"),
+        (lambda: calling(Counting()), "changes Counting.step while"),
+    ],
+)
+def test_a_count_that_a_program_would_not_go_on_with_is_told_at_the_trace(make, told):
+    step = mg.compile(make())
+    with pytest.warns(RuntimeWarning, match=told) as warned:
+        step(np.ones(2))
+    assert len(warned) == 1
+    assert warned[0].filename == __file__
+    step(np.ones(2))
+
+
+def test_a_count_that_is_not_computed_with_is_not_told():
+    f = Counting()
+    f.flag = 10
+    step = mg.compile(lambda x: (f(x), x * 0.75)[1])
+    for _ in range(3):
+        step(np.ones(2))
+    assert f.step == 1
 
 
 # By themselves -----------------------------------------------------------------------------------------------------

@@ -149,39 +149,41 @@ def test_states_are_written_in_the_order_of_their_updates(n):
             assert (found_a, found_b, a.value, b.value) == (*by_hand, *by_hand), order
 
 
-def test_a_callback_that_calls_its_own_function_is_told():
-    inside = []
+INSIDE: list[object] = []
+FACTORS, TABLE = [1.0], np.full(20, 2.0)
 
+
+def test_a_callback_that_calls_its_own_function_is_told():
     def callback(array):
-        if inside:
-            inside[0](array)
+        if INSIDE:
+            INSIDE[0](array)
 
     step = mg.compile(lambda x: mg.gradients(mg.probe(x, callback).sum(), [x]))
     step(np.ones(1))
-    inside.append(step)
+    INSIDE.append(step)
     with pytest.raises(RuntimeError, match="called from within itself"):
         step(np.ones(1))
-    inside.clear()
+    INSIDE.clear()
     np.testing.assert_array_equal(step(np.ones(1))[0], [1.0])
 
 
 def test_verify_calls_back_once():
     """The nodes do, and the program does not run."""
-    seen, factors = [], [1.0]
-    step = mg.compile(lambda x: mg.gradients(mg.probe(x * factors[0], seen.append).sum(), [x]))
+    seen = []
+    step = mg.compile(lambda x: mg.gradients(mg.probe(x * FACTORS[0], seen.append).sum(), [x]))
     for n in (1, 2, 3):
         step.verify(np.ones(1))
         assert len(seen) == n
-    factors[0] = 2.0
+    FACTORS[0] = 2.0
     with pytest.raises(AssertionError, match="another constant"):
         step.verify(np.ones(1))
+    FACTORS[0] = 1.0
     assert len(seen) == 4
 
 
 def test_a_constant_taken_from_outside_stays_as_it_was():
     """Whether it is folded or not: the program does not mix old and new."""
-    c = np.full(20, 2.0)
-    step = mg.compile(lambda x: x * c + x * np.exp(mg.Constant(c)))
+    step = mg.compile(lambda x: x * TABLE + x * np.exp(mg.Constant(TABLE)))
     first = step(np.ones(20))
-    c[:] = 0.0
+    TABLE[:] = 0.0
     np.testing.assert_array_equal(step(np.ones(20)), first)
