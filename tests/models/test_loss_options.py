@@ -242,10 +242,42 @@ def test_an_ignored_index_is_a_mask(ignored, dtype):
 
 
 def test_an_index_that_no_label_of_the_dtype_can_be_ignores_nothing():
-    labels = CLASSES.astype(np.uint8)
+    """Nor one that would be a label if it wrapped around in the dtype: −254 is 2 as uint8, 258 as int8, and so on."""
     a = mg.Input(LOGITS)
-    expected = value(losses.cross_entropy(a, labels))
-    assert value(losses.cross_entropy(a, labels, ignore_index=-100)) == pytest.approx(expected)
+    for dtype, size in ((np.uint8, 256), (np.int8, 256), (np.int16, 2**16), (np.int32, 2**32)):
+        labels = np.array([0, 1, 2, 3, 2, 1], dtype)
+        loss = losses.cross_entropy(a, labels)
+        for ignored in (-100, 2 - size, 2 + size):
+            found = losses.cross_entropy(a, labels, ignore_index=ignored)
+            assert value(found) == value(loss)
+            np.testing.assert_array_equal(gradient(found, a), gradient(loss, a))
+
+
+def test_what_does_not_count_has_no_slope_by_its_weight():
+    """0 ln 0 is 0, and so is its slope by the weight 0, at orders 1 and 2, eager, replayed and compiled."""
+
+    def slopes(w, logarithm):
+        by_w, by_l = mg.gradients((losses.Counted(w, logarithm) * w).sum(), [w, logarithm])
+        return by_w, by_l, *mg.gradients(by_w.sum(), [w, logarithm])
+
+    weights, logarithms = np.array([0.0, 0.0, 2.0]), np.array([-np.inf, -1.0, -3.0])
+    w, logarithm = mg.Input(weights), mg.Input(logarithms)
+    eager = slopes(w, logarithm)
+    expected = [[0, 0, -12], [0, 0, 4], [0, -2, -6], [0, 0, 4]]  # of l w²: 2 l w, w², 2 l, 2 w
+    for found in (
+        [node.value for node in eager],
+        mg.Graph(*eager).fprop({w: weights, logarithm: logarithms}),
+        mg.compile(slopes)(weights, logarithms),
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("loss", [losses.categorical_cross_entropy, losses.kl_divergence])
+def test_an_impossible_class_that_is_not_wanted_has_no_slope_by_its_target(loss):
+    a, targets = mg.Input([[0.0, 0.0, -np.inf]]), mg.Input([[0.25, 0.75, 0.0]])
+    by_targets = gradient(loss(a, targets), targets)
+    assert np.isfinite(by_targets).all()
+    assert by_targets[0, 2] == 0
 
 
 def test_what_is_ignored_is_decided_anew_in_replays():
