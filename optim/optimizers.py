@@ -139,6 +139,9 @@ class Optimizer:
         """Apply the gradients that are there, once."""
         rates = dict(zip(self.parameters, self.rates(), strict=True))
         given = [store.given() for store in self.stores]  # all are looked at before the first is applied
+        if self._room() < np.inf:
+            for store, gradients in zip(self.stores, given, strict=True):
+                _refuse_large_squares(type(self).__name__, store.parameters, gradients, self._room())
         for store, update, steps, gradients in zip(self.stores, self._updates, self._steps, given, strict=True):
             store.take_in()
             of_each = [rates[parameter] for parameter in store.parameters]
@@ -211,6 +214,10 @@ class Optimizer:
         """What a step does to an entry of the values and the state, as the lines of an `Update`."""
         raise TypeError(f"{type(self).__name__} defines no _update: write _update(self) -> lines, as Update takes them")
 
+    def _room(self) -> float:
+        """The part of the largest number that a squared gradient may take; inf where gradients are not squared."""
+        return np.inf
+
     def _numbers(self, step: int, rate: float) -> dict[str, float]:
         """The numbers in the lines. step: which of these entries it is, from 1; 0 unless the class says counts_steps. rate: α"""
         return {"rate": rate}
@@ -272,6 +279,9 @@ class AdaptiveRates(Optimizer):
         self._decay = decay
         self._factor = factor
         super().__init__(parameters, learning_rate, backend=backend)
+
+    def _room(self) -> float:
+        return 1 - self._decay if self._decay < 1 else 1.0
 
     def _start(self) -> dict[str, float]:
         state = {"square": self.initial_accumulator / self._factor}
@@ -394,6 +404,9 @@ class Adam(Optimizer):
         self.epsilon = _within("epsilon", epsilon, 0, np.inf)
         super().__init__(parameters, learning_rate, backend=backend)
 
+    def _room(self) -> float:
+        return 1 - self.beta_2
+
     def _start(self) -> dict[str, float]:
         return {"mean": 0.0, "square": 0.0}
 
@@ -451,6 +464,27 @@ def checked_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Par
                 f"{type(parameter).__name__}"
             )
     return tuple(dict.fromkeys(given))
+
+
+def _refuse_large_squares(
+    optimizer: str, parameters: Sequence[Parameter], gradients: Sequence[Array | None], room: float
+) -> None:
+    """An error that names the parameter whose squared gradients, summed over the steps, would overflow to a rate of 0.
+
+    The sum of the squares tells in one pass that none can be so large.
+    """
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient is None:
+            continue
+        limit = room * float(np.finfo(gradient.dtype).max)
+        if np.dot(gradient, gradient) <= limit:
+            continue
+        largest = float(np.abs(gradient).max())
+        if limit**0.5 < largest < np.inf:
+            raise ValueError(
+                f"{optimizer}.step(): the gradient of {parameter.label} has an entry of size {largest:.3g}, whose square does not "
+                f"fit into {gradient.dtype} (up to {limit**0.5:.2g} does): scale the loss, or clip the gradients"
+            )
 
 
 def _within(name: str, number: float, low: float, high: float) -> float:

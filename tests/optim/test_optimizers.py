@@ -313,3 +313,55 @@ def test_what_a_new_optimizer_must_define():
     w.grad = np.array(1.0)
     with pytest.raises(TypeError, match="Idle defines no _update"):
         Idle([w], 0.1).step()
+
+
+@pytest.mark.parametrize("make", [Adam, RMSProp, AdaGrad])
+@pytest.mark.parametrize(("dtype", "size"), [(np.float32, 1e25), (np.float64, 1e200)])
+def test_a_gradient_whose_square_overflows_is_refused_before_anything_changes(make, dtype, size):
+    """Its entry would have the rate 0 from then on."""
+    w, v = Parameter(np.ones(3, dtype), "w"), Parameter(np.ones((2, 2), dtype), "v")
+    optimizer = make([w, v], 0.1)
+    before = optimizer.state_dict()
+    w.grad, v.grad = np.ones(3, dtype), np.array([[1, 0], [-size, 2]], dtype)
+    with (
+        np.errstate(over="ignore"),
+        pytest.raises(
+            ValueError, match=rf'step\(\): the gradient of Parameter "v" .* size {size:.0e}'.replace("+", r"\+")
+        ),
+    ):
+        optimizer.step()
+    np.testing.assert_array_equal(w.value, 1)
+    np.testing.assert_array_equal(v.value, 1)
+    for name, array in optimizer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    v.grad = np.full((2, 2), dtype(size) ** dtype(0.5))
+    optimizer.step()
+    assert optimizer.n_steps == 1
+    assert (v.value < 0.95).all()
+
+
+@pytest.mark.parametrize("make", [Adam, RMSProp])
+def test_a_mean_of_squares_below_the_limit_never_overflows(make):
+    """As long as one goes on, each step has the size of the learning rate."""
+    w = Parameter(np.zeros(1, np.float32))
+    optimizer = make([w], 0.1)
+    largest = np.sqrt(np.finfo(np.float32).max * (0.1 if make is RMSProp else 0.001)) * np.float32(0.99)
+    for _ in range(50):
+        before = w.value.copy()
+        w.grad = np.full(1, largest, np.float32)
+        optimizer.step()
+        assert 0.09 < before - w.value < 0.4
+
+
+def test_many_entries_that_fit_are_not_refused():
+    w = Parameter(np.zeros(1000, np.float32))
+    w.grad = np.full(1000, 3e17, np.float32)  # the sum of whose squares does not fit
+    Adam([w], 0.1).step()
+    np.testing.assert_allclose(w.value, -0.1, rtol=1e-5)
+
+
+def test_gradient_descent_squares_nothing():
+    w = Parameter(np.zeros(1, np.float32))
+    w.grad = np.full(1, 1e30, np.float32)
+    SGD([w], 1e-30).step()
+    np.testing.assert_allclose(w.value, -1, rtol=1e-6)
