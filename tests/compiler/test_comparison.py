@@ -96,6 +96,17 @@ def of_a_local_class(factor):
     return lambda x: Local(x)
 
 
+class Times(Plus):
+    __slots__ = ()
+
+    def fprop(self, *arrays):
+        return np.prod(arrays, axis=0)
+
+
+def of_a_marked_class(base, mark):
+    return lambda x: type("Made", (base,), {"__slots__": (), "mark": mark})(x, x)
+
+
 class Slotted:
     __slots__ = ("rate", "unset")
 
@@ -178,6 +189,13 @@ CHANGES = {
         lambda x: Applied(x, given=Slotted(0.6)),
         "given",
     ),
+    "true for 1 by itself": (lambda x: Applied(x, given=1), lambda x: Applied(x, given=True), "attribute given"),
+    "true for 1 in a class made anew": (
+        of_a_marked_class(Plus, 1),
+        of_a_marked_class(Plus, True),
+        "stood in its place",
+    ),
+    "a base of a class made anew": (of_a_marked_class(Plus, 1), of_a_marked_class(Times, 1), "Made stood in its place"),
     "a class made anew": (of_a_local_class(2.0), of_a_local_class(3.0), "Local stood in its place"),
     "an object of another kind": (lambda x: Applied(x, given=object()), lambda x: Applied(x, given=object()), "given"),
 }

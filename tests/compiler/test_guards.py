@@ -372,6 +372,32 @@ def test_neighbors_are_told_apart():
     assert not guards.hold()
     holder.rate[0].append(holder.rate[1].pop(0))
     assert guards.hold()
+    holder.rate[0].insert(0, holder.rate[1].pop())
+    assert not guards.hold()
+
+
+def test_an_attribute_that_its_class_has_too():
+    class Rated:
+        rate = 0.5
+
+    thing = Rated()
+    guards = settled(thing)
+    for same, rate in ((True, 0.5), (False, 0.25), (True, 0.5)):
+        thing.rate = rate
+        assert guards.hold() is same
+    guards = settled(thing)
+    del thing.rate
+    assert guards.hold(), "the class has the same"
+    Rated.rate = 0.25
+    assert not guards.hold()
+
+
+def test_numbers_of_one_type_and_another_dtype():
+    holder = Config(rate=np.timedelta64(1, "D"))
+    guards = settled(holder)
+    for same, rate in ((True, np.timedelta64(1, "D")), (False, np.timedelta64(1, "s"))):
+        holder.rate = rate
+        assert guards.hold() is same
 
 
 def test_things_that_hold_each_other():

@@ -179,6 +179,20 @@ def test_what_is_remembered_is_bounded(monkeypatch):
     assert sum(map(len, step.shelf.waiting.values())) <= shelf.PER_KEY
 
 
+def test_graphs_are_new_in_a_row_only_if_none_was_known_between_them():
+    holder = type("Holder", (), {"rate": 0.0, "unused": 0})()
+    step = mg.compile(lambda x: deep(x) * holder.rate)
+    for i in range(shelf.CHANGES):
+        holder.rate = float(i)
+        step(np.ones(1))
+    holder.unused = 1  # traced again, to the same graph
+    step(np.ones(1))
+    holder.rate = -1.0
+    step(np.ones(1))
+    assert not step.shelf.pauses
+    assert set(step.shelf.n_new.values()) == {1}
+
+
 def test_what_was_used_long_ago_makes_room(monkeypatch):
     monkeypatch.setattr(shelf, "MOST", 1)
     monkeypatch.setattr(shelf, "AGE", 50)

@@ -853,6 +853,7 @@ def test_a_metric_that_compares_examples_with_others_is_refused_before_training(
 
 RIGHT = {
     "a row of the targets": (lambda o, t: ((o - t[np.newaxis]) ** 2).mean(), (3, 3), (3,)),
+    "ensembles": (lambda o, t: ((o - t) ** 2).mean(), (4, 1, 3), (4, 2, 1)),
     "the mean of the targets": (lambda o, t: ((o - t.mean(axis=0)) ** 2).mean(), (3, 3), (3, 3)),
     "same shape": (squared, (8, 1), (8, 1)),
     "of one example": (squared, (1, 1), (1,)),
