@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.dispatch import NOT_GIVEN, answers, refuse_out
 from minigrad.node import Node, as_node
-from minigrad.ops.arithmetic import Numbers, PiecewiseConstant, floating, isnan
+from minigrad.ops.arithmetic import PiecewiseConstant, floating, isnan
 from minigrad.ops.casting import astype
 from minigrad.ops.indexing import take_along_axis
 from minigrad.ops.reductions import (
@@ -204,9 +204,10 @@ def _extreme(
     x = as_node(a)
     if initial is not NOT_GIVEN or mask is not True or x.dtype.kind != "f":
         return function(x, axis, None, keepdims, initial, present(x, mask))
-    lines = _lines(Numbers(x), axis)
+    lines = _lines(x, axis)
     best = expand_dims(ArgExtreme(lines, largest=largest), -1)
-    found = squeeze(take_along_axis(lines, best, -1), -1)
+    chosen = masked_to(best == np.arange(lines.shape[-1]), lines, 0)  # which sends no nan to the rest
+    found = squeeze(take_along_axis(chosen, best, -1), -1)
     return expand_dims(found, _axes(x, axis)) if keepdims else found
 
 
