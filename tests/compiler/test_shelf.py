@@ -249,3 +249,14 @@ def test_a_graph_that_is_too_large_is_refused_in_every_call(monkeypatch):
 
 def test_the_most_that_are_kept_is_told():
     assert Compiled.MOST == shelf.MOST
+
+
+def test_what_programs_have_saved_is_not_spent_on_graphs_that_come_once(made):
+    holder = type("Holder", (), {"rate": 0.0})()
+    step = mg.compile(lambda x: deeper(x) * holder.rate)
+    for _ in range(6 * shelf.OFTEN):
+        step(np.ones(1))
+    for i in range(1, 5):
+        holder.rate = float(i)
+        step(np.ones(1))
+    assert made == {(1,): 1}
