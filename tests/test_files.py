@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -159,9 +160,14 @@ def test_permissions_and_links_are_kept(tmp_path):
     assert stat.S_IMODE(file.stat().st_mode) == 0o604
 
 
-def test_what_is_no_regular_file_is_written_directly():
-    write_file(os.devnull, "gone")
-    assert not Path(os.devnull).is_file()
+def test_what_is_no_regular_file_is_written_directly(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        write_file(pipe, "through")
+        assert read.result(timeout=30) == "through"
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize(
