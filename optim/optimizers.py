@@ -33,6 +33,8 @@ OTHER_NAMES = {  # as other libraries call what optimizers take
     "params": "parameters",
 }
 
+LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}  # numbers of a dtype
+
 
 class Optimizer:
     """What all optimizers share; a subclass gives `_start` (the state before the first step), `_update` and `_numbers`.
@@ -476,7 +478,7 @@ def _refuse_large_squares(
     for parameter, gradient in zip(parameters, gradients, strict=True):
         if gradient is None:
             continue
-        limit = room * float(np.finfo(gradient.dtype).max)
+        limit = room * LARGEST[gradient.dtype]
         if np.dot(gradient, gradient) <= limit:
             continue
         largest = float(np.abs(gradient).max())
