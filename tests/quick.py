@@ -1,6 +1,6 @@
 """`--quick`: a smoke run of the whole suite, between two edits. Nothing is listed by hand, so nothing is forgotten.
 
-* A test that draws examples draws a tenth of them: it says how many in full by `examples`.
+* A test that draws examples draws one in SHARE of them: it says how many in full by `examples`.
 * Of a test with many cases CASES are taken, spread over all of them; one marked `every_case` keeps all.
 * A test marked `slow` is left out.
 
@@ -16,8 +16,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-SHARE = 10  # one of so many examples is drawn
-CASES = 4  # of a test
+SHARE = 25  # one of so many examples is drawn
+CASES = 3  # of a test
 quick = False
 
 
