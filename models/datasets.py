@@ -12,6 +12,7 @@ other targets floats.
 * `names`: 32,033 given names, letter by letter; predict the next letter.
 * `tiny_shakespeare`: a million letters of plays, from a folder or downloaded; likewise.
 * `wikigold`: words of encyclopedia text in windows, from a folder or downloaded; is the center one a name, of what?
+* `pixel_by_pixel`, `permuted`: another data set with a feature per time step, or with its time steps in another order.
 
 Generated data (`temporal_order`, `adding`, `copying`, `two_moons`, ...) are drawn as a `Split` at every call: see
 `minigrad.models.generated`. The files are read by `minigrad.models.readers`.
@@ -20,8 +21,8 @@ Generated data (`temporal_order`, `adding`, `copying`, `two_moons`, ...) are dra
 import importlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,6 +36,7 @@ from minigrad.models.generated import (
     adding,
     copying,
     fraction_wrong,
+    multiplication,
     random_permutation,
     spirals,
     temporal_order,
@@ -57,9 +59,12 @@ __all__ = [
     "names",
     "tiny_shakespeare",
     "wikigold",
+    "pixel_by_pixel",
+    "permuted",
     "temporal_order",
     "temporal_order_3bit",
     "adding",
+    "multiplication",
     "copying",
     "random_permutation",
     "two_moons",
@@ -203,6 +208,34 @@ def mnist(folder: Folder = None, *, download: bool = False, dtype: DTypeLike = n
         n_classes=10,
         description="MNIST (LeCun, Cortes and Burges, 1998), 28x28 pixels read row by row",
     )
+
+
+def pixel_by_pixel(dataset: Dataset) -> Dataset:
+    """The data set with one feature per time step, row by row: inputs `(n, time · features, 1)`; `mnist` then has 784 steps.
+
+    Errors: ValueError where the inputs are not `(n, time, features)`.
+
+    Source: Q. Le, N. Jaitly and G. Hinton, A simple way to initialize recurrent networks of rectified linear units, 2015.
+    """
+    _check_sequences("pixel_by_pixel", dataset)
+    return _with_inputs(
+        dataset, lambda inputs: inputs.reshape(len(inputs), -1, 1), f"pixel-{dataset.name}", "one feature at a time"
+    )
+
+
+def permuted(dataset: Dataset, seed: int = 0) -> Dataset:
+    """The data set with its time steps in one random order, the same for all examples: neighbors are then far apart.
+
+    seed: decides the order; with `pixel_by_pixel(mnist(...))` it makes the permuted sequential MNIST.
+
+    Errors: ValueError where the inputs are not `(n, time, features)`.
+
+    Source: Q. Le, N. Jaitly and G. Hinton, 2015, as in `pixel_by_pixel`.
+    """
+    _check_sequences("permuted", dataset)
+    order = np.random.default_rng(seed).permutation(dataset.length)
+    name = f"permuted-{dataset.name.removeprefix('pixel-')}"
+    return _with_inputs(dataset, lambda inputs: inputs[:, order], name, "the time steps in one random order")
 
 
 def penguins(*, dtype: DTypeLike = np.float32) -> Dataset:
@@ -389,6 +422,22 @@ def wikigold(folder: Folder = None, *, size: int = 5, min_count: int = 2, downlo
         classes=tags,
         vocabulary=vocabulary,
     )
+
+
+def _check_sequences(owner: str, dataset: Dataset) -> None:
+    shape = dataset.train.inputs.shape
+    if len(shape) != 3:
+        raise ValueError(
+            f"{owner}: expected a data set with inputs (n, time, features), and {dataset.name} has {shape}"
+        )
+
+
+def _with_inputs(
+    dataset: Dataset, change: Callable[[NDArray[Any]], NDArray[Any]], name: str, description: str
+) -> Dataset:
+    """The data set with its inputs changed."""
+    train, test = (Split(change(part.inputs), part.targets) for part in (dataset.train, dataset.test))
+    return replace(dataset, name=name, train=train, test=test, description=f"{dataset.description}, {description}")
 
 
 def _shipped(name: str) -> Path:

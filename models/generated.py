@@ -4,7 +4,7 @@ Each function draws from the generator it is given and returns a `Split`: `input
 sequences are `(n, time, features)`, symbols one-hot.
 
 * `temporal_order`, `temporal_order_3bit`: in which order did two (three) symbols come?
-* `adding`: the mean of two marked numbers.
+* `adding`, `multiplication`: the mean, or the product, of two marked numbers.
 * `copying`: ten symbols, repeated after a long pause.
 * `random_permutation`: the last symbol is the first one.
 * `fraction_wrong`: the score papers report on these.
@@ -21,7 +21,7 @@ from minigrad.models.inputs import check_bytes, count, float_dtype, shown
 from minigrad.models.preprocessing import Split, one_hot
 
 ADDING_TOLERANCE = 0.04
-"""An answer to `adding` is wrong when it is further than this from the target (Hochreiter and Schmidhuber, 1997)."""
+"""An answer to `adding` or `multiplication` is wrong when it is further than this from the target (Hochreiter and Schmidhuber, 1997)."""
 
 LARGEST_NUMBER = 1e30  # times which a draw still has a float32
 
@@ -64,14 +64,20 @@ def adding(n: int, length: int, rng: np.random.Generator, *, dtype: DTypeLike = 
     the target of Hochreiter and Schmidhuber, 1997, whose numbers span [-1, 1], so that their tolerance, 0.04, holds.
     Where the sum is the target (Arjovsky, Shah and Bengio, 2016), squared errors are 4 times as large.
     """
-    dtype = float_dtype("adding", dtype)
-    n, length = _sizes("adding", rng, 2 * dtype.itemsize + 8, n=n, length=length)
-    tenth = _tenth("adding", length)
-    inputs = np.zeros((n, length, 2), dtype)
-    inputs[..., 0] = rng.random((n, length))
-    marked = (np.arange(n), np.stack([rng.integers(0, tenth, n), rng.integers(tenth, 5 * tenth, n)]))
-    inputs[..., 1][marked] = 1
-    return Split(inputs, inputs[..., 0][marked].mean(axis=0, dtype=np.float64).astype(dtype)[:, np.newaxis])
+    inputs, marked = _marked_numbers("adding", n, length, rng, dtype)
+    return Split(inputs, marked.mean(axis=0, dtype=np.float64).astype(inputs.dtype)[:, np.newaxis])
+
+
+def multiplication(n: int, length: int, rng: np.random.Generator, *, dtype: DTypeLike = np.float32) -> Split:
+    """`n` sequences in which two marked numbers must be multiplied: inputs `(n, length, 2)`, targets `(n, 1)`.
+
+    The inputs are those of `adding`, the target is the product of the two marked numbers. Always answering 1/4 has the
+    mean squared error 7/144 = 0.0486, and is right (within 0.04) in 11 % of sequences.
+
+    Source: Hochreiter and Schmidhuber, 1997 (experiment 5), with the positions of Pascanu, Mikolov and Bengio, ICML 2013.
+    """
+    inputs, marked = _marked_numbers("multiplication", n, length, rng, dtype)
+    return Split(inputs, marked.prod(axis=0, dtype=np.float64).astype(inputs.dtype)[:, np.newaxis])
 
 
 def copying(
@@ -220,6 +226,20 @@ def _order(
     relevant = rng.integers(0, 2, (len(tenths), n))
     symbols[np.arange(n), positions] = relevant
     return Split(one_hot(symbols, 6, dtype=dtype), 2 ** np.arange(len(tenths)) @ relevant)
+
+
+def _marked_numbers(
+    task: str, n: int, length: int, rng: np.random.Generator, dtype: DTypeLike
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Numbers in feature 0, of which feature 1 marks one in the first tenth and one in the next four; and those two, `(2, n)`."""
+    dtype = float_dtype(task, dtype)
+    n, length = _sizes(task, rng, 2 * dtype.itemsize + 8, n=n, length=length)
+    tenth = _tenth(task, length)
+    inputs = np.zeros((n, length, 2), dtype)
+    inputs[..., 0] = rng.random((n, length))
+    places = (np.arange(n), np.stack([rng.integers(0, tenth, n), rng.integers(tenth, 5 * tenth, n)]))
+    inputs[..., 1][places] = 1
+    return inputs, inputs[..., 0][places]
 
 
 def _tenth(task: str, length: int) -> int:

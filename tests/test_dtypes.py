@@ -106,6 +106,7 @@ MODELS: dict[str, Any] = {
     "temporal_order": lambda d: datasets.temporal_order(3, 20, rng(), dtype=d),
     "temporal_order_3bit": lambda d: datasets.temporal_order_3bit(3, 20, rng(), dtype=d),
     "adding": lambda d: datasets.adding(3, 20, rng(), dtype=d),
+    "multiplication": lambda d: datasets.multiplication(3, 20, rng(), dtype=d),
     "copying": lambda d: datasets.copying(3, 20, rng(), dtype=d),
     "random_permutation": lambda d: datasets.random_permutation(3, 20, rng(), dtype=d),
     "two_moons": lambda d: datasets.two_moons(3, rng(), dtype=d),

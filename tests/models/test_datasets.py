@@ -8,6 +8,7 @@ import struct
 import sys
 import tracemalloc
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,36 @@ def test_digits_are_those_of_uci():
     assert first[0].tolist() == [0, 0, 5, 13, 9, 1, 0, 0]
     assert first[:, 0].tolist() == [0] * 8
     assert first.sum() == 294
+
+
+def test_images_are_read_pixel_by_pixel_and_in_another_order():
+    data = datasets.digits()
+    rows = replace(
+        data,
+        train=datasets.Split(data.train.inputs.reshape(-1, 8, 8), data.train.targets),
+        test=datasets.Split(data.test.inputs.reshape(-1, 8, 8), data.test.targets),
+    )
+    pixels = datasets.pixel_by_pixel(rows)
+    assert (pixels.name, pixels.length, pixels.n_features, pixels.n_classes) == ("pixel-digits", 64, 1, 10)
+    mixed = datasets.permuted(pixels)
+    assert mixed.name == "permuted-digits"
+    assert mixed.description.endswith("one feature at a time, the time steps in one random order")
+    order = np.random.default_rng(0).permutation(64)
+    for name in ("train", "test"):
+        np.testing.assert_array_equal(getattr(pixels, name).inputs, getattr(data, name).inputs)
+        np.testing.assert_array_equal(getattr(mixed, name).inputs, getattr(data, name).inputs[:, order])
+        np.testing.assert_array_equal(getattr(mixed, name).targets, getattr(data, name).targets)
+    np.testing.assert_array_equal(datasets.permuted(data).test.inputs, mixed.test.inputs)  # the same in every call
+    assert not np.array_equal(datasets.permuted(data, seed=1).test.inputs, mixed.test.inputs)
+    by_rows = datasets.permuted(rows).test.inputs  # whole rows change places
+    np.testing.assert_array_equal(by_rows, rows.test.inputs[:, np.random.default_rng(0).permutation(8)])
+
+
+@pytest.mark.parametrize("change", [datasets.pixel_by_pixel, datasets.permuted])
+@pytest.mark.parametrize("load", [datasets.wine, datasets.names])
+def test_what_are_no_sequences_of_features_is_not_read_in_another_way(change, load):
+    with pytest.raises(ValueError, match=rf"{change.__name__}: expected a data set with inputs \(n, time, features\)"):
+        change(load())
 
 
 def test_digits_are_split_once_and_for_all():

@@ -51,6 +51,16 @@ def test_adding_against_a_plain_reading():
         assert target == pytest.approx((sequence[p0, 0] + sequence[p1, 0]) / 2, rel=1e-15)
 
 
+def test_multiplication_against_a_plain_reading():
+    inputs, targets = datasets.multiplication(500, 57, np.random.default_rng(0), dtype=np.float64)
+    sums = datasets.adding(500, 57, np.random.default_rng(0), dtype=np.float64)
+    np.testing.assert_array_equal(inputs, sums.inputs)
+    assert targets.shape == (500, 1)
+    for sequence, target in zip(inputs, targets, strict=True):
+        p0, p1 = np.flatnonzero(sequence[:, 1])
+        assert target == pytest.approx(sequence[p0, 0] * sequence[p1, 0], rel=1e-15)
+
+
 def test_adding_is_uniform():
     n = 20000
     inputs, targets = datasets.adding(n, 50, np.random.default_rng(1))
@@ -65,7 +75,7 @@ def test_adding_is_uniform():
     assert ((targets - 0.5) ** 2).mean() == pytest.approx(1 / 24, rel=0.05)
 
 
-@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding])
+@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding, datasets.multiplication])
 def test_generated_tasks_repeat_by_seed(task):
     rng = np.random.default_rng(5)
     first, second = task(7, 30, rng), task(7, 30, rng)
@@ -75,7 +85,7 @@ def test_generated_tasks_repeat_by_seed(task):
         assert not np.array_equal(a, c)
 
 
-@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding])
+@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding, datasets.multiplication])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_generated_tasks_in_each_dtype(task, dtype):
     inputs, targets = task(7, 30, np.random.default_rng(5), dtype=dtype)
@@ -86,7 +96,7 @@ def test_generated_tasks_in_each_dtype(task, dtype):
     np.testing.assert_allclose(targets, reference_targets, atol=1e-3)
 
 
-@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding])
+@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding, datasets.multiplication])
 @given(n=st.integers(1, 5), length=st.integers(10, 130), seed=st.integers(0, 1000))
 def test_generated_tasks_at_every_length(task, n, length, seed):
     inputs, targets = task(n, length, np.random.default_rng(seed))
@@ -95,7 +105,7 @@ def test_generated_tasks_at_every_length(task, n, length, seed):
     marked = inputs[..., :2].any(axis=2) if task is datasets.temporal_order else inputs[..., 1] == 1
     tenth = length // 10
     windows = (tenth, 2 * tenth, length // 2, length // 2 + tenth)
-    if task is datasets.adding:
+    if task is not datasets.temporal_order:
         windows = (0, tenth, tenth, 5 * tenth)
     for row in marked:
         p0, p1 = np.flatnonzero(row)
@@ -103,7 +113,7 @@ def test_generated_tasks_at_every_length(task, n, length, seed):
         assert windows[2] <= p1 < windows[3]
 
 
-@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding])
+@pytest.mark.parametrize("task", [datasets.temporal_order, datasets.adding, datasets.multiplication])
 def test_generated_tasks_refuse_what_cannot_work(task):
     rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match=r"length 9 are too short.*at least 10"):
@@ -143,6 +153,9 @@ def test_chance_on_the_generated_tasks():
     assert datasets.fraction_wrong(rng.random((20000, 4)), targets) == pytest.approx(0.75, abs=0.015)
     _, sums = datasets.adding(20000, 20, rng)
     assert datasets.fraction_wrong(np.full_like(sums, 0.5), sums) == pytest.approx(1 - 0.1536, abs=0.015)
+    _, products = datasets.multiplication(20000, 20, rng)
+    assert datasets.fraction_wrong(np.full_like(products, 0.25), products) == pytest.approx(1 - 0.1113, abs=0.01)
+    assert ((products - 0.25) ** 2).mean() == pytest.approx(7 / 144, rel=0.05)
 
 
 def test_temporal_order_draws_what_it_always_drew():
@@ -301,6 +314,7 @@ SIZES = {  # each generator, sizes it takes, and the least of each
     "temporal_order": ({"n": 2, "length": 10}, {}),
     "temporal_order_3bit": ({"n": 2, "length": 10}, {}),
     "adding": ({"n": 2, "length": 10}, {}),
+    "multiplication": ({"n": 2, "length": 10}, {}),
     "copying": ({"n": 2, "delay": 3, "n_symbols": 5, "n_memorized": 4}, {"n_symbols": 2}),
     "random_permutation": ({"n": 2, "length": 4, "n_symbols": 6}, {"length": 2, "n_symbols": 3}),
     "two_moons": ({"n": 4}, {}),
