@@ -31,7 +31,11 @@ BLOCKS = [*LAYERS, *pages.public(losses), *pages.public(penalties), *pages.publi
 OPTIMIZERS = [thing for thing in vars(optim).values() if inspect.isclass(thing) and issubclass(thing, optim.Optimizer)]
 RECIPES = [*OPTIMIZERS, optim.clip_by_norm, optim.clip_by_value, *preprocessing.Transform.__subclasses__()]
 DATA = [getattr(datasets, name) for name in datasets.__all__ if inspect.isfunction(getattr(datasets, name))]
-FILES = [data for data in DATA if data.__module__ == datasets.__name__]
+FILES = [
+    data
+    for data in DATA
+    if data.__module__ == datasets.__name__ and "dataset" not in inspect.signature(data).parameters
+]
 
 
 def named(thing):
