@@ -49,9 +49,9 @@ from minigrad.ops import (
     square,
     stack,
     stop_gradient,
-    take_along_axis,
     where,
 )
+from minigrad.ops.indexing import rearranged
 from minigrad.wording import instead
 
 if TYPE_CHECKING:
@@ -488,7 +488,7 @@ def _padding_last(rows: Node, counts: Node) -> tuple[Node, Node]:
     n_steps = len(rows)
     times = np.arange(n_steps)[:, np.newaxis]
     order = argsort(where(counts, times, times + n_steps), axis=0)
-    return take_along_axis(rows, expand_dims(order, -1), 0), take_along_axis(counts, order, 0)
+    return rearranged(rows, order), rearranged(counts, order)
 
 
 def _pairs(counts: Node | None) -> Node | None:

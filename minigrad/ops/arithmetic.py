@@ -355,9 +355,9 @@ def chosen(condition: Any, a: Any, b: Any, out: Any = None) -> Any:
     bits_a, bits_b = a.view(integer), b.view(integer)
     bits = None if out is None else out.view(integer)
     if b.ndim == 0 and bits_b == 0:
-        bits = np.multiply(bits_a, condition, out=bits)
+        bits = np.multiply(bits_a, condition.astype(integer), out=bits)
     elif a.ndim == 0 and bits_a == 0:
-        bits = np.multiply(bits_b, ~condition, out=bits)
+        bits = np.multiply(bits_b, (~condition).astype(integer), out=bits)
     else:
         mask = condition.astype(integer)
         np.negative(mask, out=mask)

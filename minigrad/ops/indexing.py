@@ -257,6 +257,14 @@ def take_along_axis(arr: Operand, indices: Operand, axis: int | None = -1) -> No
     return GetItem(x, *index, index=(ONCE if alone else ARRAY,) * x.ndim)
 
 
+def rearranged(x: Node, order: Node) -> Node:
+    """y[i, j] = x[order[i, j], j], rows in another order for every column;  x̄[order[i, j], j] = ȳ[i, j].
+
+    order: (rows, columns), a permutation of the rows in each of its columns, as argsort(axis=0) gives it: nothing is added up
+    """
+    return GetItem(x, order, Constant(np.arange(order.shape[1])[np.newaxis]), index=(ONCE, ONCE))
+
+
 def _laid(line: Array, axis: int, ndim: int) -> Array:
     """A vector laid along one of several axes."""
     return line.reshape([-1 if i == axis else 1 for i in range(ndim)])

@@ -140,6 +140,19 @@ def test_select_has_the_dtype_of_its_choices(dtype):
             np.testing.assert_array_equal(found.value, expected, strict=True)
 
 
+def test_rows_in_another_order_for_every_column_are_put_back_and_not_added_up():
+    rng = np.random.default_rng(0)
+    array, order = rng.normal(size=(4, 3, 2)), rng.permuted(np.tile(np.arange(4)[:, np.newaxis], 3), axis=0)
+    x = mg.Input(array)
+    y = indexing.rearranged(x, mg.Input(order))
+    np.testing.assert_array_equal(y.value, np.take_along_axis(array, order[..., np.newaxis], 0))
+    (adjoint,) = mg.gradients((y**3).sum(), [x])
+    np.testing.assert_allclose(adjoint.value, 3 * array**2, rtol=1e-14)
+    scatters = [node for node in ancestry([adjoint]) if isinstance(node, Scatter)]
+    assert [node.places for node in scatters] == [((ONCE, ONCE),)]
+    mg.check_gradients(lambda x: (indexing.rearranged(x, mg.Constant(order)) ** 3).sum(), array, order=2)
+
+
 def test_take_along_axis_broadcasts_and_flattens():
     x, order = leaf(X), np.array([[[2, 0, 1]]])
     np.testing.assert_array_equal(take_along_axis(x, order).value, np.take_along_axis(X, order, -1))
