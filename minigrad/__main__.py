@@ -27,12 +27,13 @@ to explode on their way from the last time step to the first; the penalty G on t
 
 EXAMPLES = """\
 examples:
-  minigrad train                                      digits, all three methods, one seed
+  minigrad train                                      digits to be remembered, three methods, three seeds
+  minigrad train --methods backprop omega=0.1 log-ratio    other penalties, each with a weight of its own
   minigrad train --task temporal-order --seeds 4      the task on which backpropagation mostly stays at chance
   minigrad train --seeds 8 --workers 2                two runs at a time, to the same numbers
   minigrad train --initialization orthogonal          a start from which adjoints hardly vanish
   minigrad train --task mnist --download              MNIST, row by row
-  minigrad train --config runs/digits-1/config.toml   the same numbers again, bit for bit
+  minigrad train --config runs/delayed-digits-1/config.toml   the same numbers again, bit for bit
 
 Every run leaves a new folder with a report, figures, the history as CSV, the parameters and the configuration.
 Sizes that would take more than 16 GiB of memory by estimate are refused, and so is any number beyond reason.

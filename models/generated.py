@@ -8,6 +8,7 @@ sequences are `(n, time, features)`, symbols one-hot.
 * `copying`: ten symbols, repeated after a long pause.
 * `random_permutation`: the last symbol is the first one.
 * `fraction_wrong`: the score papers report on these.
+* `delayed`: noise after sequences of one's own, so that their beginning must be remembered.
 * `two_moons`, `spirals`: points `(n, 2)` of classes that no straight line parts.
 """
 
@@ -15,7 +16,7 @@ import math
 from typing import Any, SupportsIndex
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from minigrad.models.inputs import check_bytes, count, float_dtype, shown
 from minigrad.models.preprocessing import Split, one_hot
@@ -114,6 +115,29 @@ def copying(
     cue = np.full((n, 1), n_symbols + 1)
     symbols = np.concatenate([memorized, blanks[:, :delay], cue, blanks[:, : n_memorized - 1]], axis=1)
     return Split(one_hot(symbols, n_symbols + 2, dtype=dtype), np.concatenate([blanks, memorized], axis=1))
+
+
+def delayed(inputs: ArrayLike, length: int, rng: np.random.Generator, *, noise: float = 0.3) -> NDArray[Any]:
+    """Sequences `(n, steps, features)` made `length` steps long by noise after their end: what was seen must be remembered.
+
+    Every feature of the steps that are added is drawn from N(0, noise²), anew at every call; with noise = 0 they are blank,
+    and no number is drawn. The first steps are the inputs, and their dtype is kept.
+
+    Errors: ValueError where the sequences are longer than `length`.
+    """
+    given = np.asarray(inputs)
+    if given.ndim != 3 or given.dtype.kind != "f":
+        raise ValueError(f"delayed: expected floats of the shape (n, steps, features), found {shown(inputs)}")
+    _check_noise("delayed", noise)
+    steps = given.shape[1]
+    n, length, features = _sizes(
+        "delayed", rng, given.itemsize + 8, n=len(given), length=length, features=given.shape[2]
+    )
+    if length < steps:
+        raise ValueError(f"delayed: the sequences have {steps} steps, so length={length} is too short for them")
+    shape = (n, length - steps, features)
+    delay = noise * rng.standard_normal(shape) if noise else np.zeros(shape)
+    return np.concatenate([given, delay.astype(given.dtype)], axis=1)
 
 
 def random_permutation(

@@ -1,7 +1,7 @@
 """The main job: the recurrent net trained by backpropagation and by penalized backpropagation, on equal terms.
 
 Equal terms: for one seed every method starts from the same parameters and sees the same batches in the same order; all
-are measured on the same examples. The penalty G is measured for every method, whether it is trained with it or not.
+are measured on the same examples. The configuration's penalty G is measured for every method, whether it is trained with it or not.
 
 While a run trains, the validation examples are watched, and its best parameters kept. The test set is used once, when the
 training is over: for the last parameters and for the best ones.
@@ -22,7 +22,7 @@ from minigrad.graph import Graph
 from minigrad.models import Module, penalties
 from minigrad.node import Array, Input
 from minigrad.optim.best import KeepBest
-from minigrad.optim.configuration import METHODS, Configuration
+from minigrad.optim.configuration import Configuration
 from minigrad.optim.history import History
 from minigrad.optim.nets import make_net
 from minigrad.optim.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSProp
@@ -33,15 +33,6 @@ from minigrad.optim.training import Step, evaluate, outputs_and_states
 
 N_GAUGED = 100  # validation examples on which the adjoints are measured
 DIVERGED = 10  # a training loss that ends at so many times the loss at the start has diverged
-PENALTY_CLASSES: dict[str, Callable[[float], penalties.Penalty]] = {
-    "omega": penalties.Omega,
-    "omega-norms": penalties.OmegaNorms,
-    "variance": penalties.AdjointVariance,
-    "relative-variance": penalties.RelativeVariance,
-    "log-ratio": penalties.LogRatio,
-    "squared-norm": penalties.HalfSquaredNorms,
-    "first-last": penalties.FirstAgainstLast,
-}
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": SGD,
     "momentum": partial(SGD, momentum=0.9),
@@ -55,6 +46,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
 class Run:
     """One method, one seed: what was reached, and the way there.
 
+    method:    as the configuration writes it; name: as tables and figures do
     history:   a row per record, the last where the run ended: method, seed, step, train_loss (mean since the last row),
                val_loss, val_score, G, log10_ratio = log10 ‖λ_1‖/‖λ_T‖
     adjoints:  the steps of the records, and there ‖λ_t‖ for t = 1..T, each the mean over examples
@@ -67,6 +59,7 @@ class Run:
 
     method: str
     seed: int
+    name: str
     history: History = field(default_factory=History)
     adjoints: list[tuple[int, Array]] = field(default_factory=list)
     parameters: dict[str, Array] = field(default_factory=dict)
@@ -82,11 +75,6 @@ class Run:
     recent_losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
     stopped: str = ""
-
-    @property
-    def name(self) -> str:
-        """How the method is called in tables and figures."""
-        return METHODS[self.method]
 
 
 @dataclass(eq=False)
@@ -186,11 +174,11 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
         net,
         task.loss,
         make_optimizer(configuration, net),
-        penalties=() if method == "backprop" else (make_penalty(configuration, method),),
+        penalties=configuration.method(method).penalties(),
         clip=configuration.clip or None,
         eager=configuration.eager,
     )
-    run = Run(method, seed)
+    run = Run(method, seed, configuration.method(method).label)
     gauge = Gauge(configuration, task, net)
     label = f"{run.name:<21}" + (f" seed {seed}" if configuration.seeds > 1 else "")
     progress = Progress(configuration.steps, label, quiet=quiet)
@@ -240,13 +228,6 @@ def make_optimizer(configuration: Configuration, net: Module) -> Optimizer:
     return OPTIMIZERS[configuration.optimizer](net.parameters(), configuration.rate)
 
 
-def make_penalty(configuration: Configuration, method: str = "exact") -> penalties.Penalty:
-    """The configuration's penalty, in the form the method takes."""
-    if method == "immediate":
-        return penalties.Omega(configuration.weight, form="immediate")
-    return PENALTY_CLASSES[configuration.penalty](configuration.weight)
-
-
 class Gauge:
     """Measures G and the adjoint norms on fixed validation examples, with the parameters as they are when it is read."""
 
@@ -255,7 +236,8 @@ class Gauge:
         self.n = len(x)
         outputs, states = outputs_and_states(net, Input(x, "inputs"))
         loss = task.loss(outputs, Input(y, "targets"))
-        self.graph = Graph(make_penalty(configuration).measure(loss, states), *penalties.adjoints(loss, states))
+        (penalty,) = configuration.method("exact").penalties()
+        self.graph = Graph(penalty.measure(loss, states), *penalties.adjoints(loss, states))
 
     def read(self) -> tuple[float, float, Array]:
         """G; log10 ‖λ_1‖/‖λ_T‖; ‖λ_t‖ for t = 1..T: norms of each example's own adjoint, averaged over the examples."""

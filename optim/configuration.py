@@ -6,7 +6,7 @@ import difflib
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,9 @@ from typing import Any
 from minigrad.files import write_file
 from minigrad.models.inputs import shown
 from minigrad.models.scheduled import value_at
+from minigrad.optim.methods import LARGEST_WEIGHT, METHODS, NAMES, PENALTIES, Method, read_method
 from minigrad.optim.schedules import Schedule, parsed
 
-METHODS = {
-    "backprop": "backpropagation",
-    "exact": "penalized (exact)",
-    "immediate": "penalized (immediate)",
-}
-PENALTIES = {
-    "omega": "Omega: squared ratios of neighboring adjoint norms (Pascanu, Mikolov and Bengio 2013, eq. 10)",
-    "omega-norms": "the same with norms (their eq. 9)",
-    "variance": "variance over time of the adjoint norms",
-    "relative-variance": "the same divided by the squared mean norm",
-    "log-ratio": "squared logarithm of the ratios",
-    "squared-norm": "half the squared adjoint norms",
-    "first-last": "first adjoint norm against the last",
-}
 CELLS = {
     "rnn": "x_i = tanh(W x_(i-1) + R u_i + b_1)",
     "lstm": "long short-term memory, x_i = o tanh(c_i), c_i = f c_(i-1) + i g",
@@ -56,15 +43,30 @@ LARGEST = {  # beyond, a number is taken for a slip: a float32 holds no 1e39, an
     "record_every": 10**9,
     "seeds": 10**4,
     "first_seed": 2**53,  # as far as other readers of TOML count one by one
-    "weight": 1e30,
+    "weight": LARGEST_WEIGHT,
+    "delay_noise": 1e6,
     "std": 1e6,
     "clip": 1e30,
     "learning_rate": 3e38,
 }
 LARGEST_FILE = 1 << 20  # bytes of a configuration file
 GENERATED = ("temporal-order", "adding")
-SHORTEST = 10  # a generated sequence has tenths
+DELAYED = 8  # time steps that a digit takes, read row by row; the others are the delay
+SHORTEST = {  # lengths that can be chosen, from which, and why
+    "delayed-digits": (DELAYED, "shows a digit in 8 steps"),
+    "temporal-order": (10, "has tenths"),
+    "adding": (10, "has tenths"),
+}
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
+    "delayed-digits": {
+        "length": 50,
+        "steps": 4000,
+        "batch_size": 50,
+        "optimizer": "adam",
+        "learning_rate": 0.002,
+        "schedule": "hold_then_linear(rate, steps)",
+        "seeds": 3,
+    },
     "digits": {"length": 64, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
     "mnist": {"length": 28, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
     "temporal-order": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
@@ -83,24 +85,41 @@ class Configuration:
     `Configuration.of(task="adding", steps=100)` fills the rest and refuses what cannot be.
     """
 
-    task: str = _option("digits", "TASK", f"what is learned: {', '.join(TASK_DEFAULTS)} (default: digits)")
-    length: int = _option(0, "T", "time steps of a generated sequence (default: 50; digits has 64, mnist 28)")
+    task: str = _option(
+        "delayed-digits", "TASK", f"what is learned: {', '.join(TASK_DEFAULTS)} (default: delayed-digits)"
+    )
+    length: int = _option(0, "T", "time steps of a sequence (default: 50; digits has 64, mnist 28)")
+    delay_noise: float = _option(
+        0.3, "STD", "delayed-digits: standard deviation of the noise after the digit, 0 for blanks (default: 0.3)"
+    )
     data_folder: str = _option("", "FOLDER", "the four MNIST files, plain or .gz")
     download: bool = _option(False, "", "download MNIST, into --data-folder if given")
     methods: tuple[str, ...] = _option(
-        tuple(METHODS), "METHOD", f"what is compared: {', '.join(METHODS)} (default: all that the penalty has)"
+        ("backprop", "immediate", "exact"),
+        "METHOD",
+        f"what is compared: {', '.join(METHODS)}, or a penalty's name; with a weight of its own, a number or a schedule, as in "
+        'omega=0.1 or "omega=linear(0.3, 0, steps)" (default: backprop immediate exact, without immediate where the net is no '
+        "rnn or --penalty says otherwise)",
     )
     penalty: str = _option(
-        "omega", "PENALTY", f"the penalty G on the adjoints: {', '.join(PENALTIES)} (default: omega)"
+        "relative-variance",
+        "PENALTY",
+        f"the penalty of the method exact, and the G that is shown for all: {', '.join(PENALTIES)} (default: relative-variance)",
     )
-    weight: float = _option(0.3, "C", "its weight (default: 0.3)")
+    weight: float = _option(
+        0.0,
+        "C",
+        "the weight of exact (default: 0.3, of relative-variance 0.1) and, if the penalty is omega, of immediate",
+    )
     cell: str = _option("rnn", "CELL", f"the recurrent layer: {', '.join(CELLS)} (default: rnn)")
     initialization: str = _option(
         "normal", "START", "normal, or orthogonal: W orthogonal and the others normal (default: normal)"
     )
     std: float = _option(0.1, "STD", "standard deviation of normal starts (default: 0.1)")
     states: int = _option(50, "D", "units of the recurrent state (default: 50)")
-    optimizer: str = _option("", "NAME", f"{', '.join(LEARNING_RATES)} (default: adam, for generated tasks sgd)")
+    optimizer: str = _option(
+        "", "NAME", f"{', '.join(LEARNING_RATES)} (default: adam, for temporal-order and adding sgd)"
+    )
     learning_rate: float = _option(
         0.0, "RATE", f"(default: {', '.join(f'{rate:g} for {name}' for name, rate in LEARNING_RATES.items())})"
     )
@@ -113,10 +132,12 @@ class Configuration:
     clip: float = _option(
         1.0, "NORM", "largest norm of the gradient of loss and penalty together, 0 for no clip (default: 1)"
     )
-    batch_size: int = _option(0, "N", "sequences per training step (default: 32, of generated tasks 20)")
-    steps: int = _option(0, "N", "training steps (default: 4000, of generated tasks 6000)")
+    batch_size: int = _option(
+        0, "N", "sequences per training step (default: 32, of delayed-digits 50, of temporal-order and adding 20)"
+    )
+    steps: int = _option(0, "N", "training steps (default: 4000, of temporal-order and adding 6000)")
     record_every: int = _option(0, "N", "training steps between two rows of the history (default: 40 rows)")
-    seeds: int = _option(1, "N", "how many seeds; several give medians and ranges (default: 1)")
+    seeds: int = _option(1, "N", "how many seeds; several give medians and ranges (default: 1, of delayed-digits 3)")
     eager: bool = _option(
         False, "", "build the nodes anew in every step instead of compiling them: slower, the same numbers to rounding"
     )
@@ -131,13 +152,19 @@ class Configuration:
                 raise ValueError(f"there is no option {name!r}{_did_you_mean(name, names)}")
         task = given.get("task", cls.task)
         _one_of("task", task, TASK_DEFAULTS)
-        optimizer = given.get("optimizer", TASK_DEFAULTS[task]["optimizer"])
+        defaults = TASK_DEFAULTS[task]
+        optimizer = given.get("optimizer", defaults["optimizer"])
         _one_of("optimizer", optimizer, LEARNING_RATES)
         given = {name: _typed(cls, name, value) for name, value in given.items()}
-        options = {**TASK_DEFAULTS[task], "learning_rate": LEARNING_RATES[optimizer], **given}
-        plain = options.get("cell", cls.cell) == "rnn" and options.get("penalty", cls.penalty) == "omega"
-        if "methods" not in options and not plain:
-            options["methods"] = ("backprop", "exact")  # the immediate form is Omega's, of the plain recurrent net
+        penalty = given.get("penalty", cls.penalty)
+        _one_of("penalty", penalty, PENALTIES)
+        if optimizer != defaults["optimizer"]:
+            defaults = {**defaults, "learning_rate": LEARNING_RATES[optimizer]}
+        options = {"learning_rate": LEARNING_RATES[optimizer], "weight": PENALTIES[penalty].weight, **defaults, **given}
+        if options.get("cell", cls.cell) != "rnn" or penalty not in ("omega", "relative-variance"):
+            options.setdefault(
+                "methods", ("backprop", "exact")
+            )  # the immediate form is Omega's, of the plain recurrent net
         options.setdefault("record_every", max(options["steps"] // 40, 1))
         configuration = cls(**options)
         configuration._check()
@@ -184,25 +211,31 @@ class Configuration:
         """The learning rate as reports and figures write it."""
         return repr(self.rate) if self.schedule else f"{self.learning_rate:g}"
 
+    def method(self, text: str) -> Method:
+        """What one of `methods` stands for."""
+        return read_method(text, self.penalty, self.weight, self.steps)
+
     def _check_schedule(self) -> None:
         """ValueError where the schedule cannot be read, or gives no rate at the first or last step."""
         if callable(rate := self.rate):
             for step in (0, self.steps - 1):
                 value_at(rate, step, "schedule")
 
-    def _check(self) -> None:
-        for name, table in (("penalty", PENALTIES), ("initialization", INITIALIZATIONS), ("cell", CELLS)):
-            _one_of(name, getattr(self, name), table)
+    def _check_methods(self) -> None:
+        """ValueError where there is none, one that is unknown, one twice, or one that does not fit the cell."""
         if not self.methods:
-            raise ValueError(f"methods: name at least one of {', '.join(METHODS)}")
-        for method in self.methods:
-            _one_of("methods", method, METHODS)
-        if len(set(self.methods)) < len(self.methods):
+            raise ValueError(f"methods: name at least one of {', '.join(NAMES)}")
+        for text in self.methods:
+            _one_of("methods", text.partition("=")[0], NAMES)
+        found = [self.method(text) for text in self.methods]
+        if len({method.label for method in found}) < len(found):
             raise ValueError(f"methods: {' '.join(self.methods)} names one twice")
-        if "immediate" in self.methods and self.penalty != "omega":
-            raise ValueError(f"methods: the immediate form is omega's; with {self.penalty} compare backprop and exact")
-        if "immediate" in self.methods and self.cell != "rnn":
+        if self.cell != "rnn" and any(method.name == "immediate" for method in found):
             raise ValueError(f"methods: the immediate form is the rnn's; with {self.cell} compare backprop and exact")
+
+    def _check(self) -> None:
+        for name, table in (("initialization", INITIALIZATIONS), ("cell", CELLS)):
+            _one_of(name, getattr(self, name), table)
         if self.initialization != "normal" and self.cell in OWN_STARTS:
             raise ValueError(
                 f"initialization={self.initialization!r}: {self.cell} starts in a way of its own; {self.initialization} is for "
@@ -210,23 +243,23 @@ class Configuration:
             )
         for name in ("states", "batch_size", "steps", "record_every", "seeds"):
             _refuse_unless(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("weight", "clip", "std", "first_seed"):
+        for name in ("weight", "delay_noise", "clip", "std", "first_seed"):
             _refuse_unless(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "0 or more, and finite")
         _refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "positive and finite")
         for name, largest in LARGEST.items():
             _refuse_unless(getattr(self, name) <= largest, name, getattr(self, name), f"at most {largest:,}")
         self._check_schedule()
-        if self.task in GENERATED:
-            _refuse_unless(
-                self.length >= SHORTEST, "length", self.length, f"at least {SHORTEST}: {self.task} has tenths"
-            )
+        self._check_methods()
+        if self.task in SHORTEST:
+            least, why = SHORTEST[self.task]
+            _refuse_unless(self.length >= least, "length", self.length, f"at least {least}: {self.task} {why}")
         else:
             fixed = TASK_DEFAULTS[self.task]["length"]
             _refuse_unless(
                 self.length == fixed,
                 "length",
                 self.length,
-                f"{fixed} for {self.task}: only generated tasks have a choice",
+                f"{fixed} for {self.task}: only {', '.join(SHORTEST)} have a choice",
             )
         if self.task != "mnist" and (self.data_folder or self.download):
             raise ValueError(f"data_folder and download are for task mnist, and the task is {self.task}")
@@ -249,15 +282,13 @@ def _typed(cls: type[Configuration], name: str, value: Any) -> Any:
     return value
 
 
-def _one_of(name: str, value: Any, known: Mapping[str, Any]) -> None:
-    if not isinstance(value, str) or value not in known:
-        raise ValueError(
-            f"{name}={shown(value)} is unknown{_did_you_mean(value, list(known))}: one of {', '.join(known)}"
-        )
+def _one_of(name: str, value: Any, known: Iterable[str]) -> None:
+    if not isinstance(value, str) or value not in list(known):
+        raise ValueError(f"{name}={shown(value)} is unknown{_did_you_mean(value, known)}: one of {', '.join(known)}")
 
 
-def _did_you_mean(word: Any, words: list[str]) -> str:
-    close = difflib.get_close_matches(str(word), words, 1)
+def _did_you_mean(word: Any, words: Iterable[str]) -> str:
+    close = difflib.get_close_matches(str(word), list(words), 1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 

@@ -19,7 +19,15 @@ from minigrad.node import Array, Input
 from minigrad.optim.comparison import Comparison, Run
 from minigrad.optim.nets import make_net
 
-STYLES = {"backprop": ("#444444", "-"), "exact": ("#0072b2", "-"), "immediate": ("#d55e00", (0, (4, 1.5)))}
+PLAIN = ("#444444", "-")
+STYLES: list[tuple[str, Any]] = [  # of the penalized methods in turn
+    ("#0072b2", "-"),
+    ("#d55e00", (0, (4, 1.5))),
+    ("#009e73", (0, (6, 1, 1, 1))),
+    ("#cc79a7", (0, (1, 1))),
+    ("#56b4e9", "-"),
+    ("#e69f00", (0, (4, 1.5))),
+]
 LOG_RATIO = r"$\log_{10}\ \|\lambda_t\| / \|\lambda_T\|$"
 SETTINGS: dict[Any, Any] = {  # Matplotlib's own type lists every setting there is
     "font.size": 13,
@@ -49,7 +57,7 @@ def learning_curves(comparison: Comparison, path: Path) -> None:
         figure = Figure(figsize=(12, 5), layout="constrained")
         for axes, (column, title) in zip(figure.subplots(1, 2), panels.items(), strict=True):
             for runs in comparison.by_method():
-                _curve(axes, runs, column)
+                _curve(axes, runs, column, _style(comparison, runs))
             axes.set(title=title, xlabel="training step", xlim=(0, comparison.configuration.steps))
             if column == "val_score":
                 axes.set_ylim(0, 1.02)
@@ -90,7 +98,7 @@ def adjoint_norms(comparison: Comparison, path: Path) -> None:
         all_axes[0].set_ylabel("training step")
         bar = maps.colorbar(mesh, ax=list(all_axes), extend="both")
         bar.set_label(LOG_RATIO)
-        _curves_over_time(curves.subplots(), shown, tables)
+        _curves_over_time(curves.subplots(), comparison, tables)
         figure.suptitle(_headline(comparison), x=0.01, ha="left", fontsize=12, color="#555555")
         _save(figure, path)
 
@@ -122,18 +130,18 @@ def _scale_losses(axes: Any, comparison: Comparison) -> None:
         axes.set_ylim(bottom=0)
 
 
-def _curves_over_time(axes: Any, shown: dict[str, list[Run]], tables: dict[str, tuple[list[int], Array]]) -> None:
+def _curves_over_time(axes: Any, comparison: Comparison, tables: dict[str, tuple[list[int], Array]]) -> None:
     """log10 ‖λ_t‖/‖λ_T‖ over t: the common start, and of each method a tenth of its way (thin) and its end."""
     axes.axhline(0, color="#999999", linewidth=1)
     steps, table = next(iter(tables.values()))
     t = np.arange(1, table.shape[1] + 1)
     axes.plot(t, table[0], color="#999999", linestyle=":", linewidth=2.2, label=f"start (step {steps[0]})")
-    for method, (steps, table) in tables.items():
-        color, style = STYLES[method]
+    for runs, (steps, table) in zip(comparison.by_method(), tables.values(), strict=True):
+        color, style = _style(comparison, runs)
         tenth = int(np.searchsorted(steps, steps[-1] / 10))
         if 0 < tenth < len(steps) - 1:
             axes.plot(t, table[tenth], color=color, linestyle=style, linewidth=1, alpha=0.7)
-        axes.plot(t, table[-1], color=color, linestyle=style, linewidth=2.6, label=f"{shown[method][0].name}, end")
+        axes.plot(t, table[-1], color=color, linestyle=style, linewidth=2.6, label=f"{runs[0].name}, end")
     axes.set(xlabel="time step t", ylabel=LOG_RATIO, xlim=(1, t[-1]), title="start, a tenth of the way (thin), end")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 
@@ -159,16 +167,24 @@ def _edges(steps: list[int]) -> Array:
     return np.array([-max(steps[-1], 1) * 0.02, *steps], dtype=float)
 
 
-def _curve(axes: Any, runs: list[Run], column: str) -> None:
+def _curve(axes: Any, runs: list[Run], column: str, look: tuple[str, Any]) -> None:
     """The median of the runs over the records that all of them have, and each of them."""
     n = min(run.history.n_rows for run in runs)
     steps = runs[0].history["step"][:n]
     values = np.array([run.history[column][:n] for run in runs], dtype=float)
-    color, style = STYLES[runs[0].method]
+    color, style = look
     label = runs[0].name if len(runs) == 1 else f"{runs[0].name} (median of {len(runs)})"
     axes.plot(steps, np.median(values, axis=0), color=color, linestyle=style, linewidth=2.2, label=label)
     if len(runs) > 1:
         axes.plot(steps, values.T, color=color, linestyle=style, linewidth=0.8, alpha=0.4)
+
+
+def _style(comparison: Comparison, runs: list[Run]) -> tuple[str, Any]:
+    """Color and line of a method: its own in all figures of the comparison."""
+    methods = comparison.configuration.methods
+    penalized = [method for method in methods if method != "backprop"]
+    method = runs[0].method
+    return PLAIN if method == "backprop" else STYLES[penalized.index(method) % len(STYLES)]
 
 
 def _relative_norms(runs: list[Run]) -> tuple[list[int], Array]:

@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 from minigrad.optim.comparison import Comparison, compare
-from minigrad.optim.configuration import METHODS, Configuration
+from minigrad.optim.configuration import Configuration
 from minigrad.optim.report import again, sentences, table
 from minigrad.optim.run_folder import RunFolder, check_extras
 from minigrad.optim.sizes import check_size
@@ -48,7 +48,7 @@ class Job:
         """
         c = self.configuration
         self._say(
-            f"{self.task.description}\n{', '.join(METHODS[method] for method in c.methods)}; "
+            f"{self.task.description}\n{', '.join(c.method(method).label for method in c.methods)}; "
             f"{c.steps} steps of {c.optimizer} {c.rate_in_words} each; {c.seeds} seed{'s' * (c.seeds > 1)}; "
             f"results go to {self.folder.path}"
         )

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from minigrad.optim.comparison import N_GAUGED, Comparison, Run
-from minigrad.optim.configuration import CELLS, INITIALIZATIONS, OWN_STARTS, PENALTIES, Configuration
+from minigrad.optim.configuration import CELLS, INITIALIZATIONS, OWN_STARTS, Configuration
 from minigrad.optim.figures import DRAWN
+from minigrad.optim.methods import PENALTIES
 
 RATIO = "log10 λ_1/λ_T"
 COLUMNS: dict[str, tuple[str, Callable[[Run], float]]] = {  # heading: format, and what it shows of a run
@@ -25,49 +24,6 @@ COLUMNS: dict[str, tuple[str, Callable[[Run], float]]] = {  # heading: format, a
     RATIO: (".2f", lambda run: run.log10_ratio),
     "seconds": (".1f", lambda run: run.seconds),
 }
-OWN = {"methods", "seeds", "first_seed", "record_every", "data_folder", "download"}  # options that KNOWN leaves open
-
-# What was measured before, and with which options (those not named are the defaults): said next to the numbers of a run
-# with these options and at least so many steps, so that nobody reads too much into one run.
-KNOWN: list[tuple[dict[str, Any], str]] = [
-    (
-        {"task": "digits"},
-        (
-            "What to expect, measured with minigrad at the defaults, seeds 0 to 7: medians of the test score were 0.896 for "
-            "backpropagation, 0.907 exact, 0.935 immediate; exact was higher than backpropagation in 5 of the 8 seeds, immediate in "
-            "6. A run that differs in rounding alone may end some hundredths higher or lower. So on this task the penalty halves G "
-            "and makes no sure difference to the score. Other starts and optimizers differ (try --initialization orthogonal "
-            "--optimizer sgd)."
-        ),
-    ),
-    (
-        {"task": "digits", "initialization": "orthogonal", "optimizer": "sgd"},
-        (
-            "What to expect, measured with minigrad, seeds 0 to 2: from this start the test scores were 0.924, 0.944 and 0.927 for "
-            "plain backpropagation, which learns without a penalty; 0.921, 0.952 and 0.932 exact; 0.946, 0.972 and 0.949 immediate."
-        ),
-    ),
-    (
-        {
-            "task": "temporal-order",
-            "initialization": "orthogonal",
-            "optimizer": "sgd",
-            "learning_rate": 0.03,
-            "steps": 2500,
-        },
-        (
-            "What to expect: from this start plain backpropagation learns T = 50 without a penalty (measured with minigrad: "
-            "0.99 to 1.00 right in 4 of 4 seeds)."
-        ),
-    ),
-    (
-        {"task": "temporal-order", "optimizer": "adam", "steps": 4000},
-        (
-            "What to expect, measured with minigrad, 4,000 steps, seeds 0 to 7: 2 of 8 plain runs solve it and 7 of 8 with the "
-            "immediate Omega 0.3. With another implementation it was 9 of 20 plain runs and 17 of 20 with the immediate Omega."
-        ),
-    ),
-]
 
 
 def report(comparison: Comparison, folder: Path) -> str:
@@ -84,15 +40,14 @@ Task: {comparison.task.description}.
 
 Net: {CELLS[c.cell]}, i = 1..{T}, {c.states} states, outputs from {"that" if c.cell == "tilted" else "x_T"}. Start: {_start(c)}.
 
-Training: {c.steps} steps of {c.optimizer} {c.rate_in_words}, {c.batch_size} examples each, {clip}, {seeds}. Penalty:
-{c.weight:g} times {PENALTIES[c.penalty]}. For one seed all methods start from the same parameters and see the same
+Training: {c.steps} steps of {c.optimizer} {c.rate_in_words}, {c.batch_size} examples each, {clip}, {seeds}. {_penalized(c)}For one seed all methods start from the same parameters and see the same
 batches.
 
 ## Result""",
         table(comparison),
         f"""Score: fraction of the {n_test} test examples answered rightly, {ended}. Best: by the parameters of the record with
 the highest validation score (of equal ones the lowest validation loss), on {n_watched} examples that are neither trained on nor tested. The
-test set is used once, when a run is over. G and λ_t = ∂loss/∂x_t (the norm of each example's own, averaged; it does not see λ's
+test set is used once, when a run is over. G: {PENALTIES[c.penalty].text}. G and λ_t = ∂loss/∂x_t (the norm of each example's own, averaged; it does not see λ's
 sign): on the first {min(N_GAUGED, n_watched)} validation examples, for every method, trained with G or not. Seconds: training alone. {"" if c.seeds == 1 else "Several seeds: the median, and [least, largest]."}""",
         "\n".join(f"- {sentence}" for sentence in sentences(comparison)),
         *([] if c.seeds == 1 else ["## Every seed", seed_table(comparison)]),
@@ -107,6 +62,14 @@ of the score are those of the {n_watched} validation examples.""",
         *([] if comparison.interrupted else [again(folder)]),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _penalized(c: Configuration) -> str:
+    """What each method adds to the loss, in words."""
+    methods = [method for method in map(c.method, c.methods) if method.kind is not None]
+    return "".join(
+        f"{m.label[0].upper()}{m.label[1:]} adds {m.weight_in_words} times {m.kind.text}. " for m in methods if m.kind
+    )
 
 
 def _start(c: Configuration) -> str:
@@ -256,14 +219,7 @@ def _context(comparison: Comparison) -> list[str]:
     said = []
     if c.initialization == "orthogonal" and learned:
         said.append("W started orthogonal, and plain backpropagation learned without a penalty.")
-    return said + [text for options, text in KNOWN if matches(c, options)]
-
-
-def matches(c: Configuration, options: dict[str, Any]) -> bool:
-    """Whether the options, and the defaults of the others, are the configuration's; it may have more steps."""
-    known, given = asdict(Configuration.of(**options)), asdict(c)
-    enough = given["steps"] >= known["steps"]
-    return enough and all(given[name] == known[name] for name in known if name not in OWN | {"steps"})
+    return said
 
 
 def _standard_error(p: float, n: int) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,8 +68,9 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise not_written(folder, error) from error
-        save_arrays(folder / f"{run.method}-seed{run.seed}.safetensors", run.parameters)
-        save_arrays(folder / f"{run.method}-seed{run.seed}-best.safetensors", run.best.arrays or run.parameters)
+        name = f"{_file_name(run.method)}-seed{run.seed}"
+        save_arrays(folder / f"{name}.safetensors", run.parameters)
+        save_arrays(folder / f"{name}-best.safetensors", run.best.arrays or run.parameters)
         _write_history(comparison, self.path / "history.csv")
         _write_adjoints(comparison, self.path / "adjoints.csv")
         write_file(self.path / "report.md", report(comparison, self.path))
@@ -102,6 +104,11 @@ def _new_folder(task: str, out: str) -> Path:
         else:
             return path
     raise FileExistsError(f"{out} is there already, and no run is written over: give another --out")
+
+
+def _file_name(method: str) -> str:
+    """The method without what a file system or a shell takes for its own, as in omega=linear(0.3, 0, steps)."""
+    return re.sub(r"[^\w.=-]+", "_", method).strip("_")
 
 
 def _write_history(comparison: Comparison, path: Path) -> None:

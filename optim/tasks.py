@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from minigrad.models import datasets, losses
 from minigrad.node import Array
-from minigrad.optim.configuration import Configuration
+from minigrad.optim.configuration import DELAYED, Configuration
 from minigrad.optim.examples import batches
 from minigrad.optim.training import Loss
 
@@ -64,6 +65,8 @@ class Task:
 
 def open_task(configuration: Configuration) -> Task:
     """The task that the configuration names, its data read or its generator ready."""
+    if configuration.task == "delayed-digits":
+        return _delayed_digits(configuration)
     if configuration.task == "temporal-order":
         return _temporal_order(configuration)
     if configuration.task == "adding":
@@ -80,33 +83,77 @@ def _classification(dataset: datasets.Dataset, configuration: Configuration) -> 
 
     The validation examples are some of its training examples, chosen at random once for all runs; its test set stays whole.
     """
-    inputs, targets = dataset.train
-    order = np.random.default_rng(VALIDATION_SEED).permutation(len(inputs))
-    held, kept = np.split(order, [min(max(len(order) // SHARE, 1), N_VALIDATION)])
-    x, y = inputs[kept], targets[kept]
-    size = configuration.batch_size
-    if size > len(x):
-        raise ValueError(
-            f"batch_size={size}: {dataset.name} has {len(x)} training examples, besides {len(held)} for validation"
-        )
-
-    def stream(rng: np.random.Generator) -> Iterator[Batch]:
-        while True:
-            for index in batches(len(x), size, rng):
-                if len(index) == size:
-                    yield x[index], y[index]
-
-    commonest = np.bincount(dataset.test.targets).max() / len(dataset.test.targets)
+    kept, held = _set_aside(dataset, configuration.batch_size)
     return Task(
         name=dataset.name,
-        description=f"{dataset.description}: {len(x)} to train, {len(held)} to validate, {len(dataset.test.targets)} to test",
-        batches=stream,
-        validation=(inputs[held], targets[held]),
+        description=_counted(dataset, kept, held),
+        batches=partial(_shuffled, kept, configuration.batch_size),
+        validation=held,
         test=(dataset.test.inputs, dataset.test.targets),
         n_outputs=dataset.n_classes,
         loss=losses.cross_entropy,
-        chance=float(commonest),
+        chance=_commonest(dataset),
     )
+
+
+def _delayed_digits(configuration: Configuration) -> Task:
+    """The digits row by row, and then a delay; its noise is drawn anew for every batch, once for validation and test."""
+    digits = datasets.digits()
+    kept, held = _set_aside(digits, configuration.batch_size)
+
+    def delay(batch: Batch, rng: np.random.Generator) -> Batch:
+        inputs, targets = batch
+        rows = inputs.reshape(len(inputs), DELAYED, -1)
+        return datasets.delayed(rows, configuration.length, rng, noise=configuration.delay_noise), targets
+
+    def stream(rng: np.random.Generator) -> Iterator[Batch]:
+        for batch in _shuffled(kept, configuration.batch_size, rng):
+            yield delay(batch, rng)
+
+    noise = configuration.delay_noise
+    fills = f"noise of standard deviation {noise:g}" if noise else "blanks"
+    return Task(
+        name="delayed-digits",
+        description=f"{_counted(digits, kept, held).replace('pixels read one by one', 'pixels read row by row')}; after the "
+        f"{DELAYED} rows {configuration.length - DELAYED} steps of {fills}, then the answer",
+        batches=stream,
+        validation=delay(held, np.random.default_rng(VALIDATION_SEED)),
+        test=delay((digits.test.inputs, digits.test.targets), np.random.default_rng(TEST_SEED)),
+        n_outputs=digits.n_classes,
+        loss=losses.cross_entropy,
+        chance=_commonest(digits),
+        solved=0.7,
+    )
+
+
+def _set_aside(dataset: datasets.Dataset, batch_size: int) -> tuple[Batch, Batch]:
+    """The training examples in two parts: to train on, and to validate on; ValueError where the first fills no batch."""
+    inputs, targets = dataset.train
+    order = np.random.default_rng(VALIDATION_SEED).permutation(len(inputs))
+    held, kept = np.split(order, [min(max(len(order) // SHARE, 1), N_VALIDATION)])
+    if batch_size > len(kept):
+        raise ValueError(
+            f"batch_size={batch_size}: {dataset.name} has {len(kept)} training examples, besides {len(held)} for validation"
+        )
+    return (inputs[kept], targets[kept]), (inputs[held], targets[held])
+
+
+def _shuffled(examples: Batch, size: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """Epoch after epoch, each in an order of its own and without the few that fill no batch."""
+    x, y = examples
+    while True:
+        for index in batches(len(x), size, rng):
+            if len(index) == size:
+                yield x[index], y[index]
+
+
+def _counted(dataset: datasets.Dataset, kept: Batch, held: Batch) -> str:
+    return f"{dataset.description}: {len(kept[1])} to train, {len(held[1])} to validate, {len(dataset.test.targets)} to test"
+
+
+def _commonest(dataset: datasets.Dataset) -> float:
+    """The share of the commonest class in the test set: what answering always the same would reach."""
+    return float(np.bincount(dataset.test.targets).max() / len(dataset.test.targets))
 
 
 def _temporal_order(configuration: Configuration) -> Task:

@@ -1,5 +1,7 @@
 """Generated data: what the generators draw, against plain readings and known frequencies, and their score."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -359,3 +361,36 @@ def test_fraction_wrong_of_whole_sequences():
     assert datasets.fraction_wrong(outputs, targets) == 1
     with pytest.raises(ValueError, match=r"or with a time axis in both, with n >= 1, found outputs \(3, 2\)"):
         datasets.fraction_wrong(outputs[..., 0], targets)
+
+
+def test_delayed_appends_noise_and_keeps_what_was_there():
+    inputs = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    longer = datasets.delayed(inputs, 5003, np.random.default_rng(0), noise=0.3)
+    assert (longer.shape, longer.dtype) == ((2, 5003, 2), np.float32)
+    np.testing.assert_array_equal(longer[:, :3], inputs)
+    assert abs(longer[:, 3:].mean()) < 0.01
+    assert abs(longer[:, 3:].std() - 0.3) < 0.01
+    rng = np.random.default_rng(1)
+    blank = datasets.delayed(inputs.astype(np.float64), 4, rng, noise=0)
+    assert blank.dtype == np.float64
+    assert not blank[:, 3:].any()
+    assert rng.random() == np.random.default_rng(1).random()
+    np.testing.assert_array_equal(datasets.delayed(inputs, 3, rng), inputs)
+
+
+@pytest.mark.parametrize(
+    ("changed", "error", "message"),
+    [
+        ({"length": 2}, ValueError, "the sequences have 3 steps, so length=2 is too short"),
+        ({"inputs": np.ones((2, 3))}, ValueError, "floats of the shape"),
+        ({"inputs": np.ones((2, 3, 2), int)}, ValueError, "floats of the shape"),
+        ({"noise": -1}, ValueError, "noise is a standard deviation"),
+        ({"noise": math.nan}, ValueError, "noise is a standard deviation"),
+        ({"rng": 0}, TypeError, "rng must be a numpy.random.Generator"),
+        ({"length": 10**15}, ValueError, "length"),
+    ],
+)
+def test_delayed_refuses(changed, error, message):
+    given = {"inputs": np.ones((2, 3, 2)), "length": 5, "rng": np.random.default_rng(0), "noise": 0.3, **changed}
+    with pytest.raises(error, match=message):
+        datasets.delayed(given["inputs"], given["length"], given["rng"], noise=given["noise"])

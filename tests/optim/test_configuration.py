@@ -4,15 +4,24 @@ import tomllib
 
 import pytest
 
-from minigrad.optim.configuration import METHODS, TASK_DEFAULTS, Configuration
+from minigrad.optim.configuration import TASK_DEFAULTS, Configuration
 
 
 def test_defaults_suit_the_task_and_the_optimizer():
-    digits = Configuration.of()
-    assert (digits.task, digits.length, digits.methods, digits.learning_rate) == ("digits", 64, tuple(METHODS), 0.001)
+    delayed = Configuration.of()
+    assert (delayed.task, delayed.length, delayed.learning_rate, delayed.seeds) == ("delayed-digits", 50, 0.002, 3)
+    assert (delayed.penalty, delayed.weight, delayed.methods) == (
+        "relative-variance",
+        0.1,
+        ("backprop", "immediate", "exact"),
+    )
+    assert Configuration.of(optimizer="sgd").learning_rate == 0.05
+    digits = Configuration.of(task="digits", penalty="omega")
+    assert (digits.length, digits.learning_rate, digits.weight) == (64, 0.001, 0.3)
     order = Configuration.of(task="temporal-order", optimizer="adam", steps=100)
     assert (order.length, order.batch_size, order.learning_rate, order.record_every) == (50, 20, 0.001, 2)
     assert Configuration.of(penalty="variance").methods == ("backprop", "exact")
+    assert Configuration.of(cell="gru").methods == ("backprop", "exact")
     assert Configuration.of(steps=3).record_every == 1
 
 
@@ -28,7 +37,7 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"task": "digit"}, r"task='digit' is unknown \(did you mean digits\?\): one of digits, mnist"),
+        ({"task": "digit"}, r"task='digit' is unknown \(did you mean digits\?\): one of delayed-digits, digits"),
         ({"task": "x"}, "task='x' is unknown: one of"),
         ({"task": ["digits"]}, r"task=\['digits'\] is unknown"),
         ({"penalty": "omege"}, "penalty='omege' is unknown .did you mean omega"),
@@ -37,10 +46,20 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
         ({"methods": ["exact", "plain"]}, "methods='plain' is unknown"),
         ({"methods": ["exact", "exact"]}, "names one twice"),
         ({"methods": []}, "name at least one of backprop, exact, immediate"),
-        ({"penalty": "variance", "methods": ["immediate"]}, "the immediate form is omega's"),
+        ({"methods": ["backprop=1"]}, "methods: backprop=1: backprop has no penalty"),
+        ({"methods": ["omega="]}, "the schedule '' cannot be read"),
+        ({"methods": ["omega=-1"]}, "methods: omega=-1: a weight is a number from 0"),
+        ({"methods": ["omega=nan"]}, "methods: omega=nan: a weight is a number from 0"),
+        ({"methods": ["omega=1e31"]}, "methods: omega=1e31: a weight is a number from 0"),
+        ({"methods": ["omega=linear(1, -1, steps)"]}, "linear"),
+        ({"methods": ["omega=lin(1, 0)"]}, r"calls of .*lin\(1, 0\) is none"),
+        ({"methods": ["omga=1"]}, r"methods='omga' is unknown \(did you mean omega\?\)"),
+        ({"methods": ["exact", "relative-variance"]}, "names one twice"),
+        ({"length": 7}, "length=7: it must be at least 8: delayed-digits shows a digit in 8 steps"),
+        ({"delay_noise": -1}, "delay_noise=-1.0: it must be 0 or more"),
         ({"task": "adding", "length": -3}, "length=-3: it must be at least 10: adding"),
         ({"task": "temporal-order", "length": 9}, "length=9: it must be at least 10"),
-        ({"length": 32}, "length=32: it must be 64 for digits"),
+        ({"task": "digits", "length": 32}, "length=32: it must be 64 for digits: only delayed-digits, "),
         ({"weight": -0.1}, "weight=-0.1: it must be 0 or more"),
         ({"weight": float("nan")}, "weight=nan"),
         ({"learning_rate": 0}, "learning_rate=0.0: it must be positive"),
@@ -65,6 +84,37 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
 def test_what_cannot_be_is_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Configuration.of(**options)
+
+
+@pytest.mark.parametrize(
+    ("method", "label", "weight"),
+    [
+        ("exact", "log-ratio (exact)", 0.7),
+        ("exact=2", "log-ratio (exact, 2)", 2),
+        ("immediate", "Omega (immediate)", 0.3),
+        ("immediate=1e-3", "Omega (immediate, 0.001)", 0.001),
+        ("relative-variance", "relative variance (exact)", 0.1),
+        ("omega=0", "Omega (exact, 0)", 0),
+    ],
+)
+def test_a_method_has_a_penalty_and_a_weight_of_its_own(method, label, weight):
+    found = Configuration.of(penalty="log-ratio", weight=0.7, methods=[method]).method(method)
+    assert (found.label, found.weight) == (label, weight)
+    (penalty,) = found.penalties()
+    assert penalty.weight == weight
+
+
+def test_omega_shares_its_weight_with_its_immediate_form():
+    c = Configuration.of(penalty="omega", weight=0.7)
+    assert c.methods == ("backprop", "immediate", "exact")
+    assert [c.method(method).weight for method in c.methods] == [0, 0.7, 0.7]
+
+
+def test_the_weight_of_a_method_may_follow_a_schedule():
+    c = Configuration.of(steps=100, methods=["omega=linear(0.3, 0, steps)"])
+    method = c.method(c.methods[0])
+    assert method.label == "Omega (exact, linear(0.3, 0.0, 100))"
+    assert [method.weight(step) for step in (0, 50, 100)] == pytest.approx([0.3, 0.15, 0])
 
 
 def test_a_missing_folder_is_refused(tmp_path):

@@ -11,7 +11,7 @@ from minigrad.optim.tasks import N_GENERATED, N_VALIDATION, open_task
 
 
 def test_digits_go_epoch_by_epoch_without_the_rest():
-    task = open_task(Configuration.of(batch_size=100))
+    task = open_task(Configuration.of(task="digits", batch_size=100))
     assert (task.n_inputs, task.length, task.n_outputs) == (1, 64, 10)
     assert len(task.test[0]) == 355
     x, y = datasets.digits().train
@@ -27,7 +27,7 @@ def test_digits_go_epoch_by_epoch_without_the_rest():
 
 def test_a_data_set_is_split_into_examples_to_train_to_validate_and_to_test():
     """Each of the training set goes to one part, the same for every run; the test set stays whole and apart."""
-    task, again = (open_task(Configuration.of(batch_size=1262)) for _ in range(2))
+    task, again = (open_task(Configuration.of(task="digits", batch_size=1262)) for _ in range(2))
     x, y = datasets.digits().train
     (inputs, targets) = next(task.batches(np.random.default_rng(0)))
     assert (len(inputs), len(task.validation[0]), len(task.test[0])) == (1262, 180, 355)
@@ -53,6 +53,24 @@ def test_generated_tasks_draw_fresh_batches_and_test_on_the_same_sequences(name,
     assert not np.array_equal(one[0], two[0])
     same = next(task.batches(np.random.default_rng(0)))
     np.testing.assert_array_equal(one[0], same[0])
+
+
+def test_delayed_digits_show_their_rows_and_then_noise_that_is_new_in_every_batch():
+    configuration = Configuration.of(length=12, batch_size=1262)
+    task, again = open_task(configuration), open_task(configuration)
+    assert (task.n_inputs, task.length, task.n_outputs) == (8, 12, 10)
+    one, two = itertools.islice(task.batches(np.random.default_rng(0)), 2)
+    assert one[0].dtype == np.float32
+    rows = [sorted(map(bytes, inputs[:, :8])) for inputs, _ in (one, two)]
+    assert rows[0] == rows[1]  # the same digits in another order
+    assert abs(one[0][:, 8:].std() - 0.3) < 0.002
+    assert not np.array_equal(np.sort(one[0][:, 8:], axis=None), np.sort(two[0][:, 8:], axis=None))
+    np.testing.assert_array_equal(task.test[0], again.test[0])
+    np.testing.assert_array_equal(task.test[0][:, :8], datasets.digits().test.inputs.reshape(355, 8, 8))
+    np.testing.assert_array_equal(task.test[1], datasets.digits().test.targets)
+    blank = open_task(Configuration.of(length=12, delay_noise=0)).test[0]
+    assert not blank[:, 8:].any()
+    assert open_task(Configuration.of(length=8)).length == 8
 
 
 def test_scores_and_chance():

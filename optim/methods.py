@@ -1,0 +1,121 @@
+"""The methods of the main job: backpropagation, and penalized backpropagation, each by a penalty and a weight of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from minigrad.models import penalties
+from minigrad.models.scheduled import value_at
+from minigrad.optim.schedules import Schedule, parsed
+
+LARGEST_WEIGHT = 1e30  # a float32 holds no 1e39, and what is multiplied by it is no number near 1
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A penalty that a method may have: how reports call it, what it is, and its weight unless another is given."""
+
+    label: str
+    text: str
+    build: Callable[[Any], penalties.Penalty]
+    weight: float = 0.3
+
+
+def _immediate_omega(weight: Any) -> penalties.Penalty:
+    return penalties.Omega(weight, form="immediate")
+
+
+PENALTIES = {
+    "omega": Kind(
+        "Omega",
+        "squared ratios of neighboring adjoint norms (Pascanu, Mikolov and Bengio 2013, eq. 10)",
+        penalties.Omega,
+    ),
+    "omega-norms": Kind("Omega of norms", "the same with norms (their eq. 9)", penalties.OmegaNorms),
+    "variance": Kind("variance", "variance over time of the adjoint norms", penalties.AdjointVariance),
+    "relative-variance": Kind(
+        "relative variance",
+        "variance over time of the adjoint norms, divided by their squared mean",
+        penalties.RelativeVariance,
+        weight=0.1,
+    ),
+    "log-ratio": Kind("log-ratio", "squared logarithm of the ratios of neighboring norms", penalties.LogRatio),
+    "squared-norm": Kind("squared norm", "half the squared adjoint norms", penalties.HalfSquaredNorms),
+    "first-last": Kind("first against last", "first adjoint norm against the last", penalties.FirstAgainstLast),
+}
+IMMEDIATE = Kind("Omega", PENALTIES["omega"].text, _immediate_omega)
+METHODS = {
+    "backprop": "backpropagation",
+    "exact": "penalized by --penalty; the gradient runs through the whole backward pass",
+    "immediate": "penalized by Omega; the gradient holds states and incoming adjoints constant (rnn only)",
+}
+NAMES = (*METHODS, *PENALTIES)  # every penalty's name is a method, too: `exact` with that penalty
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method of a comparison.
+
+    name:   of METHODS or PENALTIES
+    kind:   its penalty; None for backpropagation
+    weight: what the penalty is multiplied by, a number or a schedule
+    stated: whether the weight was given with the method, and belongs to its name
+    """
+
+    name: str
+    kind: Kind | None = None
+    weight: float | Schedule = 0.0
+    stated: bool = False
+
+    @property
+    def label(self) -> str:
+        """How tables and figures call it."""
+        if self.kind is None:
+            return METHODS[self.name]
+        form = "immediate" if self.name == "immediate" else "exact"
+        return f"{self.kind.label} ({form}{f', {self.weight_in_words}' if self.stated else ''})"
+
+    @property
+    def weight_in_words(self) -> str:
+        """The weight as reports write it."""
+        return repr(self.weight) if callable(self.weight) else f"{self.weight:g}"
+
+    def penalties(self) -> tuple[penalties.Penalty, ...]:
+        """What a training step adds to the loss."""
+        return () if self.kind is None else (self.kind.build(self.weight),)
+
+
+def read_method(text: str, penalty: str, weight: float, steps: int) -> Method:
+    """Read a method as the command line gives it: a name, or name=weight, where weight is a number or a schedule.
+
+    penalty, weight: those of `exact`
+    steps:           what this name stands for in a schedule
+
+    Errors: ValueError where the weight cannot be.
+    """
+    name, stated, given = text.partition("=")
+    if name == "backprop":
+        if stated:
+            raise ValueError(f"methods: {text}: backprop has no penalty, and so no weight")
+        return Method(name)
+    kind = PENALTIES[penalty] if name == "exact" else IMMEDIATE if name == "immediate" else PENALTIES[name]
+    if stated:
+        return Method(name, kind, _weight(text, given, steps), stated=True)
+    shared = name == "exact" or (name == "immediate" and penalty == "omega")
+    return Method(name, kind, weight if shared else kind.weight)
+
+
+def _weight(method: str, text: str, steps: int) -> float | Schedule:
+    try:
+        number = float(text)
+    except ValueError:
+        schedule = parsed(text, steps=steps)
+        for step in (0, steps - 1):
+            value_at(schedule, step, f"methods: {method}")
+        return schedule
+    if not 0 <= number <= LARGEST_WEIGHT or math.isnan(number):
+        raise ValueError(f"methods: {method}: a weight is a number from 0 to {LARGEST_WEIGHT:g}, or a schedule")
+    return number
