@@ -29,7 +29,8 @@ from __future__ import annotations
 import ast
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import signature
 from typing import Any, SupportsIndex
 
 from minigrad.models.inputs import above_zero, not_negative
@@ -305,7 +306,8 @@ def by_fan_in(rate: float | Function, parameters: Iterable[Parameter]) -> dict[P
 def parsed(text: str, **numbers: float) -> Schedule:
     """Read a schedule from text, as its repr writes it, without running it as a program.
 
-    text:    a call of the functions above, as in "warm_up(100, cosine(rate, steps // 2))"
+    text:    a call of the functions above, as in "warm_up(100, cosine(rate, 0.6 * steps))"; numbers of steps are rounded, and are
+             1 or more if they are above 0
     numbers: what names in the text stand for, as rate=0.01, steps=4000
 
     Errors: ValueError, which says what in the text cannot be.
@@ -335,11 +337,21 @@ def _value(node: ast.expr | None, numbers: Mapping[str, float]) -> Any:
             return {_value(key, numbers): _value(value, numbers) for key, value in zip(keys, values, strict=True)}
         case ast.Call(ast.Name(name), arguments, keywords) if name in MAKERS:
             named = {keyword.arg or "": _value(keyword.value, numbers) for keyword in keywords}
-            return MAKERS[name](*[_value(argument, numbers) for argument in arguments], **named)
+            return _called(MAKERS[name], [_value(argument, numbers) for argument in arguments], named)
     written = ast.unparse(node) if node is not None else "**"
     raise ValueError(
         f"a schedule is made of numbers{''.join(f', {name}' for name in numbers)} and calls of {', '.join(MAKERS)}; {written} is none"
     )
+
+
+def _called(maker: Callable[..., Schedule], arguments: Sequence[Any], named: Mapping[str, Any]) -> Schedule:
+    """The schedule, of arguments whose floats are rounded where integers are expected."""
+    taken = signature(maker)
+    given = taken.bind(*arguments, **named)
+    for name, value in given.arguments.items():
+        if taken.parameters[name].annotation == "int" and isinstance(value, float) and math.isfinite(value):
+            given.arguments[name] = round(value) if value > 1 else math.ceil(value)
+    return maker(*given.args, **given.kwargs)
 
 
 LONGEST_TEXT = 1000

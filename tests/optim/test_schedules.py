@@ -547,6 +547,10 @@ def test_value_at_takes_what_numpy_gives():
 def test_a_schedule_is_read_from_text():
     found = schedules.parsed("warm_up(100, cosine(rate, steps // 2, end=0.1 * rate))", rate=0.01, steps=4000)
     assert repr(found) == "warm_up(100, cosine(0.01, 2000, 0.001))"
+    found = schedules.parsed("rounded(linear(20, length, 0.6 * steps), 10)", length=50, steps=4000)
+    assert repr(found) == "rounded(linear(20.0, 50.0, 2400), 10)"
+    assert repr(schedules.parsed("linear(1, 0, steps=0.3 * steps)", steps=1)) == "linear(1.0, 0.0, 1)"
+    assert repr(schedules.parsed("hold(0.1 * steps, constant(1))", steps=37)) == "hold(4, constant(1.0))"
     made = [
         schedules.piecewise({0: 0.1, 5: 0.2}),
         schedules.hold_then_linear(0.002, 4000),
@@ -564,13 +568,16 @@ def test_a_schedule_is_read_from_text():
     [
         ("", "cannot be read"),
         ("0.1", r"expected a call, such as cosine\(0.01, 4000\)"),
-        ("cosine(0.1)", "missing 1 required positional argument"),
+        ("cosine(0.1)", "missing a required argument: 'steps'"),
         ("cosine(0.1, 3", "was never closed"),
         ("cosine(speed, 3)", r"made of numbers, rate and calls of constant, .*; speed is none"),
         ("__import__('os')", r"; __import__\('os'\) is none"),
         ("cosine(0.1, 10).formula", r"cosine\(0.1, 10\).formula is none"),
         ("cosine(0.1, 1 // 0)", "by zero"),
         ("cosine(-1, 3)", "-1 is none"),
+        ("cosine(0.1, 0.0)", r"cosine\(steps=0\): expected an integer of at least 1"),
+        ("cosine(0.1, 1e999)", r"cosine\(steps=inf\): expected an integer"),
+        ("cosine(0.1, 3, 4, 5)", "too many positional arguments"),
         ("cosine(0.1, 0)", r"cosine\(steps=0\): expected an integer of at least 1"),
         ("piecewise({**{}})", "is none"),
         ("(" * 900, "cannot be read"),
