@@ -1,0 +1,315 @@
+"""The page of the study: every number and every sentence about an outcome is computed from the recorded runs."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.experiments import BACKPROP, RELATIVE, Experiment, FirstStep, Row
+from minigrad.files import write_file
+
+PAGE = "penalized.md"
+LEARNED = 0.7  # the test score from which a seed counts as having learned its task
+TIE = 0.01  # scores that differ by no more are equal
+CHANCE = {"delayed-digits": "0.10", "temporal-order": "0.25"}
+SOLVED = {"temporal-order": 0.99}  # where fewer than 1 % wrong counts as solved
+Experiments = Mapping[str, Experiment]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The recorded runs of one method in one experiment, by seed."""
+
+    name: str
+    experiment: Experiment
+    method: str
+    rows: Sequence[Row]
+
+    @property
+    def label(self) -> str:
+        """The method as the reports call it."""
+        return self.experiment.configuration([self.method], self.experiment.seeds).method(self.method).label
+
+    @property
+    def weight(self) -> str:
+        """As the method states it."""
+        return self.method.partition("=")[2]
+
+    @property
+    def scores(self) -> list[float]:
+        """Test scores with the last parameters."""
+        return [row.test_score for row in self.rows]
+
+    @property
+    def seconds(self) -> float:
+        """The median of the processor time of a run."""
+        return statistics.median(row.seconds for row in self.rows)
+
+    @property
+    def learned(self) -> str:
+        """How many seeds learned the task."""
+        return f"{sum(score >= LEARNED for score in self.scores)} of {len(self.scores)}"
+
+    @property
+    def median(self) -> str:
+        """Of the scores."""
+        return f"{statistics.median(self.scores):.2f}"
+
+    def against(self, other: Outcome) -> tuple[int, int, int]:
+        """On how many seeds this one is better, how many are equal, on how many it is worse."""
+        theirs = {row.seed: row.test_score for row in other.rows}
+        gains = [row.test_score - theirs[row.seed] for row in self.rows if row.seed in theirs]
+        better, worse = sum(gain > TIE for gain in gains), sum(gain < -TIE for gain in gains)
+        return better, len(gains) - better - worse, worse
+
+
+def write(experiments: Experiments, rows: Sequence[Row], first: Sequence[FirstStep], folder: Path) -> None:
+    """penalized.md there."""
+    write_file(folder / PAGE, text(experiments, rows, first))
+
+
+def text(experiments: Experiments, rows: Sequence[Row], first: Sequence[FirstStep]) -> str:
+    """The page."""
+    found = outcomes(experiments, rows)
+    parts = [
+        "# Penalized backpropagation: where it helps, where not, and what it costs",
+        opening(found),
+        HOW.format(
+            recorded=len(rows),
+            planned=sum(len(list(experiment.runs())) for experiment in experiments.values()),
+            versions=versions(rows),
+        ),
+        "## All settings",
+        f"How many seeds learned it, that is, ended at a test score of {LEARNED:g} or more; in brackets the median score.",
+        overview(found),
+        *verdicts(found),
+        "## What it costs",
+        costs(found),
+        "## The first step",
+        first_step(first),
+        "## Every run",
+        *(part for name, experiment in experiments.items() for part in section(name, experiment, found)),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+HOW = """\
+A penalty G(λ_1, …, λ_T) on the adjoints λ_t = ∂loss/∂x_t is added to the loss, with a weight. *Omega* sums up how far the
+squared ratios of neighboring adjoint norms are from 1; *relative variance* is the variance over time of the adjoint norms divided
+by their squared mean. *Exact* means that the gradient of the penalty runs through the whole backward pass, *immediate* that states and
+incoming adjoints are held constant, which is cheaper. Within a setting all methods start from the same parameters and see the same batches.
+
+    python -m benchmarks penalized             # this page from the recorded runs (penalized.csv)
+    python -m benchmarks penalized --record    # train what is not recorded, hours; then this page
+
+{recorded} of {planned} runs are recorded, with {versions}. Settings were chosen on other seeds, 0 to 11, in more tries for
+penalized than for plain backpropagation. Scores are the fraction of the test examples that is answered rightly; the test set is used when
+the training is over. Seconds are processor time of whole runs, building and testing included, one thread, on a machine that did other
+work too: compare them roughly. Every sentence below about an outcome is computed from the tables."""
+
+
+def outcomes(experiments: Experiments, rows: Sequence[Row]) -> list[Outcome]:
+    """What is recorded, in the order of the experiments and their methods."""
+    found = []
+    for name, experiment in experiments.items():
+        for method in experiment.methods:
+            mine = [row for row in rows if (row.experiment, row.method) == (name, method)]
+            if mine:
+                found.append(Outcome(name, experiment, method, sorted(mine, key=lambda row: row.seed)))
+    return found
+
+
+def opening(found: Sequence[Outcome]) -> str:
+    """The first paragraph: the default task, then what else was tried on it."""
+    of = {(outcome.name, outcome.method): outcome for outcome in found}
+    plain, penalized = of.get(("digits-50", BACKPROP)), of.get(("digits-50", RELATIVE))
+    if plain is None or penalized is None:
+        return ""
+    told = OPENING.format(plain=plain, penalized=penalized, times=_times(penalized, plain), learned=LEARNED)
+    for who, key, method in OTHERWISE:
+        if (other := of.get((key, method))) is not None:
+            told += (
+                f" {who} learns it on {other.learned} (median {other.median}) in {_times(other, plain)} times the time."
+            )
+    return told
+
+
+OPENING = """\
+A recurrent net is shown a handwritten digit row by row, then 42 steps of noise, and is asked which digit it was. Whoever guesses is right \
+on 0.10 of the digits; a net that is right on {learned:g} or more has learned it. From small random weights plain backpropagation learns it \
+on {plain.learned} seeds (median score {plain.median}), penalized backpropagation, which asks besides for adjoints of equal size at all time steps, on \
+{penalized.learned} (median {penalized.median}) in {times} times the processor time."""
+OTHERWISE = (
+    ("Soft orthogonality, a penalty on the weights alone,", "digits-50", "soft-orthogonality=0.01"),
+    ("Plain backpropagation from an orthogonal start", "digits-50-orthogonal", BACKPROP),
+    ("Penalized backpropagation from an orthogonal start", "digits-50-orthogonal", RELATIVE),
+)
+
+
+def overview(found: Sequence[Outcome]) -> str:
+    """Settings against methods."""
+    kinds = list(dict.fromkeys(_kind(outcome) for outcome in found))
+    lines = _table(["setting", *kinds])
+    for about, group in _grouped(found, lambda outcome: outcome.experiment.about):
+        cells = dict.fromkeys(kinds, "")
+        for kind, alike in _grouped(group, _kind):
+            told = [f"{outcome.learned} ({outcome.median})" for outcome in alike]
+            if len(alike) > 1:
+                told = [f"{outcome.weight}: {text}" for outcome, text in zip(alike, told, strict=True)]
+            cells[kind] = "; ".join(told)
+        lines.append(_line([about, *cells.values()]))
+    return "\n".join(lines)
+
+
+def verdicts(found: Sequence[Outcome]) -> Iterator[str]:
+    """Every method against backpropagation in the same setting: what helped, what did not."""
+    plain = {outcome.name: outcome for outcome in found if outcome.method == BACKPROP}
+    lists: dict[str, list[str]] = {title: [] for title, _, _ in VERDICTS}
+    for outcome in found:
+        if outcome.method == BACKPROP or outcome.name not in plain:
+            continue
+        better, equal, worse = outcome.against(plain[outcome.name])
+        title = next(title for title, _, holds in VERDICTS if holds(better, equal, worse))
+        lists[title].append(_sentence(outcome, plain[outcome.name], (better, equal, worse)))
+    for title, when, _ in VERDICTS:
+        yield f"## {title}"
+        yield f"{when}:" if lists[title] else f"{when}: none."
+        if lists[title]:
+            yield "\n".join(lists[title])
+
+
+def _clearly(count: int, *others: int) -> bool:
+    """On all seeds, but one in eight."""
+    total = count + sum(others)
+    return count >= total - total // 8
+
+
+VERDICTS: tuple[tuple[str, str, Callable[[int, int, int], bool]], ...] = (
+    (
+        "What helped",
+        f"Better than backpropagation by more than {TIE:g} on every seed, or on all but one in eight",
+        _clearly,
+    ),
+    (
+        "What hurt",
+        f"Worse than backpropagation by more than {TIE:g} on every seed, or on all but one in eight",
+        lambda better, equal, worse: _clearly(worse, equal, better),
+    ),
+    ("What made no clear difference", "All others", lambda better, equal, worse: True),
+)
+
+
+def _sentence(outcome: Outcome, plain: Outcome, counts: tuple[int, int, int]) -> str:
+    better, equal, worse = counts
+    return (
+        f"- {outcome.experiment.about}: {outcome.label} better on {better} of {sum(counts)} seeds, equal on {equal}, worse on {worse}; "
+        f"learned on {outcome.learned} against {plain.learned}, median {outcome.median} against {plain.median}, "
+        f"{_times(outcome, plain)} times the processor time."
+    )
+
+
+def costs(found: Sequence[Outcome]) -> str:
+    """Processor time as a multiple of backpropagation's over all settings, and backpropagation with as much time."""
+    plain = {outcome.name: outcome for outcome in found if outcome.method == BACKPROP}
+    lines = _table(["method", "settings", "least", "greatest"])
+    for kind, group in _grouped(found, _kind):
+        others = [outcome for outcome in group if outcome.method != BACKPROP and outcome.name in plain]
+        times = sorted(outcome.seconds / plain[outcome.name].seconds for outcome in others)
+        if times:
+            lines.append(_line([kind, str(len(times)), f"{times[0]:.1f}", f"{times[-1]:.1f}"]))
+    longer = [_with_more_steps(outcome, found) for outcome in plain.values() if outcome.experiment.repeats in plain]
+    return "\n".join([COSTS, "", *lines, "", *longer])
+
+
+COSTS = "Processor time of a run as a multiple of backpropagation's, in the same setting and as many steps:"
+
+
+def _with_more_steps(longer: Outcome, found: Sequence[Outcome]) -> str:
+    """Backpropagation with more steps, against the penalized runs of the experiment it repeats."""
+    repeated = [outcome for outcome in found if outcome.name == longer.experiment.repeats]
+    told = [f"{of.label} {of.learned} (median {of.median}) in {of.seconds:.1f} s" for of in repeated]
+    return (
+        f"- {longer.experiment.about}: {longer.label} learned on {longer.learned} (median {longer.median}) in {longer.seconds:.1f} s; "
+        f"in {repeated[0].rows[0].steps} steps {', '.join(told)}."
+    )
+
+
+def first_step(measured: Sequence[FirstStep]) -> str:
+    """What the first call of a training step costs."""
+    if not measured:
+        return "Not measured."
+    lines = _table(["T", "method", "first step", "a following step"])
+    lines += [_line([str(of.length), of.method, f"{of.first:.2f}", f"{of.following:.3f}"]) for of in measured]
+    return "\n".join([FIRST_STEP, "", *lines])
+
+
+FIRST_STEP = """\
+The first step traces the graph and writes its program; the following ones run it. Seconds of processor time, 100 units, batch 32, one feature
+at every time step, as an image of 28 x 28 read pixel by pixel has (T = 784); measured by `python -m benchmarks penalized --first-steps`."""
+
+
+def section(name: str, experiment: Experiment, found: Sequence[Outcome]) -> Iterator[str]:
+    """One experiment: its command, every seed's score, and what went wrong."""
+    mine = [outcome for outcome in found if outcome.name == name]
+    if not mine:
+        return
+    solved = SOLVED.get(experiment.options["task"])
+    yield f"### {experiment.about}"
+    yield f"    {experiment.command}"
+    chance = CHANCE[experiment.options["task"]]
+    yield f"Seeds {min(experiment.seeds)} to {max(experiment.seeds)}, {mine[0].rows[0].steps} steps; chance {chance}."
+    head = [
+        "method",
+        f"at {LEARNED:g} or more",
+        *([f"at {solved:g} or more"] if solved else []),
+        "median",
+        "test score of every seed",
+    ]
+    lines = _table([*head, "median of the best on validation", "median log10 ‖λ_1‖/‖λ_T‖ at the end", "seconds"])
+    for outcome in mine:
+        lines.append(_line([
+            outcome.label, outcome.learned,
+            *([f"{sum(score >= solved for score in outcome.scores)} of {len(outcome.scores)}"] if solved else []),
+            outcome.median, " ".join(f"{score:.2f}" for score in outcome.scores),
+            f"{statistics.median(row.best_test_score for row in outcome.rows):.2f}",
+            f"{statistics.median(row.log10_ratio for row in outcome.rows):.1f}", f"{outcome.seconds:.1f}",
+        ]))  # fmt: skip
+    yield "\n".join(lines)
+    yield "\n".join(f"- {o.label}, seed {row.seed}: {row.ended}." for o in mine for row in o.rows if row.ended)
+
+
+def versions(rows: Sequence[Row]) -> str:
+    """All versions the runs were recorded with."""
+    told = {
+        "minigrad": [row.minigrad for row in rows],
+        "NumPy": [row.numpy for row in rows],
+        "Python": [row.python for row in rows],
+    }
+    return ", ".join(f"{name} {' and '.join(sorted(set(found)))}" for name, found in told.items())
+
+
+def _times(outcome: Outcome, plain: Outcome) -> str:
+    """How many times the processor time of the other."""
+    return f"{outcome.seconds / plain.seconds:.1f}"
+
+
+def _kind(outcome: Outcome) -> str:
+    """The method without its weight."""
+    return outcome.label.partition(",")[0] + (")" if "," in outcome.label else "")
+
+
+def _grouped(found: Iterable[Outcome], key: Callable[[Outcome], str]) -> list[tuple[str, list[Outcome]]]:
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in found:
+        groups.setdefault(key(outcome), []).append(outcome)
+    return list(groups.items())
+
+
+def _table(head: Sequence[str]) -> list[str]:
+    return [_line(head), "|---|" + "---:|" * (len(head) - 1)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
