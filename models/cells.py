@@ -70,6 +70,9 @@ class Cell(Module):
 
     n_parts: ClassVar[int] = 1  # how many nodes make a state
     part_names: ClassVar[str] = "hc"  # what they are called in pictures and programs, one letter each
+    recurrent_names: ClassVar[
+        tuple[str, ...]
+    ] = ()  # of the parameters that are matrices by which the state is multiplied
 
     def __init__(self, n_inputs: SupportsIndex, n_units: SupportsIndex, *, dtype: npt.DTypeLike = np.float32) -> None:
         name = type(self).__name__
@@ -171,6 +174,7 @@ class GatedCell(Cell):
     """
 
     gates: ClassVar[str] = "h"
+    recurrent_names: ClassVar[tuple[str, ...]] = ("W_h",)
 
     def __init__(
         self,

@@ -347,7 +347,7 @@ def half_least_squares(
     """
     with scope("half_least_squares"):
         errors, examples = _errors("half_least_squares", outputs, targets, over_examples, weights, mask)
-        return 0.5 * examples.reduced(square(errors), over_outputs)
+        return examples.reduced(0.5 * square(errors), over_outputs)
 
 
 # Margins -----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, ClassVar, SupportsIndex, TypeVar
 
 import numpy as np
 
@@ -98,6 +98,8 @@ class RNN(Module):
     >>> net(u).shape, len(net.states(u)), [name for name, _ in net.named_parameters()]
     ((4, 3), 7, ['W', 'R', 'b_1', 'V', 'b_o'])
     """
+
+    recurrent_names: ClassVar[tuple[str, ...]] = ("W",)  # as those of a `Cell`
 
     def __init__(
         self,

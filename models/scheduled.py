@@ -1,4 +1,6 @@
-"""Numbers that follow a schedule: a function of the step, 0, 1, 2, …, such as those of `minigrad.optim.schedules`."""
+"""Numbers that follow a schedule: a function of the step, 0, 1, 2, …, such as those of `minigrad.optim.schedules`; and weights
+of the terms of an objective, which may be such numbers.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigrad.node import Parameter
+from minigrad.models.inputs import not_negative
+from minigrad.node import Constant, Node, Parameter
 
 Schedule: TypeAlias = Callable[[int], float]
+Weight: TypeAlias = float | Schedule | Node
 
 
 def value_at(schedule: Schedule, step: int, owner: str) -> float:
@@ -67,3 +71,22 @@ class Scheduled(Parameter):
 
 def _again(schedule: Schedule, owner: str, step: int) -> Scheduled:
     return Scheduled(schedule, owner, step=step)
+
+
+def checked_weight(owner: str, weight: Weight, name: str = "weight") -> float | Node:
+    """A number of at least 0, or a node; of a schedule the node that follows it."""
+    if callable(weight) and not isinstance(weight, Node):
+        return Scheduled(weight, f"{owner}({name})")
+    return not_negative(owner, name, weight)
+
+
+def weighted(weight: float | Node, measure: Callable[[], Node], dtype: np.dtype[Any]) -> Node:
+    """weight · measure(); with weight 0 nothing is built, with weight 1 nothing is multiplied."""
+    if isinstance(weight, Node):
+        measured = measure()
+        return weight.astype(measured.dtype) * measured
+    if callable(weight):
+        raise TypeError("a penalty's weight became a schedule after it was made: make it anew, Omega(weight=schedule)")
+    if weight == 0:
+        return Constant(np.zeros((), dtype))
+    return measure() if weight == 1 else weight * measure()

@@ -53,6 +53,8 @@ class AntisymmetricRNNCell(GatedCell):
     B. Chang, M. Chen, E. Haber and E. Chi, AntisymmetricRNN: a dynamical system view on recurrent neural networks, ICLR 2019.
     """
 
+    recurrent_names = ()
+
     def __init__(
         self,
         n_inputs: SupportsIndex,
@@ -91,6 +93,8 @@ class ExpRNNCell(GatedCell):
     M. Lezcano-Casado and D. Martínez-Rubio, Cheap orthogonal constraints in neural networks, ICML 2019; modReLU: M. Arjovsky,
     A. Shah and Y. Bengio, Unitary evolution recurrent neural networks, ICML 2016.
     """
+
+    recurrent_names = ()
 
     def __init__(self, n_inputs: SupportsIndex, n_units: SupportsIndex, **options: Unpack[CellOptions]) -> None:
         super().__init__(n_inputs, n_units, **_starting(options, lecun_normal(), cayley()))
@@ -163,6 +167,8 @@ class LipschitzRNNCell(GatedCell):
     N. B. Erichson, O. Azencot, A. Queiruga, L. Hodgkinson and M. Mahoney, Lipschitz recurrent neural networks, ICLR 2021.
     """
 
+    recurrent_names = ()
+
     def __init__(
         self,
         n_inputs: SupportsIndex,
@@ -216,6 +222,7 @@ class UnICORNNCell(GatedCell):
 
     n_parts = 2
     part_names = "yz"
+    recurrent_names = ()
 
     def __init__(
         self,

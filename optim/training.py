@@ -30,6 +30,7 @@ from minigrad.models.module import locate
 from minigrad.models.penalties import WeightPenalty
 from minigrad.models.recurrent import Recurrent, Steps
 from minigrad.models.rnn import RNN, collected_runs
+from minigrad.models.scheduled import Weight, checked_weight, weighted
 from minigrad.node import Array, Input, Node, Parameter, next_number
 from minigrad.optim.broadcasting import refuse_all_pairs
 from minigrad.optim.clipping import clip_by_norm
@@ -73,14 +74,19 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What else a step's program depends on: how its arrays hang together, and which of the optimizer's parameters are trained."""
+    """What else a step's program depends on: how its arrays hang together, which of the optimizer's parameters are trained, and
+    the weight of the loss.
+    """
 
     form: tuple[Form, Form, tuple[str, ...]]
     trained: tuple[bool, ...]
+    loss_weight: float | Node
 
 
 class Step:
     """One training step: `step(inputs, targets)` changes the parameters and gives the loss before the change.
+
+    What it descends on is loss_weight · loss + Σ penalties, each penalty with its own weight.
 
     loss:      a function of (outputs, targets) that gives a scalar node
     optimizer: its parameters are the ones trained; all are the model's, or the loss's or a penalty's own
@@ -88,6 +94,8 @@ class Step:
                the states (`penalties.Omega` and its kin), for one with a recurrent net or layer in it: of several that run
                the last one's. One that has `states` and `readout` itself is asked for them instead
     clip:      the largest norm of the gradient of loss and penalties together; None for no clip
+    loss_weight: a finite number of at least 0; or a schedule, a function of the step. With the number 0 the penalties alone are
+               trained on. The loss that is reported, and of which penalties take the adjoints, is the loss without its weight
     eager:     build the nodes anew for every batch. By default they are built on the first batch of a shape and compiled
                (`mg.compile`): the next ones run as a program, which is many times faster, and gives the same numbers to
                rounding. The Python code of model and loss then does not run again until something changes that it reads: a
@@ -124,6 +132,7 @@ class Step:
         *,
         penalties: Sequence[Penalty] = (),
         clip: float | None = None,
+        loss_weight: Weight = 1.0,
         eager: bool = False,
     ) -> None:
         if not isinstance(model, Module):
@@ -142,20 +151,26 @@ class Step:
             raise ValueError(f"clip={clip!r}: the largest norm of the gradient is a positive number, or None")
         _check_penalties(penalties, model)
         check_owners(optimizer, model, (loss, *penalties))
+        if not penalties and not isinstance(loss_weight, Node) and loss_weight == 0:
+            raise ValueError("loss_weight=0 and no penalties: nothing would be trained")
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
         self.penalties = tuple(penalties)
         self.clip = clip
+        self.loss_weight = checked_weight("Step", loss_weight, "loss_weight")
         self.eager = eager
         self._compiled = Compiled(self._objective)
         self._batches: Counter[Any] = Counter()  # of each shape
         self._settings: dict[Any, Setting] = {}  # one object for equal ones, by which programs are told apart
         self._compared: set[Any] = set()  # the shapes of outputs and targets that were found to fit each other
         self._reach = Reach()
+        self._reach.told = (
+            not isinstance(self.loss_weight, Node) and self.loss_weight == 0
+        )  # the loss is left out knowingly
         self._n_steps = 0
         self._made_anew = False  # whether a warning told of parameters that every batch makes anew
-        self._scheduled = scheduled_in((model, loss, *penalties))
+        self._scheduled = scheduled_in((model, loss, *penalties, self.loss_weight))
         self._states = [parameter for parameter in model.parameters() if not parameter.trainable]
 
     def __call__(
@@ -208,7 +223,7 @@ class Step:
         return numbers
 
     def _objective(self, setting: Setting, **nodes: Node) -> tuple[Node, tuple[Node, ...], tuple[Node, ...]]:
-        """Loss, penalties, and the gradient of their sum, as nodes."""
+        """Loss, penalties, and the gradient of their weighted sum, as nodes."""
         inputs_form, targets_form, options = setting.form
         given = iter(nodes.values())
         inputs, targets = filled(inputs_form, given), filled(targets_form, given)
@@ -221,7 +236,7 @@ class Step:
             for penalty in self.penalties
         )
         trained = self._trained(setting)
-        slopes = gradients(sum(penalties, loss), trained)
+        slopes = gradients(sum(penalties, weighted(setting.loss_weight, lambda: loss, loss.dtype)), trained)
         if not all(slope.children for slope in slopes):  # a parameter that nothing was computed from
             check_owners(self.optimizer, self.model, (self.loss, *self.penalties))
         self._reach.note(trained, slopes)
@@ -240,7 +255,7 @@ class Step:
             raise
 
     def _setting(self, batch: Examples) -> Setting:
-        key = batch.form, tuple([parameter.trainable for parameter in self.optimizer.parameters])
+        key = batch.form, tuple([parameter.trainable for parameter in self.optimizer.parameters]), self.loss_weight
         setting = self._settings.get(key)
         if setting is None:
             setting = self._settings[key] = Setting(*key)
@@ -381,6 +396,7 @@ def fit(
     callbacks: Sequence[Callable[[Any, History], bool | None]] = (),
     rng: np.random.Generator | int = 0,
     clip: float | None = None,
+    loss_weight: Weight = 1.0,
     quiet: bool = False,
     eager: bool = False,
 ) -> History:
@@ -395,7 +411,7 @@ def fit(
                 `mask` is given the mask of the lengths, unless the inputs have one or are a tuple, and so is a loss that takes one
                 where outputs and targets are (n, time, ...) and `mask` is not given. Padding is read by a model or loss that takes
                 no mask: RuntimeWarning
-    loss, optimizer, penalties, clip: as `Step` takes them
+    loss, optimizer, penalties, clip, loss_weight: as `Step` takes them
     eager:      False compiles the nodes of the first batch, and runs that program on the next ones; True builds every
                 batch anew, which gives the same numbers to rounding (see `Step`). Callbacks may change what the model, the
                 loss or a penalty reads (a weight, a rate) either way
@@ -446,7 +462,7 @@ def fit(
     _check_numbers(epochs=epochs, batch_size=batch_size)
     _check_flags(drop_last=drop_last, quiet=quiet, eager=eager)
     _check_callbacks(callbacks)
-    step = Step(model, loss, optimizer, penalties=penalties, clip=clip, eager=eager)
+    step = Step(model, loss, optimizer, penalties=penalties, clip=clip, loss_weight=loss_weight, eager=eager)
     if lengths is not None:
         examples = _without_padding(step, examples, lengths)
     held: Examples | None = None

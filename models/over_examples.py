@@ -1,0 +1,69 @@
+"""Tell from its nodes whether a loss is the mean over its examples or their sum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from minigrad.graph import ancestry, paths
+from minigrad.node import Node
+from minigrad.ops.arithmetic import Add, Divide, Multiply, Negative, Subtract
+from minigrad.ops.base import Operation
+from minigrad.ops.casting import AsType
+from minigrad.ops.reductions import Mean, Sum
+
+Reduction: TypeAlias = Literal["mean", "sum"]
+
+
+def reduction_of(loss: Node, states: Sequence[Node]) -> Reduction | None:
+    """Find the reduction that makes the loss of its examples; None where the nodes do not tell.
+
+    The search goes from the loss down, through sums, differences, products and quotients. A sum divided by another sum (of
+    weights, or of what a mask leaves) is a mean. A sum times a number may be either, and so may what is no sum and no mean.
+
+    states: nodes (batch, ...) that the loss is computed from
+    """
+    batch = len(states[0])
+    if batch == 1:
+        return "mean"  # which is the sum
+    ends = set(states)
+    between = set(paths(ancestry([loss], min(state.number for state in states)), states))
+    found: set[Reduction | None] = set()
+    todo: list[tuple[Node, Reduction | None]] = [(loss, "sum")]  # what is looked at, and what a sum found there is
+    while todo:
+        node, of_sum = todo.pop()
+        below = [child for child in node.children if child in between]
+        if isinstance(node, Sum | Mean) and _reduces_examples(node, batch):
+            found.add("mean" if isinstance(node, Mean) else of_sum)
+        elif node in ends:
+            found.add(None)
+        elif isinstance(node, Multiply | Divide) and len(below) == 1:
+            by_sum = isinstance(node, Divide) and below[0] is node.children[0] and isinstance(node.children[1], Sum)
+            todo.append((below[0], "mean" if by_sum or of_sum == "mean" else None))
+        elif isinstance(node, Add | Subtract | Negative | AsType) or (isinstance(node, Operation) and node.moves):
+            todo += [(child, of_sum) for child in below]
+        else:
+            found.add(None)
+    return found.pop() if len(found) == 1 else None
+
+
+def _reduces_examples(node: Sum | Mean, batch: int) -> bool:
+    """Whether the axis of the examples, the first one, is among those summed over, and not gone before."""
+    (x,) = node.children
+    axes = {axis % x.ndim for axis in _axes(node)}
+    n_reduced = math.prod(x.shape[axis] for axis in axes)
+    has_examples = n_reduced % batch == 0 if len(axes) == x.ndim else 0 in axes and x.shape[0] == batch
+    return has_examples and n_reduced > 0 and not _is_reduced(x, batch)
+
+
+def _is_reduced(x: Node, batch: int) -> bool:
+    """Whether what is summed has no axis of examples any more: it was summed before, or is made of single numbers."""
+    if isinstance(x, Sum | Mean):
+        return _reduces_examples(x, batch)
+    return isinstance(x, Operation) and x.moves and all(child.size == 1 for child in x.children)
+
+
+def _axes(node: Sum | Mean) -> Sequence[int]:
+    axis = node.axis
+    return range(node.children[0].ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
