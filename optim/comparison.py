@@ -76,6 +76,10 @@ class Run:
     seconds: float = 0.0
     stopped: str = ""
 
+    def over(self, steps: int) -> bool:
+        """Whether it made the planned steps or ended by itself, not by Ctrl-C."""
+        return self.steps == steps or not self.history.interrupted
+
 
 @dataclass(eq=False)
 class Comparison:
@@ -93,8 +97,11 @@ class Comparison:
     def by_method(self) -> list[list[Run]]:
         """The runs to compare, method by method; an interrupted one stays out where the method has other seeds."""
         grouped = [self.of_method(method) for method in self.configuration.methods]
-        steps = self.configuration.steps
-        return [[r for r in runs if r.steps == steps or not r.history.interrupted] or runs for runs in grouped if runs]
+        return [[run for run in runs if run.over(self.configuration.steps)] or runs for runs in grouped if runs]
+
+    def n_learned(self, runs: list[Run]) -> int:
+        """How many of the runs have learned the task, by their last parameters."""
+        return sum(run.test_score >= self.task.learned for run in runs)
 
 
 def compare(

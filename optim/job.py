@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from contextlib import suppress
 
 from minigrad.optim.comparison import Comparison, compare
 from minigrad.optim.configuration import Configuration
-from minigrad.optim.report import again, sentences, table
+from minigrad.optim.findings import criterion, headline, sentences
+from minigrad.optim.report import again, summary
 from minigrad.optim.run_folder import RunFolder, check_extras
 from minigrad.optim.sizes import check_size
 from minigrad.optim.tasks import open_task
 
 MOST_WORKERS = 1000
+WIDTH = 100  # columns of a terminal
+NAME = 33  # of them for a method's name in the table
 
 
 class Job:
@@ -47,16 +51,20 @@ class Job:
         Errors: OSError where the numbers of a run cannot be saved; those of the runs before are kept.
         """
         c = self.configuration
+        methods = ", ".join(c.method(method).label for method in c.methods)
+        self._say(_wrapped(f"{self.task.description}."))
         self._say(
-            f"{self.task.description}\n{', '.join(c.method(method).label for method in c.methods)}; "
-            f"{c.steps} steps of {c.optimizer} {c.rate_in_words} each; {c.seeds} seed{'s' * (c.seeds > 1)}; "
-            f"results go to {self.folder.path}"
+            _wrapped(
+                f"{methods}; {c.steps} steps of {c.optimizer} {c.rate_in_words} each; {c.seeds} seed{'s' * (c.seeds > 1)}."
+            )
         )
+        self._say(f"Results go to {self.folder.path}")
         comparison = compare(c, self.task, quiet=self.quiet, after_run=self.folder.save_numbers, workers=self.workers)
         failures = self.folder.save_figures(comparison)
-        self._say(f"\n{table(comparison)}\n")
+        self._say(f"\n{_wrapped(headline(comparison))}\n{_wrapped(criterion(comparison))}")
+        self._say(f"\n{summary(comparison, NAME)}\n")
         for sentence in sentences(comparison):
-            self._say(f"- {sentence}")
+            self._say(_wrapped(f"- {sentence}", "  "))
         self._say(f"\nSaved in {self.folder.path}: report.md, figures, history, parameters, configuration")
         if not comparison.interrupted:
             self._say(again(self.folder.path))
@@ -85,3 +93,8 @@ class Job:
             self.unsaid = error.strerror or str(error)
             with suppress(OSError):  # Python would try once more as it ends
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    """The text in lines that a terminal does not break."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -1,9 +1,10 @@
-"""What a comparison says: its table, and sentences that the numbers in the table carry, no more."""
+"""The report of a comparison: what it found, its tables, how it was trained, and what the figures show."""
 
 from __future__ import annotations
 
 import math
 import shlex
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,45 +13,54 @@ import numpy as np
 from minigrad.optim.comparison import N_GAUGED, Comparison, Run
 from minigrad.optim.configuration import CELLS, INITIALIZATIONS, OWN_STARTS, Configuration
 from minigrad.optim.figures import DRAWN
+from minigrad.optim.findings import criterion, headline, sentences
 from minigrad.optim.methods import PENALTIES
 
+LISTED = 4  # seeds whose numbers are listed one by one; of more the range of those that learned, and of the others
 RATIO = "log10 λ_1/λ_T"
 COLUMNS: dict[str, tuple[str, Callable[[Run], float]]] = {  # heading: format, and what it shows of a run
     "test score": (".3f", lambda run: run.test_score),
-    "test score, best": (".3f", lambda run: run.best_test_score),
-    "best at step": (".0f", lambda run: run.best.row.get("step", math.nan)),
+    "of the best record": (".3f", lambda run: run.best_test_score),
+    "at step": (".0f", lambda run: run.best.row.get("step", math.nan)),
     "test loss": (".4g", lambda run: run.test_loss),
     "G": (".3g", lambda run: run.G),
     RATIO: (".2f", lambda run: run.log10_ratio),
     "seconds": (".1f", lambda run: run.seconds),
 }
+EXACT = """*Exact*: the gradient of loss + weight · G through the whole backward pass, which is backpropagation through
+backpropagation."""
+IMMEDIATE = """*Immediate*: the approximation of Pascanu, Mikolov and Bengio (2013), the gradient of G with the states and the
+incoming adjoints held constant."""
 
 
 def report(comparison: Comparison, folder: Path) -> str:
     """The whole report, Markdown; `folder` is where it is saved."""
-    c = comparison.configuration
-    seeds = f"seed {c.first_seed}" if c.seeds == 1 else f"seeds {c.first_seed} to {c.first_seed + c.seeds - 1}"
-    clip = f"clip at norm {c.clip:g}" if c.clip else "no clip"
-    n_test, n_watched, T = len(comparison.task.test[1]), len(comparison.task.validation[1]), comparison.task.length
-    ended = "where each run ended" if any(run.steps < c.steps for run in comparison.runs) else "after the last step"
+    c, task = comparison.configuration, comparison.task
+    n_test, n_watched = len(task.test[1]), len(task.validation[1])
     parts = [
-        f"""# Backpropagation and penalized backpropagation: {c.task}
-
-Task: {comparison.task.description}.
-
-Net: {CELLS[c.cell]}, i = 1..{T}, {c.states} states, outputs from {"that" if c.cell == "tilted" else "x_T"}. Start: {_start(c)}.
-
-Training: {c.steps} steps of {c.optimizer} {c.rate_in_words}, {c.batch_size} examples each, {clip}, {seeds}. {_penalized(c)}For one seed all methods start from the same parameters and see the same
-batches.
-
-## Result""",
-        table(comparison),
-        f"""Score: fraction of the {n_test} test examples answered rightly, {ended}. Best: by the parameters of the record with
-the highest validation score (of equal ones the lowest validation loss), on {n_watched} examples that are neither trained on nor tested. The
-test set is used once, when a run is over. G: {PENALTIES[c.penalty].text}. G and λ_t = ∂loss/∂x_t (the norm of each example's own, averaged; it does not see λ's
-sign): on the first {min(N_GAUGED, n_watched)} validation examples, for every method, trained with G or not. Seconds: training alone. {"" if c.seeds == 1 else "Several seeds: the median, and [least, largest]."}""",
+        f"# Backpropagation and penalized backpropagation: {c.task}",
+        f"**{headline(comparison)}** {criterion(comparison)}",
+        summary(comparison),
         "\n".join(f"- {sentence}" for sentence in sentences(comparison)),
-        *([] if c.seeds == 1 else ["## Every seed", seed_table(comparison)]),
+        f"""λ_t = ∂loss/∂x_t is the adjoint of the state at time step t (the lecture notes write its negative). Its length is
+measured on the first {min(N_GAUGED, n_watched)} validation examples, as the mean over the examples of the norm of each one's own.""",
+        f"""## How it was trained
+
+Task: {task.description}.
+
+Net: {CELLS[c.cell]}, i = 1..{task.length}, {c.states} states, outputs from {"that" if c.cell == "tilted" else "x_T"}. Start: {_start(c)}.
+
+Training: {_training(c)} For one seed all methods start from the same parameters and see the same batches.
+
+{_methods(c)}""",
+        f"""## Every run
+
+{run_table(comparison)}
+
+Test score: the fraction of {n_test} test examples answered rightly. The best record is the one with the highest validation
+score (of equal ones the lowest validation loss), on {n_watched} examples that are neither trained on nor tested. The test set is
+used once, when the training is over. G: {PENALTIES[c.penalty].text}; it is measured for every method, trained with it or not.
+Seconds: training alone.""",
         f"""## Pictures
 
 ![learning curves](learning-curves.png)
@@ -64,12 +74,61 @@ of the score are those of the {n_watched} validation examples.""",
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _penalized(c: Configuration) -> str:
-    """What each method adds to the loss, in words."""
+def summary(comparison: Comparison, name_width: int = 1000) -> str:
+    """The table of methods, Markdown that reads as text: how many seeds learned, and the scores; no median of two modes.
+
+    name_width: a longer name goes on in the next line
+    """
+    listed = comparison.configuration.seeds <= LISTED
+    rows = [
+        [
+            "method",
+            "learned",
+            *(["test score"] if listed else ["score where learned", "and where not"]),
+            "seconds a run",
+        ]
+    ]
+    for runs in comparison.by_method():
+        learned = [run.test_score for run in runs if comparison.n_learned([run])]
+        others = [run.test_score for run in runs if not comparison.n_learned([run])]
+        scores = [" ".join(f"{run.test_score:.3f}" for run in runs)] if listed else [_span(learned), _span(others)]
+        name, *more = textwrap.wrap(_marked_group(runs, comparison), name_width)
+        seconds = f"{np.median([run.seconds for run in runs]):.1f}"
+        rows.append([name, f"{len(learned)} of {len(runs)}", *scores, seconds])
+        rows += [[line, *[""] * (len(rows[0]) - 1)] for line in more]
+    return _aligned(rows)
+
+
+def run_table(comparison: Comparison) -> str:
+    """A row per run."""
+    rows = [["seed", "method", "learned", *COLUMNS]]
+    for run in comparison.runs:
+        learned = "yes" if comparison.n_learned([run]) else "no"
+        numbers = [format(value(run), form) for form, value in COLUMNS.values()]
+        rows.append([str(run.seed), _marked(run, comparison), learned, *numbers])
+    return _aligned(rows)
+
+
+def again(folder: Path) -> str:
+    """How to get the same numbers once more."""
+    train = f"--config {shlex.quote(str(folder / 'config.toml'))}"
+    return f'The same numbers again, from the same folder: `minigrad train {train}`, or `make train ARGS="{train}"`'
+
+
+def _training(c: Configuration) -> str:
+    """Steps, optimizer, rate, batches, clip and seeds, in words."""
+    seeds = f"seed {c.first_seed}" if c.seeds == 1 else f"seeds {c.first_seed} to {c.first_seed + c.seeds - 1}"
+    clip = f"the gradient clipped at norm {c.clip:g}" if c.clip else "no clip"
+    return f"{c.steps} steps of {c.optimizer} {c.rate_in_words}, {c.batch_size} examples each, {clip}, {seeds}."
+
+
+def _methods(c: Configuration) -> str:
+    """What each method adds to the loss, and which gradient it follows."""
     methods = [method for method in map(c.method, c.methods) if method.kind is not None]
-    return "".join(
-        f"{m.label[0].upper()}{m.label[1:]} adds {m.weight_in_words} times {m.kind.text}. " for m in methods if m.kind
-    )
+    said = [f"- {m.label} adds {m.weight_in_words} · G, G: {m.kind.text}." for m in methods if m.kind]
+    forms = {"immediate" if method.name == "immediate" else "exact" for method in methods}
+    explained = [text for form, text in (("exact", EXACT), ("immediate", IMMEDIATE)) if form in forms]
+    return "\n".join(said) + ("\n\n" + "\n".join(explained) if explained else "")
 
 
 def _start(c: Configuration) -> str:
@@ -82,31 +141,6 @@ def _start(c: Configuration) -> str:
     return f"recurrent weights orthogonal, the other {normal}" if c.initialization == "orthogonal" else f"all {normal}"
 
 
-def again(folder: Path) -> str:
-    """How to get the same numbers once more."""
-    train = f"--config {shlex.quote(str(folder / 'config.toml'))}"
-    return f'The same numbers again, from the same folder: `minigrad train {train}`, or `make train ARGS="{train}"`'
-
-
-def table(comparison: Comparison) -> str:
-    """A row per method: the number or, of several seeds, the median and [least, largest]. Markdown that reads as text."""
-    rows = [["method", *COLUMNS]]
-    for runs in comparison.by_method():
-        name = _marked(runs[0], comparison) if len(runs) == 1 else _marked_group(runs, comparison)
-        rows.append([name, *[_spread([value(run) for run in runs], form) for form, value in COLUMNS.values()]])
-    return _aligned(rows)
-
-
-def seed_table(comparison: Comparison) -> str:
-    """A row per run: single seeds differ, and medians hide it."""
-    rows = [["seed", "method", *COLUMNS]]
-    for run in comparison.runs:
-        rows.append(
-            [str(run.seed), _marked(run, comparison), *[format(value(run), form) for form, value in COLUMNS.values()]]
-        )
-    return _aligned(rows)
-
-
 def _marked(run: Run, comparison: Comparison) -> str:
     """The run's name; of one that ended early with the steps it reached, and of one that diverged with that."""
     steps = comparison.configuration.steps
@@ -117,120 +151,17 @@ def _marked(run: Run, comparison: Comparison) -> str:
 
 def _marked_group(runs: list[Run], comparison: Comparison) -> str:
     """The method's name, with how many of its runs are not as the others."""
+    if len(runs) == 1:
+        return _marked(runs[0], comparison)
     short = sum(run.steps < comparison.configuration.steps for run in runs)
     diverged = sum(bool(run.stopped) for run in runs) - short
     marks = [f"{n} of {len(runs)} {what}" for n, what in ((short, "ended early"), (diverged, "diverged")) if n]
     return ": ".join([runs[0].name, *([", ".join(marks)] if marks else [])])
 
 
-def sentences(comparison: Comparison) -> list[str]:
-    """What can be said, computed from the numbers."""
-    return [
-        *_ended_early(comparison),
-        *[_of_method(comparison, runs) for runs in comparison.by_method()],
-        *_against_plain(comparison),
-        *_context(comparison),
-    ]
-
-
-def _ended_early(comparison: Comparison) -> list[str]:
-    c = comparison.configuration
-    said = [f"{run.name}, seed {run.seed}: {run.stopped.partition(': ')[0]}." for run in comparison.runs if run.stopped]
-    planned = c.seeds * len(c.methods)
-    if len(comparison.runs) < planned:
-        said.append(f"{len(comparison.runs)} of {planned} runs were begun.")
-    return said
-
-
-def _of_method(comparison: Comparison, runs: list[Run]) -> str:
-    """The reach of the adjoints, whether the method left chance, and on generated tasks whether it solved the task."""
-    task = comparison.task
-    said = [_reach([run.log10_ratio for run in runs])]
-    error = _standard_error(task.chance, len(task.test[1]))
-    if np.median([run.test_score for run in runs]) <= task.chance + 3 * error:
-        said.append(f"the test score is not above chance, {task.chance:.3f}")
-    if task.solved is not None:
-        n = sum(run.test_score > task.solved for run in runs)
-        in_seeds = f"solved in {n} of {len(runs)} seeds" if len(runs) > 1 else ("solved" if n else "not solved")
-        said.append(f"{in_seeds} (less than {1 - task.solved:.0%} wrong)")
-    median = f" (median of {len(runs)} seeds)" if len(runs) > 1 else ""
-    return f"{runs[0].name}{median}: {'; '.join(said)}."
-
-
-def _reach(ratios: list[float]) -> str:
-    """How long the first state's adjoint is against the last's, in words: the median, or a range that straddles 1."""
-    median = float(np.median(ratios))
-    if math.isnan(median):
-        return "at the end the last state's adjoint is 0"
-    if math.isinf(median):
-        return "at the end nothing that floating-point numbers can hold arrives at the first state"
-    least, largest = min(ratios), max(ratios)
-    if math.isfinite(least) and least < 0 < largest:
-        return (
-            f"at the end λ_1 is between {_times(least)} and {_times(largest)} than λ_T, {_times(median)} in the median"
-        )
-    return f"at the end λ_1 is {_times(median)} than λ_T"
-
-
-def _times(ratio: float) -> str:
-    times = f"{10 ** abs(ratio):.1f}" if abs(ratio) < 2 else f"10^{abs(ratio):.1f}"
-    return f"{times} times {'shorter' if ratio < 0 else 'longer'}"
-
-
-def _against_plain(comparison: Comparison) -> list[str]:
-    """Each penalized method against backpropagation, seed by seed, where both took the same number of steps."""
-    plain = {run.seed: run for run in comparison.of_method("backprop")}
-    said = []
-    for runs in comparison.by_method():
-        pairs = [(run, plain[run.seed]) for run in runs if run.seed in plain and run.steps == plain[run.seed].steps]
-        if runs[0].method != "backprop" and pairs:
-            found = _one_difference(*pairs[0]) if len(pairs) == 1 else _differences(pairs)
-            said.append(f"{runs[0].name}, against backpropagation: {found}.")
-    if said and comparison.configuration.seeds == 1:
-        said.append("This is one seed: another may order the methods differently (--seeds 8 shows medians and ranges).")
-    return said
-
-
-def _one_difference(run: Run, plain: Run) -> str:
-    """With the paired standard error: the methods answer the same examples, so what is hard for both cancels."""
-    n = len(run.right)
-    error = float(np.std(run.right.astype(float) - plain.right, ddof=1)) / math.sqrt(n)
-    difference = run.test_score - plain.test_score
-    if difference == 0:
-        return f"the same test score on {n} test examples"
-    words = f"a test score {abs(difference):.3f} {'higher' if difference > 0 else 'lower'}"
-    if abs(difference) < 2 * error:
-        return f"{words}, within the noise of {n} test examples (paired standard error {error:.3f})"
-    return f"{words}, {abs(difference) / error:.1f} paired standard errors of {n} test examples"
-
-
-def _differences(pairs: list[tuple[Run, Run]]) -> str:
-    differences = [run.test_score - plain.test_score for run, plain in pairs]
-    higher, lower = (sum(sign * difference > 0 for difference in differences) for sign in (1, -1))
-    median = f"median difference {np.median(differences):+.3f}"
-    return f"a higher test score in {higher} of {len(pairs)} seeds, a lower one in {lower}; {median}"
-
-
-def _context(comparison: Comparison) -> list[str]:
-    """What is known from elsewhere and must not be forgotten next to these numbers."""
-    c = comparison.configuration
-    plain = comparison.of_method("backprop")
-    learned = bool(plain) and all(run.test_score > comparison.task.chance + 0.1 for run in plain)
-    said = []
-    if c.initialization == "orthogonal" and learned:
-        said.append("W started orthogonal, and plain backpropagation learned without a penalty.")
-    return said
-
-
-def _standard_error(p: float, n: int) -> float:
-    """Of a fraction p of n independent examples."""
-    return math.sqrt(p * (1 - p) / n)
-
-
-def _spread(values: list[float], form: str) -> str:
-    if len(values) == 1:
-        return format(values[0], form)
-    return f"{np.median(values):{form}} [{min(values):{form}}, {max(values):{form}}]"
+def _span(values: list[float]) -> str:
+    """The least and the largest of some scores."""
+    return " to ".join(dict.fromkeys(f"{value:.3f}" for value in (min(values), max(values)))) if values else "-"
 
 
 def _aligned(rows: list[list[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ Batch = tuple[Array, Array]
 N_GENERATED = 10_000  # fresh sequences a generated task is tested on
 N_VALIDATION = 1000  # examples that are watched while training, at most
 SHARE = 8  # of the training examples of a data set one in so many is set aside for validation
+SOLVED = math.nextafter(1 - datasets.SOLVED, 1)  # a score from here on is less than 1 % wrong
 TEST_SEED = 1_000_003  # test and validation examples are the same for every method and seed
 VALIDATION_SEED = 1_000_033
 
@@ -30,7 +32,8 @@ class Task:
     validation: what is watched while training, and decides which parameters are kept as the best
     test:       what is used once, when the training is over
     chance:     the test score of an answer that ignores the inputs
-    solved:     the test score from which the task counts as solved; None where nobody draws that line
+    goal:       what a run learns, in words that follow "learned to"
+    learned:    the least test score of a run that has learned it
     """
 
     name: str
@@ -41,7 +44,8 @@ class Task:
     n_outputs: int
     loss: Loss
     chance: float
-    solved: float | None = None
+    goal: str
+    learned: float
 
     @property
     def n_inputs(self) -> int:
@@ -52,6 +56,14 @@ class Task:
     def length(self) -> int:
         """Time steps."""
         return int(self.test[0].shape[1])
+
+    @property
+    def criterion(self) -> str:
+        """When a run has learned it, in words."""
+        n = f"{len(self.test[1]):,}"
+        if self.learned == SOLVED:
+            return f"less than {datasets.SOLVED:.0%} of {n} test sequences answered wrongly"
+        return f"at least {self.learned:.0%} of {n} test examples answered rightly"
 
     def score(self, outputs: Array, targets: Array) -> float:
         """The fraction answered rightly."""
@@ -93,6 +105,8 @@ def _classification(dataset: datasets.Dataset, configuration: Configuration) -> 
         n_outputs=dataset.n_classes,
         loss=losses.cross_entropy,
         chance=_commonest(dataset),
+        goal="read the digits",
+        learned=0.8,
     )
 
 
@@ -122,7 +136,8 @@ def _delayed_digits(configuration: Configuration) -> Task:
         n_outputs=digits.n_classes,
         loss=losses.cross_entropy,
         chance=_commonest(digits),
-        solved=0.7,
+        goal="remember the digit",
+        learned=0.7,
     )
 
 
@@ -170,7 +185,8 @@ def _temporal_order(configuration: Configuration) -> Task:
         n_outputs=4,
         loss=losses.cross_entropy,
         chance=0.25,
-        solved=1 - datasets.SOLVED,
+        goal="tell the order of two symbols",
+        learned=SOLVED,
     )
 
 
@@ -191,7 +207,8 @@ def _adding(configuration: Configuration) -> Task:
         n_outputs=1,
         loss=losses.mean_squared_error,
         chance=1 - always_half,
-        solved=1 - datasets.SOLVED,
+        goal="add two marked numbers",
+        learned=SOLVED,
     )
 
 

@@ -248,7 +248,7 @@ def test_ctrl_c_while_a_run_is_saved_saves_it_and_ends_the_job(tmp_path, monkeyp
     assert calls == [1, 2, 2]
     assert "interrupted; what was reached is in" in capsys.readouterr().err
     names = contents(tmp_path / "run")
-    assert "parameters/exact-seed0.safetensors" in names
+    assert "parameters/immediate-seed0.safetensors" in names
     assert names["history.csv"].count(b"\n") == 1 + 2 * 3
 
 
@@ -313,7 +313,7 @@ def test_a_full_disk_at_the_second_run_is_one_line_and_loses_nothing(tmp_path):
     (line,) = [line for line in run.stderr.splitlines() if line.startswith("minigrad train: ")]
     assert run.stderr.endswith(line + "\n")
     assert line == (
-        "minigrad train: run/parameters/exact-seed0.safetensors could not be written (File too large): make room on the disk, "
+        "minigrad train: run/parameters/immediate-seed0.safetensors could not be written (File too large): make room on the disk, "
         "and write it again; runs that had ended are in run"
     )
     found = contents(tmp_path / "run")

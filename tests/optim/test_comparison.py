@@ -3,17 +3,15 @@
 import csv
 import json
 import math
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minigrad.optim import Step, comparison, figures, run_folder
+from minigrad.optim import Step, comparison, run_folder
 from minigrad.optim.comparison import (
     OPTIMIZERS,
     Comparison,
-    Run,
     compare,
     log10_ratio,
     make_optimizer,
@@ -22,29 +20,9 @@ from minigrad.optim.configuration import LEARNING_RATES, Configuration
 from minigrad.optim.job import Job
 from minigrad.optim.methods import PENALTIES
 from minigrad.optim.nets import make_net
-from minigrad.optim.report import report, sentences, table
+from minigrad.optim.report import report, run_table
 from minigrad.optim.run_folder import RunFolder, check_extras, load_arrays, save_arrays
-from minigrad.optim.tasks import open_task
-
-SMALL = {
-    "task": "temporal-order",
-    "penalty": "omega",
-    "methods": ["backprop", "exact", "immediate"],
-    "length": 10,
-    "states": 5,
-    "steps": 6,
-    "batch_size": 4,
-    "record_every": 3,
-}
-
-
-def small(**changed):
-    configuration = Configuration.of(**(SMALL | changed))
-    return configuration, open_task(configuration)
-
-
-def run_small(**changed):
-    return compare(*small(**changed), quiet=True)
+from tests.optim.small_job import SMALL, run_small, small
 
 
 @pytest.mark.slow
@@ -127,8 +105,8 @@ def test_the_best_parameters_on_validation_are_kept_beside_the_last_ones(monkeyp
         assert task.score(net(task.test[0]).value, task.test[1]) == score
     assert not np.array_equal(run.parameters["W"], run.best.arrays["W"])
     found = Comparison(configuration, task, [run])
-    assert f"{run.best_test_score:.3f}" in table(found)
-    assert f"| {best['step']} " in table(found)
+    assert f"{run.best_test_score:.3f}" in run_table(found)
+    assert f"| {best['step']} " in run_table(found)
     assert "on 1000 examples that are neither trained on nor tested" in report(found, Path("x"))
 
 
@@ -385,7 +363,7 @@ def test_ctrl_c_leaves_what_was_reached(monkeypatch, here, capsys):
         assert "against backpropagation" not in said
         assert "The same numbers again" not in said
     assert "after the last step" not in text
-    assert "where each run ended" in text
+    assert "where a run ended" in text
     assert "2 of 3 runs were begun." in captured.out
     assert sorted(path.name for path in (folder / "parameters").iterdir()) == [
         "backprop-seed0-best.safetensors",
@@ -411,164 +389,6 @@ def test_a_learning_rate_that_explodes_is_caught_by_name(here):
     run = run_small(learning_rate=1e38, clip=0, steps=50, methods=["backprop"]).runs[0]
     assert run.stopped.startswith("stopped after")
     assert "The first node to be nan or inf: " in run.stopped
-
-
-# What is said
-
-
-def invented(scores, ratios=(-7.0, -0.5, 0.2), n=1000, nested=False, **changed):
-    """A comparison with these test scores, {method: [one per seed]}, and ratios per method or per method and seed.
-
-    nested: what a method of lower score answers rightly, one of higher score does too; else they are independent
-    """
-    rng = np.random.default_rng(0)
-    configuration, task = small(seeds=len(scores["backprop"]), methods=list(scores), **changed)
-    made = Comparison(configuration, task)
-    for seed in range(configuration.seeds):
-        for (method, of_seeds), ratio in zip(scores.items(), ratios, strict=False):
-            right = np.arange(n) < round(of_seeds[seed] * n)
-            run = Run(method, seed, configuration.method(method).label, test_loss=1.0, test_score=of_seeds[seed], G=0.3, seconds=1.0, steps=changed.get("steps", 6),
-                      log10_ratio=np.broadcast_to(ratio, configuration.seeds)[seed],
-                      right=right if nested else rng.permutation(right))  # fmt: skip
-            made.runs.append(run)
-    return made
-
-
-def test_one_seed_is_called_one_seed_and_its_error_is_named():
-    said = "\n".join(sentences(invented({"backprop": [0.25], "exact": [0.256], "immediate": [0.9]})))
-    assert (
-        "backpropagation: at the end λ_1 is 10^7.0 times shorter than λ_T; the test score is not above chance" in said
-    )
-    assert "Omega (exact): at the end λ_1 is 3.2 times shorter than λ_T; the test score is not above chance" in said
-    assert "Omega (immediate): at the end λ_1 is 1.6 times longer than λ_T; not solved (less than 1% wrong)." in said
-    assert re.search(
-        r"\(exact\), against backpropagation: a test score 0.006 higher, within the noise of 1000 test examples \(paired standard error 0.0\d\d\)",
-        said,
-    )
-    assert re.search(
-        r"\(immediate\), against backpropagation: a test score 0.650 higher, \d+.\d paired standard errors", said
-    )
-    assert "This is one seed: another may order the methods differently" in said
-
-
-def test_several_seeds_give_medians_ranges_and_every_seed():
-    made = invented({"backprop": [0.25, 0.5, 0.3], "exact": [0.995, 0.2, 0.999]})
-    assert "0.300 [0.250, 0.500]" in table(made)
-    assert "0.995 [0.200, 0.999]" in table(made)
-    said = "\n".join(sentences(made))
-    assert "a higher test score in 2 of 3 seeds, a lower one in 1; median difference +0.699" in said
-    assert (
-        "Omega (exact) (median of 3 seeds): at the end λ_1 is 3.2 times shorter than λ_T; solved in 2 of 3 seeds"
-        in said
-    )
-    assert "one seed" not in said
-    text = report(made, Path("runs/my runs"))
-    assert "minigrad train --config 'runs/my runs/config.toml'" in text
-    assert "## Every seed" in text
-    assert text.count("| backpropagation") == 4
-
-
-def test_the_standard_error_is_of_the_paired_differences():
-    """Of 1000 examples 6 more are right and none is lost: sd of the differences √(.006 · .994 · 1000/999), /√1000."""
-    said = "\n".join(sentences(invented({"backprop": [0.25], "exact": [0.256]}, nested=True)))
-    assert "a test score 0.006 higher, 2.5 paired standard errors of 1000 test examples" in said
-    said = "\n".join(sentences(invented({"backprop": [0.25], "exact": [0.25]})))
-    assert "the same test score on 1000 test examples" in said
-
-
-def test_ratios_that_straddle_1_are_given_as_a_range():
-    scores = {"backprop": [0.3] * 3}
-    said = sentences(invented(scores, ratios=((-3.0, 0.3, 0.1),)))[0]
-    assert "λ_1 is between 10^3.0 times shorter and 2.0 times longer than λ_T, 1.3 times longer in the median" in said
-    assert "between" not in sentences(invented(scores, ratios=((-3.0, -0.3, -0.1),)))[0]
-
-
-def test_a_start_that_needs_no_penalty_is_said():
-    learned = invented({"backprop": [0.99]}, initialization="orthogonal")
-    assert "W started orthogonal, and plain backpropagation learned without a penalty." in "\n".join(sentences(learned))
-    failed = invented({"backprop": [0.25]}, initialization="orthogonal")
-    assert "learned without a penalty" not in "\n".join(sentences(failed))
-
-
-def test_an_interrupted_run_is_compared_with_nothing():
-    made = invented({"backprop": [0.3, 0.4], "exact": [0.5, 0.9]}, ratios=(-3.0, -1.0))
-    made.runs[-1].steps, made.runs[-1].history.interrupted, made.interrupted = 2, True, True
-    made.runs[-1].stopped = "interrupted after 2 of 6 steps"
-    assert "| Omega (exact)   | 0.500 " in table(made)
-    assert "| 1    | Omega (exact): 2 of 6 steps | 0.900 " in report(made, Path("runs/x"))
-    assert "(exact), against backpropagation: a test score 0.200 higher" in "\n".join(sentences(made))
-    assert "The same numbers" not in report(made, Path("runs/x"))
-
-
-@pytest.mark.slow
-def test_a_run_that_diverged_without_nan_is_flagged_and_exits_with_1(here, capsys):
-    assert (
-        Job(Configuration.of(**SMALL | {"methods": ["backprop"], "learning_rate": 1e4, "clip": 0, "steps": 30})).run()
-        == 1
-    )
-    captured = capsys.readouterr()
-    assert "backpropagation, seed 0: diverged after 30 steps: the loss was 1.3" in captured.err
-    assert "| backpropagation: diverged |" in captured.out
-    assert not re.search(r"\d{8}", captured.out + captured.err)
-    made = invented({"backprop": [0.3, 0.4]})
-    made.runs[1].stopped = "diverged after 6 steps: ..."
-    assert "| backpropagation: 1 of 2 diverged |" in table(made)
-
-
-@pytest.mark.parametrize(
-    ("ratio", "words"),
-    [(-math.inf, "nothing that floating-point numbers can hold arrives"), (math.nan, "the last state's adjoint is 0")],
-)
-def test_ratios_that_are_no_numbers(ratio, words):
-    assert words in sentences(invented({"backprop": [0.25]}, ratios=(ratio,)))[0]
-
-
-@pytest.mark.slow
-def test_pictures_of_what_vanished(tmp_path):
-    """Adjoints that are 0, and runs of unequal length, draw without a warning."""
-    made = run_small(seeds=2, methods=["backprop", "exact"])
-    for run in made.runs:
-        run.adjoints = [(step, norms * (np.arange(10) > 4)) for step, norms in run.adjoints]
-    made.runs[0].adjoints.pop()
-    figures.adjoint_norms(made, tmp_path / "a.png")
-    figures.learning_curves(made, tmp_path / "b.png")
-    made.runs = made.runs[:1]  # as after an early Ctrl-C
-    figures.adjoint_norms(made, tmp_path / "c.png")
-    figures.learning_curves(made, tmp_path / "d.png")
-    for path in tmp_path.iterdir():
-        assert path.read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_map_of_adjoints_takes_its_scale_from_training_and_not_from_the_start():
-    start, trained = np.full((1, 50), -8.0), np.linspace(-1.5, 0.5, 2000).reshape(40, 50)
-    low, high = figures._color_limits([np.concatenate([start, trained])])
-    assert low == pytest.approx(-1.48)
-    assert high == 1.0
-    middle = figures._colors(low, high)((0 - low) / (high - low))
-    np.testing.assert_allclose(middle[:3], (0.97, 0.97, 0.97), atol=0.02)  # white is where λ_t is as long as λ_T
-    assert figures._color_limits([start])[0] == -8
-
-
-def test_losses_that_explode_are_drawn_on_a_logarithmic_axis():
-    from matplotlib.figure import Figure
-
-    made = run_small(methods=["backprop"])
-    for loss, scale in ((1.0, "linear"), (1e30, "log"), (math.inf, "linear")):
-        made.runs[0].history["train_loss"][-1] = loss
-        axes = Figure().subplots()
-        figures._scale_losses(axes, made)
-        assert axes.get_yscale() == scale
-
-
-def test_the_graph_of_the_net_is_small(tmp_path):
-    made = run_small(methods=["backprop"], states=50)
-    figures.net_graph(made, tmp_path / "g.svg")
-    text = (tmp_path / "g.svg").read_text("utf-8")
-    width, height = (float(re.search(rf'{name}="([\d.]+)"', text)[1]) for name in ("width", "height"))
-    assert width < 1300
-    assert height < 1700
-    assert "(3, 3)" in text
-    assert "50" not in re.findall(r">\((\d+), \d+\)<", text)
 
 
 def test_right_is_what_the_score_is_the_mean_of():

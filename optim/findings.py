@@ -1,0 +1,161 @@
+"""What a comparison found, in sentences that its numbers carry, no more, and that are true however it ended."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minigrad.optim.comparison import Comparison, Run
+from minigrad.optim.methods import METHODS
+
+FLOOR = "nothing that floating-point numbers can hold arrives at the first state"
+
+
+def headline(comparison: Comparison) -> str:
+    """State in one sentence how many seeds of each method learned the task."""
+    steps = comparison.configuration.steps
+    said: list[str] = []
+    left: list[str] = []
+    for method in comparison.configuration.methods:
+        runs = comparison.of_method(method)
+        label = comparison.configuration.method(method).label
+        if over := [run for run in runs if run.over(steps)]:
+            said.append(_learned(comparison, label, over, first=not said))
+        elif runs:
+            left.append(f"{label} was interrupted after {runs[0].steps} of {steps} steps")
+        else:
+            left.append(f"{label} was not begun")
+    clauses = "; ".join(said + left)
+    if comparison.configuration.seeds == 1 and said:
+        return f"On one seed, {clauses}."
+    return f"{clauses[0].upper()}{clauses[1:]}."
+
+
+def _learned(comparison: Comparison, label: str, runs: list[Run], *, first: bool) -> str:
+    """A clause of the headline; only the first says what was to be learned."""
+    goal, k, n = comparison.task.goal, comparison.n_learned(runs), len(runs)
+    diverged = sum(bool(run.stopped) for run in runs)
+    if comparison.configuration.seeds == 1:
+        verb = (f"learned to {goal}" if k else f"did not learn to {goal}") if first else "did" if k else "did not"
+        return f"{label} {verb}{' (it diverged)' * diverged}"
+    verb, unit = (f" learned to {goal}", " seed" if n == 1 else " seeds") if first else ("", "")
+    return f"{label}{verb} in {k} of {n}{unit}{f' ({diverged} diverged)' if diverged else ''}"
+
+
+def criterion(comparison: Comparison) -> str:
+    """State what "learned" means in this task."""
+    task = comparison.task
+    ended = any(run.steps < comparison.configuration.steps for run in comparison.runs)
+    when = "where a run ended" if ended else "after the last step"
+    return f"Learned: {task.criterion}, {when}. An answer that ignores the inputs is right in {task.chance:.1%}."
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """What else can be said, computed from the numbers."""
+    return [
+        *_ended_early(comparison),
+        *[_of_method(comparison, runs) for runs in comparison.by_method()],
+        *_against_plain(comparison),
+        *_context(comparison),
+    ]
+
+
+def _ended_early(comparison: Comparison) -> list[str]:
+    c = comparison.configuration
+    said = [f"{run.name}, seed {run.seed}: {run.stopped.partition(': ')[0]}." for run in comparison.runs if run.stopped]
+    planned = c.seeds * len(c.methods)
+    if len(comparison.runs) < planned:
+        said.append(f"{len(comparison.runs)} of {planned} runs were begun.")
+    return said
+
+
+def _of_method(comparison: Comparison, runs: list[Run]) -> str:
+    """The reach of the adjoints, and whether the test score left chance."""
+    task = comparison.task
+    said = reach([run.log10_ratio for run in runs])
+    highest = task.chance + 3 * _standard_error(task.chance, len(task.test[1]))
+    n = sum(run.test_score <= highest for run in runs)
+    if n:
+        said += f"; the test score is not above chance ({task.chance:.3f}){_in_seeds(n, len(runs))}"
+    return f"{runs[0].name}: at the end {said}."
+
+
+def reach(ratios: list[float]) -> str:
+    """How long the first state's adjoint is against the last's, from log10 of it for every seed."""
+    finite = [ratio for ratio in ratios if math.isfinite(ratio)]
+    n, n_lost = len(ratios), sum(ratio == -math.inf for ratio in ratios)
+    n_none = n - len(finite) - n_lost
+    return "; ".join(
+        [
+            *([_range(min(finite), max(finite))] if finite else []),
+            *([FLOOR + _in_seeds(n_lost, n)] if n_lost else []),
+            *([f"the last state's adjoint is 0 or no number{_in_seeds(n_none, n)}"] if n_none else []),
+        ]
+    )
+
+
+def _range(least: float, largest: float) -> str:
+    """λ_1 against λ_T where log10 of their ratio lies between the two."""
+    if _factor(least) == _factor(largest) == "1.0":
+        return "λ_1 is about as long as λ_T"
+    if least < 0 < largest:
+        return f"λ_1 is between {_factor(least)} times shorter and {_factor(largest)} times longer than λ_T"
+    factors = dict.fromkeys(_factor(ratio) for ratio in sorted((least, largest), key=abs))
+    return f"λ_1 is {' to '.join(factors)} times {'shorter' if least < 0 else 'longer'} than λ_T"
+
+
+def _factor(ratio: float) -> str:
+    return f"{10 ** abs(ratio):.1f}" if abs(ratio) < 2 else f"10^{abs(ratio):.1f}"
+
+
+def _in_seeds(k: int, n: int) -> str:
+    return f" in {k} of {n} seeds" if n > 1 else ""
+
+
+def _against_plain(comparison: Comparison) -> list[str]:
+    """Each penalized method against backpropagation, seed by seed, where both took the same number of steps."""
+    plain = {run.seed: run for run in comparison.of_method("backprop")}
+    said = []
+    for runs in comparison.by_method():
+        pairs = [(run, plain[run.seed]) for run in runs if run.seed in plain and run.steps == plain[run.seed].steps]
+        if runs[0].method != "backprop" and pairs:
+            found = _one_difference(*pairs[0]) if len(pairs) == 1 else _differences(pairs)
+            said.append(f"{runs[0].name}, against {METHODS['backprop']}: {found}.")
+    if said and comparison.configuration.seeds == 1:
+        said.append("This is one seed: another may order the methods differently (--seeds 8 shows how many learn).")
+    return said
+
+
+def _one_difference(run: Run, plain: Run) -> str:
+    """With the paired standard error: the methods answer the same examples, so what is hard for both cancels."""
+    n = len(run.right)
+    error = float(np.std(run.right.astype(float) - plain.right, ddof=1)) / math.sqrt(n)
+    difference = run.test_score - plain.test_score
+    if difference == 0:
+        return f"the same test score on {n} test examples"
+    words = f"a test score {abs(difference):.3f} {'higher' if difference > 0 else 'lower'}"
+    if abs(difference) < 2 * error:
+        return f"{words}, within the noise of {n} test examples (paired standard error {error:.3f})"
+    return f"{words}, {abs(difference) / error:.1f} paired standard errors of {n} test examples"
+
+
+def _differences(pairs: list[tuple[Run, Run]]) -> str:
+    differences = [run.test_score - plain.test_score for run, plain in pairs]
+    higher, lower = (sum(sign * difference > 0 for difference in differences) for sign in (1, -1))
+    return f"a higher test score in {higher} of {len(pairs)} seeds, a lower one in {lower}"
+
+
+def _context(comparison: Comparison) -> list[str]:
+    """That a start needs no penalty, where the numbers show it."""
+    plain = comparison.of_method("backprop")
+    if comparison.configuration.initialization != "orthogonal" or not plain:
+        return []
+    if comparison.n_learned(plain) < len(plain):
+        return []
+    return ["W started orthogonal, and plain backpropagation learned without a penalty."]
+
+
+def _standard_error(p: float, n: int) -> float:
+    """Of a fraction p of n independent examples."""
+    return math.sqrt(p * (1 - p) / n)

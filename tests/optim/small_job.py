@@ -1,0 +1,45 @@
+"""Comparisons that are trained or invented in no time, for the tests of the main job."""
+
+import numpy as np
+
+from minigrad.optim.comparison import Comparison, Run, compare
+from minigrad.optim.configuration import Configuration
+from minigrad.optim.tasks import open_task
+
+SMALL = {
+    "task": "temporal-order",
+    "penalty": "omega",
+    "methods": ["backprop", "exact", "immediate"],
+    "length": 10,
+    "states": 5,
+    "steps": 6,
+    "batch_size": 4,
+    "record_every": 3,
+}
+
+
+def small(**changed):
+    configuration = Configuration.of(**(SMALL | changed))
+    return configuration, open_task(configuration)
+
+
+def run_small(**changed):
+    return compare(*small(**changed), quiet=True)
+
+
+def invented(scores, ratios=(-7.0, -0.5, 0.2), n=1000, nested=False, **changed):
+    """A comparison with these test scores, {method: [one per seed]}, and ratios per method or per method and seed.
+
+    nested: what a method of lower score answers rightly, one of higher score does too; else they are independent
+    """
+    rng = np.random.default_rng(0)
+    configuration, task = small(seeds=len(next(iter(scores.values()))), methods=list(scores), **changed)
+    made = Comparison(configuration, task)
+    for seed in range(configuration.seeds):
+        for (method, of_seeds), ratio in zip(scores.items(), ratios, strict=False):
+            right = np.arange(n) < round(of_seeds[seed] * n)
+            run = Run(method, seed, configuration.method(method).label, test_loss=1.0, test_score=of_seeds[seed], G=0.3, seconds=1.0, steps=changed.get("steps", 6),
+                      log10_ratio=np.broadcast_to(ratio, configuration.seeds)[seed],
+                      right=right if nested else rng.permutation(right))  # fmt: skip
+            made.runs.append(run)
+    return made
