@@ -159,7 +159,8 @@ class Row:
 class FirstStep:
     """What the first training step of a sequence length costs: tracing, writing the program, and running it.
 
-    first, following: seconds of processor time of the first call and of the second, each the least of several tries
+    first:     seconds of processor time of the first call
+    following: the median of the next calls
     """
 
     method: str

@@ -103,7 +103,8 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     for option in fields(Configuration):
-        train.add_argument(f"--{option.name.replace('_', '-')}", **_settings(option.default, option.metadata))
+        if option.metadata:
+            train.add_argument(f"--{option.name.replace('_', '-')}", **_settings(option.default, option.metadata))
     train.add_argument(
         "--out", default="", metavar="FOLDER", help="the new folder for the results (default: runs/<task>-<n>)"
     )
@@ -121,7 +122,7 @@ def _settings(default: Any, metadata: Any) -> dict[str, Any]:
     settings["metavar"] = metadata["metavar"]
     if isinstance(default, tuple):
         return settings | {"nargs": "+"}
-    return settings | {"type": type(default)}
+    return settings | {"type": metadata.get("type", type(default))}
 
 
 if __name__ == "__main__":

@@ -170,6 +170,11 @@ def fraction_wrong(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
     is wrong at any of them; for numbers (targets and outputs `(n, 1)`) when it is more than `ADDING_TOLERANCE` away.
     nan is wrong.
     """
+    return float(1 - answered_rightly(outputs, targets).mean())
+
+
+def answered_rightly(outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which sequences are answered rightly, `(n,)`, as `fraction_wrong` counts."""
     classes = np.issubdtype(targets.dtype, np.integer)
     n_axes = targets.ndim + 1 if classes else 2
     fits = outputs.ndim == n_axes and (outputs.shape[:-1] if classes else outputs.shape) == targets.shape
@@ -187,7 +192,7 @@ def fraction_wrong(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
         right = (outputs.argmax(axis=-1) == targets) & ~np.isnan(outputs).any(axis=-1)
     else:
         right = abs(outputs - targets) <= ADDING_TOLERANCE
-    return float(1 - right.reshape(len(right), -1).all(axis=1).mean())
+    return right.reshape(len(right), -1).all(axis=1)  # type: ignore[no-any-return]
 
 
 def two_moons(n: int, rng: np.random.Generator, *, noise: float = 0.1, dtype: DTypeLike = np.float32) -> Split:

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -23,12 +22,13 @@ from minigrad.models import Module, penalties
 from minigrad.node import Array, Input
 from minigrad.optim.best import KeepBest
 from minigrad.optim.configuration import Configuration
+from minigrad.optim.examples import mapped
 from minigrad.optim.history import History
 from minigrad.optim.nets import make_net
 from minigrad.optim.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSProp
 from minigrad.optim.processes import in_processes
 from minigrad.optim.progress import Progress
-from minigrad.optim.tasks import Task, open_task
+from minigrad.optim.tasks import Batch, Task, open_task
 from minigrad.optim.training import Step, evaluate, outputs_and_states
 
 N_GAUGED = 100  # validation examples on which the adjoints are measured
@@ -50,7 +50,7 @@ class Run:
     history:   a row per record, the last where the run ended: method, seed, step, train_loss (mean since the last row),
                val_loss, val_score, G, log10_ratio = log10 ‖λ_1‖/‖λ_T‖
     adjoints:  the steps of the records, and there ‖λ_t‖ for t = 1..T, each the mean over examples
-    right:     which test examples it answers rightly, at the end
+    right:     how much of each test example it answers rightly, at the end, 0 to 1
     best:      the record of the highest validation score, of equal ones the lowest validation loss, and the parameters there
     best_test_loss, best_test_score: what those reach, beside the last ones' test_loss and test_score
     recent_losses: of the steps since the last record
@@ -211,23 +211,23 @@ def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
     run.parameters = run.parameters or net.state_dict()
     net.load_state_dict(run.parameters)  # where Ctrl-C came in the middle, the best ones may be there
     run.G, run.log10_ratio, _ = gauge.read()
-    run.test_loss, outputs = evaluate(net, task.loss, *task.test)
-    run.test_score = task.score(outputs, task.test[1])
-    run.right = task.right(outputs, task.test[1])
+    run.test_loss, outputs = evaluate(net, task.loss, task.test.given(net), task.test.targets)
+    run.right = task.right(outputs, task.test.targets)
+    run.test_score = float(run.right.mean())
     run.stopped = run.stopped or _divergence(run)
     if not run.adjoints or run.steps != run.adjoints[-1][0]:  # it ended between two records, and may be at its best
         _record(run, task, net, gauge)
     if run.best.arrays:
         run.best.restore(net)
-        run.best_test_loss, outputs = evaluate(net, task.loss, *task.test)
-        run.best_test_score = task.score(outputs, task.test[1])
+        run.best_test_loss, outputs = evaluate(net, task.loss, task.test.given(net), task.test.targets)
+        run.best_test_score = task.score(outputs, task.test.targets)
     net.load_state_dict(run.parameters)
 
 
 def _validated(task: Task, net: Module) -> dict[str, float]:
     """Loss and score on the validation examples."""
-    loss, outputs = evaluate(net, task.loss, *task.validation)
-    return {"val_loss": loss, "val_score": task.score(outputs, task.validation[1])}
+    loss, outputs = evaluate(net, task.loss, task.validation.given(net), task.validation.targets)
+    return {"val_loss": loss, "val_score": task.score(outputs, task.validation.targets)}
 
 
 def make_optimizer(configuration: Configuration, net: Module) -> Optimizer:
@@ -239,18 +239,24 @@ class Gauge:
     """Measures G and the adjoint norms on fixed validation examples, with the parameters as they are when it is read."""
 
     def __init__(self, configuration: Configuration, task: Task, net: Module) -> None:
-        x, y = (array[:N_GAUGED] for array in task.validation)
-        self.n = len(x)
-        outputs, states = outputs_and_states(net, Input(x, "inputs"))
-        loss = task.loss(outputs, Input(y, "targets"))
+        batch = task.validation.first(N_GAUGED)
+        self.n, n_steps = batch.inputs.shape[:2]
+        self.counts = np.ones((n_steps, self.n), bool) if batch.mask is None else batch.mask.T
+        outputs, states = outputs_and_states(net, mapped(partial(Input, name="inputs"), batch.given(net)))
+        loss = task.loss(outputs, Input(batch.targets, "targets"))
         (penalty,) = configuration.method("exact").penalties()
         self.graph = Graph(penalty.measure(loss, states), *penalties.adjoints(loss, states))
 
     def read(self) -> tuple[float, float, Array]:
-        """G; log10 ‖λ_1‖/‖λ_T‖; ‖λ_t‖ for t = 1..T: norms of each example's own adjoint, averaged over the examples."""
+        """G; log10 ‖λ_1‖/‖λ_T‖; ‖λ_t‖ for t = 1..T: norms of each example's own adjoint, averaged over the examples.
+
+        Padding is left out: at a time step the mean is over the examples that have it, and T is each example's own.
+        """
         G, *adjoints = self.graph.fprop()
-        norms = np.array([np.linalg.norm(np.asarray(a, np.float64) * self.n, axis=1).mean() for a in adjoints])
-        return float(G), log10_ratio(norms[0], norms[-1]), norms
+        norms = np.array([np.linalg.norm(np.asarray(a, np.float64) * self.n, axis=1) for a in adjoints])
+        last = norms[self.counts.sum(axis=0) - 1, np.arange(self.n)].mean()
+        counted = np.where(self.counts, norms, 0).sum(axis=1) / np.maximum(self.counts.sum(axis=1), 1)
+        return float(G), log10_ratio(counted[0], last), counted
 
 
 def log10_ratio(first: float, last: float) -> float:
@@ -269,13 +275,20 @@ def _divergence(run: Run) -> str:
 
 
 def _loop(
-    configuration: Configuration, task: Task, step: Step, gauge: Gauge, run: Run, stream: Any, progress: Progress
+    configuration: Configuration,
+    task: Task,
+    step: Step,
+    gauge: Gauge,
+    run: Run,
+    stream: Iterator[Batch],
+    progress: Progress,
 ) -> None:
     """All steps, with a record before the first, at every `record_every`-th, and after the last planned one."""
     score = _record(run, task, step.model, gauge)
     for _ in range(configuration.steps):
         started = time.perf_counter()
-        run.recent_losses.append(step(*next(stream))["loss"])
+        batch = next(stream)
+        run.recent_losses.append(step(batch.given(step.model), batch.targets)["loss"])
         run.seconds += time.perf_counter() - started
         run.steps += 1
         loss = run.recent_losses[-1]

@@ -6,14 +6,17 @@ import difflib
 import math
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minigrad.files import write_file
 from minigrad.models.inputs import shown
 from minigrad.models.scheduled import value_at
+from minigrad.optim.lengths import drawn, growing, of_range, read_range
 from minigrad.optim.methods import LARGEST_WEIGHT, METHODS, NAMES, PENALTIES, Method, read_method
 from minigrad.optim.schedules import Schedule, parsed
 
@@ -45,37 +48,54 @@ LARGEST = {  # beyond, a number is taken for a slip: a float32 holds no 1e39, an
     "first_seed": 2**53,  # as far as other readers of TOML count one by one
     "weight": LARGEST_WEIGHT,
     "delay_noise": 1e6,
+    "input_noise": 1e6,
     "std": 1e6,
     "clip": 1e30,
     "learning_rate": 3e38,
 }
+N_LOOKED_AT = 1000  # steps at which a schedule of lengths is looked at beforehand, at most
 LARGEST_FILE = 1 << 20  # bytes of a configuration file
-GENERATED = ("temporal-order", "adding")
+OF_MNIST = ("mnist", "pixel-mnist", "permuted-mnist")
+GENERATED = ("temporal-order", "temporal-order-3bit", "adding", "multiplication", "copy-memory")
+MASKED = ("names",)  # of sequences that are padded
 DELAYED = 8  # time steps that a digit takes, read row by row; the others are the delay
+MEMORIZED = 10  # symbols of copy-memory
 SHORTEST = {  # lengths that can be chosen, from which, and why
     "delayed-digits": (DELAYED, "shows a digit in 8 steps"),
     "temporal-order": (10, "has tenths"),
+    "temporal-order-3bit": (10, "has tenths"),
     "adding": (10, "has tenths"),
+    "multiplication": (10, "has tenths"),
+    "copy-memory": (2 * MEMORIZED + 1, f"shows {MEMORIZED} symbols, at least one blank, and takes {MEMORIZED} answers"),
 }
+_ADAM = {"optimizer": "adam", "learning_rate": 0.002, "schedule": "hold_then_linear(rate, steps)", "batch_size": 50}
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
-    "delayed-digits": {
-        "length": 50,
-        "steps": 4000,
-        "batch_size": 50,
-        "optimizer": "adam",
-        "learning_rate": 0.002,
-        "schedule": "hold_then_linear(rate, steps)",
-        "seeds": 3,
-    },
+    "delayed-digits": {"length": 50, "steps": 4000, "seeds": 3, **_ADAM},
     "digits": {"length": 64, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
+    "permuted-digits": {"length": 64, "steps": 4000, **_ADAM},
     "mnist": {"length": 28, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
+    "pixel-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM},
+    "permuted-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM},
+    "names": {"length": 14, "steps": 4000, **_ADAM},
     "temporal-order": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
+    "temporal-order-3bit": {"length": 50, "steps": 6000, **_ADAM},
     "adding": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
+    "multiplication": {"length": 50, "steps": 6000, **_ADAM},
+    "copy-memory": {"length": 30, "steps": 6000, **_ADAM},
 }
 
 
-def _option(default: Any, metavar: str, text: str) -> Any:
-    return field(default=default, metadata={"metavar": metavar, "help": text})
+def _by_task(name: str, default: Any = None) -> str:
+    """The default of an option, the commonest first, and of which tasks it is another."""
+    tasks: dict[Any, list[str]] = {}
+    for task, defaults in TASK_DEFAULTS.items():
+        tasks.setdefault(defaults.get(name, default), []).append(task)
+    first, *others = sorted(tasks, key=lambda value: -len(tasks[value]))
+    return "; ".join([f"default: {first}", *[f"{value} of {', '.join(tasks[value])}" for value in others]])
+
+
+def _option(default: Any, metavar: str, text: str, **more: Any) -> Any:
+    return field(default=default, metadata={"metavar": metavar, "help": text, **more})
 
 
 @dataclass(frozen=True)
@@ -88,7 +108,23 @@ class Configuration:
     task: str = _option(
         "delayed-digits", "TASK", f"what is learned: {', '.join(TASK_DEFAULTS)} (default: delayed-digits)"
     )
-    length: int = _option(0, "T", "time steps of a sequence (default: 50; digits has 64, mnist 28)")
+    length: int = _option(
+        0,
+        "T",
+        f"time steps of a sequence ({_by_task('length')}); a range, 50..200, draws one for every batch, and the longest is validated "
+        f"and tested; to be chosen for {', '.join(SHORTEST)}",
+        type=str,
+    )
+    shortest: int = 0  # of a range of lengths; 0 where there is one length
+    length_schedule: str = _option(
+        "",
+        "CALL",
+        'lengths that follow a schedule, at most length, as in "rounded(linear(20, length, 0.6 * steps), 10)": few different ones '
+        "keep it fast (default: none)",
+    )
+    input_noise: float = _option(
+        0.0, "STD", "standard deviation of noise added to the inputs of training batches (default: 0)"
+    )
     delay_noise: float = _option(
         0.3, "STD", "delayed-digits: standard deviation of the noise after the digit, 0 for blanks (default: 0.3)"
     )
@@ -117,27 +153,25 @@ class Configuration:
     )
     std: float = _option(0.1, "STD", "standard deviation of normal starts (default: 0.1)")
     states: int = _option(50, "D", "units of the recurrent state (default: 50)")
-    optimizer: str = _option(
-        "", "NAME", f"{', '.join(LEARNING_RATES)} (default: adam, for temporal-order and adding sgd)"
-    )
+    optimizer: str = _option("", "NAME", f"{', '.join(LEARNING_RATES)} ({_by_task('optimizer')})")
     learning_rate: float = _option(
-        0.0, "RATE", f"(default: {', '.join(f'{rate:g} for {name}' for name, rate in LEARNING_RATES.items())})"
+        0.0,
+        "RATE",
+        f"({_by_task('learning_rate', 'that of the optimizer')}: {', '.join(f'{rate:g} for {name}' for name, rate in LEARNING_RATES.items())})",
     )
     schedule: str = _option(
         "",
         "CALL",
         "a schedule of minigrad.optim.schedules in place of a constant rate, where rate and steps stand for those options: "
-        '"hold_then_linear(rate, steps)" (default: none)',
+        f'"cosine(rate, 0.9 * steps)" ({_by_task("schedule", "none")})',
     )
     clip: float = _option(
         1.0, "NORM", "largest norm of the gradient of loss and penalty together, 0 for no clip (default: 1)"
     )
-    batch_size: int = _option(
-        0, "N", "sequences per training step (default: 32, of delayed-digits 50, of temporal-order and adding 20)"
-    )
-    steps: int = _option(0, "N", "training steps (default: 4000, of temporal-order and adding 6000)")
+    batch_size: int = _option(0, "N", f"sequences per training step ({_by_task('batch_size')})")
+    steps: int = _option(0, "N", f"training steps ({_by_task('steps')})")
     record_every: int = _option(0, "N", "training steps between two rows of the history (default: 40 rows)")
-    seeds: int = _option(1, "N", "how many seeds; several give medians and ranges (default: 1, of delayed-digits 3)")
+    seeds: int = _option(1, "N", f"how many seeds; several give medians and ranges ({_by_task('seeds', 1)})")
     eager: bool = _option(
         False, "", "build the nodes anew in every step instead of compiling them: slower, the same numbers to rounding"
     )
@@ -146,7 +180,7 @@ class Configuration:
     @classmethod
     def of(cls, **given: Any) -> Configuration:
         """The given options, and the defaults that suit them; ValueError where one cannot be."""
-        names = [f.name for f in fields(cls)]
+        names = [f.name for f in fields(cls) if f.metadata]
         for name in given:
             if name not in names:
                 raise ValueError(f"there is no option {name!r}{_did_you_mean(name, names)}")
@@ -155,13 +189,16 @@ class Configuration:
         defaults = TASK_DEFAULTS[task]
         optimizer = given.get("optimizer", defaults["optimizer"])
         _one_of("optimizer", optimizer, LEARNING_RATES)
+        if "length" in given:
+            given["shortest"], given["length"] = read_range(given["length"])
         given = {name: _typed(cls, name, value) for name, value in given.items()}
         penalty = given.get("penalty", cls.penalty)
         _one_of("penalty", penalty, PENALTIES)
         if optimizer != defaults["optimizer"]:
             defaults = {**defaults, "learning_rate": LEARNING_RATES[optimizer]}
         options = {"learning_rate": LEARNING_RATES[optimizer], "weight": PENALTIES[penalty].weight, **defaults, **given}
-        if options.get("cell", cls.cell) != "rnn" or penalty not in ("omega", "relative-variance"):
+        plain = options.get("cell", cls.cell) == "rnn" and task not in MASKED
+        if not plain or penalty not in ("omega", "relative-variance"):
             options.setdefault(
                 "methods", ("backprop", "exact")
             )  # the immediate form is Omega's, of the plain recurrent net
@@ -197,6 +234,9 @@ class Configuration:
         import tomli_w
 
         table = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        del table["shortest"]
+        if self.shortest:
+            table["length"] = f"{self.shortest}..{self.length}"
         write_file(path, tomli_w.dumps(table))
 
     @property
@@ -215,6 +255,52 @@ class Configuration:
         """What one of `methods` stands for."""
         return read_method(text, self.penalty, self.weight, self.steps)
 
+    def lengths(self, rng: np.random.Generator) -> Iterator[int]:
+        """The length of the sequences of every batch."""
+        if self.length_schedule:
+            return growing(self._lengths_by_step, self.length)
+        return drawn(self.shortest, self.length, rng)
+
+    @property
+    def lengths_in_words(self) -> str:
+        """What a task's description says of lengths that differ from batch to batch; "" where they do not."""
+        if self.length_schedule:
+            said = f"whose length follows {self._lengths_by_step!r}"
+        elif self.shortest:
+            n = len(of_range(self.shortest, self.length))
+            said = f"of {self.shortest} to {self.length} steps, one of {n} lengths drawn for each"
+        else:
+            return ""
+        return f"; trained on batches {said}, validated and tested at T = {self.length}"
+
+    @property
+    def _lengths_by_step(self) -> Schedule:
+        return parsed(self.length_schedule, length=self.length, steps=self.steps)
+
+    def _check_lengths(self) -> None:
+        """ValueError where sequences of such lengths are not to be had."""
+        if self.task not in SHORTEST:
+            fixed, choice = TASK_DEFAULTS[self.task]["length"], f"only {', '.join(SHORTEST)} have a choice"
+            _refuse_unless(
+                self.length == fixed and not self.shortest, "length", self.length, f"{fixed} for {self.task}: {choice}"
+            )
+            _refuse_unless(not self.length_schedule, "length_schedule", self.length_schedule, f"left out: {choice}")
+            return
+        least, why = SHORTEST[self.task]
+        shortest = self.shortest or self.length
+        _refuse_unless(shortest >= least, "length", shortest, f"at least {least}: {self.task} {why}")
+        if not self.length_schedule:
+            return
+        if self.shortest:
+            raise ValueError("length and length_schedule: give a range or a schedule, and not both")
+        schedule = self._lengths_by_step
+        for step in np.linspace(0, self.steps - 1, min(self.steps, N_LOOKED_AT), dtype=int):
+            length = value_at(schedule, int(step), "length_schedule")
+            if round(length) < least:
+                raise ValueError(
+                    f"length_schedule: at step {step} it gives the length {length:g}, and it must be at least {least}: {self.task} {why}"
+                )
+
     def _check_schedule(self) -> None:
         """ValueError where the schedule cannot be read, or gives no rate at the first or last step."""
         if callable(rate := self.rate):
@@ -230,8 +316,13 @@ class Configuration:
         found = [self.method(text) for text in self.methods]
         if len({method.label for method in found}) < len(found):
             raise ValueError(f"methods: {' '.join(self.methods)} names one twice")
-        if self.cell != "rnn" and any(method.name == "immediate" for method in found):
+        immediate = any(method.name == "immediate" for method in found)
+        if self.cell != "rnn" and immediate:
             raise ValueError(f"methods: the immediate form is the rnn's; with {self.cell} compare backprop and exact")
+        if self.task in MASKED and immediate:
+            raise ValueError(
+                f"methods: the immediate form takes sequences without padding; with {self.task} compare backprop and exact"
+            )
 
     def _check(self) -> None:
         for name, table in (("initialization", INITIALIZATIONS), ("cell", CELLS)):
@@ -241,31 +332,25 @@ class Configuration:
                 f"initialization={self.initialization!r}: {self.cell} starts in a way of its own; {self.initialization} is for "
                 f"{', '.join(cell for cell in CELLS if cell not in OWN_STARTS)}"
             )
+        if self.cell == "tilted" and self.task == "copy-memory":
+            raise ValueError(
+                "cell='tilted': it makes one output of all time steps, and copy-memory takes one at every step"
+            )
         for name in ("states", "batch_size", "steps", "record_every", "seeds"):
             _refuse_unless(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("weight", "delay_noise", "clip", "std", "first_seed"):
+        for name in ("weight", "delay_noise", "input_noise", "clip", "std", "first_seed"):
             _refuse_unless(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "0 or more, and finite")
         _refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "positive and finite")
         for name, largest in LARGEST.items():
             _refuse_unless(getattr(self, name) <= largest, name, getattr(self, name), f"at most {largest:,}")
         self._check_schedule()
         self._check_methods()
-        if self.task in SHORTEST:
-            least, why = SHORTEST[self.task]
-            _refuse_unless(self.length >= least, "length", self.length, f"at least {least}: {self.task} {why}")
-        else:
-            fixed = TASK_DEFAULTS[self.task]["length"]
-            _refuse_unless(
-                self.length == fixed,
-                "length",
-                self.length,
-                f"{fixed} for {self.task}: only {', '.join(SHORTEST)} have a choice",
-            )
-        if self.task != "mnist" and (self.data_folder or self.download):
-            raise ValueError(f"data_folder and download are for task mnist, and the task is {self.task}")
-        if self.task == "mnist" and not (self.data_folder or self.download):
-            raise ValueError("task mnist needs its files: --data-folder with the four IDX files, or --download")
-        if self.task == "mnist" and not self.download and not os.path.isdir(self.data_folder):  # noqa: PTH112 (as above)
+        self._check_lengths()
+        if self.task not in OF_MNIST and (self.data_folder or self.download):
+            raise ValueError(f"data_folder and download are for {', '.join(OF_MNIST)}, and the task is {self.task}")
+        if self.task in OF_MNIST and not (self.data_folder or self.download):
+            raise ValueError(f"task {self.task} needs its files: --data-folder with the four IDX files, or --download")
+        if self.task in OF_MNIST and not self.download and not os.path.isdir(self.data_folder):  # noqa: PTH112 (as above)
             raise FileNotFoundError(f"data_folder: there is no folder {self.data_folder}")
 
 

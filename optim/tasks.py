@@ -4,36 +4,67 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.models import datasets, losses
+from minigrad.models import Module, datasets, losses
+from minigrad.models.generated import answered_rightly
+from minigrad.models.preprocessing import one_hot
 from minigrad.node import Array
-from minigrad.optim.configuration import DELAYED, Configuration
+from minigrad.optim.configuration import DELAYED, MEMORIZED, Configuration
 from minigrad.optim.examples import batches
+from minigrad.optim.padding import input_name
 from minigrad.optim.training import Loss
 
-Batch = tuple[Array, Array]
 N_GENERATED = 10_000  # fresh sequences a generated task is tested on
 N_VALIDATION = 1000  # examples that are watched while training, at most
 SHARE = 8  # of the training examples of a data set one in so many is set aside for validation
 SOLVED = math.nextafter(1 - datasets.SOLVED, 1)  # a score from here on is less than 1 % wrong
 TEST_SEED = 1_000_003  # test and validation examples are the same for every method and seed
 VALIDATION_SEED = 1_000_033
+SYMBOLS = 5  # that may have to be memorized
+STRETCH = 5  # by which targets that are numbers are stretched about their mean, so that their variance is about 1
+
+Draw = Callable[
+    [int, int, np.random.Generator], datasets.Split
+]  # of the number of sequences, their length and a generator
+
+
+class Batch(NamedTuple):
+    """Sequences `(n, time, features)`, their targets, and under a mask `(n, time)` which of the time steps are no padding."""
+
+    inputs: Array
+    targets: Array
+    mask: Array | None = None
+
+    def given(self, net: Module) -> Any:
+        """What the net is called with, as `Step` takes it."""
+        return self.inputs if self.mask is None else {input_name(net): self.inputs, "mask": self.mask}
+
+    def first(self, n: int) -> Batch:
+        """The first n of them."""
+        return self.taken(np.arange(min(n, len(self.inputs))))
+
+    def taken(self, index: Array) -> Batch:
+        """Some of them."""
+        return Batch(self.inputs[index], self.targets[index], None if self.mask is None else self.mask[index])
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
     """Sequences `(n, time, features)` to train, to validate and to test on.
 
-    batches:    an endless stream of batches, all of one shape, drawn by the given generator
+    batches:    an endless stream of batches, drawn by the given generator
     validation: what is watched while training, and decides which parameters are kept as the best
     test:       what is used once, when the training is over
     chance:     the test score of an answer that ignores the inputs
     goal:       what a run learns, in words that follow "learned to"
     learned:    the least test score of a run that has learned it
+    right:      of outputs and targets, how much of each example is answered rightly, `(n,)`, from 0 to 1
+    every_step: whether there is a target, and so an output, at every time step
     """
 
     name: str
@@ -46,177 +77,267 @@ class Task:
     chance: float
     goal: str
     learned: float
+    right: Callable[[Array, Array], Array] = answered_rightly
+    every_step: bool = False
 
     @property
     def n_inputs(self) -> int:
         """Features at every time step."""
-        return int(self.test[0].shape[2])
+        return int(self.test.inputs.shape[2])
 
     @property
     def length(self) -> int:
-        """Time steps."""
-        return int(self.test[0].shape[1])
+        """Time steps, of the longest sequences."""
+        return int(self.test.inputs.shape[1])
 
     @property
     def criterion(self) -> str:
         """When a run has learned it, in words."""
-        n = f"{len(self.test[1]):,}"
+        n = f"{len(self.test.targets):,}"
         if self.learned == SOLVED:
             return f"less than {datasets.SOLVED:.0%} of {n} test sequences answered wrongly"
-        return f"at least {self.learned:.0%} of {n} test examples answered rightly"
+        answered = "of the symbols of {} test sequences repeated" if self.every_step else "of {} test examples answered"
+        return f"at least {100 * self.learned:.4g}% {answered.format(n)} rightly"
 
     def score(self, outputs: Array, targets: Array) -> float:
-        """The fraction answered rightly."""
-        return 1 - datasets.fraction_wrong(outputs, targets)
-
-    def right(self, outputs: Array, targets: Array) -> Array:
-        """Which examples are answered rightly: `score` is the mean of it."""
-        answers = zip(outputs, targets, strict=True)
-        return np.array([self.score(output[None], target[None]) == 1 for output, target in answers])
+        """The fraction answered rightly: the mean of `right`."""
+        return float(self.right(outputs, targets).mean())
 
 
 def open_task(configuration: Configuration) -> Task:
     """The task that the configuration names, its data read or its generator ready."""
-    if configuration.task == "delayed-digits":
-        return _delayed_digits(configuration)
-    if configuration.task == "temporal-order":
-        return _temporal_order(configuration)
-    if configuration.task == "adding":
-        return _adding(configuration)
-    if configuration.task == "mnist":
-        return _classification(
-            datasets.mnist(configuration.data_folder or None, download=configuration.download), configuration
-        )
-    return _classification(datasets.digits(), configuration)
+    task = OPENERS[configuration.task](configuration)
+    std = configuration.input_noise
+    return replace(task, batches=_with_noise(task.batches, std)) if std else task
+
+
+def _mnist(configuration: Configuration) -> datasets.Dataset:
+    return datasets.mnist(configuration.data_folder or None, download=configuration.download)
 
 
 def _classification(dataset: datasets.Dataset, configuration: Configuration) -> Task:
-    """A fixed data set: epochs of shuffled examples, each without the few that fill no batch.
-
-    The validation examples are some of its training examples, chosen at random once for all runs; its test set stays whole.
-    """
-    kept, held = _set_aside(dataset, configuration.batch_size)
-    return Task(
-        name=dataset.name,
-        description=_counted(dataset, kept, held),
-        batches=partial(_shuffled, kept, configuration.batch_size),
-        validation=held,
-        test=(dataset.test.inputs, dataset.test.targets),
-        n_outputs=dataset.n_classes,
-        loss=losses.cross_entropy,
-        chance=_commonest(dataset),
+    """A fixed data set of classes."""
+    return _of_examples(
+        dataset.name,
+        dataset.description,
+        Batch(*dataset.train),
+        Batch(*dataset.test),
+        dataset.n_classes,
+        configuration.batch_size,
         goal="read the digits",
         learned=0.8,
     )
 
 
+def _of_examples(
+    name: str, description: str, train: Batch, test: Batch, n_classes: int, batch_size: int, **rest: Any
+) -> Task:
+    """Epochs of shuffled examples, each without the few that fill no batch.
+
+    The validation examples are some of the training examples, chosen at random once for all runs; the test set stays whole.
+    """
+    n = len(train.inputs)
+    order = np.random.default_rng(VALIDATION_SEED).permutation(n)
+    held, kept = map(train.taken, np.split(order, [min(max(n // SHARE, 1), N_VALIDATION)]))
+    n_kept, n_held, n_test = (len(part.inputs) for part in (kept, held, test))
+    if batch_size > n_kept:
+        raise ValueError(
+            f"batch_size={batch_size}: {name} has {n_kept} training examples, besides {n_held} for validation"
+        )
+    return Task(
+        name=name,
+        description=f"{description}: {n_kept} to train, {n_held} to validate, {n_test} to test",
+        batches=partial(_shuffled, kept, batch_size),
+        validation=held,
+        test=test,
+        n_outputs=n_classes,
+        loss=losses.cross_entropy,
+        chance=float(np.bincount(test.targets).max() / n_test),
+        **rest,
+    )
+
+
+def _shuffled(examples: Batch, size: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """Epoch after epoch, each in an order of its own and without the few that fill no batch."""
+    while True:
+        for index in batches(len(examples.inputs), size, rng, drop_last=True):
+            yield examples.taken(index)
+
+
 def _delayed_digits(configuration: Configuration) -> Task:
     """The digits row by row, and then a delay; its noise is drawn anew for every batch, once for validation and test."""
-    digits = datasets.digits()
-    kept, held = _set_aside(digits, configuration.batch_size)
+    digits = _classification(datasets.digits(), configuration)
+    noise = configuration.delay_noise
 
-    def delay(batch: Batch, rng: np.random.Generator) -> Batch:
-        inputs, targets = batch
-        rows = inputs.reshape(len(inputs), DELAYED, -1)
-        return datasets.delayed(rows, configuration.length, rng, noise=configuration.delay_noise), targets
+    def delay(batch: Batch, length: int, rng: np.random.Generator) -> Batch:
+        rows = batch.inputs.reshape(len(batch.inputs), DELAYED, -1)
+        return Batch(datasets.delayed(rows, length, rng, noise=noise), batch.targets)
 
     def stream(rng: np.random.Generator) -> Iterator[Batch]:
-        for batch in _shuffled(kept, configuration.batch_size, rng):
-            yield delay(batch, rng)
+        for batch, length in zip(digits.batches(rng), configuration.lengths(rng), strict=True):
+            yield delay(batch, length, rng)
 
-    noise = configuration.delay_noise
     fills = f"noise of standard deviation {noise:g}" if noise else "blanks"
-    return Task(
+    return replace(
+        digits,
         name="delayed-digits",
-        description=f"{_counted(digits, kept, held).replace('pixels read one by one', 'pixels read row by row')}; after the "
-        f"{DELAYED} rows {configuration.length - DELAYED} steps of {fills}, then the answer",
+        description=f"{digits.description.replace('pixels read one by one', 'pixels read row by row')}; after the {DELAYED} rows "
+        f"{configuration.length - DELAYED} steps of {fills}, then the answer{configuration.lengths_in_words}",
         batches=stream,
-        validation=delay(held, np.random.default_rng(VALIDATION_SEED)),
-        test=delay((digits.test.inputs, digits.test.targets), np.random.default_rng(TEST_SEED)),
-        n_outputs=digits.n_classes,
-        loss=losses.cross_entropy,
-        chance=_commonest(digits),
+        validation=delay(digits.validation, configuration.length, np.random.default_rng(VALIDATION_SEED)),
+        test=delay(digits.test, configuration.length, np.random.default_rng(TEST_SEED)),
         goal="remember the digit",
         learned=0.7,
     )
 
 
-def _set_aside(dataset: datasets.Dataset, batch_size: int) -> tuple[Batch, Batch]:
-    """The training examples in two parts: to train on, and to validate on; ValueError where the first fills no batch."""
-    inputs, targets = dataset.train
-    order = np.random.default_rng(VALIDATION_SEED).permutation(len(inputs))
-    held, kept = np.split(order, [min(max(len(order) // SHARE, 1), N_VALIDATION)])
-    if batch_size > len(kept):
-        raise ValueError(
-            f"batch_size={batch_size}: {dataset.name} has {len(kept)} training examples, besides {len(held)} for validation"
-        )
-    return (inputs[kept], targets[kept]), (inputs[held], targets[held])
+def _names(configuration: Configuration) -> Task:
+    """The last letter of a given name from the letters before it. Each name is there once; test names are no training names."""
+    data = datasets.names()
 
+    def begun(part: datasets.Split) -> Batch:
+        words = np.unique(part.targets, axis=0)  # letters 1 to 26, then zeros
+        n_letters = np.count_nonzero(words, axis=1)
+        last = np.take_along_axis(words, n_letters[:, np.newaxis] - 1, 1)[:, 0]
+        mask = np.arange(words.shape[1] - 2) < n_letters[:, np.newaxis] - 1
+        letters = one_hot(np.where(mask, words[:, :-2], 0), len(data.vocabulary))[
+            ..., 1:
+        ]  # where there is none, all zeros
+        return Batch(letters, last - 1, mask)
 
-def _shuffled(examples: Batch, size: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """Epoch after epoch, each in an order of its own and without the few that fill no batch."""
-    x, y = examples
-    while True:
-        for index in batches(len(x), size, rng):
-            if len(index) == size:
-                yield x[index], y[index]
-
-
-def _counted(dataset: datasets.Dataset, kept: Batch, held: Batch) -> str:
-    return f"{dataset.description}: {len(kept[1])} to train, {len(held[1])} to validate, {len(dataset.test.targets)} to test"
-
-
-def _commonest(dataset: datasets.Dataset) -> float:
-    """The share of the commonest class in the test set: what answering always the same would reach."""
-    return float(np.bincount(dataset.test.targets).max() / len(dataset.test.targets))
+    return _of_examples(
+        "names",
+        "given names (US Social Security Administration, 2018), 2 to 15 letters, the last one from those before it",
+        begun(data.train),
+        begun(data.test),
+        len(data.vocabulary) - 1,
+        configuration.batch_size,
+        goal="guess the last letter",
+        learned=0.4,
+    )
 
 
 def _temporal_order(configuration: Configuration) -> Task:
-    def draw(n: int, rng: np.random.Generator) -> Batch:
-        return datasets.temporal_order(n, configuration.length, rng)
+    return _of_order(configuration, datasets.temporal_order, 2, "two")
 
-    return Task(
-        name="temporal-order",
-        description=f"temporal order, T = {configuration.length}: the order of two symbols among distractors, 4 classes; "
-        f"fresh sequences at every step, {N_VALIDATION} to validate, {N_GENERATED} to test",
-        batches=_fresh(draw, configuration.batch_size),
-        validation=draw(N_VALIDATION, np.random.default_rng(VALIDATION_SEED)),
-        test=draw(N_GENERATED, np.random.default_rng(TEST_SEED)),
-        n_outputs=4,
+
+def _temporal_order_3bit(configuration: Configuration) -> Task:
+    return _of_order(configuration, datasets.temporal_order_3bit, 3, "three")
+
+
+def _of_order(configuration: Configuration, draw: Draw, n: int, in_words: str) -> Task:
+    return _generated(
+        configuration,
+        "temporal order",
+        f"the order of {in_words} symbols among distractors, {2**n} classes",
+        draw,
+        n_outputs=2**n,
         loss=losses.cross_entropy,
-        chance=0.25,
-        goal="tell the order of two symbols",
-        learned=SOLVED,
+        chance=1 / 2**n,
+        goal=f"tell the order of {in_words} symbols",
     )
 
 
 def _adding(configuration: Configuration) -> Task:
-    def draw(n: int, rng: np.random.Generator) -> Batch:
-        return datasets.adding(n, configuration.length, rng)
+    return _of_numbers(configuration, "adding", "mean", "add", datasets.adding, 1 / 2)
 
-    test = draw(N_GENERATED, np.random.default_rng(TEST_SEED))
-    always_half = datasets.fraction_wrong(np.full_like(test[1], 0.5), test[1])
-    return Task(
-        name="adding",
-        description=f"adding, T = {configuration.length}: the mean of two marked numbers, right within "
-        f"{datasets.ADDING_TOLERANCE}; fresh sequences at every step, {N_VALIDATION} to validate, "
-        f"{N_GENERATED} to test",
-        batches=_fresh(draw, configuration.batch_size),
-        validation=draw(N_VALIDATION, np.random.default_rng(VALIDATION_SEED)),
-        test=test,
+
+def _multiplication(configuration: Configuration) -> Task:
+    return _of_numbers(configuration, "multiplication", "product", "multiply", datasets.multiplication, 1 / 4)
+
+
+def _of_numbers(configuration: Configuration, name: str, of: str, verb: str, draw: Draw, mean: float) -> Task:
+    """A generated task whose targets are numbers: trained on STRETCH · (target − mean), scored in their own units."""
+
+    def stretched(n: int, length: int, rng: np.random.Generator) -> datasets.Split:
+        inputs, targets = draw(n, length, rng)
+        return datasets.Split(inputs, STRETCH * (targets - mean).astype(targets.dtype))
+
+    def right(outputs: Array, targets: Array) -> Array:
+        return answered_rightly(outputs / STRETCH, targets / STRETCH)
+
+    task = _generated(
+        configuration,
+        name,
+        f"the {of} of two marked numbers, right within {datasets.ADDING_TOLERANCE}; the loss is that of {STRETCH} times (the number less {mean:g})",
+        stretched,
         n_outputs=1,
         loss=losses.mean_squared_error,
-        chance=1 - always_half,
-        goal="add two marked numbers",
-        learned=SOLVED,
+        chance=0.0,
+        right=right,
+        goal=f"{verb} two marked numbers",
+    )
+    always_the_mean = np.zeros_like(task.test.targets)
+    return replace(task, chance=task.score(always_the_mean, task.test.targets))
+
+
+def _copy_memory(configuration: Configuration) -> Task:
+    def draw(n: int, length: int, rng: np.random.Generator) -> datasets.Split:
+        return datasets.copying(n, length - 2 * MEMORIZED, rng, n_symbols=SYMBOLS, n_memorized=MEMORIZED)
+
+    def right(outputs: Array, targets: Array) -> Array:
+        """The share of the symbols that are repeated rightly, without the blanks before them."""
+        found = outputs[:, -MEMORIZED:]
+        known = ~np.isnan(found).any(axis=-1)
+        return ((found.argmax(axis=-1) == targets[:, -MEMORIZED:]) & known).mean(axis=1)  # type: ignore[no-any-return]
+
+    return _generated(
+        configuration,
+        "copy memory",
+        f"{MEMORIZED} of {SYMBOLS} symbols, repeated after {configuration.length - 2 * MEMORIZED} blanks, an output at every time "
+        "step; the score is the share of those symbols that are repeated rightly",
+        draw,
+        n_outputs=SYMBOLS + 1,
+        loss=losses.cross_entropy,
+        chance=1 / SYMBOLS,
+        goal="repeat the symbols",
+        learned=1 - datasets.SOLVED / MEMORIZED,  # then less than 1 % of the sequences have an error in them
+        right=right,
+        every_step=True,
     )
 
 
-def _fresh(
-    draw: Callable[[int, np.random.Generator], Batch], size: int
-) -> Callable[[np.random.Generator], Iterator[Batch]]:
+def _generated(configuration: Configuration, name: str, text: str, draw: Draw, **rest: Any) -> Task:
+    """Fresh sequences for every batch; those to validate and to test on are drawn once, of the greatest length."""
+    length = configuration.length
+
     def stream(rng: np.random.Generator) -> Iterator[Batch]:
-        while True:
-            yield draw(size, rng)
+        for of_batch in configuration.lengths(rng):
+            yield Batch(*draw(configuration.batch_size, of_batch, rng))
+
+    return Task(
+        name=configuration.task,
+        description=f"{name}, T = {length}: {text}; fresh sequences at every step, {N_VALIDATION} to validate, "
+        f"{N_GENERATED} to test{configuration.lengths_in_words}",
+        batches=stream,
+        validation=Batch(*draw(N_VALIDATION, length, np.random.default_rng(VALIDATION_SEED))),
+        test=Batch(*draw(N_GENERATED, length, np.random.default_rng(TEST_SEED))),
+        **{"learned": SOLVED, **rest},
+    )
+
+
+def _with_noise(batches: Callable[[np.random.Generator], Iterator[Batch]], std: float) -> Any:
+    """The batches with N(0, std²) added to every input, drawn by the generator of the batches."""
+
+    def stream(rng: np.random.Generator) -> Iterator[Batch]:
+        for batch in batches(rng):
+            noise = std * rng.standard_normal(batch.inputs.shape)
+            yield batch._replace(inputs=batch.inputs + noise.astype(batch.inputs.dtype))
 
     return stream
+
+
+OPENERS: dict[str, Callable[[Configuration], Task]] = {
+    "delayed-digits": _delayed_digits,
+    "digits": lambda c: _classification(datasets.digits(), c),
+    "permuted-digits": lambda c: _classification(datasets.permuted(datasets.digits()), c),
+    "mnist": lambda c: _classification(_mnist(c), c),
+    "pixel-mnist": lambda c: _classification(datasets.pixel_by_pixel(_mnist(c)), c),
+    "permuted-mnist": lambda c: _classification(datasets.permuted(datasets.pixel_by_pixel(_mnist(c))), c),
+    "names": _names,
+    "temporal-order": _temporal_order,
+    "temporal-order-3bit": _temporal_order_3bit,
+    "adding": _adding,
+    "multiplication": _multiplication,
+    "copy-memory": _copy_memory,
+}

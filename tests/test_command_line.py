@@ -13,7 +13,7 @@ import pytest
 
 from minigrad import __version__
 from minigrad.__main__ import main
-from minigrad.optim.configuration import Configuration
+from minigrad.optim.configuration import OF_MNIST, TASK_DEFAULTS, Configuration
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["train", "--task", "temporal-order", "--length", "10", "--states", "4", "--steps", "2", "--batch-size", "3"]
@@ -29,11 +29,11 @@ def test_help_says_what_there_is(capsys):
     with pytest.raises(SystemExit) as end:
         main(["train", "--help"])
     assert end.value.code == 0
-    text = " ".join(capsys.readouterr().out.split())
-    for option in Configuration.__dataclass_fields__:
+    text = " ".join(capsys.readouterr().out.split()).replace("- ", "-")
+    for option in [f.name for f in dataclasses.fields(Configuration) if f.metadata]:
         assert f"--{option.replace('_', '-')}" in text
     for words in (
-        "delayed-digits, digits, mnist, temporal-order, adding (default: delayed-digits)",
+        f"{', '.join(TASK_DEFAULTS)} (default: delayed-digits)",
         "examples:",
         "--task temporal-order --seeds 4",
     ):
@@ -47,12 +47,10 @@ def test_the_defaults_that_the_help_names_are_the_defaults(capsys):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     text = " ".join(capsys.readouterr().out.split()).replace("- ", "-")  # it breaks lines at hyphens, too
-    delayed, digits, order = (
-        Configuration.of(), Configuration.of(task="digits"), Configuration.of(task="temporal-order")
-    )  # fmt: skip
+    delayed, digits = Configuration.of(), Configuration.of(task="digits")
     omega = Configuration.of(penalty="omega")
     assert f"the weight of exact (default: {omega.weight:g}, of {delayed.penalty} {delayed.weight:g})" in text
-    assert f"(default: {digits.seeds}, of delayed-digits {delayed.seeds})" in text
+    assert f"(default: {digits.seeds}; {delayed.seeds} of delayed-digits)" in text
     for default in (
         f"{delayed.penalty}",
         f"{delayed.delay_noise:g}",
@@ -61,12 +59,12 @@ def test_the_defaults_that_the_help_names_are_the_defaults(capsys):
         f"{digits.clip:g}",
     ):
         assert f"(default: {default})" in text
-    sizes = (
-        f"{digits.batch_size}, of delayed-digits {delayed.batch_size}, of temporal-order and adding {order.batch_size}"
-    )
-    assert f"(default: {sizes})" in text
-    assert f"(default: {digits.steps}, of temporal-order and adding {order.steps})" in text
-    assert f"(default: {order.length}; digits has {digits.length}, mnist 28)" in text
+    for option in ("length", "batch_size", "steps", "optimizer"):
+        for task, defaults in TASK_DEFAULTS.items():
+            value = defaults[option]
+            assert getattr(Configuration.of(task=task, download=task in OF_MNIST), option) == value
+            of_task = re.compile(rf"\(default: {value}[;)]|; {value} of ([\w-]+, )*{task}[,;)]")
+            assert of_task.search(text), (option, task)
 
 
 def test_version(capsys):
@@ -106,7 +104,7 @@ def test_a_run_and_its_configuration_again(here, capsys):
         ("--steps 1000000000 --record-every 1", r"steps=1000000000, record_every=1, .*take about [\d,]+ GiB of memory"),
         (
             "--task digit",
-            r"task='digit' is unknown \(did you mean digits\?\): one of delayed-digits, digits, mnist, temporal-order, ",
+            r"task='digit' is unknown \(did you mean digits\?\): one of delayed-digits, digits, permuted-digits, mnist, ",
         ),
         ("--task adding --length -5", "length=-5: it must be at least 10"),
         ("--task temporal-order --length 9", "length=9: it must be at least 10"),
@@ -212,7 +210,7 @@ def test_ctrl_c_from_outside(tmp_path):
 
 ABSURD = ["-1", "1e300", "inf", "-inf", "nan", "1" + 40 * "0", "-" + 400 * "9", 5000 * "9"]
 WHOLE = ["9223372036854775808", "0x7fffffffffffffffff", "1_000_000_000_000_000_000"]
-NUMBERS = [f for f in dataclasses.fields(Configuration) if type(f.default) in (int, float)]
+NUMBERS = [f for f in dataclasses.fields(Configuration) if type(f.default) in (int, float) and f.metadata]
 ABSURD_NUMBERS = [
     pytest.param(f.name, value, id=f"{f.name}={value[:20]}")
     for f in NUMBERS

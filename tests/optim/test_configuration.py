@@ -4,7 +4,7 @@ import tomllib
 
 import pytest
 
-from minigrad.optim.configuration import TASK_DEFAULTS, Configuration
+from minigrad.optim.configuration import MASKED, OF_MNIST, TASK_DEFAULTS, Configuration
 
 
 def test_defaults_suit_the_task_and_the_optimizer():
@@ -25,13 +25,14 @@ def test_defaults_suit_the_task_and_the_optimizer():
     assert Configuration.of(steps=3).record_every == 1
 
 
-@pytest.mark.parametrize("task", [task for task in TASK_DEFAULTS if task != "mnist"])
+@pytest.mark.parametrize("task", [task for task in TASK_DEFAULTS if task not in OF_MNIST])
 def test_saved_and_loaded_it_is_the_same(task, tmp_path):
-    configuration = Configuration.of(task=task, weight=0.1 + 0.2, methods=["immediate", "backprop"])
+    methods = ["exact" if task in MASKED else "immediate", "backprop"]
+    configuration = Configuration.of(task=task, weight=0.1 + 0.2, methods=methods)
     configuration.save(tmp_path / "config.toml")
     assert Configuration.load(tmp_path / "config.toml") == configuration
     assert Configuration.load(tmp_path / "config.toml", steps=7).steps == 7
-    assert tomllib.loads((tmp_path / "config.toml").read_text())["methods"] == ["immediate", "backprop"]
+    assert tomllib.loads((tmp_path / "config.toml").read_text())["methods"] == methods
 
 
 @pytest.mark.parametrize(
@@ -76,8 +77,37 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
         ({"first_seed": -1}, "first_seed=-1"),
         ({"clip": -1}, "clip=-1.0"),
         ({"penalty": 3}, "penalty=3: a text is expected"),
-        ({"data_folder": "x"}, "data_folder and download are for task mnist"),
+        (
+            {"data_folder": "x"},
+            "data_folder and download are for mnist, pixel-mnist, permuted-mnist, and the task is delayed",
+        ),
         ({"task": "mnist"}, "task mnist needs its files"),
+        ({"task": "pixel-mnist"}, "task pixel-mnist needs its files"),
+        ({"task": "copy-memory", "length": 20}, "length=20: it must be at least 21: copy-memory shows 10 symbols"),
+        ({"task": "copy-memory", "cell": "tilted"}, "cell='tilted': it makes one output of all time steps"),
+        ({"task": "names", "length": 10}, "length=10: it must be 14 for names"),
+        ({"task": "names", "methods": ["immediate"]}, "immediate form takes sequences without padding; with names"),
+        ({"length": "200..50"}, "length=200..50: a range is of positive lengths, the shortest first, as 50..200"),
+        ({"length": "0..50"}, "length=0..50: a range is of positive lengths, the shortest first, as 1..50"),
+        ({"length": "-5..-9"}, "length=-5..-9: a range is of positive lengths, the shortest first, as 1..1"),
+        ({"length": "5..50"}, "length=5: it must be at least 8: delayed-digits"),
+        ({"length": "50..1000001"}, "length=1000001: it must be at most 1,000,000"),
+        ({"task": "digits", "length": "8..64"}, "length=64: it must be 64 for digits: only .* have a choice"),
+        *[
+            ({"length": wrong}, r"length=.*: expected a number of time steps, such as 50, or a range, 50..200")
+            for wrong in ("", "..", "50..", "1..2..3", "50-200", "5e1", 2.5, True, None, [50, 200], "9" * 5000)
+        ],
+        ({"shortest": 20}, "there is no option 'shortest'"),
+        ({"length_schedule": "linear(20, T, 9)"}, r"made of numbers, length, steps and calls of .*; T is none"),
+        ({"length_schedule": "linear(2, length, 9)"}, "at step 0 it gives the length 2, and it must be at least 8"),
+        (
+            {"length_schedule": "linear(50, 7, steps)"},
+            "at step 39.. it gives the length 7.*, and it must be at least 8",
+        ),
+        ({"length_schedule": "constant(50)", "length": "8..50"}, "give a range or a schedule, and not both"),
+        ({"length_schedule": "constant(64)", "task": "digits"}, "length_schedule=.*left out: only .* have a choice"),
+        ({"input_noise": -1}, "input_noise=-1.0: it must be 0 or more"),
+        ({"input_noise": 1e7}, "input_noise=10000000.0: it must be at most"),
         ({"step": 3}, r"there is no option 'step' \(did you mean steps\?\)"),
     ],
 )
@@ -115,6 +145,21 @@ def test_the_weight_of_a_method_may_follow_a_schedule():
     method = c.method(c.methods[0])
     assert method.label == "Omega (exact, linear(0.3, 0.0, 100))"
     assert [method.weight(step) for step in (0, 50, 100)] == pytest.approx([0.3, 0.15, 0])
+
+
+def test_a_range_of_lengths_is_saved_and_overridden_as_one_option(tmp_path):
+    ranged = Configuration.of(length="20..50")
+    assert (ranged.shortest, ranged.length) == (20, 50)
+    ranged.save(tmp_path / "config.toml")
+    saved = tomllib.loads((tmp_path / "config.toml").read_text())
+    assert saved["length"] == "20..50"
+    assert "shortest" not in saved
+    assert Configuration.load(tmp_path / "config.toml") == ranged
+    fixed = Configuration.load(tmp_path / "config.toml", length="30")
+    assert fixed == Configuration.of(length=30) == Configuration.of(length="30..30")
+    assert (fixed.shortest, fixed.length) == (0, 30)
+    fixed.save(tmp_path / "config.toml")
+    assert tomllib.loads((tmp_path / "config.toml").read_text())["length"] == 30
 
 
 def test_a_missing_folder_is_refused(tmp_path):
