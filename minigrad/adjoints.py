@@ -28,6 +28,8 @@ class Held(NamedTuple):
 
 
 Part = Node | Piece | Held  # of the adjoint of a child: what one parent sends
+Arrived = dict[Node, list[Part]]
+Note = Callable[[int, Part], object]
 
 
 def joined(child: Node, parts: Sequence[Part]) -> tuple[Node, Mask | None]:
@@ -51,8 +53,13 @@ def joined(child: Node, parts: Sequence[Part]) -> tuple[Node, Mask | None]:
     return (terms[0] if len(terms) == 1 else AddN(*terms)), mask
 
 
-def send(node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], arrived: dict[Node, list[Part]]) -> None:
-    """Apply the rule of a node; add its parts, fitted and masked, to what arrived at the wanted children."""
+def send(
+    node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], arrived: Arrived, note: Note | None = None
+) -> None:
+    """Apply the rule of a node; add its parts, fitted and masked, to what arrived at the wanted children.
+
+    note: is told of every part, with the place of the child among the children
+    """
     try:
         given: Any = node.bprop(adjoint)
         entries = given if type(given) is tuple or type(given) is list else (given,)
@@ -74,6 +81,8 @@ def send(node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], a
             ):
                 part = _fitted(node, child, part, held)
             arrived.setdefault(child, []).append(part)
+            if note is not None:
+                note(position, part)
     except Exception as error:
         tell_of_rule(error, node)
         raise

@@ -6,7 +6,7 @@ nodes; so a gradient can be drawn, replayed and differentiated like anything els
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from threading import RLock
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from minigrad.adjoints import Part, joined, send
+from minigrad.adjoints import Arrived, Mask, joined, send
 from minigrad.context import Context, current, enter, leave, leaving, trace
 from minigrad.dispatch import answers
 from minigrad.errors import explain, no_node
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from minigrad.node import Array
     from minigrad.operators import Operand
 
+Send = Callable[[Operation, Node, Mask | None, set[Node], Arrived], None]
 by_age = attrgetter("number")
 replaying = RLock()  # replays write into nodes, which graphs share
 
@@ -153,13 +154,13 @@ def gradients(
     from minigrad.wording import as_inputs
 
     wanted = as_inputs(inputs, "gradients(output, inputs): inputs are nodes")
-    seed = _seed(output, adjoint)
+    seed = seed_for(output, adjoint)
     if unused not in ("zeros", "error"):
         raise ValueError(f'gradients(unused={unused!r}): "zeros" or "error"')
     if not wanted:
         return ()
     order = ancestry([output], oldest=min(node.number for node in wanted))
-    found = _sweep(output, seed, order, wanted, keep_graph=True)
+    found = sweep(output, seed, order, wanted, keep_graph=True)
     if unused == "error":
         for node in wanted:
             if node not in found:
@@ -173,17 +174,17 @@ def backward(output: Node) -> None:
 
     It sets and does not accumulate, keeps no graph, and frees adjoints as it goes.
     """
-    seed = _seed(output, None)
+    seed = seed_for(output, None)
     leaving(output, ".backward()")
     order = ancestry([output])
     trained = [node for node in order if isinstance(node, Parameter) and node.trainable]
-    found = _sweep(output, seed, order, trained, keep_graph=False)
+    found = sweep(output, seed, order, trained, keep_graph=False)
     for parameter in trained:
         adjoint = found.get(parameter)
         parameter.grad = np.zeros_like(parameter._value) if adjoint is None else np.array(adjoint._value)
 
 
-def _seed(output: Node, adjoint: Operand | None) -> Node:
+def seed_for(output: Node, adjoint: Operand | None) -> Node:
     """The adjoint of the output: 1 for one element, or what the caller gives."""
     if not isinstance(output, Node):
         raise no_node("the output to differentiate is a node", output, "differentiate one, or their sum")
@@ -205,10 +206,13 @@ def _seed(output: Node, adjoint: Operand | None) -> Node:
 # The backward sweep ------------------------------------------------------------------------------------------------
 
 
-def _sweep(
-    output: Node, seed: Node, order: Sequence[Node], inputs: Iterable[Node], *, keep_graph: bool
+def sweep(
+    output: Node, seed: Node, order: Sequence[Node], inputs: Iterable[Node], *, keep_graph: bool, send: Send = send
 ) -> dict[Node, Node]:
-    """Visit the paths from the output down to the inputs; give the adjoints of those inputs that were reached."""
+    """Visit the paths from the output down to the inputs; give the adjoints of those inputs that were reached.
+
+    send: applies the rule of a node to its complete adjoint, as `adjoints.send` does, and may look on
+    """
     with replaying:  # another thread's replay ends first
         before = latest_change[0]
     oldest = next((node for node in order if node.children), output)
@@ -219,7 +223,7 @@ def _sweep(
     wanted = set(inputs)
     path = paths(order, wanted)
     members = set(path)
-    arrived: dict[Node, list[Part]] = {output: [seed]}
+    arrived: Arrived = {output: [seed]}
     found: dict[Node, Node] = {}
     outside, running = current(), trace.get()
     token = enter(outside)

@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -358,10 +359,11 @@ def _member(name: str, member: FunctionType | property) -> str:
 
 def _overview(things: Sequence[Any], *, licensed: bool = False) -> str:
     columns = ["Name", "What it is", *(["License"] if licensed else [])]
+    links = anchors(thing.__name__ for thing in things)
     rows = [
-        [f"[{thing.__name__}](#{anchor(thing.__name__)})", escaped(docstrings.read(thing).forward)]
+        [f"[{thing.__name__}](#{link})", escaped(docstrings.read(thing).forward)]
         + ([license_of(thing)] if licensed else [])
-        for thing in things
+        for thing, link in zip(things, links, strict=True)
     ]
     return table(columns, rows)
 
@@ -433,6 +435,14 @@ def _contents(titles: Iterable[str]) -> str:
 def anchor(title: str) -> str:
     """What GitHub makes of a headline."""
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+def anchors(titles: Iterable[str]) -> list[str]:
+    """The anchors of the headlines of a page: of several alike, as of `record` and `Record`, the later ones are numbered."""
+    found: list[str] = []
+    for plain in map(anchor, titles):
+        found.append(next(name for name in chain([plain], (f"{plain}-{i}" for i in count(1))) if name not in found))
+    return found
 
 
 def _notes(notes: Sequence[str]) -> str:

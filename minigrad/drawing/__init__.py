@@ -5,6 +5,8 @@ by `layered` -> a writer. Every step takes plain data and gives plain data, so t
 fits in between.
 """
 
+from minigrad.drawing.events import Record as Record
+from minigrad.drawing.events import record as record
 from minigrad.drawing.picture import Drawing as Drawing
 from minigrad.drawing.picture import draw as draw
 from minigrad.drawing.text import listing as listing

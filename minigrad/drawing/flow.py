@@ -14,7 +14,8 @@ from minigrad.graph import Graph, gradients
 from minigrad.node import Constant, Input, Node, Parameter
 
 SMALL = 500  # nodes up to which adjoints are computed unasked
-VERSION = 1  # of the data that `as_dict` gives
+Rows = tuple[str, ...]  # of text
+VERSION = 2  # of the data that `as_dict` gives
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +93,24 @@ def flow_graph(outputs: Node | Sequence[Node], adjoints: bool | None, caller: st
     if not wanted:
         raise ValueError(f"{caller} takes at least one node: there is nothing to show")
     nodes = in_order(wanted)
+    found, note = _adjoints(wanted, nodes, adjoints, caller)
+    values = [summary.rows(node._value) for node in nodes]
+    return flow_of(nodes, wanted, values, [summary.rows(found[node]) if node in found else () for node in nodes], note)
+
+
+def flow_of(
+    nodes: Sequence[Node], outputs: Sequence[Node], values: Sequence[Rows], adjoints: Sequence[Rows], note: str = ""
+) -> Flow:
+    """The nodes, in the order of `in_order`, as data; values, adjoints: the lines that describe those of each."""
     index = {node: i for i, node in enumerate(nodes)}
     numbers = {node.number: i for i, node in enumerate(nodes)}
-    found, note = _adjoints(wanted, nodes, adjoints, caller)
     orders: list[int] = []
     shown = []
     for i, node in enumerate(nodes):
         orders.append(_order(node, [orders[index[child]] for child in node.children], numbers, orders))
-        shown.append(_flow_node(i, node, found.get(node), numbers, orders[i]))
+        shown.append(_flow_node(i, node, values[i], adjoints[i], numbers, orders[i]))
     edges = [FlowEdge(index[child], index[node], slot) for node in nodes for slot, child in enumerate(node.children)]
-    return Flow(tuple(shown), tuple(edges), tuple([index[node] for node in dict.fromkeys(wanted)]), note)
+    return Flow(tuple(shown), tuple(edges), tuple([index[node] for node in dict.fromkeys(outputs)]), note)
 
 
 def in_order(outputs: Iterable[Node]) -> list[Node]:
@@ -118,9 +127,7 @@ def in_order(outputs: Iterable[Node]) -> list[Node]:
     return list(ordered)
 
 
-def _flow_node(
-    index: int, node: Node, adjoint: np.ndarray[Any, Any] | None, numbers: dict[int, int], order: int
-) -> FlowNode:
+def _flow_node(index: int, node: Node, value: Rows, adjoint: Rows, numbers: dict[int, int], order: int) -> FlowNode:
     return FlowNode(
         index=index,
         kind=_kind(node),
@@ -129,8 +136,8 @@ def _flow_node(
         name=symbols.clean(str(node.name)),
         shape=node.shape,
         dtype=str(node.dtype),
-        value=summary.rows(node._value),
-        adjoint=() if adjoint is None else summary.rows(adjoint),
+        value=value,
+        adjoint=adjoint,
         scope=symbols.clean(node.scope),
         adjoint_of=None if node.adjoint_of is None else numbers.get(node.adjoint_of),
         order=order,

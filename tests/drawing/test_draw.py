@@ -202,7 +202,7 @@ def test_reuse_does_not_multiply():
 def test_data():
     flow = mg.draw(net_2_2_1()[0]).flow
     data = json.loads(json.dumps(flow.as_dict()))
-    assert data["version"] == 1
+    assert data["version"] == 2
     assert data["nodes"][-1] == {
         "index": 27, "kind": "operation", "operation": "Square", "attributes": {}, "name": "L",
         "shape": [], "dtype": "float64", "value": ["0.8898"], "adjoint": ["1"], "scope": "", "adjoint_of": None, "order": 0,

@@ -1,0 +1,332 @@
+"""What happens in a graph, as plain data: every fprop and every bprop in order, and the arrays that go along the edges.
+
+`record` looks on while the engine itself sweeps, so what is recorded is what is computed: masks, pieces of arrays and sums
+included. Arrays and rules are stored once, in tables, and referred to by their place there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minigrad.adjoints import Arrived, Held, Mask, Part, joined, send
+from minigrad.context import leaving
+from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowNode, flow_of, in_order
+from minigrad.drawing.stored import Stored, Table
+from minigrad.files import write_file
+from minigrad.graph import by_age, seed_for, sweep
+from minigrad.node import Constant, Input, Node
+from minigrad.ops.base import Operation, Piece
+from minigrad.wording import as_inputs
+
+if TYPE_CHECKING:
+    from minigrad.operators import Operand
+
+LARGEST = 64  # entries of an array that is stored whole
+NOT_YET = "not yet"
+NO_PATH = "no path"
+
+
+class Fprop(NamedTuple):
+    """The node computes its value from those of its children."""
+
+    node: int
+
+
+class Sent(NamedTuple):
+    """An adjoint on its way along one edge: to the child, which stands at place `slot` among the children of the sender.
+
+    array: what is sent, in the child's shape, by its place in `arrays`: 0 in the entries a piece does not cover
+    mask:  where it counts (elsewhere it is 0, and stays 0 on all further ways), by its place in `arrays`; None: everywhere
+    piece: whether the rule gave a piece of it, which the engine merges with others
+    """
+
+    child: int
+    slot: int
+    array: int
+    mask: int | None = None
+    piece: bool = False
+
+
+class Bprop(NamedTuple):
+    """All parts of the node's adjoint have arrived; its rule is applied to their sum and sends on to the children."""
+
+    node: int
+    adjoint: int
+    sends: tuple[Sent, ...]
+
+
+Event = Fprop | Bprop
+
+
+class Moment(NamedTuple):
+    """What is known of every node at some time: a place in `arrays`, "not yet", or "no path" where no adjoint will come.
+
+    arrived: the parts of its adjoint so far, each with the node that sent it
+    """
+
+    values: tuple[int | str, ...]
+    adjoints: tuple[int | str, ...]
+    arrived: tuple[tuple[tuple[int, Sent], ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A graph, and what the engine did in it: plain data that turns into JSON and back.
+
+    flow:     the nodes, children first, and the edges
+    wrt:      the nodes whose adjoints were asked for
+    values:   of every node its value, by its place in `arrays`
+    adjoints: of every node its adjoint likewise; None where no path leads from `wrt` to the loss
+    events:   an `Fprop` for every operation, then a `Bprop` for every rule applied, in the order of the engine
+    arrays:   each once; of one with more entries than `record` was told to store, a summary
+    rules:    by the name of an operation, the formulas of its two directions as its docstring gives them
+    """
+
+    flow: Flow
+    wrt: tuple[int, ...]
+    values: tuple[int, ...]
+    adjoints: tuple[int | None, ...]
+    events: tuple[Event, ...]
+    arrays: tuple[Stored, ...]
+    rules: dict[str, str]
+
+    def __repr__(self) -> str:
+        backward = sum(isinstance(event, Bprop) for event in self.events)
+        return f"<Record: {len(self.flow.nodes)} nodes, {len(self.events) - backward} fprops, {backward} bprops>"
+
+    @property
+    def nodes(self) -> tuple[FlowNode, ...]:
+        """The nodes of the graph, children first."""
+        return self.flow.nodes
+
+    def at(self, n_events: int) -> Moment:
+        """What is known when the first so many events have happened: leaves from the start, the loss's adjoint once all
+        values are there, any other adjoint as soon as its last part has arrived.
+        """
+        if not 0 <= n_events <= len(self.events):
+            raise IndexError(f"Record.at({n_events}): a number of events from 0 to {len(self.events)}")
+        values: list[int | str] = list(self.values)
+        for event in self.events[n_events:]:
+            if isinstance(event, Fprop):
+                values[event.node] = NOT_YET
+        arrived: list[list[tuple[int, Sent]]] = [[] for _ in self.values]
+        missing = [0] * len(self.values)
+        for i, event in enumerate(self.events):
+            for sent in event.sends if isinstance(event, Bprop) else ():
+                if i < n_events:
+                    arrived[sent.child].append((event.node, sent))
+                else:
+                    missing[sent.child] += 1
+        for output in self.flow.outputs:
+            missing[output] += NOT_YET in values
+        adjoints = [
+            NO_PATH if adjoint is None else NOT_YET if late else adjoint
+            for adjoint, late in zip(self.adjoints, missing, strict=True)
+        ]
+        return Moment(tuple(values), tuple(adjoints), tuple(map(tuple, arrived)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as dictionaries, lists, numbers and text; numbers that are not finite as "nan", "inf", "-inf"."""
+        return {
+            "version": VERSION,
+            "nodes": [
+                _node_as_dict(node, children, value, adjoint)
+                for node, children, value, adjoint in zip(
+                    self.flow.nodes, self.flow.operands(), self.values, self.adjoints, strict=True
+                )
+            ],
+            "outputs": list(self.flow.outputs),
+            "wrt": list(self.wrt),
+            "events": [_event_as_dict(event) for event in self.events],
+            "arrays": [array.as_dict() for array in self.arrays],
+            "rules": self.rules,
+            "note": self.flow.note,
+        }
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Record:
+        """The record that `as_dict` gave."""
+        if data.get("version") != VERSION:
+            raise ValueError(
+                f"Record: expected version {VERSION} of the data, found {data.get('version')}: record the loss again"
+            )
+        arrays = tuple([Stored.from_dict(array) for array in data["arrays"]])
+        nodes, edges = [], []
+        for i, of_node in enumerate(data["nodes"]):
+            edges += [FlowEdge(child, i, slot) for slot, child in enumerate(of_node.get("children", ()))]
+            nodes.append(_node_from_dict(i, of_node, arrays))
+        flow = Flow(tuple(nodes), tuple(edges), tuple(data["outputs"]), data["note"])
+        return Record(
+            flow=flow,
+            wrt=tuple(data["wrt"]),
+            values=tuple([of_node["value"] for of_node in data["nodes"]]),
+            adjoints=tuple([of_node.get("adjoint") for of_node in data["nodes"]]),
+            events=tuple([_event_from_dict(event) for event in data["events"]]),
+            arrays=arrays,
+            rules=dict(data["rules"]),
+        )
+
+    def json(self) -> str:
+        """The data as JSON; the same bytes in every run."""
+        return json.dumps(self.as_dict(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+    def save(self, path: str | Path) -> None:
+        """Write the data as JSON; `Record.load(path)` reads it."""
+        write_file(path, self.json())
+
+    @staticmethod
+    def load(path: str | Path) -> Record:
+        """Read the record that `save` wrote."""
+        return Record.from_dict(json.loads(Path(path).read_text("utf-8")))
+
+
+def record(
+    loss: Node, wrt: Node | Sequence[Node] | None = None, adjoint: Operand | None = None, *, largest: int = LARGEST
+) -> Record:
+    """Record how the loss is computed and differentiated: every fprop, every bprop, and what each sends to its children.
+
+    wrt:     the nodes whose adjoints are asked for; None for all inputs and all parameters that are trained or, where there
+             is none of these, for all that is computed
+    adjoint: of the loss, as in `gradients`
+    largest: the entries up to which an array is stored whole; of a larger one its range, mean and norm
+
+    >>> import minigrad as mg
+    >>> x = mg.Input(3.0, name="x")
+    >>> record = mg.record(x * x)
+    >>> record.events[1].sends
+    (Sent(child=0, slot=0, array=0, mask=None, piece=False), Sent(child=0, slot=1, array=0, mask=None, piece=False))
+    >>> record.arrays[record.adjoints[0]].text
+    ('6',)
+    """
+    seed = seed_for(loss, adjoint)
+    leaving(loss, "mg.record")
+    nodes = in_order([loss])
+    wanted = _asked_for(nodes) if wrt is None else as_inputs(wrt, "record(loss, wrt): wrt are nodes")
+    return _Recorder(nodes, Table(largest)).record(loss, seed, wanted)
+
+
+def _asked_for(nodes: Sequence[Node]) -> list[Node]:
+    computed = [node for node in nodes if node.dtype.kind == "f" and not isinstance(node, Constant)]
+    leaves = [node for node in computed if isinstance(node, Input) or getattr(node, "trainable", False)]
+    return leaves or computed
+
+
+class _Recorder:
+    """Looks on while the engine sweeps, and writes down what it sees."""
+
+    def __init__(self, nodes: Sequence[Node], table: Table) -> None:
+        self.nodes = nodes
+        self.index = {node: i for i, node in enumerate(nodes)}
+        self.table = table
+        self.adjoints: dict[int, int] = {}
+        self.events: list[Event] = [Fprop(i) for i, node in enumerate(nodes) if isinstance(node, Operation)]
+
+    def record(self, loss: Node, seed: Node, wanted: Sequence[Node]) -> Record:
+        values = tuple([self.table.place(node._value) for node in self.nodes])
+        found = sweep(loss, seed, sorted(self.nodes, key=by_age), wanted, keep_graph=True, send=self.send)
+        for node, adjoint in found.items():
+            self.adjoints[self.index[node]] = self.table.place(adjoint._value)
+        arrays = self.table.arrays
+        adjoints = tuple([self.adjoints.get(i) for i in range(len(self.nodes))])
+        shown = [arrays[place].text for place in values]
+        adjoints_shown = [() if place is None else arrays[place].text for place in adjoints]
+        return Record(
+            flow=flow_of(self.nodes, [loss], shown, adjoints_shown),
+            wrt=tuple([self.index[node] for node in dict.fromkeys(wanted) if node in self.index]),
+            values=values,
+            adjoints=adjoints,
+            events=tuple(self.events),
+            arrays=tuple(arrays),
+            rules=_rules(self.nodes),
+        )
+
+    def send(self, node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], arrived: Arrived) -> None:
+        """Let the engine apply the rule, and note what it sends."""
+        sends: list[Sent] = []
+        send(node, adjoint, mask, wanted, arrived, partial(self._note, node, sends))
+        i = self.index[node]
+        self.adjoints[i] = self.table.place(adjoint._value)
+        self.events.append(Bprop(i, self.adjoints[i], tuple(sends)))
+
+    def _note(self, node: Operation, sends: list[Sent], slot: int, part: Part) -> None:
+        child = node.children[slot]
+        whole, mask = joined(child, [part])  # as if it came alone: a piece takes the child's shape
+        held = None if mask is None else self.table.place(np.broadcast_to(mask()._value, whole.shape))
+        place = self.table.place(whole._value)
+        is_piece = isinstance(part.adjoint if isinstance(part, Held) else part, Piece)
+        sends.append(Sent(self.index[child], slot, place, held, is_piece))
+
+
+def _rules(nodes: Sequence[Node]) -> dict[str, str]:
+    """The first lines of the operations' docstrings, which give the formulas."""
+    kinds = dict.fromkeys([type(node) for node in nodes if isinstance(node, Operation)])
+    return {kind.__name__: " ".join((kind.__doc__ or "").split("\n\n")[0].split()) for kind in kinds}
+
+
+# To and from dictionaries --------------------------------------------------------------------------------------------
+
+PLAIN: dict[str, Any] = {
+    "attributes": {},
+    "name": "",
+    "scope": "",
+    "adjoint_of": None,
+    "order": 0,
+}  # left out where they are that
+
+
+def _node_as_dict(node: FlowNode, children: Sequence[int], value: int, adjoint: int | None) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "kind": node.kind,
+        "operation": node.operation,
+        "shape": list(node.shape),
+        "dtype": node.dtype,
+        **{name: getattr(node, name) for name, plain in PLAIN.items() if getattr(node, name) != plain},
+        "value": value,
+    }
+    if children:
+        data["children"] = list(children)
+    if adjoint is not None:
+        data["adjoint"] = adjoint
+    return data
+
+
+def _node_from_dict(index: int, data: dict[str, Any], arrays: Sequence[Stored]) -> FlowNode:
+    adjoint = data.get("adjoint")
+    return FlowNode(
+        index=index,
+        kind=data["kind"],
+        operation=data["operation"],
+        shape=tuple(data["shape"]),
+        dtype=data["dtype"],
+        value=arrays[data["value"]].text,
+        adjoint=() if adjoint is None else arrays[adjoint].text,
+        **{name: data.get(name, plain) for name, plain in PLAIN.items()},
+    )
+
+
+def _event_as_dict(event: Event) -> dict[str, Any]:
+    if isinstance(event, Fprop):
+        return {"fprop": event.node}
+    return {"bprop": event.node, "adjoint": event.adjoint, "sends": [_sent_as_dict(sent) for sent in event.sends]}
+
+
+def _sent_as_dict(sent: Sent) -> dict[str, Any]:
+    data: dict[str, Any] = {"child": sent.child, "slot": sent.slot, "array": sent.array}
+    if sent.mask is not None:
+        data["mask"] = sent.mask
+    if sent.piece:
+        data["piece"] = True
+    return data
+
+
+def _event_from_dict(data: dict[str, Any]) -> Event:
+    if "fprop" in data:
+        return Fprop(data["fprop"])
+    return Bprop(data["bprop"], data["adjoint"], tuple([Sent(**sent) for sent in data["sends"]]))

@@ -1,0 +1,133 @@
+"""Arrays as data: each once, small ones whole, large ones as a summary that says so."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.drawing import summary
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An array as data.
+
+    text:    what pictures and listings write: one line, or the rows of a small matrix
+    norm:    the Euclidean norm of all entries: nan or inf where one of them is
+    entries: all of them in a row, or None where the array was too large
+    range:   the least, the greatest and the mean of the finite entries of an array that was too large; else ()
+    strange: how many entries are nan, and how many infinite
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    text: tuple[str, ...]
+    norm: float
+    entries: tuple[float | bool, ...] | None
+    range: tuple[float, ...] = ()
+    strange: tuple[int, int] = (0, 0)
+
+    @property
+    def size(self) -> int:
+        """How many entries the array has."""
+        return math.prod(self.shape)
+
+    def array(self) -> np.ndarray[Any, Any]:
+        """The array, bit for bit (but for the payload of a nan); ValueError where only a summary of it was stored."""
+        if self.entries is None:
+            raise ValueError(
+                f"an array of {self.size} entries was summarized: record with mg.record(..., largest={self.size}) to have it whole"
+            )
+        return np.array(self.entries, self.dtype).reshape(self.shape)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as lists, numbers and text."""
+        data: dict[str, Any] = {"shape": list(self.shape), "dtype": self.dtype}
+        if self.entries is not None:
+            return {**data, "entries": [_written(entry) for entry in self.entries]}
+        least, greatest, mean = map(_written, self.range or (math.nan,) * 3)
+        found = {"entries": self.size, "least": least, "greatest": greatest, "mean": mean, "norm": _written(self.norm)}
+        nans, infinities = self.strange
+        return {**data, "summary": {**found, "nan": nans, "inf": infinities, "text": list(self.text)}}
+
+    @staticmethod
+    def from_dict(data: dict[str, Any]) -> Stored:
+        """The array whose `as_dict` this is."""
+        shape, dtype = tuple(data["shape"]), data["dtype"]
+        if "entries" in data:
+            return stored(
+                np.array([float(e) if isinstance(e, str) else e for e in data["entries"]], dtype).reshape(shape)
+            )
+        found = data["summary"]
+        finite = tuple([float(found[name]) for name in ("least", "greatest", "mean")])
+        return Stored(
+            shape=shape,
+            dtype=dtype,
+            text=tuple(found["text"]),
+            norm=float(found["norm"]),
+            entries=None,
+            range=() if math.isnan(finite[0]) else finite,
+            strange=(found["nan"], found["inf"]),
+        )
+
+
+class Table:
+    """The arrays of a record: an equal one is stored once. largest: the entries up to which it is stored whole."""
+
+    def __init__(self, largest: int) -> None:
+        self.largest = largest
+        self.arrays: list[Stored] = []
+        self._places: dict[tuple[Any, ...], int] = {}
+
+    def place(self, array: np.ndarray[Any, Any]) -> int:
+        """The place of the array in the table."""
+        array = np.asarray(array, order="C")  # sums depend on the order of the entries in memory
+        key = array.shape, array.dtype.str, array.tobytes()
+        found = self._places.get(key)
+        if found is None:
+            found = self._places[key] = len(self.arrays)
+            self.arrays.append(stored(array) if array.size <= self.largest else summarized(array))
+        return found
+
+
+def stored(array: np.ndarray[Any, Any]) -> Stored:
+    """The whole array."""
+    entries = tuple(_shortest(array).ravel().tolist())
+    nans, infinities = _strange(array)
+    return Stored(array.shape, str(array.dtype), summary.rows(array), _norm(array), entries, strange=(nans, infinities))
+
+
+def summarized(array: np.ndarray[Any, Any]) -> Stored:
+    """Range, mean and norm of the array."""
+    finite = array[np.isfinite(array)].astype(np.float64)
+    with np.errstate(over="ignore"):
+        found = (float(finite.min()), float(finite.max()), float(finite.mean())) if finite.size else ()
+    return Stored(array.shape, str(array.dtype), summary.rows(array), _norm(array), None, found, _strange(array))
+
+
+def _shortest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The entries as numbers with few digits: those of 32 bits need not be written to 17."""
+    if array.dtype != np.float32:
+        return array
+    return np.array([float(str(entry)) for entry in array.ravel()], np.float64).reshape(array.shape)
+
+
+def _strange(array: np.ndarray[Any, Any]) -> tuple[int, int]:
+    return int(np.isnan(array).sum()), int(np.isinf(array).sum())
+
+
+def _norm(array: np.ndarray[Any, Any]) -> float:
+    """√Σ x², without overflow or underflow on the way."""
+    numbers = np.abs(array.astype(np.float64))
+    greatest = float(numbers.max(initial=0.0))
+    if greatest == 0 or not math.isfinite(greatest):
+        return greatest
+    return greatest * float(np.sqrt(np.square(numbers / greatest).sum()))
+
+
+def _written(entry: float | bool) -> float | bool | str:
+    """A number of JSON, or the name of one that is none."""
+    return entry if isinstance(entry, bool | int) or math.isfinite(entry) else str(entry)
