@@ -182,6 +182,7 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
         task.loss,
         make_optimizer(configuration, net),
         penalties=configuration.method(method).penalties(),
+        loss_weight=configuration.of_loss,
         clip=configuration.clip or None,
         eager=configuration.eager,
     )

@@ -17,7 +17,7 @@ from minigrad.files import write_file
 from minigrad.models.inputs import shown
 from minigrad.models.scheduled import value_at
 from minigrad.optim.lengths import drawn, growing, of_range, read_range
-from minigrad.optim.methods import LARGEST_WEIGHT, METHODS, NAMES, PENALTIES, Method, read_method
+from minigrad.optim.methods import LARGEST_WEIGHT, METHODS, NAMES, PENALTIES, Method, read_method, read_weight
 from minigrad.optim.schedules import Schedule, parsed
 
 CELLS = {
@@ -147,6 +147,11 @@ class Configuration:
         "C",
         "the weight of exact (default: 0.3, of relative-variance 0.1) and, if the penalty is omega, of immediate",
     )
+    loss_weight: str = _option(
+        "1",
+        "C",
+        'what the loss itself is multiplied by, a number or a schedule, as in "piecewise({0: 0, 100: 1})" (default: 1)',
+    )
     cell: str = _option("rnn", "CELL", f"the recurrent layer: {', '.join(CELLS)} (default: rnn)")
     initialization: str = _option(
         "normal", "START", "normal, or orthogonal: W orthogonal and the others normal (default: normal)"
@@ -189,6 +194,8 @@ class Configuration:
         defaults = TASK_DEFAULTS[task]
         optimizer = given.get("optimizer", defaults["optimizer"])
         _one_of("optimizer", optimizer, LEARNING_RATES)
+        if type(given.get("loss_weight")) in (int, float):
+            given["loss_weight"] = f"{given['loss_weight']:g}"
         if "length" in given:
             given["shortest"], given["length"] = read_range(given["length"])
         given = {name: _typed(cls, name, value) for name, value in given.items()}
@@ -250,6 +257,11 @@ class Configuration:
     def rate_in_words(self) -> str:
         """The learning rate as reports and figures write it."""
         return repr(self.rate) if self.schedule else f"{self.learning_rate:g}"
+
+    @property
+    def of_loss(self) -> float | Schedule:
+        """The weight of the loss."""
+        return read_weight(f"loss_weight={shown(self.loss_weight)}", self.loss_weight, self.steps)
 
     def method(self, text: str) -> Method:
         """What one of `methods` stands for."""
@@ -316,6 +328,8 @@ class Configuration:
         found = [self.method(text) for text in self.methods]
         if len({method.label for method in found}) < len(found):
             raise ValueError(f"methods: {' '.join(self.methods)} names one twice")
+        if self.of_loss == 0 and any(method.kind is None for method in found):
+            raise ValueError("loss_weight=0: backprop has the loss alone, and nothing would be trained")
         immediate = any(method.name == "immediate" for method in found)
         if self.cell != "rnn" and immediate:
             raise ValueError(f"methods: the immediate form is the rnn's; with {self.cell} compare backprop and exact")

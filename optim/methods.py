@@ -103,19 +103,20 @@ def read_method(text: str, penalty: str, weight: float, steps: int) -> Method:
         return Method(name)
     kind = PENALTIES[penalty] if name == "exact" else IMMEDIATE if name == "immediate" else PENALTIES[name]
     if stated:
-        return Method(name, kind, _weight(text, given, steps), stated=True)
+        return Method(name, kind, read_weight(f"methods: {text}", given, steps), stated=True)
     shared = name == "exact" or (name == "immediate" and penalty == "omega")
     return Method(name, kind, weight if shared else kind.weight)
 
 
-def _weight(method: str, text: str, steps: int) -> float | Schedule:
+def read_weight(owner: str, text: str, steps: int) -> float | Schedule:
+    """A weight, a number or a schedule in which `steps` stands for the steps of the training; ValueError where it is neither."""
     try:
         number = float(text)
     except ValueError:
         schedule = parsed(text, steps=steps)
         for step in (0, steps - 1):
-            value_at(schedule, step, f"methods: {method}")
+            value_at(schedule, step, owner)
         return schedule
     if not 0 <= number <= LARGEST_WEIGHT or math.isnan(number):
-        raise ValueError(f"methods: {method}: a weight is a number from 0 to {LARGEST_WEIGHT:g}, or a schedule")
+        raise ValueError(f"{owner}: a weight is a number from 0 to {LARGEST_WEIGHT:g}, or a schedule")
     return number

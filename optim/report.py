@@ -15,6 +15,7 @@ from minigrad.optim.configuration import CELLS, INITIALIZATIONS, OWN_STARTS, Con
 from minigrad.optim.figures import DRAWN
 from minigrad.optim.findings import criterion, headline, sentences
 from minigrad.optim.methods import PENALTIES
+from minigrad.optim.tasks import Task
 
 LISTED = 4  # seeds whose numbers are listed one by one; of more the range of those that learned, and of the others
 RATIO = "log10 λ_1/λ_T"
@@ -36,7 +37,7 @@ incoming adjoints held constant."""
 def report(comparison: Comparison, folder: Path) -> str:
     """The whole report, Markdown; `folder` is where it is saved."""
     c, task = comparison.configuration, comparison.task
-    n_test, n_watched = len(task.test[1]), len(task.validation[1])
+    n_watched = len(task.validation.targets)
     parts = [
         f"# Backpropagation and penalized backpropagation: {c.task}",
         f"**{headline(comparison)}** {criterion(comparison)}",
@@ -48,7 +49,7 @@ measured on the first {min(N_GAUGED, n_watched)} validation examples, as the mea
 
 Task: {task.description}.
 
-Net: {CELLS[c.cell]}, i = 1..{task.length}, {c.states} states, outputs from {"that" if c.cell == "tilted" else "x_T"}. Start: {_start(c)}.
+Net: {CELLS[c.cell]}, i = 1..{task.length}, {c.states} states, outputs from {_read_out(c, task)}. Start: {_start(c)}.
 
 Training: {_training(c)} For one seed all methods start from the same parameters and see the same batches.
 
@@ -57,7 +58,7 @@ Training: {_training(c)} For one seed all methods start from the same parameters
 
 {run_table(comparison)}
 
-Test score: the fraction of {n_test} test examples answered rightly. The best record is the one with the highest validation
+Test score: the fraction of {task.answered}. The best record is the one with the highest validation
 score (of equal ones the lowest validation loss), on {n_watched} examples that are neither trained on nor tested. The test set is
 used once, when the training is over. G: {PENALTIES[c.penalty].text}; it is measured for every method, trained with it or not.
 Seconds: training alone.""",
@@ -119,7 +120,16 @@ def _training(c: Configuration) -> str:
     """Steps, optimizer, rate, batches, clip and seeds, in words."""
     seeds = f"seed {c.first_seed}" if c.seeds == 1 else f"seeds {c.first_seed} to {c.first_seed + c.seeds - 1}"
     clip = f"the gradient clipped at norm {c.clip:g}" if c.clip else "no clip"
-    return f"{c.steps} steps of {c.optimizer} {c.rate_in_words}, {c.batch_size} examples each, {clip}, {seeds}."
+    noise = f" with noise of standard deviation {c.input_noise:g} on their inputs" if c.input_noise else ""
+    weight = f", the loss multiplied by {c.loss_weight}" if c.of_loss != 1 else ""
+    return f"{c.steps} steps of {c.optimizer} {c.rate_in_words}, {c.batch_size} examples each{noise}, {clip}{weight}, {seeds}."
+
+
+def _read_out(c: Configuration, task: Task) -> str:
+    """Which states the outputs are made of, in words."""
+    if task.every_step:
+        return "every x_i"
+    return "that" if c.cell == "tilted" else "x_T"
 
 
 def _methods(c: Configuration) -> str:

@@ -93,11 +93,17 @@ class Task:
     @property
     def criterion(self) -> str:
         """When a run has learned it, in words."""
-        n = f"{len(self.test.targets):,}"
         if self.learned == SOLVED:
-            return f"less than {datasets.SOLVED:.0%} of {n} test sequences answered wrongly"
-        answered = "of the symbols of {} test sequences repeated" if self.every_step else "of {} test examples answered"
-        return f"at least {100 * self.learned:.4g}% {answered.format(n)} rightly"
+            return f"less than {datasets.SOLVED:.0%} of {len(self.test.targets):,} test sequences answered wrongly"
+        return f"at least {100 * self.learned:.4g}% of {self.answered}"
+
+    @property
+    def answered(self) -> str:
+        """What the score is a fraction of, in words."""
+        n = f"{len(self.test.targets):,}"
+        if self.every_step:
+            return f"the symbols of {n} test sequences repeated rightly"
+        return f"{n} test examples answered rightly"
 
     def score(self, outputs: Array, targets: Array) -> float:
         """The fraction answered rightly: the mean of `right`."""

@@ -10,6 +10,7 @@ from minigrad.node import Input
 from minigrad.optim.comparison import Gauge, compare
 from minigrad.optim.configuration import CELLS, Configuration
 from minigrad.optim.nets import make_net
+from minigrad.optim.report import report
 from minigrad.optim.sizes import check_size, estimated_bytes
 from minigrad.optim.tasks import open_task
 from minigrad.optim.training import outputs_and_states
@@ -92,6 +93,34 @@ def test_lengths_and_noise_are_the_same_by_several_workers_and_from_the_saved_co
             assert other.history["val_loss"] == one.history["val_loss"]
             for name, array in one.parameters.items():
                 np.testing.assert_array_equal(other.parameters[name], array)
+
+
+def test_the_weight_of_the_loss():
+    """At twice the weight SGD without a clip goes as far as at twice the rate; a schedule lets the penalty go first."""
+    options = {"task": "adding", "length": 10, "optimizer": "sgd", "clip": 0, "schedule": "", **SMALL}
+
+    def trained(method, **changed):
+        configuration, task = opened(options | {"methods": [method], "learning_rate": 0.01} | changed)
+        return compare(configuration, task, quiet=True).runs[0].parameters["W"]
+
+    twice = trained("backprop", loss_weight=2)
+    np.testing.assert_allclose(twice, trained("backprop", learning_rate=0.02), rtol=1e-5)
+    assert not np.array_equal(twice, trained("backprop"))
+    assert not np.array_equal(trained("exact", loss_weight=0), trained("exact"))
+    later = trained("exact", loss_weight="piecewise({0: 0, 1: 1})")
+    assert not np.array_equal(later, trained("exact", loss_weight=0))
+    np.testing.assert_array_equal(
+        trained("exact", loss_weight="piecewise({0: 0, 1: 1})", steps=1), trained("exact", loss_weight=0, steps=1)
+    )
+
+
+def test_the_report_says_what_is_read_out_noisy_and_weighted(tmp_path):
+    configuration, task = opened(COPY | {"input_noise": 0.25, "loss_weight": 0.5, "methods": ["backprop"]})
+    text = report(compare(configuration, task, quiet=True), tmp_path)
+    assert "outputs from every x_i." in text
+    assert "4 examples each with noise of standard deviation 0.25 on their inputs" in text
+    assert "the loss multiplied by 0.5" in text
+    assert "the fraction of the symbols of 30 test sequences repeated rightly" in text
 
 
 def test_sizes_count_the_programs_of_all_lengths():
