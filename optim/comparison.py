@@ -246,6 +246,7 @@ class Gauge:
         outputs, states = outputs_and_states(net, mapped(partial(Input, name="inputs"), batch.given(net)))
         loss = task.loss(outputs, Input(batch.targets, "targets"))
         (penalty,) = configuration.method("exact").penalties()
+        assert isinstance(penalty, penalties.Penalty)  # --penalty names those on adjoints
         self.graph = Graph(penalty.measure(loss, states), *penalties.adjoints(loss, states))
 
     def read(self) -> tuple[float, float, Array]:

@@ -17,7 +17,16 @@ from minigrad.files import write_file
 from minigrad.models.inputs import shown
 from minigrad.models.scheduled import value_at
 from minigrad.optim.lengths import drawn, growing, of_range, read_range
-from minigrad.optim.methods import LARGEST_WEIGHT, METHODS, NAMES, PENALTIES, Method, read_method, read_weight
+from minigrad.optim.methods import (
+    BASELINES,
+    LARGEST_WEIGHT,
+    METHODS,
+    NAMES,
+    PENALTIES,
+    Method,
+    read_method,
+    read_weight,
+)
 from minigrad.optim.schedules import Schedule, parsed
 
 CELLS = {
@@ -33,6 +42,7 @@ CELLS = {
     "tilted": "x_i = tanh(W x_(i-1) + R u_i + b), of which ln mean_i exp(x_i) is read out",
 }
 OWN_STARTS = ("irnn", "antisymmetric", "exponential", "inverse", "lipschitz", "unicornn")  # their papers' starts
+MIXED = ("antisymmetric", "exponential", "lipschitz", "unicornn")  # their recurrent matrix is made of other parameters
 INITIALIZATIONS = {
     "normal": "W, R, V normal with standard deviation --std; biases 0",
     "orthogonal": "W orthogonal; R, V normal with standard deviation --std; biases 0",
@@ -133,7 +143,7 @@ class Configuration:
     methods: tuple[str, ...] = _option(
         ("backprop", "immediate", "exact"),
         "METHOD",
-        f"what is compared: {', '.join(METHODS)}, or a penalty's name; with a weight of its own, a number or a schedule, as in "
+        f"what is compared: {', '.join(METHODS)}, a penalty's name, {' or '.join(BASELINES)}; with a weight of its own, a number or a schedule, as in "
         'omega=0.1 or "omega=linear(0.3, 0, steps)" (default: backprop immediate exact, without immediate where the net is no '
         "rnn or --penalty says otherwise)",
     )
@@ -336,6 +346,10 @@ class Configuration:
         if self.task in MASKED and immediate:
             raise ValueError(
                 f"methods: the immediate form takes sequences without padding; with {self.task} compare backprop and exact"
+            )
+        if self.cell in MIXED and any(method.name == "soft-orthogonality" for method in found):
+            raise ValueError(
+                f"methods: soft-orthogonality is for a recurrent matrix that is a parameter itself, which {self.cell} has not"
             )
 
     def _check(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from minigrad.models import penalties
@@ -20,12 +21,9 @@ class Kind:
 
     label: str
     text: str
-    build: Callable[[Any], penalties.Penalty]
+    build: Callable[[Any], penalties.Penalty | penalties.WeightPenalty]
     weight: float = 0.3
-
-
-def _immediate_omega(weight: Any) -> penalties.Penalty:
-    return penalties.Omega(weight, form="immediate")
+    form: str = "exact"  # of the gradient, where there is a choice: through the whole backward pass, or not
 
 
 PENALTIES = {
@@ -36,6 +34,16 @@ PENALTIES = {
     ),
     "omega-norms": Kind("Omega of norms", "the same with norms (their eq. 9)", penalties.OmegaNorms),
     "variance": Kind("variance", "variance over time of the adjoint norms", penalties.AdjointVariance),
+    "summed-variance": Kind(
+        "summed variance",
+        "the same without the division by the number of time steps",
+        partial(penalties.AdjointVariance, over_time="sum"),
+    ),
+    "summed-variance-l1": Kind(
+        "summed variance, L1",
+        "the same of the sums of absolute values",
+        partial(penalties.AdjointVariance, over_time="sum", norm="l1"),
+    ),
     "relative-variance": Kind(
         "relative variance",
         "variance over time of the adjoint norms, divided by their squared mean",
@@ -46,20 +54,36 @@ PENALTIES = {
     "squared-norm": Kind("squared norm", "half the squared adjoint norms", penalties.HalfSquaredNorms),
     "first-last": Kind("first against last", "first adjoint norm against the last", penalties.FirstAgainstLast),
 }
-IMMEDIATE = Kind("Omega", PENALTIES["omega"].text, _immediate_omega)
+IMMEDIATE = Kind("Omega", PENALTIES["omega"].text, partial(penalties.Omega, form="immediate"), form="immediate")
+BASELINES = {  # not made of adjoints: no second backpropagation
+    "norm-stabilizer": Kind(
+        "norm stabilizer",
+        "squared differences of neighboring states' norms (Krueger and Memisevic 2016)",
+        penalties.NormStabilizer,
+        weight=1.0,
+        form="",
+    ),
+    "soft-orthogonality": Kind(
+        "soft orthogonality",
+        "the squared distance of W'W from I (Vorontsov et al. 2017)",
+        penalties.SoftOrthogonality,
+        weight=0.01,
+        form="",
+    ),
+}
 METHODS = {
     "backprop": "backpropagation",
     "exact": "penalized by --penalty; the gradient runs through the whole backward pass",
     "immediate": "penalized by Omega; the gradient holds states and incoming adjoints constant (rnn only)",
 }
-NAMES = (*METHODS, *PENALTIES)  # every penalty's name is a method, too: `exact` with that penalty
+NAMES = (*METHODS, *PENALTIES, *BASELINES)  # every penalty's name is a method, too
 
 
 @dataclass(frozen=True)
 class Method:
     """One method of a comparison.
 
-    name:   of METHODS or PENALTIES
+    name:   of METHODS, PENALTIES or BASELINES
     kind:   its penalty; None for backpropagation
     weight: what the penalty is multiplied by, a number or a schedule
     stated: whether the weight was given with the method, and belongs to its name
@@ -75,15 +99,15 @@ class Method:
         """How tables and figures call it."""
         if self.kind is None:
             return METHODS[self.name]
-        form = "immediate" if self.name == "immediate" else "exact"
-        return f"{self.kind.label} ({form}{f', {self.weight_in_words}' if self.stated else ''})"
+        more = [word for word in (self.kind.form, self.weight_in_words if self.stated else "") if word]
+        return f"{self.kind.label} ({', '.join(more)})" if more else self.kind.label
 
     @property
     def weight_in_words(self) -> str:
         """The weight as reports write it."""
         return repr(self.weight) if callable(self.weight) else f"{self.weight:g}"
 
-    def penalties(self) -> tuple[penalties.Penalty, ...]:
+    def penalties(self) -> tuple[penalties.Penalty | penalties.WeightPenalty, ...]:
         """What a training step adds to the loss."""
         return () if self.kind is None else (self.kind.build(self.weight),)
 
@@ -101,7 +125,7 @@ def read_method(text: str, penalty: str, weight: float, steps: int) -> Method:
         if stated:
             raise ValueError(f"methods: {text}: backprop has no penalty, and so no weight")
         return Method(name)
-    kind = PENALTIES[penalty] if name == "exact" else IMMEDIATE if name == "immediate" else PENALTIES[name]
+    kind = {"exact": PENALTIES[penalty], "immediate": IMMEDIATE, **PENALTIES, **BASELINES}[name]
     if stated:
         return Method(name, kind, read_weight(f"methods: {text}", given, steps), stated=True)
     shared = name == "exact" or (name == "immediate" and penalty == "omega")

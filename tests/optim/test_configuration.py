@@ -56,6 +56,11 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
         ({"methods": ["omega=lin(1, 0)"]}, r"calls of .*lin\(1, 0\) is none"),
         ({"methods": ["omga=1"]}, r"methods='omga' is unknown \(did you mean omega\?\)"),
         ({"methods": ["exact", "relative-variance"]}, "names one twice"),
+        ({"penalty": "soft-orthogonality"}, "penalty='soft-orthogonality' is unknown"),
+        (
+            {"methods": ["soft-orthogonality"], "cell": "exponential"},
+            "methods: soft-orthogonality is for a recurrent matrix that is a parameter itself, which exponential has not",
+        ),
         ({"length": 7}, "length=7: it must be at least 8: delayed-digits shows a digit in 8 steps"),
         ({"delay_noise": -1}, "delay_noise=-1.0: it must be 0 or more"),
         ({"task": "adding", "length": -3}, "length=-3: it must be at least 10: adding"),
@@ -131,6 +136,8 @@ def test_what_cannot_be_is_refused(options, message):
         ("immediate=1e-3", "Omega (immediate, 0.001)", 0.001),
         ("relative-variance", "relative variance (exact)", 0.1),
         ("omega=0", "Omega (exact, 0)", 0),
+        ("soft-orthogonality", "soft orthogonality", 0.01),
+        ("norm-stabilizer=10", "norm stabilizer (10)", 10),
     ],
 )
 def test_a_method_has_a_penalty_and_a_weight_of_its_own(method, label, weight):

@@ -5,8 +5,8 @@ import pytest
 
 from minigrad.models import RNN
 from minigrad.optim.comparison import compare
-from minigrad.optim.configuration import CELLS, OWN_STARTS, Configuration
-from minigrad.optim.methods import PENALTIES
+from minigrad.optim.configuration import CELLS, MIXED, OWN_STARTS, Configuration
+from minigrad.optim.methods import BASELINES, PENALTIES
 from minigrad.optim.nets import LAYERS, make_net
 from minigrad.optim.report import report
 from minigrad.optim.sizes import estimated_bytes
@@ -51,6 +51,15 @@ def test_any_penalty_goes_with_any_cell(cell, penalty):
     (run,) = compare(*small(cell=cell, penalty=penalty, methods=["exact"], steps=1, record_every=1), quiet=True).runs
     assert not run.stopped
     assert np.isfinite(run.G)
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell not in MIXED])
+def test_the_baselines_go_with_every_cell_they_are_said_to_go_with(cell):
+    runs = compare(*small(cell=cell, methods=list(BASELINES), steps=2), quiet=True).runs
+    plain = compare(*small(cell=cell, methods=["backprop"], steps=2), quiet=True).runs[0]
+    for run in runs:
+        assert not run.stopped
+        assert any((plain.parameters[name] != run.parameters[name]).any() for name in plain.parameters)
 
 
 @pytest.mark.parametrize("initialization", ["normal", "orthogonal"])
