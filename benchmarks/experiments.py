@@ -66,14 +66,12 @@ DIGITS, ORDER = {"task": "delayed-digits"}, {"task": "temporal-order"}
 SGD, ADAM, ORTHOGONAL = {"optimizer": "sgd"}, {"optimizer": "adam"}, {"initialization": "orthogonal"}
 SLOW = {"learning_rate": 0.001, "schedule": "hold_then_linear(rate, steps, 0.6)"}
 EXPERIMENTS = {
-    "digits-50": Experiment(
-        "delayed digits, T = 50 (the defaults)", DIGITS, (BACKPROP, IMMEDIATE, OMEGA, RELATIVE, FALLING)
-    ),
+    "digits-50": Experiment("delayed digits, T = 50 (the defaults)", DIGITS, (BACKPROP, IMMEDIATE, RELATIVE)),
     "digits-50-longer": Experiment(
         "delayed digits, T = 50, 8000 steps", {**DIGITS, "steps": 8000}, (BACKPROP,), repeats="digits-50"
     ),
     "digits-50-orthogonal": Experiment(
-        "delayed digits, T = 50, W orthogonal", {**DIGITS, **ORTHOGONAL}, (BACKPROP, IMMEDIATE, RELATIVE)
+        "delayed digits, T = 50, W orthogonal", {**DIGITS, **ORTHOGONAL}, (BACKPROP, RELATIVE)
     ),
     "digits-50-orthogonal-longer": Experiment(
         "delayed digits, T = 50, W orthogonal, 8000 steps",
@@ -87,13 +85,13 @@ EXPERIMENTS = {
     "digits-50-gru": Experiment("delayed digits, T = 50, GRU", {**DIGITS, "cell": "gru"}, (BACKPROP, RELATIVE), FEW),
     "digits-50-lstm": Experiment("delayed digits, T = 50, LSTM", {**DIGITS, "cell": "lstm"}, (BACKPROP, RELATIVE), FEW),
     "digits-100": Experiment(
-        "delayed digits, T = 100", {**DIGITS, "length": 100, **SLOW}, (BACKPROP, IMMEDIATE, RELATIVE)
+        "delayed digits, T = 100", {**DIGITS, "length": 100, **SLOW}, (BACKPROP, IMMEDIATE, RELATIVE), FEW
     ),
     "digits-100-orthogonal": Experiment(
-        "delayed digits, T = 100, W orthogonal", {**DIGITS, "length": 100, **SLOW, **ORTHOGONAL}, (BACKPROP, RELATIVE)
-    ),
-    "digits-100-gru": Experiment(
-        "delayed digits, T = 100, GRU", {**DIGITS, "length": 100, "cell": "gru"}, (BACKPROP, RELATIVE), FEW
+        "delayed digits, T = 100, W orthogonal",
+        {**DIGITS, "length": 100, **SLOW, **ORTHOGONAL},
+        (BACKPROP, RELATIVE),
+        FEW,
     ),
     "digits-200": Experiment(
         "delayed digits, T = 200", {**DIGITS, "length": 200, **SLOW}, (BACKPROP, IMMEDIATE, RELATIVE), FEW
@@ -106,14 +104,9 @@ EXPERIMENTS = {
     ),
     "order-50": Experiment("temporal order, T = 50, SGD", {**ORDER, **SGD}, (BACKPROP, IMMEDIATE, OMEGA, RELATIVE)),
     "order-50-orthogonal": Experiment(
-        "temporal order, T = 50, SGD, W orthogonal", {**ORDER, **SGD, **ORTHOGONAL}, (BACKPROP, RELATIVE)
+        "temporal order, T = 50, SGD, W orthogonal", {**ORDER, **SGD, **ORTHOGONAL}, (BACKPROP, RELATIVE), FEW
     ),
-    "order-50-adam": Experiment(
-        "temporal order, T = 50, Adam", {**ORDER, **ADAM}, (BACKPROP, IMMEDIATE, OMEGA, RELATIVE)
-    ),
-    "order-50-adam-orthogonal": Experiment(
-        "temporal order, T = 50, Adam, W orthogonal", {**ORDER, **ADAM, **ORTHOGONAL}, (BACKPROP, RELATIVE)
-    ),
+    "order-50-adam": Experiment("temporal order, T = 50, Adam", {**ORDER, **ADAM}, (BACKPROP, IMMEDIATE, RELATIVE)),
     "order-100": Experiment(
         "temporal order, T = 100, Adam", {**ORDER, "length": 100, **ADAM}, (BACKPROP, IMMEDIATE, RELATIVE), FEW
     ),
