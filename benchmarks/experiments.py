@@ -152,8 +152,7 @@ class Row:
 class FirstStep:
     """What the first training step of a sequence length costs: tracing, writing the program, and running it.
 
-    first:     seconds of processor time of the first call
-    following: the median of the next calls
+    first, following: seconds of processor time of the first call and of the second, each the least of several tries
     """
 
     method: str

@@ -53,6 +53,17 @@ class Outcome:
         return f"{sum(score >= LEARNED for score in self.scores)} of {len(self.scores)}"
 
     @property
+    def solved(self) -> str:
+        """How many seeds solved it; empty where a task draws no such line above the other."""
+        line = SOLVED.get(self.experiment.options["task"])
+        return f"{sum(score >= line for score in self.scores)} of {len(self.scores)}" if line else ""
+
+    @property
+    def in_brief(self) -> str:
+        """For the table of all settings."""
+        return f"{self.learned} ({self.median}{f', {self.solved} solved' if self.solved else ''})"
+
+    @property
     def median(self) -> str:
         """Of the scores."""
         return f"{statistics.median(self.scores):.2f}"
@@ -82,7 +93,7 @@ def text(experiments: Experiments, rows: Sequence[Row], first: Sequence[FirstSte
             versions=versions(rows),
         ),
         "## All settings",
-        f"How many seeds learned it, that is, ended at a test score of {LEARNED:g} or more; in brackets the median score.",
+        ALL_SETTINGS.format(learned=LEARNED),
         overview(found),
         *verdicts(found),
         "## What it costs",
@@ -110,6 +121,11 @@ the training is over. Seconds are processor time of whole runs, building and tes
 work too: compare them roughly. Every sentence below about an outcome is computed from the tables."""
 
 
+ALL_SETTINGS = """\
+How many seeds learned it, that is, ended at a test score of {learned:g} or more; in brackets the median score, and for temporal order
+how many solved it, that is, answered fewer than 1 % of the sequences wrongly."""
+
+
 def outcomes(experiments: Experiments, rows: Sequence[Row]) -> list[Outcome]:
     """What is recorded, in the order of the experiments and their methods."""
     found = []
@@ -127,7 +143,10 @@ def opening(found: Sequence[Outcome]) -> str:
     plain, penalized = of.get(("digits-50", BACKPROP)), of.get(("digits-50", RELATIVE))
     if plain is None or penalized is None:
         return ""
-    told = OPENING.format(plain=plain, penalized=penalized, times=_times(penalized, plain), learned=LEARNED)
+    ratios = [_median(outcome, "log10_ratio", ".0f") for outcome in (plain, penalized)]
+    told = OPENING.format(
+        plain=plain, penalized=penalized, times=_times(penalized, plain), learned=LEARNED, ratios=ratios
+    )
     for who, key, method in OTHERWISE:
         if (other := of.get((key, method))) is not None:
             told += (
@@ -140,7 +159,8 @@ OPENING = """\
 A recurrent net is shown a handwritten digit row by row, then 42 steps of noise, and is asked which digit it was. Whoever guesses is right \
 on 0.10 of the digits; a net that is right on {learned:g} or more has learned it. From small random weights plain backpropagation learns it \
 on {plain.learned} seeds (median score {plain.median}), penalized backpropagation, which asks besides for adjoints of equal size at all time steps, on \
-{penalized.learned} (median {penalized.median}) in {times} times the processor time."""
+{penalized.learned} (median {penalized.median}) in {times} times the processor time. In the end the adjoint at the first time step is 10^{ratios[0]} times \
+as large as at the last one without the penalty, and 10^{ratios[1]} times with it (medians)."""
 OTHERWISE = (
     ("Soft orthogonality, a penalty on the weights alone,", "digits-50", "soft-orthogonality=0.01"),
     ("Plain backpropagation from an orthogonal start", "digits-50-orthogonal", BACKPROP),
@@ -155,7 +175,7 @@ def overview(found: Sequence[Outcome]) -> str:
     for about, group in _grouped(found, lambda outcome: outcome.experiment.about):
         cells = dict.fromkeys(kinds, "")
         for kind, alike in _grouped(group, _kind):
-            told = [f"{outcome.learned} ({outcome.median})" for outcome in alike]
+            told = [outcome.in_brief for outcome in alike]
             if len(alike) > 1:
                 told = [f"{outcome.weight}: {text}" for outcome, text in zip(alike, told, strict=True)]
             cells[kind] = "; ".join(told)
@@ -246,8 +266,9 @@ def first_step(measured: Sequence[FirstStep]) -> str:
 
 
 FIRST_STEP = """\
-The first step traces the graph and writes its program; the following ones run it. Seconds of processor time, 100 units, batch 32, one feature
-at every time step, as an image of 28 x 28 read pixel by pixel has (T = 784); measured by `python -m benchmarks penalized --first-steps`."""
+The first step traces the graph and writes its program; the following ones run it. Seconds of processor time, the least of three tries: 100
+units, batch 32, one feature at every time step, as an image of 28 x 28 read pixel by pixel has (T = 784). Measured by
+`python -m benchmarks penalized --first-steps`."""
 
 
 def section(name: str, experiment: Experiment, found: Sequence[Outcome]) -> Iterator[str]:
@@ -255,28 +276,23 @@ def section(name: str, experiment: Experiment, found: Sequence[Outcome]) -> Iter
     mine = [outcome for outcome in found if outcome.name == name]
     if not mine:
         return
-    solved = SOLVED.get(experiment.options["task"])
+    task, steps = experiment.options["task"], max(row.steps for row in mine[0].rows)
     yield f"### {experiment.about}"
     yield f"    {experiment.command}"
-    chance = CHANCE[experiment.options["task"]]
-    yield f"Seeds {min(experiment.seeds)} to {max(experiment.seeds)}, {mine[0].rows[0].steps} steps; chance {chance}."
-    head = [
-        "method",
-        f"at {LEARNED:g} or more",
-        *([f"at {solved:g} or more"] if solved else []),
-        "median",
-        "test score of every seed",
-    ]
-    lines = _table([*head, "median of the best on validation", "median log10 ‖λ_1‖/‖λ_T‖ at the end", "seconds"])
-    for outcome in mine:
-        lines.append(_line([
-            outcome.label, outcome.learned,
-            *([f"{sum(score >= solved for score in outcome.scores)} of {len(outcome.scores)}"] if solved else []),
-            outcome.median, " ".join(f"{score:.2f}" for score in outcome.scores),
-            f"{statistics.median(row.best_test_score for row in outcome.rows):.2f}",
-            f"{statistics.median(row.log10_ratio for row in outcome.rows):.1f}", f"{outcome.seconds:.1f}",
-        ]))  # fmt: skip
-    yield "\n".join(lines)
+    yield f"Seeds {min(experiment.seeds)} to {max(experiment.seeds)}, {steps} steps; chance {CHANCE[task]}."
+    columns: dict[str, Callable[[Outcome], str]] = {
+        "method": lambda outcome: outcome.label,
+        f"at {LEARNED:g} or more": lambda outcome: outcome.learned,
+        **({f"at {SOLVED[task]:g} or more": lambda outcome: outcome.solved} if task in SOLVED else {}),
+        "median": lambda outcome: outcome.median,
+        "test score of every seed": lambda outcome: " ".join(f"{score:.2f}" for score in outcome.scores),
+        "median of the best on validation": lambda outcome: _median(outcome, "best_test_score", ".2f"),
+        "median log10 ‖λ_1‖/‖λ_T‖ at the end": lambda outcome: _median(outcome, "log10_ratio", ".1f"),
+        "seconds": lambda outcome: _median(outcome, "seconds", ".1f"),
+    }
+    yield "\n".join(
+        [*_table(list(columns)), *(_line([show(outcome) for show in columns.values()]) for outcome in mine)]
+    )
     yield "\n".join(f"- {o.label}, seed {row.seed}: {row.ended}." for o in mine for row in o.rows if row.ended)
 
 
@@ -288,6 +304,11 @@ def versions(rows: Sequence[Row]) -> str:
         "Python": [row.python for row in rows],
     }
     return ", ".join(f"{name} {' and '.join(sorted(set(found)))}" for name, found in told.items())
+
+
+def _median(outcome: Outcome, name: str, form: str) -> str:
+    """Of one of the numbers that are kept of every run."""
+    return format(statistics.median(getattr(row, name) for row in outcome.rows), form)
 
 
 def _times(outcome: Outcome, plain: Outcome) -> str:

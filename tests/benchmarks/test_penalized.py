@@ -96,7 +96,7 @@ def test_ctrl_c_keeps_what_is_over_and_nothing_else(tmp_path, monkeypatch):
 
 
 def test_the_first_step_is_measured_and_kept(tmp_path):
-    found = penalized.first_steps(lengths=[3], following=3)
+    found = penalized.first_steps(lengths=[3], repeats=1)
     penalized.write(found, tmp_path)
     assert penalized.read(FirstStep, tmp_path) == found
     assert [(of.method, of.length) for of in found] == [(BACKPROP, 3), (RELATIVE, 3)]
