@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 
 def ridge(X: Operand, y: Operand, weight: float | Node) -> Node:
-    """θ = (X'X + λI)⁻¹ X'y, where ½‖y − Xθ‖² + (λ/2)‖θ‖² has its minimum.
+    """θ = (X'X + μI)⁻¹ X'y, where ½‖y − Xθ‖² + (μ/2)‖θ‖² has its minimum.
 
-    Back: with v = (X'X + λI)⁻¹ θ̄, ȳ = X v, λ̄ = −v'θ and X̄ = (y − Xθ) v' − X v θ'.
+    Back: with v = (X'X + μI)⁻¹ θ̄, ȳ = X v, μ̄ = −v'θ and X̄ = (y − Xθ) v' − X v θ'.
 
-    X (m, n), y (m,), θ (n,); weight is λ, above 0 where X has not full column rank. θ is a node: its derivatives by the data
-    and by λ (a node) are those of the solution, by the implicit function theorem.
+    X (m, n), y (m,), θ (n,); weight is μ, above 0 where X has not full column rank. θ is a node: its derivatives by the data
+    and by μ (a node) are those of the solution, by the implicit function theorem.
 
-    Maximum a posteriori reading: with noise N(0, σ²) and the prior N(0, s²) on every θ_j, λ = σ²/s².
+    Maximum a posteriori reading: with noise N(0, σ²) and the prior N(0, s²) on every θ_j, μ = σ²/s².
 
     >>> from minigrad.models import linear
     >>> linear.ridge([[1.0], [2.0]], [2.0, 4.0], 5.0).value
@@ -47,7 +47,7 @@ def ridge(X: Operand, y: Operand, weight: float | Node) -> Node:
 
 
 def ridge_objective(theta: Node, X: Operand, y: Operand, weight: float | Node) -> Node:
-    """½‖y − Xθ‖² + (λ/2)‖θ‖²;  gradient −X'(y − Xθ) + λθ."""
+    """½‖y − Xθ‖² + (μ/2)‖θ‖²;  gradient −X'(y − Xθ) + μθ."""
     X, y = _data(X, y, "ridge_objective")
     weight = not_negative("ridge_objective", "weight", weight)
     return losses.half_least_squares(X @ theta, y) + 0.5 * weight * square(theta).sum()
@@ -56,9 +56,9 @@ def ridge_objective(theta: Node, X: Operand, y: Operand, weight: float | Node) -
 def ridge_by_descent(
     X: npt.ArrayLike, y: npt.ArrayLike, weight: float, *, steps: int = 1000, learning_rate: float | None = None
 ) -> Array:
-    """θ after so many steps of gradient descent θ ← θ − α (−X'(y − Xθ) + λθ) from 0; it goes to `ridge(X, y, λ)`.
+    """θ after so many steps of gradient descent θ ← θ − α (−X'(y − Xθ) + μθ) from 0; it goes to `ridge(X, y, μ)`.
 
-    learning_rate: α; without one 1/L, L the largest eigenvalue of the curvature X'X + λI. Any α below 2/L converges, by
+    learning_rate: α; without one 1/L, L the largest eigenvalue of the curvature X'X + μI. Any α below 2/L converges, by
                    the factor max |1 − α μ| per step, μ the eigenvalues
     """
     inputs, targets = _data(X, y, "ridge_by_descent")
@@ -81,8 +81,8 @@ class LinearSVM(Module):
 
     Shapes: W (1, n_inputs), b (1,), both 0 at birth.
 
-    The objective is 1/K Σ max(0, 1 − y_i s_i) + penalty(self), over K examples, with L2(λ): λ‖w‖², gradient 2λw, or L1(λ):
-    λ‖w‖₁, gradient λ sgn(w), of w only. Train it by `fit(model, X, y, loss=losses.hinge, penalties=[L2(0.01)], ...)`, or by
+    The objective is 1/K Σ max(0, 1 − y_i s_i) + penalty(self), over K examples, with L2(μ): μ‖w‖², gradient 2μw, or L1(μ):
+    μ‖w‖₁, gradient μ sgn(w), of w only. Train it by `fit(model, X, y, loss=losses.hinge, penalties=[L2(0.01)], ...)`, or by
     steps on `objective`.
 
     Source: C. Cortes and V. Vapnik, Support-vector networks, Machine Learning 20, 1995.

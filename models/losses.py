@@ -343,7 +343,7 @@ def half_least_squares(
 ) -> Node:
     """½ Σ_i Σ_j e_ij², e = outputs − targets, a sum and not a mean;  gradient e, of θ where outputs = X θ: −X'(y − X θ).
 
-    What ridge regression adds (λ/2)‖θ‖² to: `minigrad.models.linear`.
+    What ridge regression adds (μ/2)‖θ‖² to: `minigrad.models.linear`.
     """
     with scope("half_least_squares"):
         errors, examples = _errors("half_least_squares", outputs, targets, over_examples, weights, mask)

@@ -42,7 +42,7 @@ class AntisymmetricRNNCell(GatedCell):
     Back: p̄ = ε h̄_t f'(p_t), h̄_{t-1} = h̄_t + p̄ A, W̄_x = Σ_t p̄' x_t, b̄ = Σ p̄, Ā = Σ_t p̄' h_{t-1}, W̄_h = Ā − Ā'.
 
     The eigenvalues of A are −γ ± i ω, so that the equation neither loses nor amplifies what it holds but for the diffusion γ.
-    The step is stable where |1 + ε λ| ≤ 1 for each of them. For f(p) = p it bounds the adjoints: over k steps their norm
+    The step is stable where |1 + ε (−γ ± i ω)| ≤ 1 for each of them. For f(p) = p it bounds the adjoints: over k steps their norm
     changes by a factor from (1 − ε γ)^k to ((1 − ε γ)² + ε² ω²)^{k/2} with the largest ω, the norm of W_h − W_h'.
 
     State: (h,). W_h starts at N(0, (0.01/n)²).

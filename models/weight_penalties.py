@@ -187,7 +187,7 @@ class ElasticNet(ParameterPenalty):
 
 
 class MaxNorm(ParameterPenalty):
-    """μ max |w_ij|, the largest entry and not the operator norm;  gradient μ sgn(w) at that entry, 0 elsewhere.
+    """μ max(|w_ij|), the largest entry and not the operator norm;  gradient μ sgn(w) at that entry, 0 elsewhere.
 
     Of several largest entries the first takes all (any convex combination would be a sub-gradient). Of several parameters
     each has its own maximum, and they are summed.

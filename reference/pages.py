@@ -19,7 +19,7 @@ from minigrad.models import cells, datasets, linear, losses, penalties
 from minigrad.ops import activation_table, base, control, registry
 from minigrad.ops.formulas import printed
 from minigrad.optim import schedules
-from reference import docstrings, mathematics
+from reference import docstrings, mathematics, one_net
 from reference.docstrings import escaped, fenced, markdown
 from reference.signatures import call, operations_of, public_members, source, spellings
 
@@ -45,6 +45,7 @@ def pages() -> dict[str, str]:
     for name in models.__all__:
         if inspect.ismodule(module := getattr(models, name)):
             bodies[name] = partial(chapter, module, formulas=module in SET)
+    bodies["penalties"] = penalized
     bodies["compilation"] = compilation
     bodies["optimizers"] = partial(
         package, "Optimizers and training", _introduction(optim), exported(optim), formulas=True
@@ -372,6 +373,23 @@ def license_of(data_set: Any) -> str:
     """The license a data set's docstring states, or nothing where it states none, as for data that are generated."""
     found = LICENSE.findall(" ".join((data_set.__doc__ or "").split()))
     return found[-1] if found else ""
+
+
+def penalized() -> str:
+    """The penalties, and the value of each for one net."""
+    rows = [[f"`{text}`", escaped(one_net.FORMULAS[text]), f"{value:.9g}"] for text, value in one_net.values().items()]
+    parts = [
+        chapter(penalties, formulas=True),
+        "## The value of each for one net",
+        VALUES,
+        fenced(one_net.CODE.strip(), "python"),
+    ]
+    return "\n\n".join([*map(str.strip, parts), table(["Penalty", "Formula", "Value"], rows)]) + "\n"
+
+
+VALUES = """\
+Other implementations can be held against these values; a test computes the same in plain NumPy, without the engine. All
+weights μ are 1; T is 4, and each sum over t has as many terms as there are states or pairs of neighboring states."""
 
 
 def compilation() -> str:

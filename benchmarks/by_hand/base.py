@@ -127,7 +127,7 @@ def omega(square: Any, weight: float, bound: float = 1e-20) -> tuple[float, Any]
     """Ω = c Σ (q_t − 1)² for the adjoints' squared norms s_t (time, batch), and what it does to s: its slopes 2 ∂Ω/∂s.
 
     q_t = s_t / s_{t+1} where s_{t+1} ≥ bound; c = weight / number of such terms.
-    ∂Ω/∂s_t = 2 c ((q_t − 1) / s_{t+1} − (q_{t-1} − 1) q_{t-1} / s_t), so that ∂Ω/∂g_t = slope_t g_t.
+    ∂Ω/∂s_t = 2 c ((q_t − 1) / s_{t+1} − (q_{t-1} − 1) q_{t-1} / s_t), so that ∂Ω/∂λ_t = slope_t λ_t.
     """
     counts = square[1:] >= bound
     later = np.where(counts, square[1:], 1)

@@ -106,10 +106,10 @@ class RNN(Recurrence):
 
 
 class PenalizedRNN(RNN):
-    """Loss + weight · Omega: the states ahead, their adjoints g_t back, the adjoints μ_t of those ahead, and back again.
+    """Loss + weight · Omega: the states ahead, their adjoints λ_t back, the adjoints μ_t of those ahead, and back again.
 
-    With D_t = 1 − x_t², δ_t = g_t D_t and g_{t-1} = δ_t W (rows are examples) the gradient sweep reads
-        ahead:  ν_t = μ_{t-1} W',  μ_t = ∂Ω/∂g_t + ν_t D_t,  ∂/∂x_t = −2 x_t ν_t g_t,  W̄ = Σ δ_t' μ_{t-1}
+    With D_t = 1 − x_t², δ_t = λ_t D_t and λ_{t-1} = δ_t W (rows are examples) the gradient sweep reads
+        ahead:  ν_t = μ_{t-1} W',  μ_t = ∂Ω/∂λ_t + ν_t D_t,  ∂/∂x_t = −2 x_t ν_t λ_t,  W̄ = Σ δ_t' μ_{t-1}
         turn:   ē = μ_T V',  V̄ = e' μ_T,  and through the softmax into the logits
         back:   α_t = x̄_t D_t,  x̄_{t-1} = α_t W + ∂/∂x_{t-1},  W̄ = Σ α_t' x_{t-1}
     """

@@ -78,7 +78,7 @@ def _penalized(library: Library, row: Row, p: Parameters, inputs: Any, targets: 
 
 
 def omega(library: Library, adjoints: Any) -> Any:
-    """Mean of (‖g_t‖² / ‖g_{t+1}‖² − 1)² where ‖g_{t+1}‖² ≥ 1e-20."""
+    """Mean of (‖λ_t‖² / ‖λ_{t+1}‖² − 1)² where ‖λ_{t+1}‖² ≥ 1e-20."""
     squares = (adjoints * adjoints).sum(-1)
     counts = squares[1:] >= 1e-20
     excess = squares[:-1] / library.where(counts, squares[1:], 1.0) - 1.0

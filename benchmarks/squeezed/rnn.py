@@ -108,10 +108,10 @@ class RNN(Recurrence):
 
 
 class PenalizedRNN(RNN):
-    """Loss + weight · Omega: the states ahead, their adjoints g_t back, the adjoints μ_t of those ahead, and back again.
+    """Loss + weight · Omega: the states ahead, their adjoints λ_t back, the adjoints μ_t of those ahead, and back again.
 
-    With D_t = 1 − x_t², δ_t = g_t D_t and g_{t-1} = W' δ_t the gradient sweep reads
-        ahead:  ν_t = W μ_{t-1},  μ_t = ∂Ω/∂g_t + ν_t D_t,  ∂/∂x_t = −2 x_t ν_t g_t,  W̄ = Σ δ_t μ_{t-1}'
+    With D_t = 1 − x_t², δ_t = λ_t D_t and λ_{t-1} = W' δ_t the gradient sweep reads
+        ahead:  ν_t = W μ_{t-1},  μ_t = ∂Ω/∂λ_t + ν_t D_t,  ∂/∂x_t = −2 x_t ν_t λ_t,  W̄ = Σ δ_t μ_{t-1}'
         turn:   ē = V μ_T,  V̄ = e μ_T',  and through the softmax into the logits
         back:   α_t = x̄_t D_t,  x̄_{t-1} = W' α_t + ∂/∂x_{t-1},  W̄ = Σ α_t x_{t-1}'
     """
@@ -181,7 +181,7 @@ class PenalizedRNN(RNN):
         np.add.reduce(error, axis=1, out=gradients["b_o"])
 
     def _back(self, V: Any) -> None:
-        direct = self.nu  # ∂/∂x_t = −2 x_t ν_t g_t, in the place of ν_t; 0 at t = 1, where no adjoint goes on
+        direct = self.nu  # ∂/∂x_t = −2 x_t ν_t λ_t, in the place of ν_t; 0 at t = 1, where no adjoint goes on
         direct[0] = 0
         direct[1:] *= self.g[1:]
         direct *= self.x[1:]

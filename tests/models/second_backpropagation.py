@@ -1,8 +1,8 @@
 """The gradient of loss + weight · G in closed form, in plain NumPy: what the engine is compared with.
 
 The net is x_t = σ(p_t), p_t = x_{t-1} W' + u_t R' + b_1, o = x_T V' + b_o, with rows as examples. Backpropagation gives
-the adjoints g_t of the states and a_t of the p_t. A function G of g_1..g_T is then backpropagated a second time: forward
-in time through the recursion of the g_t, at the last step through the loss, and back in time through the recursion of
+the adjoints λ_t of the states, here g_t, and a_t of the p_t. A function G of g_1..g_T is then backpropagated a second time:
+forward in time through the recursion of the g_t, at the last step through the loss, and back in time through the recursion of
 the x_t. Nothing here uses the engine.
 """
 
@@ -160,15 +160,17 @@ def _sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def adjoints_under_a_mask(step, n_parts, p, u, mask, targets, loss_of):
-    """∂loss/∂h_t, (time, batch, units), of a cell read out by V and b_o; where the mask is False a step keeps the state."""
+def run_under_a_mask(step, n_parts, p, u, mask, targets, loss_of):
+    """h_t and ∂loss/∂h_t, (time, batch, units), of a cell read out by V and b_o; where the mask is False a step keeps the state."""
     batch, steps, _ = u.shape
     n = p["V"].shape[1]
     state, backs = tuple([np.zeros((batch, n)) for _ in range(n_parts)]), []
+    shown = []
     for t in range(steps):
         counts = mask[:, t, np.newaxis]
         new, back = step(p, u[:, t], state)
         state = tuple([np.where(counts, a, b) for a, b in zip(new, state, strict=True)])
+        shown.append(state[0])
         backs.append((counts, back))
     _, error, _ = loss_of(state[0] @ p["V"].T + p["b_o"], targets)
     by = (error @ p["V"], *[np.zeros((batch, n))] * (n_parts - 1))
@@ -177,7 +179,7 @@ def adjoints_under_a_mask(step, n_parts, p, u, mask, targets, loss_of):
         g.append(by[0])
         sent = back(tuple([np.where(counts, part, 0) for part in by]))
         by = tuple([a + np.where(counts, 0, b) for a, b in zip(sent, by, strict=True)])
-    return np.stack(g[::-1])
+    return np.stack(shown), np.stack(g[::-1])
 
 
 def gradient_by_complex_step(function, p: Arrays) -> Arrays:
@@ -205,49 +207,63 @@ def of_squares(function):
     return G
 
 
-def of_norms(function):
-    """A G given by n = batch · ‖g‖ (time, batch): its derivative by g is batch g/‖g‖ ∂G/∂n."""
+def of_norms(function, norm="l2"):
+    """A G given by n = batch · ‖g‖ (time, batch): its derivative by g is batch ∂n/∂g ∂G/∂n, with g/‖g‖ or sgn(g) for ∂n/∂g."""
 
     def G(g):
-        norms = np.sqrt((g**2).sum(axis=-1))
+        signs = np.where(g.real < 0, -1.0, 1.0)  # of complex steps too
+        norms = np.sqrt((g**2).sum(axis=-1)) if norm == "l2" else (signs * g).sum(axis=-1)
         value, by_n = function(norms * g.shape[1])
-        return value, g.shape[1] * g / norms[..., np.newaxis] * by_n[..., np.newaxis]
+        slopes = g / norms[..., np.newaxis] if norm == "l2" else signs
+        return value, g.shape[1] * slopes * by_n[..., np.newaxis]
 
     return G
 
 
-@of_squares
-def omega(m):
-    q, c = m[:-1] / m[1:], 1 / max(1, m[1:].size)
+def of_terms(function, over_time="mean"):
+    """function(c, x), c what each of its terms counts: 1 over the number of terms, or over the batch."""
+
+    def G(x):
+        return function(1 / max(1, x[1:].size if over_time == "mean" else x.shape[1]), x)
+
+    return G
+
+
+def _omega(c, m):
+    q = m[:-1] / m[1:]
     by_m = np.zeros_like(m)
     by_m[:-1] += 2 * c * (q - 1) / m[1:]
     by_m[1:] -= 2 * c * (q - 1) * q / m[1:]
     return c * ((q - 1) ** 2).sum(), by_m
 
 
-@of_norms
-def omega_norms(n):
-    q, c = n[:-1] / n[1:], 1 / max(1, n[1:].size)
-    by_n = np.zeros_like(n)
-    by_n[:-1] += 2 * c * (q - 1) / n[1:]
-    by_n[1:] -= 2 * c * (q - 1) * q / n[1:]
-    return c * ((q - 1) ** 2).sum(), by_n
-
-
-@of_squares
-def log_ratio(m):
-    r, c = np.log(m[:-1] / m[1:]) / 2, 1 / max(1, m[1:].size)
+def _log_ratio(c, m):
+    r = np.log(m[:-1] / m[1:]) / 2
     by_m = np.zeros_like(m)
     by_m[:-1] += c * r / m[:-1]
     by_m[1:] -= c * r / m[1:]
     return c * (r**2).sum(), by_m
 
 
-@of_norms
-def adjoint_variance(n):
+omega, omega_summed = (of_squares(of_terms(_omega, how)) for how in ("mean", "sum"))
+omega_norms, omega_norms_summed = (of_norms(of_terms(_omega, how)) for how in ("mean", "sum"))
+log_ratio, log_ratio_summed = (of_squares(of_terms(_log_ratio, how)) for how in ("mean", "sum"))
+
+
+def _variance(n):
     T, batch = n.shape
     apart = n - n.mean(axis=0)
     return (apart**2).mean(axis=0).mean(), 2 * apart / (T * batch)
+
+
+def _summed_variance(n):
+    batch = n.shape[1]
+    apart = n - n.mean(axis=0)
+    return (apart**2).sum() / batch, 2 * apart / batch
+
+
+adjoint_variance, adjoint_variance_l1 = (of_norms(_variance, norm) for norm in ("l2", "l1"))
+summed_variance, summed_variance_l1 = (of_norms(_summed_variance, norm) for norm in ("l2", "l1"))
 
 
 @of_norms
@@ -270,3 +286,9 @@ def first_against_last(n):
     by_n[0] += 2 * (n[0] - n[-1]) / n.shape[1]
     by_n[-1] -= 2 * (n[0] - n[-1]) / n.shape[1]
     return ((n[0] - n[-1]) ** 2).mean(), by_n
+
+
+def norm_stabilizer(x):
+    """G of the states x (time, batch, states), which is no function of adjoints: its value alone."""
+    norms = np.sqrt((x**2).sum(axis=-1))
+    return ((norms[1:] - norms[:-1]) ** 2).sum() / max(1, norms[1:].size)

@@ -49,7 +49,7 @@ def test_what_the_notes_write_on_the_way_fails():
     np.testing.assert_allclose(float(value), objective(at), rtol=1e-13)
     A = X.T @ X + weight * np.eye(3)
     with pytest.raises(ValueError, match="matmul"):
-        at[:, None] @ A  # X'y = θ (X'X + λI) has the factors the wrong way round
+        at[:, None] @ A  # X'y = θ (X'X + μI) has the factors the wrong way round
     columns = X.T  # with the examples in columns, as the notes lay X out, X'y does not exist
     with pytest.raises(ValueError, match="matmul"):
         columns.T @ y
@@ -178,7 +178,7 @@ def test_numbers_of_numpys_keep_float32():
 
 def test_the_default_rate_is_one_over_the_largest_curvature():
     X, y = np.diag([3.0, 1.0]), np.array([6.0, 5.0])
-    # One step from 0 gives X'y / L with L = 3² + λ: along the steepest direction that is the solution already.
+    # One step from 0 gives X'y / L with L = 3² + μ: along the steepest direction that is the solution already.
     np.testing.assert_allclose(linear.ridge_by_descent(X, y, 0.5, steps=1), [18 / 9.5, 5 / 9.5], rtol=1e-12)
 
 

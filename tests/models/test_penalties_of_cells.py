@@ -6,6 +6,7 @@ differentiated by a complex step.
 
 import functools
 import inspect
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -34,9 +35,23 @@ from tests.models.test_penalties import EXACT
 
 BATCH = 3
 LENGTHS = {1: [1, 1, 1], 2: [2, 1, 2], 7: [7, 3, 5]}
-PENALTIES = [kind(1.0) for _, kind in inspect.getmembers(penalties, inspect.isclass)
-             if issubclass(kind, penalties.Penalty) and kind is not penalties.Penalty]  # fmt: skip
-NAMES = [type(penalty).__name__ for penalty in PENALTIES]
+KINDS = {kind for _, kind in inspect.getmembers(penalties, inspect.isclass)
+         if issubclass(kind, penalties.Penalty) and kind is not penalties.Penalty}  # fmt: skip
+OPTIONS = [kind for kind in EXACT if kind not in KINDS]
+SHARES = np.random.default_rng(7).uniform(0.5, 2, size=len(OPTIONS))
+
+
+class WithEveryOption(penalties.Penalty):
+    """One G made of those that classes with options give: one gradient tells of all."""
+
+    def of(self, rows, counts=None):
+        own = rows * float(rows.shape[1])  # ratios do not see the factor
+        return sum(share * kind(1.0).of(own, counts) for share, kind in zip(SHARES, OPTIONS, strict=True))
+
+
+MADE = {kind.__name__: kind(1.0) for kind in sorted(KINDS, key=attrgetter("__name__"))}
+MADE["every option"] = WithEveryOption()
+NAMES, PENALTIES = list(MADE), list(MADE.values())
 CELLS = {
     "SimpleRNN": SimpleRNN,
     "LSTM": LSTM,
@@ -204,27 +219,35 @@ def test_a_penalty_of_ones_own_may_leave_padding_out_or_not():
 # Backpropagation by hand ---------------------------------------------------------------------------------------------
 
 
-def G_of_each_alone(kind, g, mask):
-    """The mean over the examples, each by itself and without its padding; of ratios the mean over all of them."""
+def G_of_each_alone(kind, G, rows, mask):
+    """The mean over the examples, each by itself and without its padding; of the mean of ratios that over all of them."""
     of_ratios = kind in (penalties.Omega, penalties.OmegaNorms, penalties.LogRatio)
     weights = mask.sum(axis=1) - 1 if of_ratios else np.ones(len(mask))
-    alone = [EXACT[kind](g[counts, row : row + 1] * len(mask))[0] for row, counts in enumerate(mask)]
+    alone = [G(rows[counts, row : row + 1]) for row, counts in enumerate(mask)]
     return (weights * np.array(alone)).sum() / max(weights.sum(), 1)
 
 
 def by_hand(name, net, u, targets, mask):
-    """The value of every G in EXACT and its gradient, in the order of the net's parameters."""
+    """The value of every G and its gradient, in the order of the net's parameters."""
     step, n_parts = BY_HAND[name]
     values = [parameter.value for parameter in net.parameters()]
     order = ("W_h", "W_x", "b", "V", "b_o") if name == "RNN" else ("W_x", "W_h", "b", "V", "b_o")
 
     def value(p):
-        g = closed.adjoints_under_a_mask(step, n_parts, p, u, mask, targets, closed.cross_entropy)
-        return np.array([G(g)[0] if mask.all() else G_of_each_alone(kind, g, mask) for kind, G in EXACT.items()])
+        states, g = closed.run_under_a_mask(step, n_parts, p, u, mask, targets, closed.cross_entropy)
+        own = g * len(mask)  # for each example alone; G itself multiplies by the batch
+        found = {
+            kind: G(g)[0] if mask.all() else G_of_each_alone(kind, lambda rows, G=G: G(rows)[0], own, mask)
+            for kind, G in EXACT.items()
+        }
+        stabilizer = penalties.NormStabilizer
+        found[stabilizer] = G_of_each_alone(stabilizer, closed.norm_stabilizer, states, mask)
+        alone = [found[kind] for kind in sorted(KINDS, key=attrgetter("__name__"))]
+        return np.array([*alone, sum(share * found[kind] for share, kind in zip(SHARES, OPTIONS, strict=True))])
 
     p = dict(zip(order, values, strict=True))
     gradient = closed.gradient_by_complex_step(value, p)
-    return zip(EXACT, value(p), zip(*gradient.values(), strict=True), strict=True)
+    return zip(NAMES, value(p), zip(*gradient.values(), strict=True), strict=True)
 
 
 HOLES = np.array([[0, 1, 1, 0, 1, 0, 1], [1, 1, 0, 0, 1, 1, 0], [1, 0, 1, 1, 1, 1, 1]], bool)
@@ -246,7 +269,7 @@ def test_gradients_are_those_of_a_second_backpropagation_eager_and_compiled(name
     for counts in (mask, HOLES) if masked and steps == 7 else (mask,):
         eager, compiled = all_of_them(mg.Input(u), mg.Input(counts)), program(u, counts)
         for kind, value, gradient in by_hand(name, net, u, targets, counts if masked else np.ones_like(mask)):
-            k = NAMES.index(kind.__name__)
+            k = NAMES.index(kind)
             for G in (float(eager[0][k]), float(compiled[0][k])):
                 np.testing.assert_allclose(G, value, rtol=1e-11, atol=1e-14)
             for expected, node, array in zip(gradient, eager[k + 1], compiled[k + 1], strict=True):

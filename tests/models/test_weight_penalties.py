@@ -138,7 +138,7 @@ def test_a_step_goes_down_both_the_loss_and_the_penalty():
         return (0.7 * w + 0.3 * w**2).sum()
 
     assert holds(value, lambda w: 0.7 + 0.6 * w, [2.0])
-    assert not holds(value, lambda w: 0.7 - 0.6 * w, [2.0])  # Δ = −∇l + λ∇Ω, the notes' lost minus: 0.5
+    assert not holds(value, lambda w: 0.7 - 0.6 * w, [2.0])  # Δ = −∇l + μ∇Ω, the notes' lost minus: 0.5
 
 
 @pytest.mark.row("PEN-01", "PEN-09")
