@@ -65,6 +65,15 @@ FALLING = "relative-variance=linear(0.1, 0, steps)"
 DIGITS, ORDER = {"task": "delayed-digits"}, {"task": "temporal-order"}
 SGD, ADAM, ORTHOGONAL = {"optimizer": "sgd"}, {"optimizer": "adam"}, {"initialization": "orthogonal"}
 SLOW = {"learning_rate": 0.001, "schedule": "hold_then_linear(rate, steps, 0.6)"}
+LATE = {**ADAM, "learning_rate": 0.001, "schedule": "hold_then_linear(rate, steps, 0.7)"}
+NUMBERS = {
+    "task": "adding",
+    **ADAM,
+    "learning_rate": 0.002,
+    "schedule": "hold_then_linear(rate, steps, 0.6)",
+    "batch_size": 50,
+    "steps": 8000,
+}
 EXPERIMENTS = {
     "digits-50": Experiment("delayed digits, T = 50 (the defaults)", DIGITS, (BACKPROP, IMMEDIATE, RELATIVE)),
     "digits-50-longer": Experiment(
@@ -93,6 +102,11 @@ EXPERIMENTS = {
         (BACKPROP, RELATIVE),
         FEW,
     ),
+    "digits-100-growing": Experiment(
+        "delayed digits, T = 100, length growing from 10",
+        {**DIGITS, "length": 100, "length_schedule": "rounded(linear(10, length, 0.6 * steps), 10)", **SLOW},
+        (BACKPROP, IMMEDIATE, RELATIVE),
+    ),
     "digits-200": Experiment(
         "delayed digits, T = 200", {**DIGITS, "length": 200, **SLOW}, (BACKPROP, IMMEDIATE, RELATIVE), FEW
     ),
@@ -107,9 +121,43 @@ EXPERIMENTS = {
         "temporal order, T = 50, SGD, W orthogonal", {**ORDER, **SGD, **ORTHOGONAL}, (BACKPROP, RELATIVE), FEW
     ),
     "order-50-adam": Experiment("temporal order, T = 50, Adam", {**ORDER, **ADAM}, (BACKPROP, IMMEDIATE, RELATIVE)),
-    "order-100": Experiment(
-        "temporal order, T = 100, Adam", {**ORDER, "length": 100, **ADAM}, (BACKPROP, IMMEDIATE, RELATIVE), FEW
+    "order-100-growing": Experiment(
+        "temporal order, T = 100, Adam, length growing from 20",
+        {
+            **ORDER,
+            "length": 100,
+            "length_schedule": "rounded(linear(20, length, 0.6 * steps), 20)",
+            "steps": 5000,
+            **LATE,
+        },
+        (BACKPROP, IMMEDIATE, RELATIVE),
     ),
+    "order-200-growing": Experiment(
+        "temporal order, T = 200, Adam, length growing from 20",
+        {
+            **ORDER,
+            "length": 200,
+            "length_schedule": "rounded(linear(20, length, 0.7 * steps), 20)",
+            "steps": 10000,
+            **LATE,
+        },
+        (BACKPROP, IMMEDIATE),
+        FEW,
+    ),
+    "order-200-growing-orthogonal": Experiment(
+        "temporal order, T = 200, Adam, length growing from 20, W orthogonal",
+        {
+            **ORDER,
+            "length": 200,
+            "length_schedule": "rounded(linear(20, length, 0.7 * steps), 20)",
+            "steps": 10000,
+            **LATE,
+            **ORTHOGONAL,
+        },
+        (BACKPROP, RELATIVE, FALLING),
+        FEW,
+    ),
+    "adding-50-orthogonal": Experiment("adding, T = 50, W orthogonal", {**NUMBERS, **ORTHOGONAL}, (BACKPROP, RELATIVE)),
 }
 
 
