@@ -16,7 +16,7 @@ import numpy as np
 from minigrad.files import write_file
 from minigrad.models.inputs import shown
 from minigrad.models.scheduled import value_at
-from minigrad.optim.lengths import drawn, growing, of_range, read_range
+from minigrad.optim.lengths import MOST, drawn, growing, of_range, read_range
 from minigrad.optim.methods import (
     BASELINES,
     LARGEST_WEIGHT,
@@ -121,7 +121,7 @@ class Configuration:
     length: int = _option(
         0,
         "T",
-        f"time steps of a sequence ({_by_task('length')}); a range, 50..200, draws one for every batch, and the longest is validated "
+        f"time steps of a sequence ({_by_task('length')}); a range, 50..200, draws one of up to {MOST} for every batch, and the longest is validated "
         f"and tested; to be chosen for {', '.join(SHORTEST)}",
         type=str,
     )

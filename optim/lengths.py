@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.models.inputs import shown
 
-MOST = 16  # lengths of a range that are drawn: every one needs a program of its own
+MOST = 8  # lengths of a range that are drawn: every one needs a program of its own
 
 
 def read_range(given: int | str) -> tuple[int, int]:
