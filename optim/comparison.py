@@ -49,7 +49,8 @@ class Run:
     method:    as the configuration writes it; name: as tables and figures do
     history:   a row per record, the last where the run ended: method, seed, step, train_loss (mean since the last row),
                val_loss, val_score, G, log10_ratio = log10 ‖λ_1‖/‖λ_T‖
-    adjoints:  the steps of the records, and there ‖λ_t‖ for t = 1..T, each the mean over examples
+    adjoints:  steps, and there ‖λ_t‖ for t = 1..T, each the mean over examples: at every record, and at 1, 2, 5, 10, 20, 50, …
+               before the second one, as adjoints change most at the start
     right:     how much of each test example it answers rightly, at the end, 0 to 1
     best:      the record of the highest validation score, of equal ones the lowest validation loss, and the parameters there
     best_test_loss, best_test_score: what those reach, beside the last ones' test_loss and test_score
@@ -216,7 +217,7 @@ def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
     run.right = task.right(outputs, task.test.targets)
     run.test_score = float(run.right.mean())
     run.stopped = run.stopped or _divergence(run)
-    if not run.adjoints or run.steps != run.adjoints[-1][0]:  # it ended between two records, and may be at its best
+    if not run.history.n_rows or run.steps != run.history["step"][-1]:  # between two records it may be at its best
         _record(run, task, net, gauge)
     if run.best.arrays:
         run.best.restore(net)
@@ -285,7 +286,10 @@ def _loop(
     stream: Iterator[Batch],
     progress: Progress,
 ) -> None:
-    """All steps, with a record before the first, at every `record_every`-th, and after the last planned one."""
+    """All steps, with a record before the first, at every `record_every`-th, and after the last planned one.
+
+    In between the first two the adjoints alone are recorded, densely: a record costs ten times that, as it validates.
+    """
     score = _record(run, task, step.model, gauge)
     for _ in range(configuration.steps):
         started = time.perf_counter()
@@ -296,6 +300,8 @@ def _loop(
         loss = run.recent_losses[-1]
         if run.steps % configuration.record_every == 0 or run.steps == configuration.steps:
             score = _record(run, task, step.model, gauge)
+        elif run.steps < configuration.record_every and str(run.steps).rstrip("0") in ("1", "2", "5"):
+            run.adjoints.append((run.steps, gauge.read()[-1]))
         progress.update(run.steps, loss=loss, val_score=score)
 
 
@@ -313,7 +319,8 @@ def _record(run: Run, task: Task, net: Module, gauge: Gauge) -> float:
         G=G,
         log10_ratio=ratio,
     )
-    run.adjoints.append((run.steps, norms))
+    if not run.adjoints or run.adjoints[-1][0] != run.steps:
+        run.adjoints.append((run.steps, norms))
     run.best(net, run.history)
     run.recent_losses = []
     return validated["val_score"]

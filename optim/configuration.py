@@ -185,8 +185,15 @@ class Configuration:
     )
     batch_size: int = _option(0, "N", f"sequences per training step ({_by_task('batch_size')})")
     steps: int = _option(0, "N", f"training steps ({_by_task('steps')})")
-    record_every: int = _option(0, "N", "training steps between two rows of the history (default: 40 rows)")
-    seeds: int = _option(1, "N", f"how many seeds; several give medians and ranges ({_by_task('seeds', 1)})")
+    record_every: int = _option(
+        0,
+        "N",
+        "training steps between two rows of the history (default: 40 rows); adjoints are also recorded at steps 1, 2, 5, 10, … "
+        "before the first of them",
+    )
+    seeds: int = _option(
+        1, "N", f"how many seeds; the report counts those that learned the task ({_by_task('seeds', 1)})"
+    )
     eager: bool = _option(
         False, "", "build the nodes anew in every step instead of compiling them: slower, the same numbers to rounding"
     )

@@ -1,13 +1,14 @@
 """The two figures of a comparison, made to be read from the back of a room. Matplotlib is imported when one is drawn.
 
 One color per method, chosen to differ for color-blind readers and in gray print (Okabe and Ito, 2008), and one line
-style each.
+style each, the same in all figures. Every seed is drawn: a median of seeds that learned and seeds that did not is no run's.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import io
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from minigrad.drawing import draw
 from minigrad.files import write_file
 from minigrad.node import Array, Input
 from minigrad.optim.comparison import Comparison, Run
+from minigrad.optim.findings import counted
 from minigrad.optim.nets import make_net
 
 PLAIN = ("#444444", "-")
@@ -25,10 +27,10 @@ STYLES: list[tuple[str, Any]] = [  # of the penalized methods in turn
     ("#d55e00", (0, (4, 1.5))),
     ("#009e73", (0, (6, 1, 1, 1))),
     ("#cc79a7", (0, (1, 1))),
-    ("#56b4e9", "-"),
-    ("#e69f00", (0, (4, 1.5))),
+    ("#56b4e9", (0, (9, 2))),
+    ("#e69f00", (0, (3, 1, 1, 1, 1, 1))),
 ]
-LOG_RATIO = r"$\log_{10}\ \|\lambda_t\| / \|\lambda_T\|$"
+NORMS = r"$\|\lambda_t\| \, / \, \|\lambda_T\|$"
 SETTINGS: dict[Any, Any] = {  # Matplotlib's own type lists every setting there is
     "font.size": 13,
     "axes.titlesize": 14,
@@ -40,66 +42,68 @@ SETTINGS: dict[Any, Any] = {  # Matplotlib's own type lists every setting there 
     "grid.color": "#e6e6e6",
     "legend.frameon": False,
 }
+WIDTH = 12.0  # inches
+A_LETTER = 0.115  # inches that a letter takes at most, in a title
 DRAWN = {"states": 3, "steps": 2}  # of the net whose graph is drawn: small enough to show every number
-FAINTEST = -12.0  # log10 of the faintest relative adjoint norm that is drawn
+FEW = 4  # seeds whose numbers are listed one by one, and whose maps are drawn
+FAINTEST = 12.0  # powers of ten from λ_T's length, beyond which all adjoints have one color
 COLORS = "RdBu_r"  # blue: shorter than λ_T, near white: as long, red: longer
+NO_NUMBER = "#c8c8c8"
 TOO_WIDE = 10.0  # a largest loss so many times the first is drawn on a logarithmic axis
 
 
 def learning_curves(comparison: Comparison, path: Path) -> None:
-    """Training loss and validation score over the steps; of several seeds the median, and every seed as a thin line."""
+    """Training loss and validation score over the steps: a line for every seed."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    task = comparison.task
     panels = {"train_loss": "training loss", "val_score": "validation score: fraction right"}
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(12, 5), layout="constrained")
+        figure = Figure(figsize=(WIDTH, 4.4 + _legend_height(comparison)), layout="constrained")
         for axes, (column, title) in zip(figure.subplots(1, 2), panels.items(), strict=True):
             for runs in comparison.by_method():
-                _curve(axes, runs, column, _style(comparison, runs))
+                _curves(axes, runs, column, _style(comparison, runs))
             axes.set(title=title, xlabel="training step", xlim=(0, comparison.configuration.steps))
             if column == "val_score":
-                axes.set_ylim(0, 1.02)
-                axes.axhline(task.chance, color="#999999", linewidth=1, linestyle=":")
-                axes.annotate("chance", (1.01, task.chance), None, ("axes fraction", "data"),
-                              ha="left", va="center", color="#777777", fontsize=11)  # fmt: skip
+                _mark_scores(axes, comparison)
             else:
                 _scale_losses(axes, comparison)
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-        figure.suptitle(_headline(comparison), x=0.01, ha="left", fontsize=12, color="#555555")
+        _legend(figure, comparison)
+        _headline(figure, comparison)
         _save(figure, path)
 
 
 def adjoint_norms(comparison: Comparison, path: Path) -> None:
-    """How much of the last state's adjoint reaches each state: log10 ‖λ_t‖/‖λ_T‖ over time steps t and training steps.
+    """How much of the last state's adjoint reaches each state: ‖λ_t‖/‖λ_T‖ over time steps t and training steps.
 
-    Above a map per method: white where λ_t is as long as λ_T, blue where shorter, red where longer; one scale for all,
-    from the 1st to the 99th percentile of what training made (the start, where all methods are the same, is left out).
-    Below the same as curves, at the start, after a tenth of the steps and at the end.
+    Above maps, a column per method: white where λ_t is as long as λ_T, blue where shorter, red where longer, gray where there is
+    no number; one scale for all. A row per seed or, of many, one of those that learned and one of the others. Below the same as
+    curves at the end, a line for every seed.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    shown = {runs[0].method: runs for runs in comparison.by_method()}
-    tables = {method: _relative_norms(runs) for method, runs in shown.items()}
-    low, high = _color_limits([table for _, table in tables.values()])
+    rows = _rows(comparison)
+    pictures = {name: [_median(runs) for runs in of_methods] for name, of_methods in rows.items()}
+    low, high = _color_limits([table for row in pictures.values() for _, table in row])
+    heights = max(4.2, 2.1 * len(rows)), 3.8 + _legend_height(comparison)
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(12, 9), layout="constrained")
-        maps, curves = np.asarray(figure.subfigures(2, 1, height_ratios=(1.1, 1))).tolist()
-        all_axes = maps.subplots(1, len(tables), sharey=True, squeeze=False)[0]
-        for axes, (method, (steps, table)) in zip(all_axes, tables.items(), strict=True):
-            mesh = axes.pcolormesh(
-                np.arange(0.5, table.shape[1] + 1), _edges(steps), table, cmap=_colors(low, high), vmin=low, vmax=high,
-                rasterized=True,
-            )  # fmt: skip
-            axes.set(title=shown[method][0].name, xlabel="time step t", ylim=(0, comparison.configuration.steps))
-            axes.grid(visible=False)
-        all_axes[0].set_ylabel("training step")
-        bar = maps.colorbar(mesh, ax=list(all_axes), extend="both")
-        bar.set_label(LOG_RATIO)
-        _curves_over_time(curves.subplots(), comparison, tables)
-        figure.suptitle(_headline(comparison), x=0.01, ha="left", fontsize=12, color="#555555")
+        figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
+        maps, curves = np.asarray(figure.subfigures(2, 1, height_ratios=heights)).tolist()
+        grid = maps.subplots(len(rows), len(comparison.by_method()), sharex=True, sharey=True, squeeze=False)
+        for line, name in zip(grid, rows, strict=True):
+            line[0].set_ylabel("training step" if len(rows) == 1 else f"{name}\ntraining step")
+            for axes, runs, picture in zip(line, rows[name], pictures[name], strict=True):
+                _map(axes, comparison, picture, low, high)
+                if not name.startswith("seed"):
+                    _note(axes, f"{len(runs)} seed{'s' * (len(runs) > 1)}")
+        _name_columns(grid[0], [runs[0].name for runs in comparison.by_method()])
+        for axes in grid[-1]:
+            axes.set_xlabel("time step t")
+        _color_bar(maps, grid, low, high)
+        _ends(curves.subplots(), comparison)
+        _legend(curves, comparison)
+        _headline(figure, comparison)
         _save(figure, path)
 
 
@@ -119,6 +123,62 @@ def _save(figure: Any, path: Path) -> None:
     write_file(path, picture.getvalue())
 
 
+def _headline(figure: Any, comparison: Comparison) -> None:
+    """What was trained, in as many lines as it takes."""
+    c = comparison.configuration
+    seeds = "1 seed" if c.seeds == 1 else f"{c.seeds} seeds"
+    falls = f" ({c.schedule.partition('(')[0]})" if c.schedule else ""
+    text = (
+        f"{c.task}, T = {comparison.task.length}: {c.states} {'tanh' if c.cell == 'rnn' else c.cell} states, {c.initialization} "
+        f"start, {c.optimizer} {c.learning_rate:g}{falls}, {seeds}"
+    )
+    figure.suptitle(textwrap.fill(text, int(WIDTH / A_LETTER)), x=0.01, ha="left", fontsize=12, color="#555555")
+
+
+def _name_columns(row: Any, names: list[str]) -> None:
+    """A title for each panel of the row, in as many lines and as small as its width asks for."""
+    width = 0.8 * WIDTH / len(names)
+    longest = max(len(word) for name in names for word in name.split())
+    size = min(14.0, 14 * width / (longest * A_LETTER))
+    for axes, name in zip(row, names, strict=True):
+        lines = textwrap.fill(name, max(int(width / A_LETTER * 14 / size), longest), break_on_hyphens=False)
+        axes.set_title(lines, fontsize=size)
+
+
+def _legend_columns(comparison: Comparison) -> int:
+    longest = max(len(_label(comparison, runs)) for runs in comparison.by_method())
+    return max(int(WIDTH / (A_LETTER * (longest + 5))), 1)
+
+
+def _legend_height(comparison: Comparison) -> float:
+    """The inches that the lines of the legend take."""
+    return 0.3 * -(-len(comparison.by_method()) // _legend_columns(comparison))
+
+
+def _label(comparison: Comparison, runs: list[Run]) -> str:
+    return f"{runs[0].name}: {counted(comparison, runs)}"
+
+
+def _legend(figure: Any, comparison: Comparison) -> None:
+    """A line per method, with how many of its seeds learned, below the panels."""
+    from matplotlib.lines import Line2D
+
+    labels = [_label(comparison, runs) for runs in comparison.by_method()]
+    looks = [_style(comparison, runs) for runs in comparison.by_method()]
+    lines = [Line2D([], [], color=color, linestyle=style, linewidth=2.6) for color, style in looks]
+    figure.legend(lines, labels, loc="outside lower center", ncols=_legend_columns(comparison), handlelength=3)
+
+
+def _mark_scores(axes: Any, comparison: Comparison) -> None:
+    """From 0 to 1, with the score of chance and the one from which the task counts as learned."""
+    task = comparison.task
+    axes.set_ylim(0, 1.02)
+    for score, name, style in ((task.chance, "chance", ":"), (task.learned, "learned", "--")):
+        axes.axhline(score, color="#888888", linewidth=1.2, linestyle=style, zorder=1)
+        axes.annotate(name, (1.01, score), None, ("axes fraction", "data"),
+                      ha="left", va="center", color="#666666", fontsize=12)  # fmt: skip
+
+
 def _scale_losses(axes: Any, comparison: Comparison) -> None:
     """From 0 up; logarithmic where a loss went far beyond where it started."""
     losses = np.array([loss for run in comparison.runs for loss in run.history["train_loss"]])
@@ -130,26 +190,106 @@ def _scale_losses(axes: Any, comparison: Comparison) -> None:
         axes.set_ylim(bottom=0)
 
 
-def _curves_over_time(axes: Any, comparison: Comparison, tables: dict[str, tuple[list[int], Array]]) -> None:
-    """log10 ‖λ_t‖/‖λ_T‖ over t: the common start, and of each method a tenth of its way (thin) and its end."""
+def _curves(axes: Any, runs: list[Run], column: str, look: tuple[str, Any]) -> None:
+    """A line for every run; what is no finite number is left out."""
+    for run in runs:
+        values = np.array(run.history[column], dtype=float)
+        values[~np.isfinite(values)] = np.nan
+        axes.plot(run.history["step"], values, **_line(len(runs), look))
+
+
+def _ends(axes: Any, comparison: Comparison) -> None:
+    """‖λ_t‖/‖λ_T‖ over t: at the start, in gray, and where each run ended."""
     axes.axhline(0, color="#999999", linewidth=1)
-    steps, table = next(iter(tables.values()))
-    t = np.arange(1, table.shape[1] + 1)
-    axes.plot(t, table[0], color="#999999", linestyle=":", linewidth=2.2, label=f"start (step {steps[0]})")
-    for runs, (steps, table) in zip(comparison.by_method(), tables.values(), strict=True):
-        color, style = _style(comparison, runs)
-        tenth = int(np.searchsorted(steps, steps[-1] / 10))
-        if 0 < tenth < len(steps) - 1:
-            axes.plot(t, table[tenth], color=color, linestyle=style, linewidth=1, alpha=0.7)
-        axes.plot(t, table[-1], color=color, linestyle=style, linewidth=2.6, label=f"{runs[0].name}, end")
-    axes.set(xlabel="time step t", ylabel=LOG_RATIO, xlim=(1, t[-1]), title="start, a tenth of the way (thin), end")
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    for run in {run.seed: run for run in reversed(comparison.runs)}.values():
+        start = _relative(run.adjoints[0][1])
+        axes.plot(np.arange(1, len(start) + 1), start, color="#999999", linestyle=":", linewidth=1.6)
+    for runs in comparison.by_method():
+        for run in runs:
+            end = _relative(run.adjoints[-1][1])
+            axes.plot(np.arange(1, len(end) + 1), end, **_line(len(runs), _style(comparison, runs)))
+    low, high = axes.get_ylim()
+    axes.set(
+        xlabel="time step t", ylabel=NORMS, xlim=(1, max(comparison.task.length, 2)), ylim=(max(low, -FAINTEST - 0.5), high),
+        title="at the end of training; gray and dotted: at its start",
+    )  # fmt: skip
+    _name_powers(axes.yaxis)
+
+
+def _line(n: int, look: tuple[str, Any]) -> dict[str, Any]:
+    """How a line is drawn where the method has n: the more, the thinner."""
+    color, style = look
+    width, alpha = (2.4, 1.0) if n == 1 else (1.7, 0.9) if n <= FEW else (1.1, 0.75)
+    return {"color": color, "linestyle": style, "linewidth": width, "alpha": alpha}
+
+
+def _style(comparison: Comparison, runs: list[Run]) -> tuple[str, Any]:
+    """Color and line of a method: its own in all figures of the comparison."""
+    methods = comparison.configuration.methods
+    penalized = [method for method in methods if method != "backprop"]
+    method = runs[0].method
+    return PLAIN if method == "backprop" else STYLES[penalized.index(method) % len(STYLES)]
+
+
+def _rows(comparison: Comparison) -> dict[str, list[list[Run]]]:
+    """The rows of maps: each by its name, with the runs of every method that it shows."""
+    methods = comparison.by_method()
+    seeds = sorted({run.seed for runs in methods for run in runs})
+    if len(seeds) <= FEW:
+        return {f"seed {seed}": [[run for run in runs if run.seed == seed] for runs in methods] for seed in seeds}
+    kinds = {"learned": 1, "did not learn": 0}
+    rows = {
+        name: [[r for r in runs if comparison.n_learned([r]) == kind] for runs in methods]
+        for name, kind in kinds.items()
+    }
+    return {name: of_methods for name, of_methods in rows.items() if any(of_methods)}
+
+
+def _map(axes: Any, comparison: Comparison, picture: tuple[list[int], Array], low: float, high: float) -> None:
+    """Relative norms over time steps and training steps, these on an axis log(1 + step), on which the start is seen."""
+    steps, table = picture
+    planned = comparison.configuration.steps
+    axes.set_facecolor(NO_NUMBER)
+    axes.grid(visible=False)
+    if steps:
+        times = np.arange(0.5, table.shape[1] + 1)
+        numbers = np.ma.masked_invalid(table)
+        axes.pcolormesh(times, _edges(steps), numbers, cmap=_colors(low, high), vmin=low, vmax=high, rasterized=True)
+    ticks = [0, *[10**k for k in range(1, len(str(planned))) if 10**k <= planned / 3], planned]
+    axes.set_yticks(np.log1p(ticks), [str(tick) for tick in ticks])
+    axes.set_ylim(_edges([0, 1])[0], np.log1p(planned))
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+
+
+def _note(axes: Any, text: str) -> None:
+    axes.text(0.97, 0.94, text, transform=axes.transAxes, ha="right", va="top", fontsize=12,
+              bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2})  # fmt: skip
+
+
+def _color_bar(figure: Any, grid: Any, low: float, high: float) -> None:
+    """The scale of all maps, in powers of ten."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(low, high), _colors(low, high)), ax=grid.ravel().tolist(), extend="both"
+    )
+    bar.set_label(f"length of the adjoint, {NORMS}")
+    _name_powers(bar.ax.yaxis)
+
+
+def _name_powers(axis: Any) -> None:
+    """Ticks at whole powers of ten, of an axis that shows their exponents."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+    axis.set_major_formatter(FuncFormatter(lambda power, _: "1" if power == 0 else f"$10^{{{power:.0f}}}$"))
 
 
 def _color_limits(tables: list[Array]) -> tuple[float, float]:
-    """The 1st and 99th percentile of all records after the first, 0 within, and at least 1 apart from it."""
-    trained = np.concatenate([(table[1:] if len(table) > 1 else table).ravel() for table in tables])
-    low, high = np.percentile(trained, [1, 99])
+    """The 1st and 99th percentile of all numbers, at least 1 below and above 0."""
+    numbers = np.concatenate([table[np.isfinite(table)] for table in tables] + [np.zeros(1)])
+    low, high = np.percentile(numbers, [1, 99])
     return min(float(low), -1.0), max(float(high), 1.0)
 
 
@@ -163,45 +303,24 @@ def _colors(low: float, high: float) -> Any:
 
 
 def _edges(steps: list[int]) -> Array:
-    """Where the rows of a map begin and end: a record stands for the steps since the one before it."""
-    return np.array([-max(steps[-1], 1) * 0.02, *steps], dtype=float)
+    """Where the rows of a map begin and end on an axis log(1 + step): halfway between two records, and at the last one."""
+    at = np.log1p(steps)
+    first = at[1] - at[0] if len(at) > 1 else np.log(2)
+    return np.array([at[0] - first / 2, *(at[1:] + at[:-1]) / 2, at[-1] if len(at) > 1 else at[0] + first / 2])
 
 
-def _curve(axes: Any, runs: list[Run], column: str, look: tuple[str, Any]) -> None:
-    """The median of the runs over the records that all of them have, and each of them."""
-    n = min(run.history.n_rows for run in runs)
-    steps = runs[0].history["step"][:n]
-    values = np.array([run.history[column][:n] for run in runs], dtype=float)
-    color, style = look
-    label = runs[0].name if len(runs) == 1 else f"{runs[0].name} (median of {len(runs)})"
-    axes.plot(steps, np.median(values, axis=0), color=color, linestyle=style, linewidth=2.2, label=label)
-    if len(runs) > 1:
-        axes.plot(steps, values.T, color=color, linestyle=style, linewidth=0.8, alpha=0.4)
+def _median(runs: list[Run]) -> tuple[list[int], Array]:
+    """The steps that all of the runs recorded, and the median over the runs of the relative norms there, (steps, T)."""
+    if not runs:
+        return [], np.zeros((0, 1))
+    recorded = [dict(run.adjoints) for run in runs]
+    steps = [step for step in recorded[0] if all(step in of for of in recorded)]
+    tables = [_relative(np.array([of[step] for step in steps])) for of in recorded]
+    return steps, np.median(tables, axis=0)
 
 
-def _style(comparison: Comparison, runs: list[Run]) -> tuple[str, Any]:
-    """Color and line of a method: its own in all figures of the comparison."""
-    methods = comparison.configuration.methods
-    penalized = [method for method in methods if method != "backprop"]
-    method = runs[0].method
-    return PLAIN if method == "backprop" else STYLES[penalized.index(method) % len(STYLES)]
-
-
-def _relative_norms(runs: list[Run]) -> tuple[list[int], Array]:
-    """The steps, and log10 ‖λ_t‖/‖λ_T‖ as (records, T): the median over the runs; what is 0 gets the faintest color."""
-    n = min(len(run.adjoints) for run in runs)
-    steps = [step for step, _ in runs[0].adjoints[:n]]
-    norms = np.array([[norms for _, norms in run.adjoints[:n]] for run in runs])
+def _relative(norms: Array) -> Array:
+    """log10 ‖λ_t‖/‖λ_T‖, from -FAINTEST to FAINTEST; nan where there is nothing to compare."""
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = np.log10(norms / norms[..., -1:])
-    relative = np.nan_to_num(relative, nan=FAINTEST, neginf=FAINTEST, posinf=0)
-    return steps, np.median(relative, axis=0)
-
-
-def _headline(comparison: Comparison) -> str:
-    c = comparison.configuration
-    seeds = "1 seed" if c.seeds == 1 else f"{c.seeds} seeds"
-    return (
-        f"{c.task}, T = {comparison.task.length}: {c.states} {'tanh' if c.cell == 'rnn' else c.cell} states, {c.initialization}, {c.optimizer} "
-        f"{c.rate_in_words}, {c.penalty} {c.weight:g}, {seeds}"
-    )
+    return np.clip(relative, -FAINTEST, FAINTEST)

@@ -43,6 +43,14 @@ def _learned(comparison: Comparison, label: str, runs: list[Run], *, first: bool
     return f"{label}{verb} in {k} of {n}{unit}{f' ({diverged} diverged)' if diverged else ''}"
 
 
+def counted(comparison: Comparison, runs: list[Run]) -> str:
+    """How many of a method's runs learned the task, as legends have it."""
+    k, n = comparison.n_learned(runs), len(runs)
+    if comparison.configuration.seeds == 1:
+        return "learned" if k else "not learned"
+    return f"{k} of {n} learned"
+
+
 def criterion(comparison: Comparison) -> str:
     """State what "learned" means in this task."""
     task = comparison.task

@@ -29,19 +29,23 @@ class Kind:
 PENALTIES = {
     "omega": Kind(
         "Omega",
-        "squared ratios of neighboring adjoint norms (Pascanu, Mikolov and Bengio 2013, eq. 10)",
+        "squared distance from 1 of the squared ratios of neighboring adjoint norms (Pascanu, Mikolov and Bengio 2013, eq. 10)",
         penalties.Omega,
     ),
-    "omega-norms": Kind("Omega of norms", "the same with norms (their eq. 9)", penalties.OmegaNorms),
+    "omega-norms": Kind(
+        "Omega of norms",
+        "squared distance from 1 of the ratios of neighboring adjoint norms (Pascanu, Mikolov and Bengio 2013, eq. 9)",
+        penalties.OmegaNorms,
+    ),
     "variance": Kind("variance", "variance over time of the adjoint norms", penalties.AdjointVariance),
     "summed-variance": Kind(
         "summed variance",
-        "the same without the division by the number of time steps",
+        "variance over time of the adjoint norms, summed over the time steps and not averaged",
         partial(penalties.AdjointVariance, over_time="sum"),
     ),
     "summed-variance-l1": Kind(
         "summed variance, L1",
-        "the same of the sums of absolute values",
+        "variance over time of the adjoints' sums of absolute values, summed over the time steps",
         partial(penalties.AdjointVariance, over_time="sum", norm="l1"),
     ),
     "relative-variance": Kind(

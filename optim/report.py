@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from minigrad.optim.comparison import N_GAUGED, Comparison, Run
-from minigrad.optim.configuration import CELLS, INITIALIZATIONS, OWN_STARTS, Configuration
-from minigrad.optim.figures import DRAWN
+from minigrad.optim.configuration import CELLS, INITIALIZATIONS, MIXED, OWN_STARTS, Configuration
+from minigrad.optim.figures import DRAWN, FEW
 from minigrad.optim.findings import criterion, headline, sentences
 from minigrad.optim.methods import PENALTIES
+from minigrad.optim.schedules import Schedule
 from minigrad.optim.tasks import Task
 
-LISTED = 4  # seeds whose numbers are listed one by one; of more the range of those that learned, and of the others
 RATIO = "log10 λ_1/λ_T"
 COLUMNS: dict[str, tuple[str, Callable[[Run], float]]] = {  # heading: format, and what it shows of a run
     "test score": (".3f", lambda run: run.test_score),
@@ -40,11 +40,13 @@ def report(comparison: Comparison, folder: Path) -> str:
     n_watched = len(task.validation.targets)
     parts = [
         f"# Backpropagation and penalized backpropagation: {c.task}",
-        f"**{headline(comparison)}** {criterion(comparison)}",
+        f"**{headline(comparison)}** {criterion(comparison)}{_one_option_away(c)}",
         summary(comparison),
         "\n".join(f"- {sentence}" for sentence in sentences(comparison)),
         f"""λ_t = ∂loss/∂x_t is the adjoint of the state at time step t (the lecture notes write its negative). Its length is
-measured on the first {min(N_GAUGED, n_watched)} validation examples, as the mean over the examples of the norm of each one's own.""",
+measured on the first {min(N_GAUGED, n_watched)} validation examples: the mean over the examples of the norm of each one's own.""",
+        "## Pictures",
+        _pictures(comparison),
         f"""## How it was trained
 
 Task: {task.description}.
@@ -59,20 +61,48 @@ Training: {_training(c)} For one seed all methods start from the same parameters
 {run_table(comparison)}
 
 Test score: the fraction of {task.answered}. The best record is the one with the highest validation
-score (of equal ones the lowest validation loss), on {n_watched} examples that are neither trained on nor tested. The test set is
+score (of equal ones the lowest validation loss), on {n_watched:,} examples that are neither trained on nor tested. The test set is
 used once, when the training is over. G: {PENALTIES[c.penalty].text}; it is measured for every method, trained with it or not.
 Seconds: training alone.""",
-        f"""## Pictures
+        *([] if comparison.interrupted else [again(folder)]),
+    ]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
-![learning curves](learning-curves.png)
+
+def _one_option_away(c: Configuration) -> str:
+    """A start and a cheap method that may do as well, where this run can have them and has not."""
+    options = []
+    if c.initialization != "orthogonal" and c.cell not in OWN_STARTS:
+        options.append("a start from which adjoints hardly vanish (`--initialization orthogonal`)")
+    if c.cell not in MIXED and all(c.method(method).name != "soft-orthogonality" for method in c.methods):
+        options.append("a penalty on W itself (`--methods backprop soft-orthogonality`)")
+    return f" One option away: {', and '.join(options)}." if options else ""
+
+
+def _pictures(comparison: Comparison) -> str:
+    """The figures, each with what to see in it."""
+    c, n_seeds = comparison.configuration, len({run.seed for run in comparison.runs})
+    one_line = "a line for every seed" if n_seeds > 1 else "a line for each method"
+    rows = (
+        "" if n_seeds == 1 else " and a row per seed" if n_seeds <= FEW else
+        "; above the seeds that learned, below those that did not, each the median of as many seeds as it says"
+    )  # fmt: skip
+    return f"""![learning curves](learning-curves.png)
+
+*Learning curves*, {one_line}. Left: the loss on the batches that were trained on, the mean since the last record. Right: the
+score on the validation examples. A method that learns leaves the dotted line of chance and ends above the
+dashed one. (Learned or not is counted on the test examples.)
 
 ![adjoint norms](adjoint-norms.png)
 
-A small twin of the net as a graph ({DRAWN["states"]} states, T = {DRAWN["steps"]}): [graph.svg](graph.svg). The curves
-of the score are those of the {n_watched} validation examples.""",
-        *([] if comparison.interrupted else [again(folder)]),
-    ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+*How far the adjoints reach back.* Above: a map per method{rows}. From right to left λ_t goes back in time, from bottom to top the
+training goes on, the first steps spread out. White: as long as λ_T. Blue: shorter, so that the first time steps hardly count in the
+gradient. Red: longer. Gray: no number. Below: the same where the training ended, {one_line}; dotted in gray where it began.
+
+![the graph of the net](graph.svg)
+
+*The net as a graph*, with {DRAWN["states"]} states and {DRAWN["steps"]} time steps in place of {c.states} and {comparison.task.length}: each box is a
+node, with its operation and its value."""
 
 
 def summary(comparison: Comparison, name_width: int = 1000) -> str:
@@ -80,7 +110,7 @@ def summary(comparison: Comparison, name_width: int = 1000) -> str:
 
     name_width: a longer name goes on in the next line
     """
-    listed = comparison.configuration.seeds <= LISTED
+    listed = comparison.configuration.seeds <= FEW
     rows = [
         [
             "method",
@@ -120,9 +150,10 @@ def _training(c: Configuration) -> str:
     """Steps, optimizer, rate, batches, clip and seeds, in words."""
     seeds = f"seed {c.first_seed}" if c.seeds == 1 else f"seeds {c.first_seed} to {c.first_seed + c.seeds - 1}"
     clip = f"the gradient clipped at norm {c.clip:g}" if c.clip else "no clip"
+    rate = in_words(c.rate, c.steps)
     noise = f" with noise of standard deviation {c.input_noise:g} on their inputs" if c.input_noise else ""
-    weight = f", the loss multiplied by {c.loss_weight}" if c.of_loss != 1 else ""
-    return f"{c.steps} steps of {c.optimizer} {c.rate_in_words}, {c.batch_size} examples each{noise}, {clip}{weight}, {seeds}."
+    weight = f" the loss multiplied by {in_words(c.of_loss, c.steps)};" if c.of_loss != 1 else ""
+    return f"{c.steps} steps of {c.optimizer}, {c.batch_size} examples each{noise}, at the learning rate {rate};{weight} {clip}; {seeds}."
 
 
 def _read_out(c: Configuration, task: Task) -> str:
@@ -132,11 +163,19 @@ def _read_out(c: Configuration, task: Task) -> str:
     return "that" if c.cell == "tilted" else "x_T"
 
 
+def in_words(given: float | Schedule, steps: int) -> str:
+    """A number, or what a schedule gives at the first step, halfway and at the last one, and the schedule."""
+    if not callable(given):
+        return f"{given:g}"
+    first, middle, last = (f"{given(step):.3g}" for step in (0, steps // 2, steps - 1))
+    return f"{given!r}, which is {first} at the first step, {middle} halfway and {last} at the last one"
+
+
 def _methods(c: Configuration) -> str:
     """What each method adds to the loss, and which gradient it follows."""
     methods = [method for method in map(c.method, c.methods) if method.kind is not None]
-    said = [f"- {m.label} adds {m.weight_in_words} · G, G: {m.kind.text}." for m in methods if m.kind]
-    forms = {"immediate" if method.name == "immediate" else "exact" for method in methods}
+    said = [f"- {m.label} adds {in_words(m.weight, c.steps)} times G, G: {m.kind.text}." for m in methods if m.kind]
+    forms = {method.kind.form for method in methods if method.kind}
     explained = [text for form, text in (("exact", EXACT), ("immediate", IMMEDIATE)) if form in forms]
     return "\n".join(said) + ("\n\n" + "\n".join(explained) if explained else "")
 

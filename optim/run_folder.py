@@ -2,9 +2,10 @@
 is lost by what comes later: no full disk, no Ctrl-C.
 
 config.toml                          the configuration; `minigrad train --config config.toml` gives the same numbers
-history.csv, adjoints.csv            a row per record: losses, score, G; the adjoint norms of all time steps
+history.csv                          a row per record: losses, score, G
+adjoints.csv                         the adjoint norms of all time steps: at every record, and at steps 1, 2, 5, 10, … before the second
 parameters/<method>-seed<k>.safetensors, <method>-seed<k>-best.safetensors: the last ones, and the best on validation
-report.md                            the table, and what it says
+report.md                            how many seeds learned, tables, and what the figures show
 learning-curves.png, adjoint-norms.png, graph.svg
 """
 

@@ -23,7 +23,9 @@ def estimated_bytes(c: Configuration) -> int:
     kind = "backprop" if c.methods == ("backprop",) else "penalized"
     states = c.length * c.states * max(EVALUATION_BATCH * OF_A_STATE["evaluation"], c.batch_size * OF_A_STATE[kind])
     examples = (N_GENERATED + N_VALIDATION + c.batch_size) * c.length * OF_AN_EXAMPLE if c.task in GENERATED else 0
-    records = c.seeds * len(c.methods) * (c.steps // c.record_every + 2) * (OF_A_RECORD + 8 * c.length)
+    at_the_start = 3 * len(str(c.record_every))  # at steps 1, 2, 5, 10, …
+    n_records = c.steps // c.record_every + 2 + at_the_start
+    records = c.seeds * len(c.methods) * n_records * (OF_A_RECORD + 8 * c.length)
     of_the_cell = GATES.get(c.cell, 1) * NUMBER * (OF_A_PARAMETER * parameters + states)
     n_programs = MOST if c.length_schedule else len(of_range(c.shortest, c.length))
     return of_the_cell + examples + records + OF_A_STEP * c.length * n_programs

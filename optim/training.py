@@ -30,7 +30,7 @@ from minigrad.models.module import locate
 from minigrad.models.penalties import WeightPenalty
 from minigrad.models.recurrent import Recurrent, Steps
 from minigrad.models.rnn import RNN, collected_runs
-from minigrad.models.scheduled import Weight, checked_weight, weighted
+from minigrad.models.scheduled import Weight, checked_weight, value_at, weighted
 from minigrad.node import Array, Input, Node, Parameter, next_number
 from minigrad.optim.broadcasting import refuse_all_pairs
 from minigrad.optim.clipping import clip_by_norm
@@ -430,7 +430,8 @@ def fit(
     Every epoch begins in training mode, modules within included; afterwards they are in the modes they were found in.
 
     Columns: epoch, loss (its mean over the examples while they were trained on), penalty, the metrics, val_loss, the metrics
-    of the validation. Ctrl-C ends the training: the model keeps what was reached, and `history.interrupted` is True. An error
+    of the validation, and where the optimizer's learning rate follows a schedule learning_rate, that of the epoch's last step.
+    Ctrl-C ends the training: the model keeps what was reached, and `history.interrupted` is True. An error
     that ends it has the history so far as its attribute `history`.
 
     >>> import numpy as np
@@ -491,7 +492,7 @@ def fit(
             for numbers, seen in _epoch(step, examples.batches(batch_size, rng, drop_last), len(examples)):
                 if seen < n_steps:
                     progress.update((epoch - 1) * n_steps + seen, epoch=epoch, loss=numbers["loss"], **last)
-            numbers |= _after_an_epoch(model, loss, measured, examples, held)
+            numbers |= _after_an_epoch(model, loss, measured, examples, held) | _scheduled_rate(optimizer)
             progress.update(epoch * n_steps, epoch=epoch, **_some(numbers, "loss", "val_loss"))
             history.append(epoch=epoch, **numbers)
             if True in [callback(model, history) for callback in callbacks]:
@@ -526,7 +527,17 @@ def _columns(step: Step, metrics: Mapping[str, Metric], held: Examples | None) -
     """The columns that the history of a training has."""
     of_steps = ["penalty"] * bool(step.penalties) + ["gradient_norm"] * (step.clip is not None)
     of_validation = ["val_loss", *[f"val_{name}" for name in metrics]] if held is not None else []
-    return ["epoch", "loss", *of_steps, *metrics, *of_validation]
+    return ["epoch", "loss", *of_steps, *metrics, *of_validation, *_scheduled_rate(step.optimizer)]
+
+
+def _scheduled_rate(optimizer: Optimizer) -> dict[str, float]:
+    """The learning rate of the last step, where all parameters follow one schedule."""
+    rate = optimizer.learning_rate
+    if not callable(rate):
+        return {}
+    return {
+        "learning_rate": value_at(rate, max(optimizer.n_steps - 1, 0), f"{type(optimizer).__name__}(learning_rate)")
+    }
 
 
 def _check_watched(callbacks: Sequence[Any], columns: Sequence[str]) -> None:

@@ -72,7 +72,7 @@ def test_the_history_is_what_was_measured():
     assert run.history["step"] == [0, 3, 6]
     assert math.isnan(run.history["train_loss"][0])
     steps, norms = zip(*run.adjoints, strict=True)
-    assert steps == (0, 3, 6)
+    assert steps == (0, 1, 2, 3, 6)
     assert norms[-1].shape == (10,)
     assert run.log10_ratio == pytest.approx(math.log10(norms[-1][0] / norms[-1][-1]))
     assert run.history["log10_ratio"][-1] == run.log10_ratio
@@ -81,6 +81,18 @@ def test_the_history_is_what_was_measured():
     net.load_state_dict(run.parameters)
     assert task.score(net(task.test[0]).value, task.test[1]) == run.test_score
     assert task.score(net(task.validation[0]).value, task.validation[1]) == run.history["val_score"][-1]
+
+
+def test_adjoints_are_recorded_densely_at_the_start(monkeypatch):
+    """There they change most; a row of the history, which validates, is left to every `record_every`-th step."""
+    configuration, task = small(methods=["backprop"], steps=130, record_every=60)
+    (run,) = compare(configuration, task, quiet=True).runs
+    assert run.history["step"] == [0, 60, 120, 130]
+    assert [step for step, _ in run.adjoints] == [0, 1, 2, 5, 10, 20, 50, 60, 120, 130]
+    stop_at(monkeypatch, 6, KeyboardInterrupt())
+    (run,) = compare(configuration, task, quiet=True).runs
+    assert run.history["step"] == [0, 5]  # where it was stopped there is a row, and the adjoints once
+    assert [step for step, _ in run.adjoints] == [0, 1, 2, 5]
 
 
 def test_the_best_parameters_on_validation_are_kept_beside_the_last_ones(monkeypatch):
@@ -107,7 +119,7 @@ def test_the_best_parameters_on_validation_are_kept_beside_the_last_ones(monkeyp
     found = Comparison(configuration, task, [run])
     assert f"{run.best_test_score:.3f}" in run_table(found)
     assert f"| {best['step']} " in run_table(found)
-    assert "on 1000 examples that are neither trained on nor tested" in report(found, Path("x"))
+    assert "on 1,000 examples that are neither trained on nor tested" in report(found, Path("x"))
 
 
 def test_a_run_that_ends_between_two_records_may_end_at_its_best(monkeypatch):
@@ -117,7 +129,7 @@ def test_a_run_that_ends_between_two_records_may_end_at_its_best(monkeypatch):
     )
     (run,) = compare(configuration, task, quiet=True).runs
     assert (run.history["step"], run.steps) == ([0, 4], 4)
-    assert [step for step, _ in run.adjoints] == [0, 4]
+    assert [step for step, _ in run.adjoints] == [0, 1, 2, 4]
     assert run.history["log10_ratio"][-1] == run.log10_ratio
     assert run.best.row["step"] == 4
     assert run.best.row["val_score"] > run.history["val_score"][0]
@@ -172,7 +184,9 @@ def test_every_optimizer_with_a_schedule_of_the_configuration(optimizer):
     assert configuration.rate_in_words == f"hold(2, linear({rate}, 0.0, 4))"
     made = compare(configuration, task, quiet=True)
     assert all(math.isfinite(run.test_loss) and not run.stopped for run in made.runs)
-    assert f"6 steps of {optimizer} hold(2, linear({rate}, 0.0, 4))" in report(made, Path("x"))
+    assert f"the learning rate hold(2, linear({rate}, 0.0, 4)), which is {rate:g} at the first step" in report(
+        made, Path("x")
+    )
     constant = run_small(optimizer=optimizer, methods=["backprop"]).runs[0]
     assert not np.array_equal(constant.parameters["W"], made.runs[0].parameters["W"])
 

@@ -3,37 +3,150 @@
 import math
 import re
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
 from minigrad.optim import figures
-from tests.optim.small_job import run_small
+from tests.optim.small_job import invented, run_small
+
+MANY = [
+    "backprop",
+    "exact",
+    "immediate",
+    "log-ratio",
+    "first-last",
+    "variance",
+    "relative-variance=linear(0.3, 0.1, steps)",
+]
+FIGURES = [figures.learning_curves, figures.adjoint_norms]
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Draws a figure and gives it, laid out, in place of its file."""
+    made = []
+    monkeypatch.setattr(figures, "_save", lambda figure, path: made.append(figure))
+
+    def draw(function, comparison):
+        function(comparison, None)
+        made[-1].draw_without_rendering()
+        return made[-1]
+
+    return draw
+
+
+def ended(made, i, why, *, norms=None, loss=None):
+    """Let a run have ended early, and maybe at what is no number."""
+    run = made.runs[i]
+    run.steps, run.stopped, run.history.interrupted = 2, why, "interrupted" in why
+    made.interrupted = made.interrupted or run.history.interrupted
+    run.adjoints = [(step, of) for step, of in run.adjoints if step <= 2]
+    if norms is not None:
+        run.adjoints[-1] = (2, run.adjoints[-1][1] * norms)
+    if loss is not None:
+        run.history["train_loss"][-1] = loss
+    return made
+
+
+def two():
+    return invented({"backprop": [0.3], "exact": [0.3]})
+
+
+def one_run_with_one_record():
+    made = two()
+    del made.runs[1:], made.runs[0].adjoints[1:]
+    return made
+
+
+ODD = {
+    "one method, one seed, one step": lambda: invented({"backprop": [0.3]}, steps=1),
+    "seven methods, four seeds": lambda: invented({name: [0.3, 1.0, 0.5, 1.0] for name in MANY}),
+    "four methods, eight seeds": lambda: invented({name: np.linspace(0.3, 1, 8).tolist() for name in MANY[:4]}),
+    "eight seeds, none learned": lambda: invented({name: [0.3] * 8 for name in MANY[:2]}),
+    "interrupted": lambda: ended(
+        invented({"backprop": [0.3, 0.4], "exact": [1.0, 0.3]}), -1, "interrupted after 2 of 6 steps"
+    ),
+    "one run with one record": one_run_with_one_record,
+    "vanished": lambda: ended(two(), 0, "stopped", norms=np.arange(10) > 4, loss=math.nan),
+    "all zero": lambda: ended(two(), 0, "stopped", norms=0),
+    "nan": lambda: ended(two(), 0, "stopped", norms=math.nan, loss=math.nan),
+    "exploded": lambda: ended(two(), 0, "stopped", norms=10.0 ** (30 * np.arange(9, -1, -1)), loss=1e30),
+    "infinite": lambda: ended(two(), 0, "stopped", norms=np.array([*[math.inf] * 9, 1]), loss=math.inf),
+}
+
+
+@pytest.mark.parametrize("function", FIGURES)
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_a_comparison_became_is_drawn_and_nothing_covers_anything(function, name, drawn):
+    figure = drawn(function, ODD[name]())
+    renderer = figure._get_renderer()
+    (width, height) = figure.canvas.get_width_height()
+    legends = [legend for part in (figure, *figure.subfigs) for legend in part.legends]
+    (legend,) = (legend.get_window_extent(renderer) for legend in legends)
+    panels = [axes.get_tightbbox(renderer) for axes in figure.findobj(mpl.axes.Axes)]
+    title = figure._suptitle.get_window_extent(renderer)
+    for box in (legend, title, *panels):
+        assert -1 <= box.x0 < box.x1 <= width + 1
+        assert -1 <= box.y0 < box.y1 <= height + 1
+    assert not any(box.overlaps(legend) or box.overlaps(title) for box in panels)
+    assert all(not one.overlaps(other) for i, one in enumerate(panels) for other in panels[:i])
+
+
+def test_every_seed_has_its_line_and_the_legend_counts(drawn):
+    """Of seeds that learned and seeds that did not there is no median."""
+    for n in (3, 8):
+        made = invented({"backprop": [0.3] * n, "exact": [0.4] + [1.0] * (n - 1)})
+        figure = drawn(figures.learning_curves, made)
+        for axes in figure.axes:
+            assert len([line for line in axes.lines if len(line.get_xdata()) == 3]) == 2 * n
+        labels = [text.get_text() for text in figure.legends[0].texts]
+        assert labels == [f"backpropagation: 0 of {n} learned", f"Omega (exact): {n - 1} of {n} learned"]
+
+
+def test_maps_show_every_seed_or_those_that_learned_apart_from_the_others(drawn):
+    made = invented({"backprop": [0.3] * 3, "exact": [0.4, 1.0, 1.0]})
+    assert list(figures._rows(made)) == ["seed 0", "seed 1", "seed 2"]
+    made = invented({"backprop": [0.3] * 5, "exact": [0.4, 1.0, 1.0, 1.0, 1.0]})
+    rows = figures._rows(made)
+    assert {name: [len(runs) for runs in of_methods] for name, of_methods in rows.items()} == {
+        "learned": [0, 4],
+        "did not learn": [5, 1],
+    }
+
+
+def test_the_start_is_seen_in_the_map(drawn):
+    """The record of step 0 has a row within the axis, as high as the next one; a run that ended early leaves the rest gray."""
+    made = invented({"backprop": [0.3]}, steps=4000)
+    for last in (4000, 2000):
+        made.runs[0].adjoints = [of for of in made.runs[0].adjoints if of[0] <= last]
+        axes = drawn(figures.adjoint_norms, made).findobj(mpl.axes.Axes)[0]
+        edges = axes.collections[0].get_coordinates()[:, 0, 1]
+        low, high = axes.get_ylim()
+        assert low <= edges[0]
+        assert edges[1] - edges[0] > (high - low) / 20
+        assert (edges[-1] >= high) == (last == 4000)
+        assert [text.get_text() for text in axes.get_yticklabels()] == ["0", "10", "100", "1000", "4000"]
+
+
+def test_the_colors_of_the_map_span_what_there_is_and_are_white_at_the_last_norm():
+    trained = np.linspace(-1.5, 0.5, 2000).reshape(40, 50)
+    low, high = figures._color_limits([trained, np.full((1, 50), np.nan)])
+    assert low == pytest.approx(-1.48, abs=0.01)
+    assert high == 1.0
+    middle = figures._colors(low, high)((0 - low) / (high - low))
+    np.testing.assert_allclose(middle[:3], (0.97, 0.97, 0.97), atol=0.02)
+    assert figures._color_limits([np.full((1, 50), -8.0)])[0] == -8
+    assert figures._color_limits([np.full((1, 50), np.nan)]) == (-1, 1)
 
 
 @pytest.mark.slow
-def test_pictures_of_what_vanished(tmp_path):
-    """Adjoints that are 0, and runs of unequal length, draw without a warning."""
+def test_figures_become_files(tmp_path):
     made = run_small(seeds=2, methods=["backprop", "exact"])
-    for run in made.runs:
-        run.adjoints = [(step, norms * (np.arange(10) > 4)) for step, norms in run.adjoints]
-    made.runs[0].adjoints.pop()
     figures.adjoint_norms(made, tmp_path / "a.png")
     figures.learning_curves(made, tmp_path / "b.png")
-    made.runs = made.runs[:1]  # as after an early Ctrl-C
-    figures.adjoint_norms(made, tmp_path / "c.png")
-    figures.learning_curves(made, tmp_path / "d.png")
     for path in tmp_path.iterdir():
         assert path.read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_map_of_adjoints_takes_its_scale_from_training_and_not_from_the_start():
-    start, trained = np.full((1, 50), -8.0), np.linspace(-1.5, 0.5, 2000).reshape(40, 50)
-    low, high = figures._color_limits([np.concatenate([start, trained])])
-    assert low == pytest.approx(-1.48)
-    assert high == 1.0
-    middle = figures._colors(low, high)((0 - low) / (high - low))
-    np.testing.assert_allclose(middle[:3], (0.97, 0.97, 0.97), atol=0.02)  # white is where λ_t is as long as λ_T
-    assert figures._color_limits([start])[0] == -8
 
 
 def test_losses_that_explode_are_drawn_on_a_logarithmic_axis():

@@ -10,7 +10,7 @@ from minigrad.optim.configuration import Configuration
 from minigrad.optim.findings import FLOOR, criterion, headline, reach, sentences
 from minigrad.optim.job import NAME, WIDTH, Job
 from minigrad.optim.report import report, run_table, summary
-from tests.optim.small_job import SMALL, invented
+from tests.optim.small_job import SMALL, invented, small
 
 NONE, SOME, ALL = [0.25, 0.3, 0.4], [0.995, 0.2, 0.999], [0.992, 0.993, 0.994]
 TELL = "learned to tell the order of two symbols"
@@ -192,7 +192,50 @@ def test_the_report_explains_the_gradients_that_were_followed():
         "log-ratio=0.2",
     }
     assert {name for name, text in texts.items() if "*Immediate*: the approximation" in text} == {"immediate"}
-    assert "- log-ratio (exact, 0.2) adds 0.2 · G, G: squared logarithm" in texts["log-ratio=0.2"]
+    assert "- log-ratio (exact, 0.2) adds 0.2 times G, G: squared logarithm" in texts["log-ratio=0.2"]
+
+
+def test_the_report_names_what_is_one_option_away_and_not_taken():
+    """Every option it names can be taken."""
+    plain, both = ["backprop"], ["backprop", "soft-orthogonality"]
+    for methods, changed, start, cheap in (
+        (plain, {}, True, True),
+        (plain, {"initialization": "orthogonal"}, False, True),
+        (both, {}, True, False),
+        (plain, {"cell": "exponential"}, False, False),
+    ):
+        made = invented({method: [0.3] for method in methods}, **changed)
+        (first,) = [line for line in report(made, Path("x")).split("\n") if line.startswith("**")]
+        assert ("`--initialization orthogonal`" in first) == start
+        assert ("`--methods backprop soft-orthogonality`" in first) == cheap
+        assert ("One option away" in first) == (start or cheap)
+        if start:
+            small(**changed, methods=methods, initialization="orthogonal")
+        if cheap:
+            small(**changed, methods=both)
+
+
+def test_schedules_are_said_in_words():
+    """By what they give at the first step, halfway and at the last one."""
+    made = invented(
+        {"omega=linear(0.4, 0.0, steps)": [0.3]}, steps=100, schedule="linear(rate, 0.0, steps)", learning_rate=0.2
+    )
+    text = report(made, Path("x"))
+    assert (
+        "at the learning rate linear(0.2, 0.0, 100), which is 0.2 at the first step, 0.1 halfway and 0.002 at the last one"
+        in text
+    )
+    assert (
+        "adds linear(0.4, 0.0, 100), which is 0.4 at the first step, 0.2 halfway and 0.004 at the last one times G"
+        in text
+    )
+    assert "at the learning rate 0.05;" in report(invented({"exact": [0.3]}), Path("x"))
+
+
+def test_a_penalty_on_other_than_adjoints_has_no_form_to_explain():
+    text = report(invented({"soft-orthogonality": [0.3]}), Path("x"))
+    assert "- soft orthogonality adds 0.01 times G, G: the squared distance of W'W from I" in text
+    assert "*Exact*" not in text
 
 
 @pytest.mark.slow

@@ -587,3 +587,23 @@ def test_a_schedule_is_read_from_text():
 def test_text_that_is_no_schedule(text, message):
     with pytest.raises(ValueError, match=message):
         schedules.parsed(text, rate=0.1)
+
+
+@pytest.mark.parametrize("batch_size", [4, 3])
+def test_the_history_of_fit_has_the_rate_of_each_epochs_last_step_where_it_follows_a_schedule(batch_size):
+    x = np.ones((8, 1), np.float32)
+
+    options = {"loss": losses.mean_squared_error, "epochs": 3, "batch_size": batch_size, "quiet": True}
+    falling = schedules.linear(0.1, 0.0, 10)
+
+    def trained(rate):
+        net = Dense(1, 1, rng=0)
+        optimizer = SGD(net.parameters(), rate(net.parameters()))
+        return fit(net, x, x, optimizer=optimizer, **options), partial(fit, net, x, x, optimizer=optimizer, **options)
+
+    history, go_on = trained(lambda parameters: falling)
+    n_steps = -(-8 // batch_size)
+    assert history["learning_rate"] == [falling(n_steps * epoch - 1) for epoch in (1, 2, 3)]
+    assert go_on()["learning_rate"][0] == falling(n_steps * 4 - 1)
+    for rate in (lambda parameters: 0.1, partial(schedules.by_fan_in, falling)):
+        assert "learning_rate" not in trained(rate)[0]
