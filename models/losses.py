@@ -461,7 +461,7 @@ def max_margin_ranking(
 
 
 class Counted(Elementwise):
-    """y = w l, and 0 where w = 0 though l is infinite, since 0 ln 0 is 0;  l̄ = ȳ w, w̄ = ȳ l, 0 where l does not count."""
+    """y = w l, 0 where w = 0 though l is infinite, since 0 ln 0 is 0;  l̄ = ȳ w, w̄ = ȳ l, 0 where l does not count."""
 
     __slots__ = ()
     analytic = False

@@ -14,7 +14,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import minigrad as mg
-from minigrad import compiler, graph, models, optim
+from minigrad import compiler, graph, models, optim, rules
 from minigrad.models import cells, datasets, linear, losses, penalties
 from minigrad.ops import activation_table, base, control, registry
 from minigrad.ops.formulas import printed
@@ -266,10 +266,11 @@ def exported(package: ModuleType) -> list[Any]:
 
 
 def engine() -> list[Any]:
-    """What `minigrad` exports and has no page of its own, as operations and the compiler have; and the method backward."""
+    """What `minigrad` exports and has no page of its own, as operations and the compiler have; rules; the method backward."""
     tabled = [thing for thing in exported(mg) if thing.__module__.startswith(("minigrad.ops.", "minigrad.compiler."))]
     kept = (base.__name__, control.__name__, registry.__name__)
-    return [*[thing for thing in exported(mg) if thing not in tabled or thing.__module__ in kept], graph.backward]
+    named = [thing for thing in exported(mg) if thing not in tabled or thing.__module__ in kept]
+    return [*named, *exported(rules), graph.backward]
 
 
 def package(title: str, introduction: str, things: Iterable[Any], *, formulas: bool = False) -> str:

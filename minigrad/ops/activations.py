@@ -66,7 +66,7 @@ class Sigmoid(Elementwise):
 
 
 class HardTanh(Elementwise):
-    """y = min(max(x, −1), 1);  x̄ = ȳ where −1 ≤ x ≤ 1, else 0 (so ȳ at ±1)."""
+    """y = min(max(x, −1), 1);  x̄ = ȳ where −1 ≤ x ≤ 1, else 0, so ȳ at ±1."""
 
     __slots__ = ()
     smooth = False
@@ -93,7 +93,7 @@ class Softsign(Elementwise):
 
 
 class ReLU(Elementwise):
-    """y = max(x, 0);  x̄ = ȳ where x > 0, else 0 (so 0 at 0)."""
+    """y = max(x, 0);  x̄ = ȳ where x > 0, else 0, so 0 at 0."""
 
     __slots__ = ()
     smooth = False
@@ -107,7 +107,7 @@ class ReLU(Elementwise):
 
 
 class LeakyReLU(Elementwise):
-    """y = x where x > 0, else s x for a slope s;  x̄ = ȳ where x > 0, else s ȳ (so at 0);  s̄ = 0 where x > 0, else ȳ x."""
+    """y = x where x > 0, else s x, of slope s;  x̄ = ȳ where x > 0, else s ȳ, s̄ = 0 where x > 0, else ȳ x."""
 
     __slots__ = ()
     smooth = False
@@ -122,7 +122,7 @@ class LeakyReLU(Elementwise):
 
 
 class ELU(Elementwise):
-    """y = x where x > 0, else α (eˣ − 1);  x̄ = ȳ where x > 0, else ȳ α eˣ (so at 0)."""
+    """y = x where x > 0, else α (eˣ − 1);  x̄ = ȳ where x > 0, else ȳ α eˣ, so at 0."""
 
     __slots__ = ()
     analytic = False
@@ -237,7 +237,7 @@ class Gaussian(Elementwise):
 
 
 class GELUTanh(Elementwise):
-    """y = x s with s = 1 / (1 + e⁻ᵘ), u = x (a + b x²);  x̄ = ȳ (s + x s (1 − s) (a + 3b x²)).
+    """y = x s with u = x (a + b x²), s = 1 / (1 + e⁻ᵘ);  x̄ = ȳ (s + x s (1 − s) (a + 3b x²)), a = √(8/π), b = 0.044715 a.
 
     (1 + tanh(u/2)) / 2 is s, which keeps its digits where the tanh is near −1. Beyond ±32, s is 0 or 1 and u holds still.
     """
@@ -278,7 +278,7 @@ class Mish(Elementwise):
 
 
 class SoftLogarithm(Elementwise):
-    """y = −ln(1 − α (x + α)) / α for α < 0;  x̄ = ȳ / (1 − α (x + α)). ValueError where there is no logarithm."""
+    """y = −ln(1 − α (x + α)) / α, for α < 0;  x̄ = ȳ / (1 − α (x + α)). ValueError where there is no logarithm."""
 
     __slots__ = ()
     alpha: float
@@ -724,7 +724,7 @@ class LogSoftmax(Operation):
 
 
 class LogSumExp(Operation):
-    """y = m + ln Σ eˣ⁻ᵐ over the axes, m their maximum;  x̄ = ȳ softmax(x) (nan where all are −∞, or one is +∞)."""
+    """y = m + ln Σ eˣ⁻ᵐ over the axes, m = max x;  x̄ = ȳ softmax(x), nan where all are −∞, or one is +∞."""
 
     __slots__ = ()
     analytic = False

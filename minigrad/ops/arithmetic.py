@@ -248,7 +248,7 @@ class _Choice(Elementwise):
 
 @answers(np.maximum)
 class Maximum(_Choice):
-    """y = max(a, b), nan if one is nan;  the adjoint goes to the larger, in a tie to a."""
+    """y = max(a, b), nan if one is nan;  ā = ȳ where a ≥ b, else 0, b̄ = 0 where a ≥ b, else ȳ: in a tie to a."""
 
     __slots__ = ()
 
@@ -261,7 +261,7 @@ class Maximum(_Choice):
 
 @answers(np.minimum)
 class Minimum(_Choice):
-    """y = min(a, b), nan if one is nan;  the adjoint goes to the smaller, in a tie to a."""
+    """y = min(a, b), nan if one is nan;  ā = ȳ where a ≤ b, else 0, b̄ = 0 where a ≤ b, else ȳ: in a tie to a."""
 
     __slots__ = ()
 
@@ -274,7 +274,9 @@ class Minimum(_Choice):
 
 @answers(np.fmax)
 class Fmax(_Choice):
-    """y = max(a, b), of a nan and a number the number;  the adjoint goes to the one taken, in a tie to a."""
+    """y = max(a, b), of a nan and a number the number;  ā = ȳ where c holds, else 0, b̄ = 0 where c holds, else ȳ,
+    c = whether a ≥ b or b is nan.
+    """
 
     __slots__ = ()
 
@@ -287,7 +289,9 @@ class Fmax(_Choice):
 
 @answers(np.fmin)
 class Fmin(_Choice):
-    """y = min(a, b), of a nan and a number the number;  the adjoint goes to the one taken, in a tie to a."""
+    """y = min(a, b), of a nan and a number the number;  ā = ȳ where c holds, else 0, b̄ = 0 where c holds, else ȳ,
+    c = whether a ≤ b or b is nan.
+    """
 
     __slots__ = ()
 
@@ -299,7 +303,7 @@ class Fmin(_Choice):
 
 
 class Where(Elementwise):
-    """y = a where the condition holds, else b;  ā = ȳ where it holds, else 0;  b̄ the other way round.
+    """y = a where c holds, else b;  ā = ȳ where c holds, else 0, b̄ = 0 where c holds, else ȳ: c is the condition.
 
     The mask travels along with the adjoint, so that a nan of the branch not taken never comes out as 0 · nan. It goes
     through elementwise operations, and through all that moves, copies or sums entries (reshape, slices, transposes,
@@ -322,7 +326,7 @@ class Where(Elementwise):
 
 
 class Numbers(Elementwise):
-    """y = x, from which reductions leave nan out;  x̄ = ȳ, and 0 where x is nan; masked as in `Where`."""
+    """y = x, from which reductions leave nan out;  x̄ = 0 where x is nan, else ȳ; masked as in `Where`."""
 
     __slots__ = ()
     checked = "definition"
@@ -442,7 +446,7 @@ class _Step(PiecewiseConstant, Elementwise):
 
 @answers(np.sign)
 class Sign(_Step):
-    """y = 1 for x > 0, −1 for x < 0, 0 at 0;  no adjoint."""
+    """y = sign x, which is 1 for x > 0, −1 for x < 0, 0 at 0;  no adjoint."""
 
     __slots__ = ()
 
@@ -472,7 +476,7 @@ class Ceil(_Step):
 
 @answers(np.trunc)
 class Trunc(_Step):
-    """y = x without its fraction;  no adjoint."""
+    """y = trunc x, x without its fraction;  no adjoint."""
 
     __slots__ = ()
 
@@ -482,7 +486,7 @@ class Trunc(_Step):
 
 @answers(np.rint)
 class Rint(_Step):
-    """y = the integer nearest to x, of two the even one;  no adjoint."""
+    """y = rint x, the integer nearest to x, of two the even one;  no adjoint."""
 
     __slots__ = ()
 
@@ -491,7 +495,7 @@ class Rint(_Step):
 
 
 class Round(_Step):
-    """y = x rounded to a number of decimals;  no adjoint."""
+    """y = round(x, decimals), x rounded to a number of decimals;  no adjoint."""
 
     __slots__ = ()
     decimals: int
@@ -572,7 +576,7 @@ class GreaterEqual(_Step):
 
 @answers(np.logical_and)
 class LogicalAnd(_Step):
-    """y = whether a and b are both nonzero;  no adjoint."""
+    """y = whether a ≠ 0 and b ≠ 0;  no adjoint."""
 
     __slots__ = ()
 
@@ -582,7 +586,7 @@ class LogicalAnd(_Step):
 
 @answers(np.logical_or)
 class LogicalOr(_Step):
-    """y = whether a or b is nonzero;  no adjoint."""
+    """y = whether a ≠ 0 or b ≠ 0;  no adjoint."""
 
     __slots__ = ()
 
@@ -602,7 +606,7 @@ class LogicalXor(_Step):
 
 @answers(np.logical_not)
 class LogicalNot(_Step):
-    """y = whether x is 0;  no adjoint."""
+    """y = whether x = 0;  no adjoint."""
 
     __slots__ = ()
 
@@ -652,7 +656,7 @@ class Invert(_Step):
 
 @answers(np.left_shift)
 class LeftShift(_Step):
-    """y = a · 2ᵇ of integers, bit by bit;  no adjoint."""
+    """y = a · 2ᵇ, of integers, bit by bit;  no adjoint."""
 
     __slots__ = ()
 
@@ -662,7 +666,7 @@ class LeftShift(_Step):
 
 @answers(np.right_shift)
 class RightShift(_Step):
-    """y = ⌊a / 2ᵇ⌋ of integers, bit by bit;  no adjoint."""
+    """y = ⌊a / 2ᵇ⌋, of integers, bit by bit;  no adjoint."""
 
     __slots__ = ()
 
@@ -682,7 +686,7 @@ class SignBit(_Step):
 
 @answers(np.isfinite)
 class IsFinite(_Step):
-    """y = whether x is neither nan nor infinite;  no adjoint."""
+    """y = whether x is finite, neither nan nor infinite;  no adjoint."""
 
     __slots__ = ()
 

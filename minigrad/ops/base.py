@@ -209,7 +209,7 @@ class AddN(Elementwise):
 
 
 class BroadcastTo(Operation):
-    """y = x repeated along new and unit axes to the given shape;  x̄ = ȳ summed over them."""
+    """y = x repeated, along new and unit axes to the given shape;  x̄ = ȳ summed over them."""
 
     __slots__ = ()
     moves = True
@@ -223,7 +223,7 @@ class BroadcastTo(Operation):
 
 
 class SumTo(Operation):
-    """y = x summed over the axes along which `shape` was broadcast to x's shape;  x̄ = ȳ broadcast back."""
+    """y = x summed over the axes, those along which `shape` was broadcast to x's shape;  x̄ = ȳ repeated along them."""
 
     __slots__ = ()
     moves = True

@@ -17,7 +17,7 @@ __all__ = ["AsType", "astype"]
 
 
 class AsType(Elementwise):
-    """y = x in another dtype;  x̄ = ȳ in x's dtype (none where one of them is not floating-point)."""
+    """y = x in another dtype;  x̄ = ȳ in x's dtype, none where one of them is not floating-point."""
 
     __slots__ = ()
     analytic = False

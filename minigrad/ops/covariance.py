@@ -71,7 +71,7 @@ def _variables(m: Operand, y: Operand | None, rowvar: bool, dtype: Any) -> Node:
 
 
 class WithinOne(Elementwise):
-    """y = x, and ±1 where x is beyond or a few roundings below;  x̄ = ȳ everywhere: at ±1 the curvature counts too.
+    """y = x, and ±1 where x is beyond or a few roundings below;  x̄ = ȳ, everywhere: at ±1 the curvature counts too.
 
     Perfect correlations are 1 to the last digit, so that differences of them see no rounding cut off on one side.
     """

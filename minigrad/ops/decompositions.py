@@ -79,7 +79,7 @@ def _inverse_gaps(levels: Node) -> Node:
 
 
 class Eigvalsh(Operation):
-    """w = the eigenvalues of symmetric matrices A = V diag(w) V', rising;  Ā = τ(V diag(w̄) V').
+    """w = eigenvalues(A), rising, of symmetric matrices A = V diag(w) V';  Ā = τ(V diag(w̄) V'), V = eigenvectors(A).
 
     NumPy reads A's lower triangle only, an entry of which stands for the mirrored one too, so τ(S) = tril(S) + tril(S', −1),
     and 0 above the diagonal.
@@ -100,7 +100,7 @@ class Eigvalsh(Operation):
 
 
 class EighVectors(Operation):
-    """V = the eigenvectors, as columns, of symmetric matrices A = V diag(w) V';  Ā = τ(V (F ∘ V' V̄) V').
+    """V = eigenvectors(A), as columns, of symmetric matrices A = V diag(w) V';  Ā = τ(V (F ∘ V' V̄) V').
 
     F_ij = 1 / (w_j − w_i) off the diagonal, 0 on it: infinite where eigenvalues are equal. τ as in `Eigvalsh`.
     """
@@ -308,7 +308,7 @@ def qr(a: Operand, mode: str = "reduced") -> Any:
 
 
 class Pinv(Operation):
-    """P = the pseudo-inverse of matrices A;  Ā = −P' P̄ P' + (1 − A P) P̄' P P' + P' P P̄' (1 − P A).
+    """P = pinv(A), the pseudo-inverse of matrices;  Ā = −P' P̄ P' + (1 − A P) P̄' P P' + P' P P̄' (1 − P A).
 
     The rule holds as long as the rank of A does not change.
     """

@@ -40,7 +40,7 @@ NEGLIGIBLE_ONE = 1e10  # 1 + x² is x² from here on, to the last digit of float
 
 
 class Power(Elementwise):
-    """y = aᵇ of two nodes;  ā = ȳ b aᵇ⁻¹, b̄ = ȳ y ln a.
+    """y = aᵇ, of two nodes;  ā = ȳ b aᵇ⁻¹, b̄ = ȳ y ln a.
 
     Where a = 0, b̄ is 0, and where b = 0 as well so is ā: there the formulas say 0 · ∞. Below 0, b̄ is nan.
     """
@@ -59,7 +59,7 @@ class Power(Elementwise):
 
 
 class PowerOfNumber(Elementwise):
-    """y = xᵖ for a number p;  x̄ = ȳ p xᵖ⁻¹: right at negative x, and 0 for p = 0."""
+    """y = xᵖ with p = exponent, a number;  x̄ = p ȳ xᵖ⁻¹, right at negative x, and 0 for p = 0."""
 
     __slots__ = ()
     exponent: float
@@ -148,7 +148,7 @@ class Cbrt(Elementwise):
 
 @answers(np.hypot)
 class Hypot(Elementwise):
-    """y = √(a² + b²), without overflow;  ā = ȳ a/y, b̄ = ȳ b/y, both 0 where y = 0."""
+    """y = √(a² + b²), without overflow;  ā = ȳ a/y where y ≠ 0, else 0, b̄ = ȳ b/y where y ≠ 0, else 0."""
 
     __slots__ = ()
     analytic = False
@@ -163,7 +163,7 @@ class Hypot(Elementwise):
 
 
 class HypotSlope(Elementwise):
-    """y = a / √(a² + b²), 0 where both are 0;  ā = ȳ z²/r, b̄ = −ȳ y z/r with z = b/r and r = √(a² + b²)."""
+    """y = a / r with r = √(a² + b²), 0 where both are 0;  ā = ȳ z²/r, b̄ = −ȳ y z/r with z = b/r."""
 
     __slots__ = ()
     analytic = False
@@ -245,7 +245,7 @@ class Exp2(Elementwise):
 
 @answers(np.expm1)
 class Expm1(Elementwise):
-    """y = eˣ − 1, exact at small x;  x̄ = ȳ eˣ (y + 1 would lose it at large negative x)."""
+    """y = eˣ − 1, exact at small x;  x̄ = ȳ eˣ, which y + 1 would lose at large negative x."""
 
     __slots__ = ()
 
@@ -457,7 +457,7 @@ class Arctan(Elementwise):
 
 @answers(np.arctan2)
 class Arctan2(Elementwise):
-    """y = the angle of the point (b, a), in (−π, π];  ā = ȳ b / (a² + b²), b̄ = −ȳ a / (a² + b²)."""
+    """y = arctan2(a, b), the angle of the point (b, a), in (−π, π];  ā = ȳ b / (a² + b²), b̄ = −ȳ a / (a² + b²)."""
 
     __slots__ = ()
     analytic = False
@@ -472,7 +472,7 @@ class Arctan2(Elementwise):
 
 
 class Sinc(Elementwise):
-    """y = the derivative of the given order of sin(πx) / πx, which is 1 at 0;  x̄ = ȳ times that of the next order.
+    """y = sinc⁽ⁿ⁾(x), n = order, the n-th derivative of sin(πx) / πx, which is 1 at 0;  x̄ = ȳ sinc⁽ⁿ⁺¹⁾(x).
 
     With u = πx and f = sin(u)/u: f⁽ⁿ⁾ = (sin⁽ⁿ⁾(u) − n f⁽ⁿ⁻¹⁾) / u, from differentiating u f = sin u n times, and where
     |u| < 1 + n/2, where that would cancel, the power series of f differentiated term by term.
@@ -599,7 +599,7 @@ class Arcsinh(Elementwise):
 
 @answers(np.arccosh)
 class Arccosh(Elementwise):
-    """y = arcosh x for x ≥ 1;  x̄ = ȳ / √(x² − 1), as ȳ / (√(x − 1) √(x + 1))."""
+    """y = arcosh x, for x ≥ 1;  x̄ = ȳ / √(x² − 1), as ȳ / (√(x − 1) √(x + 1))."""
 
     __slots__ = ()
 
@@ -613,7 +613,7 @@ class Arccosh(Elementwise):
 
 @answers(np.arctanh)
 class Arctanh(Elementwise):
-    """y = artanh x for |x| < 1;  x̄ = ȳ / (1 − x²)."""
+    """y = artanh x, for |x| < 1;  x̄ = ȳ / (1 − x²)."""
 
     __slots__ = ()
 
@@ -674,7 +674,7 @@ FAR = (
 
 
 class Erf(Elementwise):
-    """y = 2/√π ∫₀ˣ exp(−t²) dt;  x̄ = ȳ 2/√π exp(−x²)."""
+    """y = erf x, which is 2/√π ∫₀ˣ exp(−t²) dt;  x̄ = ȳ 2/√π exp(−x²)."""
 
     __slots__ = ()
     analytic = False

@@ -49,7 +49,7 @@ Index = tuple[Any, ...]  # of int, slice, None, Ellipsis, ARRAY and ONCE
 
 
 class GetItem(Operation):
-    """y = x[index];  x̄ = 0 but for x̄[index] += ȳ (sent as a Piece; of a boolean index masked as in `Where`)."""
+    """y = x[index];  x̄ = 0 but for x̄[index] += ȳ, sent as a Piece; of a boolean index masked as in `Where`."""
 
     __slots__ = ()
     moves = True

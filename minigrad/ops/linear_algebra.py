@@ -139,7 +139,7 @@ def matmul(x1: Operand, x2: Operand, /) -> Node:
 
 
 class Outer(Operation):
-    """Y = a b' for vectors, Y_ij = a_i b_j;  ā = Ȳ b, b̄ = a' Ȳ."""
+    """Y = A B', of vectors as columns;  Ā = Ȳ B, B̄ = Ȳ' A."""
 
     __slots__ = ()
 
@@ -362,7 +362,7 @@ def _cross_along(x1: Operand, x2: Operand, /, *, axis: int = -1) -> Node:
 
 
 class Einsum(Operation):
-    """y = Σ Π x_i, an index per axis: "ij,jk->ik";  x̄_i is an einsum too, of ȳ and the other x_j, to x_i's indices.
+    """y = einsum(x_i), Σ Π x_i, an index per axis: "ij,jk->ik";  x̄_i = an einsum of ȳ and the other x_j, to x_i's indices.
 
     Indices of each x_i and of y are distinct, and there is no ellipsis. Along an index only x_i has, x̄_i is repeated.
     """
@@ -536,7 +536,7 @@ def diagflat(v: Operand, k: int = 0) -> Node:
 
 
 class Solve(Operation):
-    """X with A X = B, matrices;  B̄ = A'⁻¹ X̄, Ā = −B̄ X'."""
+    """X = A⁻¹ B, of matrices, by no inverse;  B̄ = A'⁻¹ X̄, Ā = −B̄ X'."""
 
     __slots__ = ()
     broadcasts = True
@@ -655,7 +655,7 @@ class LogAbsDet(Operation):
 
 
 class DetSign(PiecewiseConstant):
-    """y = the sign of det A: −1, 0 or 1;  no adjoint."""
+    """y = sign(det A), which is −1, 0 or 1;  no adjoint."""
 
     __slots__ = ()
 
@@ -681,7 +681,7 @@ def slogdet(a: Operand) -> SlogdetResult:
 
 
 class Cholesky(Operation):
-    """The lower triangular L with L L' = A, positive definite;  Ā = τ(S), S = L'⁻¹ Φ(L' L̄) L⁻¹.
+    """L = cholesky(A), the lower triangle with L L' = A, positive definite;  Ā = τ(S), S = L'⁻¹ Φ(L' L̄) L⁻¹.
 
     Φ takes the lower triangle and halves its diagonal. NumPy reads A's lower triangle only, an entry of which stands for the
     mirrored one too, so τ(S) = tril(S) + tril(S', −1), and 0 above the diagonal.
@@ -739,7 +739,7 @@ def matrix_power(a: Operand, n: int) -> Node:
 
 
 class VectorNorm(Operation):
-    """y = (Σ |x_i|^p)^(1/p) over axes;  x̄ = ȳ sign(x) (|x| / y)^(p−1), which for p = 2 is ȳ x / y.
+    """y = (Σ |x|^p over the axes)^(1/p), p = ord;  x̄ = ȳ sign(x) (|x| / y)^(p−1), which for p = 2 is ȳ x / y.
 
     The adjoint is 0 where y is 0 and, for p ≠ 2, where x_i is 0, at every order.
     """

@@ -32,7 +32,7 @@ class Random(Operation):
 
 
 class RandomUniform(Random):
-    """y ~ U[0, 1);  no adjoint, since there is no child."""
+    """y = a number drawn from U[0, 1);  no adjoint, since there is no child."""
 
     __slots__ = ()
 
@@ -41,7 +41,7 @@ class RandomUniform(Random):
 
 
 class RandomNormal(Random):
-    """y ~ N(0, 1);  no adjoint, since there is no child."""
+    """y = a number drawn from N(0, 1);  no adjoint, since there is no child."""
 
     __slots__ = ()
 

@@ -59,7 +59,7 @@ class Sum(Operation):
 
 
 class Mean(Operation):
-    """y = Σ x / n over the n entries along the axes;  x̄ = ȳ / n repeated along them."""
+    """y = Σ x / n over the axes, n = count x;  x̄ = ȳ / n repeated along them."""
 
     __slots__ = ()
     moves = True
@@ -75,7 +75,7 @@ class Mean(Operation):
 
 
 class Var(Operation):
-    """y = Σ (x − m)² / (n − c), m the mean of the n entries along the axes;  x̄ = 2 ȳ (x − m) / (n − c)."""
+    """y = Σ (x − m)² / d over the axes, m = mean x, d = count x − ddof;  x̄ = 2 ȳ (x − m) / d."""
 
     __slots__ = ()
     analytic = False
@@ -93,7 +93,7 @@ class Var(Operation):
 
 
 class Std(Operation):
-    """y = √(Σ (x − m)² / (n − c)), as in `Var`;  x̄ = ȳ (x − m) / ((n − c) y), and 0 where y = 0.
+    """y = √(Σ (x − m)² / d), m = mean x, d = count x − ddof;  x̄ = ȳ (x − m) / (d y) where y ≠ 0, else 0.
 
     That is where all x are equal, even if their mean was rounded and y is not quite 0.
     """
@@ -414,7 +414,7 @@ def _from_lines(lines: Values, shape: tuple[int, ...], axes: tuple[int, ...]) ->
 
 
 class Max(Operation):
-    """y = max x over the axes, nan if one is nan;  x̄ = ȳ at the first maximum (row by row), 0 elsewhere."""
+    """y = max x over the axes, nan if one is nan;  x̄ = ȳ where x is the first maximum, else 0, row by row."""
 
     __slots__ = ()
     moves = True
@@ -432,7 +432,7 @@ class Max(Operation):
 
 
 class Min(Operation):
-    """y = min x over the axes, nan if one is nan;  x̄ = ȳ at the first minimum (row by row), 0 elsewhere."""
+    """y = min x over the axes, nan if one is nan;  x̄ = ȳ where x is the first minimum, else 0, row by row."""
 
     __slots__ = ()
     moves = True
@@ -455,7 +455,7 @@ def first_only(first: Node, adjoint: Node) -> Masked:
 
 
 class FirstMaximum(PiecewiseConstant):
-    """y = whether an entry is the first maximum over the axes, row by row: it takes the adjoint of `max`;  no adjoint."""
+    """y = whether x is the first maximum over the axes, row by row: it takes the adjoint of `max`;  no adjoint."""
 
     __slots__ = ()
     axis: Axis
@@ -565,7 +565,7 @@ def argmin(a: Operand, axis: int | None = None, out: None = None, *, keepdims: b
 
 
 class Sort(Operation):
-    """y = x sorted along the axis;  x̄ = ȳ taken back to where the entries came from (in a tie, in their order)."""
+    """y = x sorted along the axis;  x̄ = ȳ taken back to where x's entries came from, in a tie in their order."""
 
     __slots__ = ()
     moves = True

@@ -40,7 +40,7 @@ TAIL = (
 
 
 class Erfc(Elementwise):
-    """y = 2/√π ∫ exp(−t²) dt from x to ∞, which is 1 − erf(x);  x̄ = −ȳ 2/√π exp(−x²)."""
+    """y = 1 − erf(x), which is 2/√π ∫ exp(−t²) dt from x to ∞;  x̄ = −ȳ 2/√π exp(−x²)."""
 
     __slots__ = ()
     analytic = False

@@ -40,7 +40,7 @@ __all__ = [
 
 
 class Reshape(Operation):
-    """y = x's entries, row by row, in another shape;  x̄ = ȳ in x's shape."""
+    """y = x in another shape, row by row;  x̄ = ȳ in x's shape."""
 
     __slots__ = ()
     moves = True
@@ -91,7 +91,7 @@ def _axes(axis: Axis) -> Axis:
 
 
 class ExpandDims(Operation):
-    """y = x with new axes of length 1;  x̄ = ȳ without them."""
+    """y = x in another shape, with new axes of length 1;  x̄ = ȳ in x's shape."""
 
     __slots__ = ()
     moves = True
@@ -111,7 +111,7 @@ def expand_dims(a: Operand, axis: int | Sequence[int]) -> Node:
 
 
 class Squeeze(Operation):
-    """y = x without axes of length 1 (all of them, or those named);  x̄ = ȳ in x's shape."""
+    """y = x in another shape, without axes of length 1 (all of them, or those named);  x̄ = ȳ in x's shape."""
 
     __slots__ = ()
     moves = True
@@ -166,7 +166,7 @@ def _each(arrays: tuple[Operand, ...], ndim: int) -> Any:
 
 
 class Transpose(Operation):
-    """y = x with its axes in the given order (None: reversed);  x̄ = ȳ with the axes put back."""
+    """y = x with its axes in another order, the given one (None: reversed);  x̄ = ȳ with its axes put back."""
 
     __slots__ = ()
     moves = True
@@ -258,7 +258,7 @@ def along(a: Operand, axis: int | None, function: str) -> tuple[Node, int]:
 
 
 class Concatenate(Operation):
-    """y = the arrays one after the other along an axis;  each x̄ = its stretch of ȳ."""
+    """y = concatenate(x_i), one after the other along an axis;  x̄_i = ȳ[stretch_i]."""
 
     __slots__ = ()
     moves = True
@@ -274,7 +274,7 @@ class Concatenate(Operation):
 
 
 class Stack(Operation):
-    """y = the arrays, of one shape, side by side along a new axis;  each x̄ = its slice of ȳ."""
+    """y = stack(x_i), of one shape, side by side along a new axis;  x̄_i = ȳ[slice_i]."""
 
     __slots__ = ()
     moves = True
@@ -412,7 +412,7 @@ def dsplit(ary: Operand, indices_or_sections: int | Sequence[int]) -> list[Node]
 
 
 class Flip(Operation):
-    """y = x with the order along axes (None: all) reversed;  x̄ = ȳ reversed again."""
+    """y = x reversed along the axes, None for all;  x̄ = ȳ reversed along them."""
 
     __slots__ = ()
     moves = True
@@ -444,7 +444,7 @@ def fliplr(m: Operand) -> Node:
 
 
 class Roll(Operation):
-    """y = x shifted around along axes (None: as a vector);  x̄ = ȳ shifted back."""
+    """y = x shifted along the axes, around the end (None: as a vector);  x̄ = ȳ shifted back."""
 
     __slots__ = ()
     moves = True
@@ -495,7 +495,7 @@ def tile(A: Operand, reps: int | Sequence[int]) -> Node:
 
 
 class Pad(Operation):
-    """y = x with numbers put before and after it along each axis;  x̄ = the part of ȳ where x lies."""
+    """y = x padded, with numbers put before and after it along each axis;  x̄ = ȳ without the padding."""
 
     __slots__ = ()
     moves = True
@@ -541,7 +541,7 @@ def pad(array: Operand, pad_width: Any, mode: str = "constant", *, constant_valu
 
 
 class Tril(Operation):
-    """y = the lower triangle of x's matrices, up to the k-th diagonal, 0 above;  x̄ = that of ȳ, masked as in `Where`."""
+    """y = tril(x, k), the lower triangle of matrices up to the k-th diagonal;  x̄ = tril(ȳ, k), masked as in `Where`."""
 
     __slots__ = ()
     moves = True
@@ -555,7 +555,7 @@ class Tril(Operation):
 
 
 class Triu(Operation):
-    """y = the upper triangle of x's matrices, from the k-th diagonal, 0 below;  x̄ = that of ȳ, masked as in `Where`."""
+    """y = triu(x, k), the upper triangle of matrices from the k-th diagonal;  x̄ = triu(ȳ, k), masked as in `Where`."""
 
     __slots__ = ()
     moves = True

@@ -65,7 +65,7 @@ class Gammaln(Elementwise):
 
 
 class Polygamma(Elementwise):
-    """y = ψ⁽ⁿ⁾(x), the (n + 1)-th derivative of ln Γ(x);  x̄ = ȳ ψ⁽ⁿ⁺¹⁾(x).
+    """y = ψ⁽ⁿ⁾(x), n = order, the (n + 1)-th derivative of ln Γ(x);  x̄ = ȳ ψ⁽ⁿ⁺¹⁾(x).
 
     For x > 0 the error is below 2e-15 max(|y|, 1) for n = 0 and 4e-15 |y| for n from 1 to 10. Left of 0 it is below 2e-15
     times the largest term of AS 6.4.7, or of 1. At the poles −1, −2, ... y is ∞ for odd n, and nan for even n, where its
@@ -84,7 +84,7 @@ class Polygamma(Elementwise):
 
 
 class Betaln(Elementwise):
-    """y = ln |B(a, b)| with B(a, b) = Γ(a) Γ(b) / Γ(a + b);  ā = ȳ (ψ(a) − ψ(a + b)), b̄ = ȳ (ψ(b) − ψ(a + b)).
+    """y = ln |Γ(a) Γ(b) / Γ(a + b)|, or ln |B(a, b)|;  ā = ȳ (ψ(a) − ψ(a + b)), b̄ = ȳ (ψ(b) − ψ(a + b)).
 
     For a, b > 0 the error is below 4e-15 max(|y|, 1), however large or far apart they are. Where one is 0 or below, the three
     logarithms are added, and each has its error.
@@ -102,7 +102,7 @@ class Betaln(Elementwise):
 
 
 class PolygammaFall(Elementwise):
-    """y = ψ⁽ⁿ⁾(a) − ψ⁽ⁿ⁾(a + b);  ā = ȳ (ψ⁽ⁿ⁺¹⁾(a) − ψ⁽ⁿ⁺¹⁾(a + b)), b̄ = −ȳ ψ⁽ⁿ⁺¹⁾(a + b).
+    """y = ψ⁽ⁿ⁾(a) − ψ⁽ⁿ⁾(a + b), n = order;  ā = ȳ (ψ⁽ⁿ⁺¹⁾(a) − ψ⁽ⁿ⁺¹⁾(a + b)), b̄ = −ȳ ψ⁽ⁿ⁺¹⁾(a + b).
 
     Subtracted in float64 and rounded once, so that in float32 a small b leaves digits. The error is that of ψ⁽ⁿ⁾(a).
     """

@@ -1,0 +1,70 @@
+"""Put the index of a node into a formula that speaks of `x[index]`: slices as text, arrays by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from minigrad.node import Node
+from minigrad.ops.indexing import is_slot
+from minigrad.rules.tree import ButFor, Expression, Indexed, Name, Place, mapped
+
+
+def put(tree: Expression, node: Node, symbols: Sequence[str], slot: int) -> Expression:
+    """The formula with the entries of its index; `slot` is the child that a formula of any child is about."""
+    match tree:
+        case Indexed(x, (Name("index"),)):
+            return Indexed(x, _entries(node.attributes["index"], _arrays(node, symbols)))
+        case ButFor(x, whole, (Name("index"),), value, adds):
+            return ButFor(x, whole, _entries(node.attributes["index"], _arrays(node, symbols)), value, adds)
+        case Indexed(x, (Name("index_i"),)):
+            return Indexed(x, _places(node, symbols)[slot])
+        case ButFor(x, whole, (Name("index_i"),), _, adds):
+            for symbol, index in zip(symbols, _places(node, symbols), strict=False):
+                x = ButFor(x, whole, index, Name(symbol), adds)
+            return x
+        case Indexed(x, (Name("stretch_i"),)):
+            return Indexed(x, _stretch(node, slot))
+        case Indexed(x, (Name("slice_i"),)):
+            axis = node.attributes["axis"] % node.ndim
+            return Indexed(x, _along(axis, slot))
+    return mapped(tree, lambda part: put(part, node, symbols, slot))
+
+
+def _arrays(node: Node, symbols: Sequence[str]) -> Iterator[str]:
+    """The symbols of the index arrays, which are the last children."""
+    count = sum(map(is_slot, node.attributes["index"]))
+    return iter(symbols[len(node.children) - count : len(node.children)])
+
+
+def _places(node: Node, symbols: Sequence[str]) -> list[tuple[Expression, ...]]:
+    """The indices of all parts of a `Scatter`; their arrays follow the parts."""
+    places = node.attributes["places"]
+    arrays = iter(symbols[len(places) : len(node.children)])
+    return [_entries(index, arrays) for index in places]
+
+
+def _entries(index: Sequence[Any], arrays: Iterator[str]) -> tuple[Expression, ...]:
+    return tuple([Name(next(arrays)) if is_slot(entry) else Place(_text(entry), entry) for entry in index])
+
+
+def _stretch(node: Node, slot: int) -> tuple[Expression, ...]:
+    """Where a child lies in a concatenation."""
+    axis = node.attributes["axis"] % node.ndim
+    lengths = [child.shape[axis] for child in node.children]
+    start = sum(lengths[:slot])
+    return _along(axis, slice(start, start + lengths[slot]))
+
+
+def _along(axis: int, entry: Any) -> tuple[Expression, ...]:
+    """An entry of an index along an axis, and all of the axes before."""
+    entries = [*[slice(None)] * axis, entry]
+    return tuple([Place(_text(entry), entry) for entry in entries])
+
+
+def _text(entry: Any) -> str:
+    """A slice, a number, an ellipsis or a new axis as Python writes it."""
+    if isinstance(entry, slice):
+        ends = ["" if end is None else str(end) for end in (entry.start, entry.stop)]
+        return ":".join([*ends, *([] if entry.step is None else [str(entry.step)])])
+    return "..." if entry is Ellipsis else str(entry)
