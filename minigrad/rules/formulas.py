@@ -18,7 +18,7 @@ from minigrad.rules.tree import ButFor, Expression, Indexed, Negative, Number, O
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """target = tree.
+    """One formula of a rule, `target = tree`: what fprop computes, or what bprop sends to a child.
 
     symbols:     the symbols of the children, of the value, and of its adjoint, in this order
     definitions: letters of the tree that stand for further formulas, as s for 1 / (1 + e⁻ˣ)
