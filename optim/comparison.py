@@ -49,7 +49,7 @@ class Run:
     method:    as the configuration writes it; name: as tables and figures do
     history:   a row per record, the last where the run ended: method, seed, step, train_loss (mean since the last row),
                val_loss, val_score, G, log10_ratio = log10 ‖λ_1‖/‖λ_T‖
-    adjoints:  steps, and there ‖λ_t‖ for t = 1..T, each the mean over examples: at every record, and at 1, 2, 5, 10, 20, 50, …
+    adjoints:  steps, and there ‖λ_t‖ for t = 1..T, each the mean over examples (`Gauge.read`): at every record, and at 1, 2, 5, 10, 20, 50, …
                before the second one, as adjoints change most at the start
     right:     how much of each test example it answers rightly, at the end, 0 to 1
     best:      the record of the highest validation score, of equal ones the lowest validation loss, and the parameters there
@@ -189,8 +189,7 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
     )
     run = Run(method, seed, configuration.method(method).label)
     gauge = Gauge(configuration, task, net)
-    width = max(len(configuration.method(of).label) for of in configuration.methods)
-    label = f"{run.name:<{width}}" + (f" seed {seed}" if configuration.seeds > 1 else "")
+    label = f"{run.name:<21}" + (f" seed {seed}" if configuration.seeds > 1 else "")
     progress = Progress(configuration.steps, label, quiet=quiet)
     try:
         _loop(configuration, task, step, gauge, run, task.batches(for_batches), progress)
@@ -244,7 +243,9 @@ class Gauge:
     def __init__(self, configuration: Configuration, task: Task, net: Module) -> None:
         batch = task.validation.first(N_GAUGED)
         self.n, n_steps = batch.inputs.shape[:2]
-        self.counts = np.ones((n_steps, self.n), bool) if batch.mask is None else batch.mask.T
+        counts = np.ones((n_steps, self.n), bool) if batch.mask is None else batch.mask.T
+        self.order = np.argsort(counts, axis=0, kind="stable")  # padding first: each sequence ends at T
+        self.n_padded = n_steps - counts.sum(axis=0)
         outputs, states = outputs_and_states(net, mapped(partial(Input, name="inputs"), batch.given(net)))
         loss = task.loss(outputs, Input(batch.targets, "targets"))
         (penalty,) = configuration.method("exact").penalties()
@@ -254,13 +255,17 @@ class Gauge:
     def read(self) -> tuple[float, float, Array]:
         """G; log10 ‖λ_1‖/‖λ_T‖; ‖λ_t‖ for t = 1..T: norms of each example's own adjoint, averaged over the examples.
 
-        Padding is left out: at a time step the mean is over the examples that have it, and T is each example's own.
+        Padding is left out: sequences of differing lengths end together at T, and the mean is over those that have begun; nan
+        before the first does. λ_1 is that of each example's own first step.
         """
         G, *adjoints = self.graph.fprop()
         norms = np.array([np.linalg.norm(np.asarray(a, np.float64) * self.n, axis=1) for a in adjoints])
-        last = norms[self.counts.sum(axis=0) - 1, np.arange(self.n)].mean()
-        counted = np.where(self.counts, norms, 0).sum(axis=1) / np.maximum(self.counts.sum(axis=1), 1)
-        return float(G), log10_ratio(counted[0], last), counted
+        norms = np.take_along_axis(norms, self.order, axis=0)
+        first = norms[self.n_padded, np.arange(self.n)].mean()
+        begun = np.arange(len(norms))[:, np.newaxis] >= self.n_padded
+        sums, n_begun = np.where(begun, norms, 0).sum(axis=1), begun.sum(axis=1)
+        means = np.divide(sums, n_begun, out=np.full(len(norms), math.nan), where=n_begun > 0)
+        return float(G), log10_ratio(first, means[-1]), means
 
 
 def log10_ratio(first: float, last: float) -> float:

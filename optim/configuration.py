@@ -79,6 +79,7 @@ SHORTEST = {  # lengths that can be chosen, from which, and why
     "copy-memory": (2 * MEMORIZED + 1, f"shows {MEMORIZED} symbols, at least one blank, and takes {MEMORIZED} answers"),
 }
 _ADAM = {"optimizer": "adam", "learning_rate": 0.002, "schedule": "hold_then_linear(rate, steps)", "batch_size": 50}
+_NUMBERS = {"initialization": "orthogonal", "schedule": "hold_then_linear(rate, steps, 0.6)"}
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "delayed-digits": {"length": 50, "steps": 4000, "seeds": 3, **_ADAM},
     "digits": {"length": 64, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
@@ -88,9 +89,9 @@ TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "permuted-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM},
     "names": {"length": 14, "steps": 4000, **_ADAM},
     "temporal-order": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
-    "temporal-order-3bit": {"length": 50, "steps": 6000, **_ADAM},
-    "adding": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
-    "multiplication": {"length": 50, "steps": 6000, **_ADAM},
+    "temporal-order-3bit": {"length": 50, "steps": 4000, **_ADAM},
+    "adding": {"length": 50, "steps": 16000, **_ADAM, **_NUMBERS},
+    "multiplication": {"length": 50, "steps": 16000, **_ADAM, **_NUMBERS},
     "copy-memory": {"length": 30, "steps": 6000, **_ADAM},
 }
 
@@ -164,7 +165,9 @@ class Configuration:
     )
     cell: str = _option("rnn", "CELL", f"the recurrent layer: {', '.join(CELLS)} (default: rnn)")
     initialization: str = _option(
-        "normal", "START", "normal, or orthogonal: W orthogonal and the others normal (default: normal)"
+        "normal",
+        "START",
+        f"normal, or orthogonal: W orthogonal and the others normal ({_by_task('initialization', 'normal')})",
     )
     std: float = _option(0.1, "STD", "standard deviation of normal starts (default: 0.1)")
     states: int = _option(50, "D", "units of the recurrent state (default: 50)")
@@ -208,11 +211,13 @@ class Configuration:
                 raise ValueError(f"there is no option {name!r}{_did_you_mean(name, names)}")
         task = given.get("task", cls.task)
         _one_of("task", task, TASK_DEFAULTS)
-        defaults = TASK_DEFAULTS[task]
+        defaults = dict(TASK_DEFAULTS[task])
+        if given.get("cell") in OWN_STARTS:
+            defaults.pop("initialization", None)
         optimizer = given.get("optimizer", defaults["optimizer"])
         _one_of("optimizer", optimizer, LEARNING_RATES)
         if type(given.get("loss_weight")) in (int, float):
-            given["loss_weight"] = f"{given['loss_weight']:g}"
+            given["loss_weight"] = str(given["loss_weight"])
         if "length" in given:
             given["shortest"], given["length"] = read_range(given["length"])
         given = {name: _typed(cls, name, value) for name, value in given.items()}

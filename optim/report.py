@@ -44,7 +44,7 @@ def report(comparison: Comparison, folder: Path) -> str:
         summary(comparison),
         "\n".join(f"- {sentence}" for sentence in sentences(comparison)),
         f"""λ_t = ∂loss/∂x_t is the adjoint of the state at time step t (the lecture notes write its negative). Its length is
-measured on the first {min(N_GAUGED, n_watched)} validation examples: the mean over the examples of the norm of each one's own.""",
+measured on the first {min(N_GAUGED, n_watched)} validation examples: the mean over the examples of the norm of each one's own.{_ends(task)}""",
         "## Pictures",
         _pictures(comparison),
         f"""## How it was trained
@@ -81,29 +81,28 @@ def _one_option_away(c: Configuration) -> str:
 
 def _pictures(comparison: Comparison) -> str:
     """The figures, each with what to see in it."""
-    c, n_seeds = comparison.configuration, len({run.seed for runs in comparison.by_method() for run in runs})
-    lines = "a line for every seed" if n_seeds > 1 else "a line for each method"
+    c, n_seeds = comparison.configuration, len({run.seed for run in comparison.runs})
+    one_line = "a line for every seed" if n_seeds > 1 else "a line for each method"
     rows = (
-        "" if n_seeds <= 1 else " and one seed" if n_seeds <= FEW else
-        ", above the median of the seeds that learned, below of those that did not"
+        "" if n_seeds == 1 else " and a row per seed" if n_seeds <= FEW else
+        "; above the seeds that learned, below those that did not, each the median of as many seeds as it says"
     )  # fmt: skip
     return f"""![learning curves](learning-curves.png)
 
-*Learning curves*, {lines}. Left: the loss on the batches that were trained on, the mean since the last record. Right: the score
-on the validation examples. A method that learns leaves the dotted line of chance and ends above the dashed one. (Whether it
-learned is decided on the test examples.)
+*Learning curves*, {one_line}. Left: the loss on the batches that were trained on, the mean since the last record. Right: the
+score on the validation examples. A method that learns leaves the dotted line of chance and ends above the
+dashed one. (Learned or not is counted on the test examples.)
 
 ![adjoint norms](adjoint-norms.png)
 
-*How far the adjoints reach back.* Each map shows one method{rows}: the length of λ_t against that of λ_T, for all time steps t
-from left to right, while the training goes on from bottom to top; its first steps are spread out. White: as long as λ_T. Blue:
-shorter; where the left is dark blue, the first time steps hardly count in the gradient. Red: longer. Gray: no number. The curves
-below show the same at the end of training, {lines}, and dotted in gray at its start.
+*How far the adjoints reach back.* Above: a map per method{rows}. From right to left λ_t goes back in time, from bottom to top the
+training goes on, the first steps spread out. White: as long as λ_T. Blue: shorter, so that the first time steps hardly count in the
+gradient. Red: longer. Gray: no number. Below: the same where the training ended, {one_line}; dotted in gray where it began.
 
 ![the graph of the net](graph.svg)
 
-*The net as a graph*, with {DRAWN["states"]} states and {DRAWN["steps"]} time steps in place of {c.states} and {comparison.task.length}: each
-box is a node, with its operation and its value."""
+*The net as a graph*, with {DRAWN["states"]} states and {DRAWN["steps"]} time steps in place of {c.states} and {comparison.task.length}: each box is a
+node, with its operation and its value."""
 
 
 def summary(comparison: Comparison, name_width: int = 1000) -> str:
@@ -155,6 +154,13 @@ def _training(c: Configuration) -> str:
     noise = f" with noise of standard deviation {c.input_noise:g} on their inputs" if c.input_noise else ""
     weight = f" the loss multiplied by {in_words(c.of_loss, c.steps)};" if c.of_loss != 1 else ""
     return f"{c.steps} steps of {c.optimizer}, {c.batch_size} examples each{noise}, at the learning rate {rate};{weight} {clip}; {seeds}."
+
+
+def _ends(task: Task) -> str:
+    """What T and 1 are where sequences differ in length."""
+    if task.test.mask is None:
+        return ""
+    return " Sequences of differing lengths\nend together at T; λ_1 is that of each one's own first step."
 
 
 def _read_out(c: Configuration, task: Task) -> str:

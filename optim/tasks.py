@@ -219,7 +219,7 @@ def _names(configuration: Configuration) -> Task:
         len(data.vocabulary) - 1,
         configuration.batch_size,
         goal="guess the last letter",
-        learned=0.4,
+        learned=0.45,
     )
 
 

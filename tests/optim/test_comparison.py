@@ -125,7 +125,7 @@ def test_the_best_parameters_on_validation_are_kept_beside_the_last_ones(monkeyp
 def test_a_run_that_ends_between_two_records_may_end_at_its_best(monkeypatch):
     stop_at(monkeypatch, 5, KeyboardInterrupt())
     configuration, task = small(
-        task="adding", optimizer="adam", learning_rate=0.05, methods=["backprop"], record_every=6
+        task="adding", optimizer="adam", learning_rate=0.01, methods=["backprop"], record_every=6
     )
     (run,) = compare(configuration, task, quiet=True).runs
     assert (run.history["step"], run.steps) == ([0, 4], 4)
@@ -376,6 +376,8 @@ def test_ctrl_c_leaves_what_was_reached(monkeypatch, here, capsys):
         assert "| Omega (exact): 4 of 6 steps |" in said
         assert "against backpropagation" not in said
         assert "The same numbers again" not in said
+    assert "after the last step" not in text
+    assert "where a run ended" in text
     assert "2 of 3 runs were begun." in captured.out
     assert sorted(path.name for path in (folder / "parameters").iterdir()) == [
         "backprop-seed0-best.safetensors",

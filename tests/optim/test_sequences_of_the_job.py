@@ -72,10 +72,11 @@ def test_padding_is_left_out_of_training_scores_and_adjoints(cell):
         found = adjoints(task.loss(outputs, Input(target[np.newaxis])), states)
         alone.append([float(np.linalg.norm(adjoint.value)) for adjoint in found])
     longest = max(map(len, alone))
-    means = [np.mean([own[t] for own in alone if len(own) > t]) for t in range(longest)]
-    np.testing.assert_allclose(norms[:longest], means, rtol=1e-4)
-    assert not norms[longest:].any()
-    assert ratio == pytest.approx(np.log10(means[0] / np.mean([own[-1] for own in alone])), abs=1e-4)
+    assert 2 < longest < 14
+    means = [np.mean([own[-t] for own in alone if len(own) >= t]) for t in range(1, longest + 1)]
+    np.testing.assert_allclose(norms[::-1][:longest], means, rtol=1e-4)
+    assert np.isnan(norms[: 14 - longest]).all()
+    assert ratio == pytest.approx(np.log10(np.mean([own[0] for own in alone]) / means[0]), abs=1e-4)
 
 
 @pytest.mark.slow
