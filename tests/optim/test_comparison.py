@@ -125,7 +125,7 @@ def test_the_best_parameters_on_validation_are_kept_beside_the_last_ones(monkeyp
 def test_a_run_that_ends_between_two_records_may_end_at_its_best(monkeypatch):
     stop_at(monkeypatch, 5, KeyboardInterrupt())
     configuration, task = small(
-        task="adding", optimizer="adam", learning_rate=0.01, methods=["backprop"], record_every=6
+        task="adding", learning_rate=0.01, initialization="normal", methods=["backprop"], record_every=6
     )
     (run,) = compare(configuration, task, quiet=True).runs
     assert (run.history["step"], run.steps) == ([0, 4], 4)
