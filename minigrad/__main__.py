@@ -33,6 +33,7 @@ examples:
   minigrad train --seeds 8 --workers 2                two runs at a time, to the same numbers
   minigrad train --initialization orthogonal          a start from which adjoints hardly vanish
   minigrad train --task mnist --download              MNIST, row by row
+  minigrad train --task temporal-order --length 20..50     a length drawn for every batch, tested at 50 time steps
   minigrad train --config runs/delayed-digits-1/config.toml   the same numbers again, bit for bit
 
 Every run leaves a new folder with a report, figures, the history as CSV, the parameters and the configuration.

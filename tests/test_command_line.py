@@ -76,7 +76,8 @@ def test_version(capsys):
 
 @pytest.mark.slow
 def test_a_run_and_its_configuration_again(here, capsys):
-    assert main([*SMALL, "--out", "one", "--methods", "exact", "backprop"]) == 0
+    varied = ["--length", "10..12", "--input-noise", "0.1", "--loss-weight", "linear(1, 0.5, steps)"]
+    assert main([*SMALL, *varied, "--out", "one", "--methods", "exact", "backprop"]) == 0
     assert "| relative variance (exact)" in capsys.readouterr().out
     assert main(["train", "--config", "one/config.toml", "--out", "two", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -98,7 +99,7 @@ def test_a_run_and_its_configuration_again(here, capsys):
         ),
         (
             "--task adding --length 1000000",
-            r"length=1000000, batch_size=20.*take about [\d,]+ GiB of memory by estimate",
+            r"length=1000000, batch_size=50.*take about [\d,]+ GiB of memory by estimate",
         ),
         ("--task adding --batch-size 1000000", r"batch_size=1000000.*take about [\d,]+ GiB of memory by estimate"),
         ("--steps 1000000000 --record-every 1", r"steps=1000000000, record_every=1, .*take about [\d,]+ GiB of memory"),
@@ -106,6 +107,12 @@ def test_a_run_and_its_configuration_again(here, capsys):
             "--task digit",
             r"task='digit' is unknown \(did you mean digits\?\): one of delayed-digits, digits, permuted-digits, mnist, ",
         ),
+        (
+            "--task adding --length 20..10",
+            "length=20..10: a range is of positive lengths, the shortest first, as 10..20",
+        ),
+        ("--task adding --length-schedule constant(5)", "at step 0 it gives the length 5, and it must be at least 10"),
+        ("--task names --length 9", "length=9: it must be 14 for names"),
         ("--task adding --length -5", "length=-5: it must be at least 10"),
         ("--task temporal-order --length 9", "length=9: it must be at least 10"),
         ("--task digits --length 10", "length=10: it must be 64 for digits"),
