@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from minigrad.graph import ancestry, paths
 from minigrad.node import Node
-from minigrad.ops.arithmetic import Add, Divide, Multiply, Negative, Subtract
+from minigrad.ops.arithmetic import Add, Divide, Maximum, Multiply, Negative, Subtract
 from minigrad.ops.base import Operation
 from minigrad.ops.casting import AsType
 from minigrad.ops.reductions import Mean, Sum
@@ -25,7 +25,7 @@ def reduction_of(loss: Node, states: Sequence[Node]) -> Reduction | None:
     states: nodes (batch, ...) that the loss is computed from
     """
     batch = len(states[0])
-    if batch == 1:
+    if batch < 2:
         return "mean"  # which is the sum
     ends = set(states)
     between = set(paths(ancestry([loss], min(state.number for state in states)), states))
@@ -39,7 +39,7 @@ def reduction_of(loss: Node, states: Sequence[Node]) -> Reduction | None:
         elif node in ends:
             found.add(None)
         elif isinstance(node, Multiply | Divide) and len(below) == 1:
-            by_sum = isinstance(node, Divide) and below[0] is node.children[0] and isinstance(node.children[1], Sum)
+            by_sum = isinstance(node, Divide) and below[0] is node.children[0] and _is_sum(node.children[1])
             todo.append((below[0], "mean" if by_sum or of_sum == "mean" else None))
         elif isinstance(node, Add | Subtract | Negative | AsType) or (isinstance(node, Operation) and node.moves):
             todo += [(child, of_sum) for child in below]
@@ -62,6 +62,11 @@ def _is_reduced(x: Node, batch: int) -> bool:
     if isinstance(x, Sum | Mean):
         return _reduces_examples(x, batch)
     return isinstance(x, Operation) and x.moves and all(child.size == 1 for child in x.children)
+
+
+def _is_sum(node: Node) -> bool:
+    """Whether it is a sum, also in another dtype, or one that is kept from being 0."""
+    return isinstance(node, Sum) or (isinstance(node, AsType | Maximum) and any(map(_is_sum, node.children)))
 
 
 def _axes(node: Sum | Mean) -> Sequence[int]:

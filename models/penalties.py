@@ -12,7 +12,7 @@ Penalties made of ratios do not see the scale of the loss. The others are functi
 loss: batch · λ_t where the loss is the mean of its examples, λ_t where it is their sum. Which of the two is read from the
 nodes of the loss, in `Step` and `fit` as elsewhere; where they do not tell (a sum times a number, the root of a mean) it is a
 ValueError, and `over_examples="mean"` or `"sum"` says it. Where examples have weights, the own loss of example i is what it
-contributes: w_i l_i of Σ w l, and batch w_i l_i / Σ w of Σ w l / Σ w.
+contributes: w_i l_i of Σ w l, and batch w_i l_i / Σ w of Σ w l / Σ w; a mask of the loss is weights 0 and 1.
 
 The weight of a penalty is μ in formulas: a number, a node or a schedule. `fit` and `Step` take both kinds together:
 `penalties=[L2(1e-4), Omega(0.3)]`, and the weight of the loss as `loss_weight`. They move a weight that is a schedule

@@ -86,6 +86,41 @@ def test_it_is_the_mean_of_what_each_example_gives_alone(reduction, name):
     np.testing.assert_allclose(G(slice(None)), np.mean([G([row]) for row in range(BATCH)]), rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", SCALED)
+def test_of_weighted_examples_each_counts_by_what_it_contributes(name):
+    weights = np.array([0.5, 2.0, 0.0, 1.0, 3.0, 1.0])
+    alone = []
+    for row in range(BATCH):
+        net = RNN(2, 4, 3, dtype=np.float64, rng=0)
+        states = net.states(INPUTS[[row]])
+        alone.append(float(SCALED[name]()(losses.cross_entropy(net.readout(states[-1]), CLASSES[[row]]), states)))
+    _, states, outputs = built()
+    for reduction, factors in (("mean", weights / weights.mean()), ("sum", weights)):  # G is of squares
+        loss = losses.cross_entropy(outputs, CLASSES, weights=weights, over_examples=reduction)
+        np.testing.assert_allclose(float(SCALED[name]()(loss, states)), np.mean(factors**2 * alone), rtol=1e-11)
+
+
+def test_a_mask_of_the_loss_is_weights_of_0_and_1_however_it_is_written():
+    _, states, outputs = built()
+    kept = np.array([True, True, False, True, True, True])
+    each, node = losses.cross_entropy(outputs, CLASSES, over_examples="none"), mg.Input(kept)
+    G = penalties.AdjointVariance()
+    expected = float(G(losses.cross_entropy(outputs, CLASSES, weights=kept * 1.0), states))
+    for loss in (
+        losses.cross_entropy(outputs, CLASSES, mask=kept),
+        np.where(node, each, 0).sum() / node.sum(),
+        np.where(node, each, 0).sum() / np.maximum(node.astype(float).sum(), 1),
+        np.average(each, weights=node.astype(float)),
+    ):
+        np.testing.assert_allclose(float(G(loss, states)), expected, rtol=1e-12)
+
+
+def test_a_batch_without_examples_has_a_penalty_of_0():
+    net = RNN(2, 4, 3, dtype=np.float64, rng=0)
+    states = net.states(INPUTS[:0])
+    assert float(penalties.HalfSquaredNorms()(net.readout(states[-1]).sum(), states)) == 0
+
+
 def test_other_terms_of_the_objective_do_not_matter():
     net, states, outputs = built()
     G = penalties.AdjointVariance()
