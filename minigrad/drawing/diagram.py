@@ -1,27 +1,24 @@
-"""From a graph to boxes and arrows: numbers are written where they are used, leaves and far values become stubs.
-
-A leaf with many uses (a weight of an unrolled net) would tangle the picture, and takes `dot` minutes; so it gets a small
-box at each use. So does the value of a node far away, as the adjoints in a long graph read those of the forward pass.
-"""
+"""From a graph to boxes and arrows: a box per node that the plan shows, and a stub per reference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minigrad.drawing import metrics, summary, symbols
+from minigrad.drawing.blocks import Path
 from minigrad.drawing.flow import Flow, FlowNode
-from minigrad.drawing.layers import layers
+from minigrad.drawing.plan import Plan, Stub
 from minigrad.drawing.style import FACES, INDEX, ROLES
 
-STUBS_FROM = {"parameter": 2, "state": 2, "input": 4, "constant": 4}  # uses from which a leaf is repeated
-FAR = 5  # an arrow to an adjoint over more layers than that becomes a reference
 LONGEST_TITLE = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box: its name in files, the node it shows, its role (see `style`), its lines as (face, text), its place."""
+    """A box: its name in files, the node it shows, its role (see `style`), its lines as (face, text), its place.
+
+    scope: the scopes around it; path: the frames around it, which tell sweeps and time steps apart
+    """
 
     name: str
     node: int
@@ -29,6 +26,7 @@ class Box:
     lines: tuple[tuple[str, str], ...]
     tooltip: str
     scope: tuple[str, ...]
+    path: Path
     is_output: bool
     late: bool
     width: float
@@ -51,113 +49,134 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
-    """Boxes, sources before targets where they can be, and arrows; a title and a description for those who listen."""
+    """Boxes, sources before targets where they can be, and arrows; a title and a description for those who listen.
+
+    lanes:      for each chain of steps, the boxes whose values are handed from step to step, and the lane of each
+    references: the boxes of which the second one has a stub of the first
+    """
 
     boxes: tuple[Box, ...]
     arrows: tuple[Arrow, ...]
     title: str
     description: str
     note: str
+    lanes: tuple[dict[int, int], ...]
+    references: tuple[tuple[int, int], ...]
 
 
 def diagram(flow: Flow, *, stubs: bool, numbers: bool, title: str) -> Diagram:
     """The picture of a graph: `stubs` repeats leaves at their uses, `numbers` writes numbers where they are used."""
-    uses = _uses(flow, inline=numbers)
-    operands = flow.operands()
-    repeated = _repeated(flow, uses) if stubs else set()
-    far = _far(flow, uses) if stubs else set()
+    plan = Plan(flow, stubs=stubs, numbers=numbers)
     boxes: list[Box] = []
     arrows: list[Arrow] = []
     place: dict[int, int] = {}  # of the box of a node
+    stub_at: dict[Stub, int] = {}
     copies = [0] * len(flow.nodes)
-    for node, sources in zip(flow.nodes, _by_target(flow, uses), strict=True):
-        beside: dict[int, int] = {}  # the stubs made for this node
-        for source, _ in sources:
-            if source not in beside and (source in repeated or (source, node.index) in far):
+    for node in flow.nodes:
+        if node.index in plan.hidden:
+            continue
+        starts = []
+        for source, _ in plan.incoming[node.index]:
+            stub = plan.stubs.get((source, node.index))
+            if stub is not None and stub not in stub_at:
                 copies[source] += 1
-                beside[source] = len(boxes)
-                first = copies[source] == 1 and source not in place
-                boxes.append(_stub(flow, flow.nodes[source], node, copies[source], operands, first=first))
-        hidden = node.index in repeated or (numbers and node.is_number and node.index not in flow.outputs)
-        if not hidden:
-            place[node.index] = len(boxes)
-            boxes.append(_box(flow, node, operands, inline=numbers))
-        marked = len(sources) > 1 and node.operation not in symbols.COMMUTATIVE
-        for source, slot in sources:
-            start = beside[source] if source in beside else place[source]
-            role, mark = _arrow_role(flow.nodes[source], node), str(slot + 1) if marked else ""
-            arrows.append(Arrow(start, place[node.index], slot, role, mark))
-    return Diagram(tuple(boxes), tuple(arrows), title or _title(flow), _description(flow), flow.note)
+                stub_at[stub] = len(boxes)
+                first = copies[source] == 1 and source in plan.hidden and node.index not in plan.where
+                boxes.append(_stub(plan, stub, copies[source], first=first))
+            starts.append(place[source] if stub is None else stub_at[stub])
+        place[node.index] = len(boxes)
+        boxes.append(_box(plan, node))
+        marked = len(starts) > 1 and node.operation not in symbols.COMMUTATIVE
+        for start, (source, slot) in zip(starts, plan.incoming[node.index], strict=True):
+            stub = plan.stubs.get((source, node.index))
+            if stub is None or source == stub.values[0]:  # one arrow from the values of many steps
+                role, mark = _arrow_role(flow.nodes[source], node), str(slot + 1) if marked else ""
+                arrows.append(Arrow(start, place[node.index], slot, role, mark))
+    return Diagram(
+        _alike(boxes),
+        tuple(arrows),
+        title or _title(flow),
+        _description(flow),
+        flow.note,
+        _lanes(plan, place, stub_at),
+        tuple([(place[source], place[target]) for source, target in plan.stubs if source in place and target in place]),
+    )
 
 
-def _by_target(flow: Flow, uses: Iterable[tuple[int, int, int]]) -> list[list[tuple[int, int]]]:
-    """For each node what is drawn into it: (source, slot)."""
-    incoming: list[list[tuple[int, int]]] = [[] for _ in flow.nodes]
-    for source, target, slot in uses:
-        incoming[target].append((source, slot))
-    return incoming
+def _lanes(plan: Plan, place: dict[int, int], stub_at: dict[Stub, int]) -> tuple[dict[int, int], ...]:
+    """The lanes of each chain, by the boxes whose values they carry."""
+    found = []
+    for c, chain in enumerate(plan.chains):
+        lanes = {value: lane for boundary in chain.lanes for value, lane in boundary.items()}
+        found.append(
+            {
+                stub_at.get(Stub((value,), -1 - c, plan.outer(c)), place.get(value, -1)): lane
+                for value, lane in lanes.items()
+            }
+        )
+    return tuple(found)
 
 
-def _uses(flow: Flow, *, inline: bool) -> list[tuple[int, int, int]]:
-    """The edges to be drawn: (source, target, slot)."""
-    return [
-        (edge.source, edge.target, edge.slot)
-        for edge in flow.edges
-        if not (inline and flow.nodes[edge.source].is_number)
-    ]
-
-
-def _repeated(flow: Flow, uses: Iterable[tuple[int, int, int]]) -> set[int]:
-    """The leaves that get a box at each use."""
-    counts: dict[int, int] = {}
-    for source, _, _ in uses:
-        counts[source] = counts.get(source, 0) + 1
-    return {
-        source
-        for source, count in counts.items()
-        if count >= STUBS_FROM.get(flow.nodes[source].kind, count + 1) and source not in flow.outputs
-    }
-
-
-def _far(flow: Flow, uses: Sequence[tuple[int, int, int]]) -> set[tuple[int, int]]:
-    """The pairs (source, target) that lie many layers apart, the target an adjoint."""
-    late = [node.kind == "adjoint" for node in flow.nodes]
-    layer = layers(late, [(source, target) for source, target, _ in uses])
-    return {(source, target) for source, target, _ in uses if late[target] and layer[target] - layer[source] > FAR}
+def _alike(boxes: list[Box]) -> tuple[Box, ...]:
+    """The boxes, those in the same place of like steps as large as the largest of them."""
+    steps: dict[tuple[int, int], dict[int, list[int]]] = {}
+    for i, box in enumerate(boxes):
+        if box.path and box.path[-1].step >= 0:
+            part = box.path[-1]
+            steps.setdefault((part.chain, part.kind), {}).setdefault(part.step, []).append(i)
+    for like in steps.values():
+        for places in zip(*like.values(), strict=False):
+            width = max([boxes[i].width for i in places])
+            height = max([boxes[i].height for i in places])
+            for i in places:
+                boxes[i] = replace(boxes[i], width=width, height=height)
+    return tuple(boxes)
 
 
 # Boxes ---------------------------------------------------------------------------------------------------------------
 
 
-def _box(flow: Flow, node: FlowNode, operands: list[list[int]], *, inline: bool) -> Box:
+def _box(plan: Plan, node: FlowNode) -> Box:
     """The box of a node, with all that fits."""
-    title = node.name
-    if operands[node.index] or node.kind in ("operation", "adjoint"):
-        numbers = [_number(flow.nodes[child]) if inline else None for child in operands[node.index]]
-        names = [symbols.shortened(flow.nodes[child].name, 8) for child in operands[node.index]]
-        sign = symbols.label(node.operation, node.attributes, numbers, names)
-        title = f"{node.name} = {sign}" if node.name else sign
-    lines = [("title", symbols.shortened(title or node.kind, LONGEST_TITLE)), *_details(node)]
-    return _sized(
-        f"n{node.index}",
-        node,
-        _role(node),
-        lines,
-        _tooltip(flow, node, operands),
-        node.scope,
-        node.index in flow.outputs,
-    )
+    lines = [("title", symbols.shortened(_heading(plan, node), LONGEST_TITLE)), *_details(node)]
+    path, is_output = plan.paths[node.index], node.index in plan.flow.outputs
+    return _sized(f"n{node.index}", node, _role(node), lines, _tooltip(plan, node, details=False), path, is_output)
 
 
-def _stub(flow: Flow, node: FlowNode, user: FlowNode, copy: int, operands: list[list[int]], *, first: bool) -> Box:
-    """The box of a node beside one of its users, and in the user's scope; the first of a leaf has the details."""
-    leaf = not operands[node.index]
-    name = node.name or (node.kind if leaf else node.title)
-    lines = [("title" if leaf else "small", symbols.shortened(name, LONGEST_TITLE))]
+def _heading(plan: Plan, node: FlowNode) -> str:
+    """The name of a node and its operation, the numbers among the operands written out."""
+    operands = plan.operands[node.index]
+    if not operands and node.kind not in ("operation", "adjoint"):
+        return node.name or node.kind
+    numbers = [_number(plan.flow.nodes[child]) if plan.numbers else None for child in operands]
+    names = [symbols.shortened(plan.flow.nodes[child].name, 8) for child in operands]
+    sign = symbols.label(node.operation, node.attributes, numbers, names)
+    return f"{node.name} = {sign}" if node.name else sign
+
+
+def _stub(plan: Plan, stub: Stub, copy: int, *, first: bool) -> Box:
+    """The box of a value where it is read; the first of a leaf has the details."""
+    node = plan.flow.nodes[stub.values[0]]
+    leaf = not plan.operands[node.index]
+    lines = [("title" if leaf else "small", symbols.shortened(_reference(plan, node), LONGEST_TITLE))]
     if leaf and first:
         lines += _details(node)
+    tooltip = _tooltip(plan, node, details=not (leaf and first))
+    if stub.steps:
+        lines = [("small", f"{lines[0][1]} × {len(stub.values)}"), ("small", stub.steps)]
+        tooltip = "\n".join([f"{len(stub.values)} values, of {stub.steps}", *[f"#{value}" for value in stub.values]])
     role = _role(node) if leaf else "reference"
-    return _sized(f"n{node.index}_{copy}", node, role, lines, _tooltip(flow, node, operands), user.scope, False)
+    return _sized(f"n{node.index}_{copy}", node, role, lines, tooltip, stub.path, False)
+
+
+def _reference(plan: Plan, node: FlowNode) -> str:
+    """What a value is called where it is read: its name, or its operation where that tells of what, or both with its number."""
+    operands = plan.operands[node.index]
+    if node.name or not operands:
+        return node.name or node.kind
+    heading = _heading(plan, node)
+    telling = any(plan.flow.nodes[child].name and plan.flow.nodes[child].name in heading for child in operands)
+    return heading if telling else node.title
 
 
 def _details(node: FlowNode) -> list[tuple[str, str]]:
@@ -175,17 +194,27 @@ def _details(node: FlowNode) -> list[tuple[str, str]]:
 
 
 def _sized(
-    name: str, node: FlowNode, role: str, lines: list[tuple[str, str]], tooltip: str, scope: str, is_output: bool
+    name: str, node: FlowNode, role: str, lines: list[tuple[str, str]], tooltip: str, path: Path, is_output: bool
 ) -> Box:
     """The box, as large as its lines need: text in the middle, the node's number in the corner."""
     corner = 2 * metrics.width(str(node.index), INDEX) + 12
     widths = [metrics.width(text, FACES[face]) + 20 for face, text in lines]
     widths[0] += corner - (4 if ROLES[role].round == 1 else 14)
     height = sum(FACES[face].height for face, _ in lines) + 11
-    path = tuple([part for part in scope.split("/") if part])
+    scope = tuple([part.title for part in path if part.title])
     late = node.kind == "adjoint" and role != "reference"
     return Box(
-        name, node.index, role, tuple(lines), tooltip, path, is_output, late, float(round(max(44, *widths))), height
+        name,
+        node.index,
+        role,
+        tuple(lines),
+        tooltip,
+        scope,
+        path,
+        is_output,
+        late,
+        float(round(max(44, *widths))),
+        height,
     )
 
 
@@ -209,20 +238,21 @@ def _arrow_role(giver: FlowNode, taker: FlowNode) -> str:
 # Words ---------------------------------------------------------------------------------------------------------------
 
 
-def _tooltip(flow: Flow, node: FlowNode, operands: list[list[int]]) -> str:
-    """All there is to know of a node."""
-    children = [f"#{child}" for child in operands[node.index][:12]]
+def _tooltip(plan: Plan, node: FlowNode, *, details: bool) -> str:
+    """What there is to know of a node; its value and its adjoint, unless the box says them."""
+    children = [f"#{child}" for child in plan.operands[node.index][:12]]
     what = symbols.expression(node.operation, node.attributes, children) if children else symbols.word(node.operation)
     lines = [f"#{node.index} {node.name} = {what}" if node.name else f"#{node.index} {what}"]
     if node.scope:
         lines.append(f"scope {node.scope}")
     if node.kind == "adjoint":
         origin = "a node that is not shown" if node.adjoint_of is None else f"#{node.adjoint_of} "
-        lines.append(f"made by the bprop of {origin}{_named(flow, node.adjoint_of)}")
+        lines.append(f"made by the bprop of {origin}{_named(plan.flow, node.adjoint_of)}")
     lines.append(f"shape {node.shape} {node.dtype}")
-    lines.append(f"value {summary.line(node.value)}")
-    if node.adjoint:
-        lines.append(f"adjoint {summary.line(node.adjoint)}")
+    if details:
+        lines.append(f"value {summary.line(node.value)}")
+        if node.adjoint:
+            lines.append(f"adjoint {summary.line(node.adjoint)}")
     return "\n".join(lines)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from minigrad.drawing import dot
 from minigrad.drawing.diagram import Diagram, diagram
 from minigrad.drawing.flow import Flow, flow_graph
-from minigrad.drawing.layered import BETWEEN_LAYERS, layered
+from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layout import DIRECTIONS, Layout
 from minigrad.drawing.style import BACKGROUND, FAINT, ROLES, SANS, TEXT
@@ -19,8 +19,7 @@ from minigrad.drawing.text import as_text
 from minigrad.files import write_file
 from minigrad.node import Node
 
-LAYOUTS = ("auto", "dot", "layered")
-LARGE = 400  # boxes from which `dot` takes so long that "auto" does not try
+LAYOUTS = ("layered", "dot")
 WIDE = 1500  # pixels up to which a picture reads from left to right
 
 
@@ -29,7 +28,7 @@ def draw(
     *,
     adjoints: bool | None = None,
     direction: str | None = None,
-    layout: str = "auto",
+    layout: str = "layered",
     stubs: bool = True,
     numbers: bool = True,
     title: str = "",
@@ -39,7 +38,7 @@ def draw(
 
     adjoints:  True shows ∂output/∂node in each node, False does not, None does for a number in a small forward graph
     direction: where values flow: "LR" to the right, "TB" down, "BT" up; None chooses
-    layout:    "dot" (Graphviz's program), "layered" (our own), or "auto": `dot` if it is installed and quick enough
+    layout:    "layered", which needs nothing and is the same everywhere, or "dot", by Graphviz's program
     stubs:     repeat parameters, and leaves with many uses, at each use, instead of one box with many arrows
     numbers:   write numbers into the operations that use them, instead of a box each
     limit:     the most boxes a picture may have (ValueError beyond)
@@ -88,13 +87,12 @@ class Drawing:
         return self._layout
 
     def _arranged(self) -> Layout:
-        if self._asked == "dot" or (self._asked == "auto" and len(self.diagram.boxes) <= LARGE):
-            try:
-                return dot.arranged(self.diagram, self.direction)
-            except dot.DotError as error:
-                if self._asked == "dot":
-                    raise dot.DotError(f'{error}: mg.draw(..., layout="layered") needs no program') from error
-        return layered(self.diagram, self.direction)
+        if self._asked == "layered":
+            return layered(self.diagram, self.direction)
+        try:
+            return dot.arranged(self.diagram, self.direction)
+        except dot.DotError as error:
+            raise dot.DotError(f'{error}: mg.draw(..., layout="layered") needs no program') from error
 
     def svg(self) -> str:
         """The picture as SVG."""
@@ -160,7 +158,7 @@ def _good_direction(boxes: Diagram) -> str:
     where = layers([box.late for box in boxes.boxes], [(arrow.source, arrow.target) for arrow in boxes.arrows])
     widths: dict[int, float] = {}
     for box, layer in zip(boxes.boxes, where, strict=True):
-        widths[layer] = max(widths.get(layer, 0.0), box.width + BETWEEN_LAYERS["LR"])
+        widths[layer] = max(widths.get(layer, 0.0), box.width + BETWEEN_ROWS["LR"])
     return "LR" if sum(widths.values()) <= WIDE else "TB"
 
 

@@ -1,7 +1,12 @@
-"""How the roles of boxes look: colors that the color-blind tell apart (after Okabe and Ito), and never color alone."""
+"""How the roles of boxes look: colors that the color-blind tell apart (after Okabe and Ito), and never color alone.
+
+A picture has two themes, by variables that follow the reader's preference. The colors of the light one stand in attributes
+too, for readers that drop style sheets.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -26,14 +31,56 @@ ROLES = {
     "reference": Style("#f7f8f9", "#8b95a1", "1 3", 1.0, "value from the node of that number, far away"),
 }
 
-ARROWS = {"value": ("#8490a0", ""), "adjoint": ("#d2704a", ""), "second": ("#a863a0", ""), "reuse": ("#aab2bd", "4 3")}
+ARROWS = {"value": ("#768397", ""), "adjoint": ("#d2704a", ""), "second": ("#a863a0", ""), "reuse": ("#8d97a4", "4 3")}
 
 BACKGROUND = "#ffffff"
 TEXT = "#1c2430"
-FAINT = "#67717e"
-ADJOINT = "#b93d0b"
+FAINT = "#5b6572"
+ADJOINT = "#b0380a"
 SCOPE_FILLS = ("#f5f7f9", "#eaeef2")  # alternate as scopes nest
 SCOPE_STROKE = "#d3dae1"
+
+LIGHT = {
+    "paper": BACKGROUND,
+    "ink": TEXT,
+    "faint": FAINT,
+    "slope": ADJOINT,
+    "frame": SCOPE_FILLS[0],
+    "inner-frame": SCOPE_FILLS[1],
+    "frame-line": SCOPE_STROKE,
+    **{f"{role}-fill": style.fill for role, style in ROLES.items()},
+    **{f"{role}-line": style.stroke for role, style in ROLES.items()},
+    **{f"{role}-arrow": color for role, (color, _) in ARROWS.items()},
+}
+DARK = {
+    "paper": "#11151b",
+    "ink": "#e8edf3",
+    "faint": "#a3afbd",
+    "slope": "#ff9d73",
+    "frame": "#181d25",
+    "inner-frame": "#1f252f",
+    "frame-line": "#38424f",
+    "parameter-fill": "#38290b",
+    "parameter-line": "#e0a13a",
+    "state-fill": "#2b230f",
+    "state-line": "#c99a4a",
+    "input-fill": "#0d2b40",
+    "input-line": "#56b4e9",
+    "constant-fill": "#262c34",
+    "constant-line": "#8d99a6",
+    "operation-fill": "#12171e",
+    "operation-line": "#8b9bb0",
+    "adjoint-fill": "#38190f",
+    "adjoint-line": "#f0845a",
+    "second-fill": "#30192e",
+    "second-line": "#d193ca",
+    "reference-fill": "#151a21",
+    "reference-line": "#7d8895",
+    "value-arrow": "#8492a5",
+    "adjoint-arrow": "#e07a52",
+    "second-arrow": "#c080ba",
+    "reuse-arrow": "#6f7b8a",
+}
 
 SANS = "Inter, 'Segoe UI', system-ui, 'Helvetica Neue', Helvetica, Arial, sans-serif"
 MONO = "ui-monospace, 'SF Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace"
@@ -55,5 +102,32 @@ FACES = {
     "value": Face(11, 15, True, 400, TEXT),
     "adjoint": Face(11, 15, True, 400, ADJOINT),
 }
-INDEX = Face(8, 8, False, 400, FAINT)  # the number of the node, in the corner
+INDEX = Face(9, 9, False, 400, FAINT)  # the number of the node, in the corner
 HEADING = Face(11, 18, False, 600, FAINT)  # the name of a scope
+INKS = {"title": "ink", "small": "faint", "value": "ink", "adjoint": "slope", "index": "faint", "heading": "faint"}
+
+
+def sheet(picture: str, roles: Iterable[str], arrows: Iterable[str]) -> str:
+    """The style sheet of the picture with that id: its variables in both themes, and what they color."""
+    common = ("paper", "ink", "faint", "slope", "frame", "inner-frame", "frame-line")
+    names = [
+        *common,
+        *[f"{role}-{part}" for role in roles for part in ("fill", "line")],
+        *[f"{a}-arrow" for a in arrows],
+    ]
+    light, dark = [";".join([f"--{name}:{theme[name]}" for name in names]) for theme in (LIGHT, DARK)]
+    rules = [
+        f"#{picture}{{{light};color-scheme:light dark}}",
+        f"@media (prefers-color-scheme:dark){{#{picture}{{{dark}}}}}",
+        f"#{picture} .paper{{fill:var(--paper)}}",
+        *[f"#{picture} .{face}{{fill:var(--{ink})}}" for face, ink in INKS.items()],
+        f"#{picture} .value,#{picture} .adjoint{{font-family:{MONO}}}",
+    ]
+    for frame in ("frame", "inner-frame"):
+        rules.append(f"#{picture} .{frame}>rect{{fill:var(--{frame});stroke:var(--frame-line)}}")
+    for role in roles:
+        rules.append(f"#{picture} .{role}-box>rect{{fill:var(--{role}-fill);stroke:var(--{role}-line)}}")
+    for arrow in arrows:
+        rules.append(f"#{picture} .{arrow}-arrow{{stroke:var(--{arrow}-arrow)}}")
+        rules.append(f"#{picture} .{arrow}-head{{fill:var(--{arrow}-arrow)}}")
+    return "\n".join(rules)

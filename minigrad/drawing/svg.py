@@ -1,8 +1,13 @@
-"""The picture as SVG: attributes only (no style sheet, no script, no ids), so it looks the same wherever it is shown."""
+"""The picture as SVG: one file without script, light or dark as its reader prefers.
+
+Colors come from a style sheet within; attributes hold those of the light theme, so the picture is legible where style sheets
+are dropped. The picture's id is made of what it shows: equal pictures have equal ids, and no others.
+"""
 
 from __future__ import annotations
 
 import math
+from hashlib import sha256
 from html import escape
 
 from minigrad.drawing import metrics
@@ -14,32 +19,40 @@ from minigrad.drawing.style import (
     FACES,
     HEADING,
     INDEX,
-    MONO,
     ROLES,
     SANS,
     SCOPE_FILLS,
     SCOPE_STROKE,
-    Face,
+    TEXT,
+    sheet,
 )
 
 TIP = 7  # length of an arrow's head
+WEIGHT = 1.4  # of outlines and lines
 CORNER = 9  # radius where corners are round
 
 
 def to_svg(diagram: Diagram, layout: Layout) -> str:
     """The picture; hovering over a box shows all about its node."""
+    frames = [_frame(frame) for frame in layout.frames]
+    arrows = _arrows(diagram, layout)
+    boxes = [_box(box, center) for box, center in zip(diagram.boxes, layout.centers, strict=True)]
+    inside = "\n".join([*frames, *arrows, *boxes])
     width, height = _n(layout.width), _n(layout.height)
+    name = f"minigrad-{sha256(f'{diagram.title}{diagram.description}{width}{inside}'.encode()).hexdigest()[:10]}"
+    used = {box.role for box in diagram.boxes}, {arrow.role for arrow in diagram.arrows}
+    style = sheet(name, [role for role in ROLES if role in used[0]], [role for role in ARROWS if role in used[1]])
     size = f'width="{width}" height="{height}"'
-    looks = f'font-family="{escape(SANS)}" text-anchor="middle"'
-    spoken = f'role="img" aria-label="{escape(diagram.title)}"'
+    looks = f'font-family="{escape(SANS)}" font-size="11" text-anchor="middle" fill="{TEXT}"'
+    looks += f' stroke-width="{WEIGHT}" xml:space="preserve"'
+    spoken = f'role="img" aria-labelledby="{name}-title {name}-description"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width} {height}" {looks} {spoken}>',
-        f"<title>{escape(diagram.title)}</title>",
-        f"<desc>{escape(f'{diagram.description} {diagram.note}'.strip())}</desc>",
-        f'<rect {size} fill="{BACKGROUND}"/>',
-        *[_frame(frame) for frame in layout.frames],
-        *[_arrow(arrow, route, layout.ordered) for arrow, route in zip(diagram.arrows, layout.routes, strict=True)],
-        *[_box(box, center) for box, center in zip(diagram.boxes, layout.centers, strict=True)],
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" {size} viewBox="0 0 {width} {height}" {looks} {spoken}>',
+        f'<title id="{name}-title">{escape(diagram.title)}</title>',
+        f'<desc id="{name}-description">{escape(f"{diagram.description} {diagram.note}".strip())}</desc>',
+        f"<style>\n{style}\n</style>",
+        f'<rect class="paper" {size} fill="{BACKGROUND}"/>',
+        inside,
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -56,30 +69,29 @@ def swatch(role: str) -> str:
     """A small box of that role, for a legend."""
     style = ROLES[role]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="30" height="18" aria-hidden="true">'
-        f"{_outline(style.fill, style.stroke, style.dashes, 1.4, style.round, (1, 1, 28, 16))}</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="30" height="18" stroke-width="1.4" aria-hidden="true">'
+        f"{_outline(style.fill, style.stroke, style.dashes, WEIGHT, style.round, (1, 1, 28, 16))}</svg>"
     )
 
 
 def _box(box: Box, center: Point) -> str:
+    """A box, drawn from the middle of its upper edge."""
     style = ROLES[box.role]
-    left, top = center[0] - box.width / 2, center[1] - box.height / 2
-    outline = _outline(
-        style.fill,
-        style.stroke,
-        style.dashes,
-        2.6 if box.is_output else 1.4,
-        style.round,
-        (left, top, box.width, box.height),
-    )
+    weight = 2.6 if box.is_output else WEIGHT
+    place = (-box.width / 2, 0.0, box.width, box.height)
+    outline = _outline(style.fill, style.stroke, style.dashes, weight, style.round, place)
     texts = []
-    y = top + 5
+    y = 5.0
     for face, text in box.lines:
         y += FACES[face].height
-        texts.append(_text(text, center[0], y - 0.28 * FACES[face].height, FACES[face]))
+        texts.append(_text(text, y - 0.28 * FACES[face].height, face))
     inset = 6 if style.round < 1 else 10
-    number = _text(str(box.node), left + inset, top + 10.5, INDEX, ' text-anchor="start"')
-    return f"<g>\n<title>{escape(box.tooltip)}</title>\n{outline}\n{number}\n{chr(10).join(texts)}\n</g>"
+    number = _text(str(box.node), 10.5, "index", f' x="{_n(inset - box.width / 2)}" text-anchor="start"')
+    corner = f"{_n(center[0])} {_n(center[1] - box.height / 2)}"
+    return (
+        f'<g class="{box.role}-box" transform="translate({corner})"><title>{escape(box.tooltip)}</title>\n'
+        f"{outline}{number}\n{chr(10).join(texts)}</g>"
+    )
 
 
 def _outline(
@@ -88,30 +100,31 @@ def _outline(
     left, top, width, height = place
     radius = min(height / 2, 14) if rounding == 1 else rounding * 20 if rounding else 2
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    thick = f' stroke-width="{weight}"' if weight != WEIGHT else ""
+    upper = f' y="{_n(top)}"' if top else ""
     return (
-        f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}" '
-        f'fill="{fill}" stroke="{stroke}" stroke-width="{weight}"{dashed}/>'
+        f'<rect x="{_n(left)}"{upper} width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}" '
+        f'fill="{fill}" stroke="{stroke}"{thick}{dashed}/>'
     )
 
 
-def _text(text: str, x: float, y: float, face: Face, more: str = "") -> str:
-    """A line of text; columns of numbers keep their spaces."""
-    family = f' font-family="{escape(MONO)}" xml:space="preserve"' if face.monospaced else ""
-    weight = f' font-weight="{face.weight}"' if face.weight != 400 else ""
-    return (
-        f'<text x="{_n(x)}" y="{_n(y)}" font-size="{face.size}"{weight} fill="{face.color}"{family}{more}>'
-        f"{escape(text)}</text>"
-    )
+def _text(text: str, y: float, face: str, more: str = "") -> str:
+    """A line of text. What all text has in common stands at the picture."""
+    look = {**FACES, "index": INDEX, "heading": HEADING}[face]
+    size = f' font-size="{look.size}"' if look.size != FACES["value"].size else ""
+    weight = f' font-weight="{look.weight}"' if look.weight != 400 else ""
+    color = f' fill="{look.color}"' if look.color != TEXT else ""
+    return f'<text class="{face}" y="{_n(y)}"{size}{weight}{color}{more}>{escape(text)}</text>'
 
 
 def _frame(frame: Frame) -> str:
-    fill = SCOPE_FILLS[(len(frame.scope) - 1) % len(SCOPE_FILLS)]
+    level = (len(frame.scope) - 1) % len(SCOPE_FILLS)
     title = fitting(frame.scope[-1], frame.width - 16)
+    place = f'x="{_n(frame.x)}" y="{_n(frame.y)}" width="{_n(frame.width)}" height="{_n(frame.height)}"'
     return (
-        f"<g>\n<title>{escape('/'.join(frame.scope))}</title>\n"
-        f'<rect x="{_n(frame.x)}" y="{_n(frame.y)}" width="{_n(frame.width)}" height="{_n(frame.height)}" rx="{CORNER}" '
-        f'fill="{fill}" stroke="{SCOPE_STROKE}"/>\n'
-        f"{_text(title, frame.x + 9, frame.y + 15, HEADING, ' text-anchor=' + chr(34) + 'start' + chr(34))}\n</g>"
+        f'<g class="{("frame", "inner-frame")[level]}"><title>{escape("/".join(frame.scope))}</title>\n'
+        f'<rect {place} rx="{CORNER}" fill="{SCOPE_FILLS[level]}" stroke="{SCOPE_STROKE}" stroke-width="1"/>\n'
+        f"{_text(title, frame.y + 15, 'heading', f' x={chr(34)}{_n(frame.x + 9)}{chr(34)} text-anchor={chr(34)}start{chr(34)}')}</g>"
     )
 
 
@@ -124,23 +137,61 @@ def fitting(text: str, width: float) -> str:
     return text + "…"
 
 
-def _arrow(arrow: Arrow, route: Route, ordered: bool) -> str:
-    """The line, and its head as a shape of its own (a marker would need an id, which two pictures might share)."""
-    color, dashes = ARROWS[arrow.role]
-    path = [f"M{_pair(route.start)}"]
-    path += [("L" if len(piece) == 1 else "C") + " ".join([_pair(point) for point in piece]) for piece in route.pieces]
-    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+def _arrows(diagram: Diagram, layout: Layout) -> list[str]:
+    """The arrows of each role: their lines, and their heads as one shape (not markers, which some readers drop)."""
+    parts = []
+    for role, (color, dashes) in ARROWS.items():
+        routes = [route for arrow, route in zip(diagram.arrows, layout.routes, strict=True) if arrow.role == role]
+        if routes:
+            dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+            look = f'class="{role}-arrow" fill="none" stroke="{color}"{dashed}'
+            lines = "\n".join(dict.fromkeys([f'<path d="{_line(route)}"/>' for route in routes]))
+            heads = "".join([_head(route) for route in routes])
+            parts.append(f'<g {look}>\n{lines}\n</g>\n<path class="{role}-head" fill="{color}" d="{heads}"/>')
+    if not layout.ordered:
+        parts += [_mark(arrow, route) for arrow, route in zip(diagram.arrows, layout.routes, strict=True) if arrow.mark]
+    return parts
+
+
+def _line(route: Route) -> str:
+    """The path of a route, each point from the last one, rounded so that no error adds up."""
+    at = _tenths(route.start)
+    parts = [f"M{_pair(route.start)}"]
+    for piece in route.pieces:
+        by = [(x - at[0], y - at[1]) for x, y in map(_tenths, piece)]
+        at = (at[0] + by[-1][0], at[1] + by[-1][1])
+        parts.append(_straight(*by[0]) if len(by) == 1 else "c" + " ".join([f"{x / 10:g},{y / 10:g}" for x, y in by]))
+    return "".join(parts)
+
+
+def _straight(x: int, y: int) -> str:
+    if x and y:
+        return f"l{x / 10:g},{y / 10:g}"
+    return f"h{x / 10:g}" if x else f"v{y / 10:g}"
+
+
+def _head(route: Route) -> str:
+    """The triangle at the end of a route, from its tip."""
+    (x, y), (tip_x, tip_y), (across_x, across_y) = route.pieces[-1][-1], route.tip, _across(route)
+    sides = ((x + across_x - tip_x, y + across_y - tip_y), (-2 * across_x, -2 * across_y))
+    return f"M{_pair(route.tip)}{''.join([_straight(*_tenths(side)) for side in sides])}z"
+
+
+def _across(route: Route) -> Point:
+    """From the middle of the foot of an arrow's head to its corner."""
     (x, y), (tip_x, tip_y) = route.pieces[-1][-1], route.tip
     length = math.hypot(tip_x - x, tip_y - y) or 1.0
-    across_x, across_y = (tip_y - y) / length * 0.45 * TIP, (x - tip_x) / length * 0.45 * TIP
-    head = (_pair((tip_x, tip_y)), _pair((x + across_x, y + across_y)), _pair((x - across_x, y - across_y)))
-    shapes = (
-        f'<path d="{"".join(path)}" fill="none" stroke="{color}" stroke-width="1.4"{dashed}/>'
-        f'<path d="M{head[0]}L{head[1]}L{head[2]}Z" fill="{color}"/>'
-    )
-    if ordered or not arrow.mark:
-        return shapes
-    return shapes + _text(arrow.mark, x + 2.2 * across_x, y + 2.2 * across_y + 3, INDEX)
+    return (tip_y - y) / length * 0.45 * TIP, (x - tip_x) / length * 0.45 * TIP
+
+
+def _mark(arrow: Arrow, route: Route) -> str:
+    """The place of an operand, beside the head of its arrow."""
+    (x, y), (across_x, across_y) = route.pieces[-1][-1], _across(route)
+    return _text(arrow.mark, y + 2.2 * across_y + 3, "index", f' x="{_n(x + 2.2 * across_x)}"')
+
+
+def _tenths(point: Point) -> tuple[int, int]:
+    return round(point[0] * 10), round(point[1] * 10)
 
 
 def _pair(point: Point) -> str:
