@@ -247,7 +247,8 @@ def _stamped(
         part = _part(block)
         if part is not None and part.title:
             titles = tuple([outer.heading for outer in block.path if outer.title])
-            frames.append(turned.frame(titles, (x, y), (x + template.breadth, y + template.depth)))
+            step = (part.chain, part.step) if part.step >= 0 else None
+            frames.append(turned.frame(titles, (x, y), (x + template.breadth, y + template.depth), step))
     routes = []
     for way in blocks.ways:
         pieces = [(templates[number].routes[links[number][edge]], origins[number]) for number, edge in way]
@@ -274,9 +275,9 @@ class _Turn:
             return (y, x)
         return (x, self.depth - y if self.direction == "BT" else y)
 
-    def frame(self, titles: tuple[str, ...], corner: Point, other: Point) -> Frame:
+    def frame(self, titles: tuple[str, ...], corner: Point, other: Point, step: tuple[int, int] | None) -> Frame:
         (x, y), (to_x, to_y) = self(corner), self(other)
-        return Frame(titles, min(x, to_x), min(y, to_y), abs(to_x - x), abs(to_y - y))
+        return Frame(titles, min(x, to_x), min(y, to_y), abs(to_x - x), abs(to_y - y), step)
 
     def route(self, routes: Sequence[tuple[Route, Point]]) -> Route:
         """One route out of those through several blocks, each from the corner of its block."""

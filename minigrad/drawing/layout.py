@@ -21,13 +21,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The frame of a scope."""
+    """The frame of a scope, given by the titles of all frames around it and its own, or of a step (chain, number)."""
 
     scope: tuple[str, ...]
     x: float
     y: float
     width: float
     height: float
+    step: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
 """Graphs to draw."""
 
+import contextlib
+
 import numpy as np
 
 import minigrad as mg
+from minigrad.models import GRU, LSTM, Conv2D, Dense, Flatten, MaxPool2D, Sequential, SimpleRNN, losses
 
 
 def net_2_2_1():
@@ -80,6 +83,130 @@ def odd():
     return nodes
 
 
+def scoped():
+    """Two nodes in a scope, and one behind it."""
+    with mg.scope("scope"):
+        x = mg.Input([1.0, 2.0], name="x")
+        y = np.exp(x) - x
+    return y.sum()
+
+
+def layer(cell, length, gradient=False, **options):
+    """A recurrent layer of the models over a sequence, and the mean square of its last state."""
+    rng = np.random.default_rng(0)
+    net = cell(3, 4, rng=0, dtype=np.float64, **options)
+    loss = (net(mg.Input(rng.normal(size=(2, length, 3)), name="u")) ** 2).mean()
+    return mg.gradients(loss, mg.Graph(loss).parameters) if gradient else loss
+
+
+def by_hand(length=6, lag=1, losses=False, scoped=True):
+    """A recurrent net in a loop: of the state `lag` steps ago too, with a loss at every step, with steps that are named or not."""
+    rng = np.random.default_rng(0)
+    W, V = (mg.Parameter(rng.normal(size=(3, 3)) * 0.5, name=name) for name in "WV")
+    u = mg.Input(rng.normal(size=(length, 3)), name="u")
+    states = [mg.Constant(np.zeros(3)) for _ in range(lag)]
+    total = 0.0
+    for t in range(length):
+        with mg.scope(f"t={t + 1}") if scoped else contextlib.nullcontext():
+            state = np.tanh(W @ states[-1] + u[t])
+            if lag > 1:
+                state = state + V @ states[-lag]
+        states.append(state)
+        if losses:
+            total = total + (state**2).sum()
+    return total if losses else (states[-1] ** 2).sum()
+
+
+def two_layers(length=5):
+    """Two recurrent nets on top of each other, their steps by turns."""
+    rng = np.random.default_rng(0)
+    W, V, R = (mg.Parameter(rng.normal(size=(3, 3)) * 0.5, name=name) for name in "WVR")
+    x = y = mg.Constant(np.zeros(3))
+    for t in range(1, length + 1):
+        with mg.scope("lower"), mg.scope(f"t={t}"):
+            x = np.tanh(W @ x + mg.Input(rng.normal(size=3), name=f"u_{t}"))
+        with mg.scope("upper"), mg.scope(f"t={t}"):
+            y = np.tanh(V @ y + R @ x)
+    return (y**2).sum()
+
+
+def to_and_fro(length=4):
+    """Two nets whose steps read each other, in a scope that is left and entered again."""
+    x = y = mg.Input(1.0, name="x")
+    for t in range(1, length + 1):
+        with mg.scope(f"there/t={t}"):
+            x = np.sin(x) * y
+        with mg.scope(f"back/t={t}"):
+            y = np.cos(y) + x
+    return x * y
+
+
+def unlike(length=6):
+    """Steps of unlike structure: every other one has an operation more."""
+    x = mg.Input(1.0, name="x")
+    for t in range(1, length + 1):
+        with mg.scope(f"t={t}"):
+            x = np.tanh(x)
+            if t % 2:
+                x = np.sin(x) * x
+    return x
+
+
+def crossed():
+    """Two scopes that read each other."""
+    with mg.scope("a"):
+        x = np.sin(mg.Input(1.0, name="x"))
+    with mg.scope("b"):
+        y = np.cos(x) + 1
+    with mg.scope("a"):
+        z = x * y
+    with mg.scope("b"):
+        return np.exp(z) - y
+
+
+def classifier(kind="dense"):
+    """A net that tells classes apart, and its loss."""
+    rng = np.random.default_rng(0)
+    if kind == "dense":
+        net = Sequential(Dense(3, 4, activation=mg.relu, rng=0), Dense(4, 2, rng=0))
+        x = mg.Input(rng.normal(size=(5, 3)).astype(np.float32), name="x")
+    else:
+        net = Sequential(Conv2D(1, 2, 3, rng=0), MaxPool2D(2), Flatten(), Dense(8, 2, rng=0))
+        x = mg.Input(rng.normal(size=(5, 6, 6, 1)).astype(np.float32), name="x")
+    return losses.cross_entropy(net(x), np.array([0, 1, 1, 0, 1]))
+
+
+def attention():
+    """Dot products of queries and keys, softmax, a sum of values; and the way around them."""
+    rng = np.random.default_rng(0)
+    x = mg.Input(rng.normal(size=(4, 3)), name="x")
+    q, k, v = (x @ mg.Parameter(rng.normal(size=(3, 3)), name=name) for name in ("Q", "K", "V"))
+    return ((x + mg.softmax(q @ k.T / 3**0.5, axis=-1) @ v) ** 2).mean()
+
+
+def doubled(times=16):
+    """y = y + y."""
+    y = mg.Input(1.0, name="y")
+    for _ in range(times):
+        y = y + y
+    return y
+
+
+def chain(length=5000, *functions):
+    """Operations of one operand, one after another."""
+    x = mg.Input(1.0, name="x")
+    for i in range(length):
+        x = (functions or (np.sin,))[i % max(1, len(functions))](x)
+    return x
+
+
+def fan(width=12):
+    """One node that many read, and one that reads many."""
+    x = mg.Input(2.0, name="x")
+    y = np.exp(x)
+    return sum([np.sin(y * k) for k in range(1, width)], start=y)
+
+
 GRAPHS = {
     "one leaf": lambda: mg.Input(1.0, name="x"),
     "2-2-1": lambda: net_2_2_1()[0],
@@ -90,3 +217,32 @@ GRAPHS = {
     "penalized": penalized,
     "odd": odd,
 }
+STEPS = {
+    "recurrent 20": lambda: recurrent(20)[0],
+    "recurrent 20 gradient": lambda: mg.gradients(*recurrent(20)[:2]),
+    "LSTM 3": lambda: layer(LSTM, 3),
+    "LSTM 20": lambda: layer(LSTM, 20),
+    "LSTM 4 gradient": lambda: layer(LSTM, 4, gradient=True),
+    "GRU 20": lambda: layer(GRU, 20),
+    "GRU 4 gradient": lambda: layer(GRU, 4, gradient=True),
+    "SimpleRNN 20": lambda: layer(SimpleRNN, 20),
+    "SimpleRNN 4 gradient": lambda: layer(SimpleRNN, 4, gradient=True),
+    "all states": lambda: layer(LSTM, 6, sequences=True),
+    "a loop": by_hand,
+    "a loop with losses": lambda: by_hand(losses=True),
+    "a loop with a lag": lambda: by_hand(lag=2),
+    "two layers": two_layers,
+    "unlike steps": unlike,
+}
+OTHERS = {
+    "a loop without names": lambda: by_hand(scoped=False),
+    "to and fro": to_and_fro,
+    "crossed scopes": crossed,
+    "classifier": classifier,
+    "images": lambda: classifier("images"),
+    "attention": attention,
+    "doubled": doubled,
+    "chain": lambda: chain(60),
+    "fan": fan,
+}
+ALL = {**GRAPHS, **STEPS, **OTHERS}

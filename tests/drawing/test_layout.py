@@ -1,6 +1,8 @@
 """Layouts: boxes and frames do not overlap, nothing sticks out, arrows begin and end at boxes, text fits."""
 
+import functools
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from minigrad.drawing import metrics
 from minigrad.drawing.layers import layers
 from minigrad.drawing.style import FACES
 from minigrad.drawing.svg import fitting
-from tests.drawing.graphs import GRAPHS, recurrent
+from minigrad.models import LSTM
+from tests.drawing.graphs import ALL, GRAPHS, STEPS, layer, recurrent
 
 DIRECTIONS = ("LR", "TB", "BT")
 SLACK = 0.01
@@ -25,8 +28,8 @@ def rectangles(drawing):
     ]
 
 
-def framed(drawing):
-    return {f.scope: (f.x, f.y, f.x + f.width, f.y + f.height) for f in drawing.layout.frames}
+def corners(frame):
+    return (frame.x, frame.y, frame.x + frame.width, frame.y + frame.height)
 
 
 def overlap(a, b):
@@ -39,26 +42,35 @@ def within(inner, outer):
     )
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("name", GRAPHS)
+@functools.cache
+def drawn(name, direction):
+    return mg.draw(ALL[name](), direction=direction)
+
+
+def in_all_directions(graphs):
+    names = [(name, direction) for name in graphs for direction in DIRECTIONS]
+    return pytest.mark.parametrize(("name", "direction"), names)
+
+
+@in_all_directions(ALL)
 def test_boxes_and_frames(name, direction):
-    drawing = mg.draw(GRAPHS[name](), direction=direction, layout="layered")
-    boxes, frames = rectangles(drawing), framed(drawing)
+    """Nothing overlaps; a box lies in the frames of its own path and in no others."""
+    drawing = drawn(name, direction)
+    boxes, frames = rectangles(drawing), drawing.layout.frames
     page = (0, 0, drawing.layout.width, drawing.layout.height)
-    assert all(within(rectangle, page) for rectangle in [*boxes, *frames.values()])
+    assert all(within(rectangle, page) for rectangle in [*boxes, *map(corners, frames)])
     assert not any(overlap(a, b) for a, b in itertools.combinations(boxes, 2))
     for box, rectangle in zip(drawing.diagram.boxes, boxes, strict=True):
-        for scope, frame in frames.items():
-            assert within(rectangle, frame) if box.scope[: len(scope)] == scope else not overlap(rectangle, frame)
-    for (a, one), (b, other) in itertools.combinations(frames.items(), 2):
-        shorter = min(len(a), len(b))
-        assert (within(one, other) or within(other, one)) if a[:shorter] == b[:shorter] else not overlap(one, other)
+        around = [frame for frame in frames if within(rectangle, corners(frame))]
+        assert [frame.scope[-1] for frame in around] == [part.heading for part in box.path if part.title]
+        assert not any(overlap(rectangle, corners(frame)) for frame in frames if frame not in around)
+    for one, other in itertools.combinations(map(corners, frames), 2):
+        assert within(one, other) or within(other, one) or not overlap(one, other)
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("name", GRAPHS)
+@in_all_directions(ALL)
 def test_arrows_lead_from_edge_to_edge(name, direction):
-    drawing = mg.draw(GRAPHS[name](), direction=direction, layout="layered")
+    drawing = drawn(name, direction)
     boxes = rectangles(drawing)
     axis, forward = (0, True) if direction == "LR" else (1, direction == "TB")
     for arrow, route in zip(drawing.diagram.arrows, drawing.layout.routes, strict=True):
@@ -76,30 +88,140 @@ def test_arrows_lead_from_edge_to_edge(name, direction):
         assert all(0 <= point[i] <= size[i] for point in points for i in (0, 1))
 
 
-@pytest.mark.parametrize("name", ["2-2-1", "expression", "recurrent gradient"])
-def test_arrows_cross_no_box(name):
-    drawing = mg.draw(GRAPHS[name](), layout="layered")
-    boxes = rectangles(drawing)
+def sampled(route):
+    """Points of a route, and the straight way between two of them is in it but for a pixel."""
+    points = [np.array([route.start])]
+    s = np.linspace(0, 1, 20)[1:, None]
+    for piece in route.pieces:
+        p = [points[-1][-1], *map(np.array, piece)]
+        if len(p) == 2:
+            points.append(p[0] + np.linspace(0, 1, 2 + int(np.hypot(*(p[1] - p[0])) / 8))[1:, None] * (p[1] - p[0]))
+        else:
+            points.append((1 - s) ** 3 * p[0] + 3 * s * (1 - s) ** 2 * p[1] + 3 * s**2 * (1 - s) * p[2] + s**3 * p[3])
+    return np.concatenate(points)
+
+
+@in_all_directions(ALL)
+def test_arrows_cross_no_box(name, direction):
+    drawing = drawn(name, direction)
+    left, top, right, bottom = np.array(rectangles(drawing)).T
     for arrow, route in zip(drawing.diagram.arrows, drawing.layout.routes, strict=True):
-        at, points = route.start, []
-        for piece in route.pieces:
-            p = [np.array(point) for point in (at, *piece)]
-            for s in np.linspace(0, 1, 20):
-                points.append(
-                    (1 - s) * p[0] + s * p[1]
-                    if len(p) == 2
-                    else (1 - s) ** 3 * p[0] + 3 * s * (1 - s) ** 2 * p[1] + 3 * s**2 * (1 - s) * p[2] + s**3 * p[3]
-                )
-            at = piece[-1]
-        for i, (left, top, right, bottom) in enumerate(boxes):
-            if i not in (arrow.source, arrow.target):
-                assert not any(left < x < right and top < y < bottom for x, y in points)
+        x, y = sampled(route)[:, :, None].swapaxes(0, 1)
+        hit = ((left < x) & (x < right) & (top < y) & (y < bottom)).any(axis=0)
+        assert set(np.flatnonzero(hit)) <= {arrow.source, arrow.target}
+
+
+# Time steps ----------------------------------------------------------------------------------------------------------
+
+
+def steps_of(drawing):
+    """The frames of the steps of each chain, in order."""
+    chains = {}
+    for frame in drawing.layout.frames:
+        if frame.step is not None:
+            chains.setdefault(frame.step[0], {})[frame.step[1]] = frame
+    return {chain: [steps[k] for k in sorted(steps)] for chain, steps in chains.items()}
+
+
+@in_all_directions(STEPS)
+def test_steps_lie_one_after_another(name, direction):
+    drawing = drawn(name, direction)
+    axis, forward = (0, 1) if direction == "LR" else (1, 1 if direction == "TB" else -1)
+    chains = steps_of(drawing)
+    assert chains
+    for frames in chains.values():
+        assert len(frames) >= 2
+        for before, after in itertools.pairwise([corners(frame) for frame in frames[::forward]]):
+            assert before[axis + 2] < after[axis]
+
+
+@in_all_directions(STEPS)
+def test_lanes_are_straight(name, direction):
+    """What a step hands to the next one leaves and enters it at one place, which is the same in all steps."""
+    drawing = drawn(name, direction)
+    axis = 0 if direction == "LR" else 1
+    boxes, chains = drawing.diagram.boxes, steps_of(drawing)
+    places = {}
+    for arrow, route in zip(drawing.diagram.arrows, drawing.layout.routes, strict=True):
+        source, target = boxes[arrow.source].path, boxes[arrow.target].path
+        if not (source and target and source[-1].chain == target[-1].chain >= 0 and source != target):
+            continue
+        chain, lane = source[-1].chain, drawing.diagram.lanes[source[-1].chain][arrow.source]
+        assert target[-1].step == source[-1].step + 1
+        points = sampled(route)
+        for frame in (chains[chain][source[-1].step], chains[chain][target[-1].step]):
+            for edge in (corners(frame)[axis], corners(frame)[axis + 2]):
+                after = int(np.argmax((points[:, axis] - edge) * (points[0, axis] - edge) <= 0))
+                if after and min(points[-1, axis], points[0, axis]) < edge < max(points[-1, axis], points[0, axis]):
+                    places.setdefault((chain, lane), []).append(points[after, 1 - axis])
+    assert places
+    for along in places.values():
+        assert max(along) - min(along) < 0.5
+
+
+@in_all_directions(STEPS)
+def test_like_steps_are_congruent(name, direction):
+    """Boxes of steps of one kind, and the routes between them, lie alike."""
+    drawing = drawn(name, direction)
+    boxes = drawing.diagram.boxes
+    seen = {}
+    corner = {frame.step: (frame.x, frame.y) for frame in drawing.layout.frames}
+    found = {}
+    for box, center in zip(boxes, drawing.layout.centers, strict=True):
+        if box.path and box.path[-1].step >= 0:
+            part = box.path[-1]
+            x, y = corner[part.chain, part.step]
+            found.setdefault(part, []).append((box.width, box.height, center[0] - x, center[1] - y))
+    for arrow, route in zip(drawing.diagram.arrows, drawing.layout.routes, strict=True):
+        path = boxes[arrow.source].path
+        if path and path[-1].step >= 0 and path == boxes[arrow.target].path:
+            x, y = corner[path[-1].chain, path[-1].step]
+            points = [route.start, *[point for piece in route.pieces for point in piece], route.tip]
+            found[path[-1]] += [(px - x, py - y) for px, py in points]
+    for part, places in found.items():
+        like = seen.setdefault((part.chain, part.kind), places)
+        for place, other in zip(places, like, strict=True):
+            assert place == pytest.approx(other)
+    assert len(seen) < len(found), "there are steps of one kind"
+
+
+def test_a_net_over_time_fills_its_picture():
+    for name in ("LSTM 20", "GRU 20", "SimpleRNN 20", "recurrent 20"):
+        drawing = mg.draw(ALL[name]())
+        area = sum(box.width * box.height for box in drawing.diagram.boxes)
+        assert area / (drawing.layout.width * drawing.layout.height) >= 0.12
+        lengths = [np.hypot(*np.diff(sampled(route), axis=0).T).sum() for route in drawing.layout.routes]
+        assert np.mean(lengths) < 250
+        assert len(drawing.svg()) < 300_000
+
+
+def calls(length):
+    """How many functions are called to draw a net over so many steps."""
+    loss = layer(LSTM, length)
+    count = 0
+
+    def noted(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(noted)
+    try:
+        mg.draw(loss, adjoints=False, limit=10_000).svg()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def test_work_grows_with_the_number_of_steps_and_no_faster():
+    few, more, many = calls(10), calls(20), calls(40)
+    assert many - more < 2.05 * (more - few)
 
 
 def test_operands_arrive_in_their_order():
     x, y, z = (mg.Input(1.0, name=name) for name in "xyz")
     (difference,) = (z - x,)
-    drawing = mg.draw([np.where(difference > y, x, z), difference], layout="layered", direction="TB")
+    drawing = mg.draw([np.where(difference > y, x, z), difference], direction="TB")
     tips = {}
     for arrow, route in zip(drawing.diagram.arrows, drawing.layout.routes, strict=True):
         tips.setdefault(arrow.target, []).append((arrow.slot, route.tip[0]))
@@ -114,7 +236,7 @@ def test_operands_arrive_in_their_order():
 def test_text_fits_its_box():
     """Measured in DejaVu, the widest of the fonts a reader may have, bold where it is bold."""
     for graph in GRAPHS.values():
-        for box in mg.draw(graph(), layout="layered").diagram.boxes:
+        for box in mg.draw(graph()).diagram.boxes:
             for face, text in box.lines:
                 look = FACES[face]
                 if not text.isascii():
@@ -156,7 +278,7 @@ def test_direction_is_chosen_by_length():
 
 def test_a_long_net_is_laid_out():
     loss, parameters, _ = recurrent(20)
-    drawing = mg.draw(mg.gradients(loss, parameters), layout="layered")
+    drawing = mg.draw(mg.gradients(loss, parameters))
     boxes = rectangles(drawing)
     assert len(boxes) > 400
     assert not any(overlap(a, b) for a, b in itertools.combinations(boxes, 2))
@@ -164,8 +286,8 @@ def test_a_long_net_is_laid_out():
 
 def test_deep_scopes_and_long_names():
     with mg.scope("/".join(["a very long name of a scope"] * 60)):
-        drawing = mg.draw(np.tanh(mg.Input(1.0, name="n" * 500)), layout="layered", direction="TB")
-    frames = list(framed(drawing).values())
+        drawing = mg.draw(np.tanh(mg.Input(1.0, name="n" * 500)), direction="TB")
+    frames = list(map(corners, drawing.layout.frames))
     assert len(frames) == 60
     assert all(within(inner, outer) for outer, inner in itertools.pairwise(frames))
     assert max(box.width for box in drawing.diagram.boxes) < 450

@@ -1,0 +1,28 @@
+"""Write the golden files anew: `python -m tests.drawing.regenerate`, then look at the differences."""
+
+from pathlib import Path
+from unittest.mock import patch
+
+import minigrad as mg
+from minigrad.drawing import dot
+from tests.drawing.graphs import expression, net_2_2_1, scoped
+
+GOLDEN = Path(__file__).parent / "golden"
+NETS = {"net_2_2_1": lambda: net_2_2_1()[0], "expression": lambda: expression()[0]}
+
+
+def texts():
+    """The golden files by name."""
+    found = {}
+    for name, net in NETS.items():
+        drawing = mg.draw(net())
+        found |= {f"{name}.svg": drawing.svg(), f"{name}.dot": drawing.dot(), f"{name}.txt": mg.listing(net()) + "\n"}
+    answer = (GOLDEN / "dot_answer.json").read_bytes()  # of Graphviz 2.43, to the picture of `scoped`
+    with patch.object(dot, "run", lambda *_: answer):
+        found["by_dot.svg"] = mg.draw(scoped(), direction="TB", layout="dot").svg()
+    return found
+
+
+if __name__ == "__main__":
+    for name, text in texts().items():
+        (GOLDEN / name).write_text(text, encoding="utf-8")
