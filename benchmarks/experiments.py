@@ -61,21 +61,16 @@ class Experiment:
 
 
 BACKPROP, IMMEDIATE, OMEGA, RELATIVE = "backprop", "immediate=0.3", "omega=0.3", "relative-variance=0.1"
-FALLING = "relative-variance=linear(0.1, 0, steps)"
+FALLING_IMMEDIATE = "immediate=linear(0.3, 0, steps)"
+SOFT, STABLE, STABLER = "soft-orthogonality=0.01", "norm-stabilizer=1", "norm-stabilizer=10"
 DIGITS, ORDER = {"task": "delayed-digits"}, {"task": "temporal-order"}
 SGD, ADAM, ORTHOGONAL = {"optimizer": "sgd"}, {"optimizer": "adam"}, {"initialization": "orthogonal"}
 SLOW = {"learning_rate": 0.001, "schedule": "hold_then_linear(rate, steps, 0.6)"}
 LATE = {**ADAM, "learning_rate": 0.001, "schedule": "hold_then_linear(rate, steps, 0.7)"}
-NUMBERS = {
-    "task": "adding",
-    **ADAM,
-    "learning_rate": 0.002,
-    "schedule": "hold_then_linear(rate, steps, 0.6)",
-    "batch_size": 50,
-    "steps": 8000,
-}
 EXPERIMENTS = {
-    "digits-50": Experiment("delayed digits, T = 50 (the defaults)", DIGITS, (BACKPROP, IMMEDIATE, RELATIVE)),
+    "digits-50": Experiment(
+        "delayed digits, T = 50 (the defaults)", DIGITS, (BACKPROP, IMMEDIATE, RELATIVE, SOFT, STABLE, STABLER)
+    ),
     "digits-50-longer": Experiment(
         "delayed digits, T = 50, 8000 steps", {**DIGITS, "steps": 8000}, (BACKPROP,), repeats="digits-50"
     ),
@@ -141,7 +136,7 @@ EXPERIMENTS = {
             "steps": 10000,
             **LATE,
         },
-        (BACKPROP, IMMEDIATE),
+        (BACKPROP, IMMEDIATE, FALLING_IMMEDIATE),
         FEW,
     ),
     "order-200-growing-orthogonal": Experiment(
@@ -154,10 +149,12 @@ EXPERIMENTS = {
             **LATE,
             **ORTHOGONAL,
         },
-        (BACKPROP, RELATIVE, FALLING),
+        (BACKPROP, RELATIVE),
         FEW,
     ),
-    "adding-50-orthogonal": Experiment("adding, T = 50, W orthogonal", {**NUMBERS, **ORTHOGONAL}, (BACKPROP, RELATIVE)),
+    "adding-50": Experiment(
+        "adding, T = 50, W orthogonal (the defaults)", {"task": "adding"}, (BACKPROP, RELATIVE), FEW
+    ),
 }
 
 
