@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from minigrad.graph import ancestry, paths
+from minigrad.graph import by_age, paths
 from minigrad.node import Node
 from minigrad.ops.arithmetic import Add, Divide, Maximum, Multiply, Negative, Subtract
 from minigrad.ops.base import Operation
@@ -28,7 +28,7 @@ def reduction_of(loss: Node, states: Sequence[Node]) -> Reduction | None:
     if batch < 2:
         return "mean"  # which is the sum
     ends = set(states)
-    between = set(paths(ancestry([loss], min(state.number for state in states)), states))
+    between = _between(loss, ends)
     found: set[Reduction | None] = set()
     todo: list[tuple[Node, Reduction | None]] = [(loss, "sum")]  # what is looked at, and what a sum found there is
     while todo:
@@ -46,6 +46,18 @@ def reduction_of(loss: Node, states: Sequence[Node]) -> Reduction | None:
         else:
             found.add(None)
     return found.pop() if len(found) == 1 else None
+
+
+def _between(loss: Node, ends: set[Node]) -> set[Node]:
+    """The nodes on the paths from the states to the loss, of each path those from its last state on."""
+    oldest = min(state.number for state in ends)
+    seen, todo = {loss}, [loss]
+    while todo:
+        node = todo.pop()
+        new = [] if node in ends else [x for x in node.children if x.number >= oldest and x not in seen]
+        seen.update(new)
+        todo += new
+    return set(paths(sorted(seen, key=by_age), ends))
 
 
 def _reduces_examples(node: Sum | Mean, batch: int) -> bool:

@@ -14,6 +14,11 @@ nodes of the loss, in `Step` and `fit` as elsewhere; where they do not tell (a s
 ValueError, and `over_examples="mean"` or `"sum"` says it. Where examples have weights, the own loss of example i is what it
 contributes: w_i l_i of Σ w l, and batch w_i l_i / Σ w of Σ w l / Σ w; a mask of the loss is weights 0 and 1.
 
+Those of the notes' repository: `scaled_variance_adjoint_penalty_L2` is AdjointVariance(over_time="sum"), and with norm="l1"
+that of the same name with L1; `pascanu_adjoint_penalty` is OmegaNorms(over_time="sum"), which counts no term that is 0/0;
+`input_output_jacobian_norm_variance_penalty_L2` is FirstAgainstLast(). Cheaper ones, to compare with: `NormStabilizer` and
+`SoftOrthogonality` need no second backpropagation.
+
 The weight of a penalty is μ in formulas: a number, a node or a schedule. `fit` and `Step` take both kinds together:
 `penalties=[L2(1e-4), Omega(0.3)]`, and the weight of the loss as `loss_weight`. They move a weight that is a schedule
 (`minigrad.optim.schedules`) to every step: Omega(schedules.linear(0.3, 0.0, 1000)). It is then a node, `Scheduled`, which

@@ -91,7 +91,7 @@ class Step:
     loss:      a function of (outputs, targets) that gives a scalar node
     optimizer: its parameters are the ones trained; all are the model's, or the loss's or a penalty's own
     penalties: terms made of the parameters (`penalties.L2` and its kin), for any model; and terms made of the adjoints of
-               the states (`penalties.Omega` and its kin), for one with a recurrent net or layer in it: of several that run
+               the states or of the states (`penalties.Omega` and its kin), for one with a recurrent net or layer in it: of several that run
                the last one's. One that has `states` and `readout` itself is asked for them instead
     clip:      the largest norm of the gradient of loss and penalties together; None for no clip
     loss_weight: a finite number of at least 0; or a schedule, a function of the step. With the number 0 the penalties alone are
