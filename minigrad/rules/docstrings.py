@@ -154,7 +154,8 @@ def _statements(text: str, known: set[str]) -> list[Statement]:
         return []
     heads = [i for i in range(len(found) - 1) if _is_head(found, i)]
     ends = [*[head - 1 for head in heads[1:]], len(found)]  # a link is between two statements
-    return [_statement(text, found[head:end], known) for head, end in zip(heads, ends, strict=False)]
+    spans = [found[head:end] for head, end in zip(heads, ends, strict=False)]
+    return [_statement(text, span, known) for span in spans if len(span) > 2]
 
 
 def _first_sentence(found: Sequence[Token]) -> list[Token]:
@@ -174,8 +175,6 @@ def _statement(text: str, found: Sequence[Token], known: set[str]) -> Statement:
     """A formula, or words where it is none."""
     target, body = found[0].text, found[2:]
     words = _words(text, body, known)
-    if not body:
-        return Statement(target, words, "", words)
     last = body[-1].end
     reader = Reader([*body, Token("end", "", True, last, last)], known)
     try:
@@ -191,11 +190,11 @@ def _statement(text: str, found: Sequence[Token], known: set[str]) -> Statement:
 def _words(text: str, body: Sequence[Token], known: set[str]) -> Words:
     """The text, in which single letters and known words are names; the article a is none."""
     parts: list[str | Name] = []
-    at = body[0].start if body else 0
+    at = body[0].start
     for token, after in zip(body, [*body[1:], None], strict=True):
         article = token.text == "a" and after is not None and after.kind == "word"
         if (token.kind == "name" and not article) or token.text in known:
             parts += [text[at : token.start], Name(token.text)]
             at = token.end
-    parts.append(text[at : body[-1].end] if body else "")
+    parts.append(text[at : body[-1].end])
     return Words(tuple([unicodedata.normalize("NFC", p) if isinstance(p, str) else p for p in parts if p != ""]))

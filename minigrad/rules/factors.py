@@ -32,6 +32,16 @@ def factor(tree: Expression, adjoint: str) -> Expression | None:
     return None
 
 
+def beside(tree: Expression, adjoint: str) -> tuple[Expression | None, Expression | None]:
+    """What an adjoint is multiplied by from the left, or from the right, in a product of matrices."""
+    match tree:
+        case Product((Name(symbol), *rest)) if symbol == adjoint and adjoint not in names(product(rest)):
+            return None, product(rest)
+        case Product((*rest, Name(symbol))) if symbol == adjoint and adjoint not in names(product(rest)):
+            return product(rest), None
+    return None, None
+
+
 def _of_product(factors: tuple[Expression, ...], adjoint: str) -> Expression | None:
     holders = [i for i, part in enumerate(factors) if adjoint in names(part)]
     if len(holders) != 1:

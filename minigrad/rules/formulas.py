@@ -64,17 +64,27 @@ class Formula:
                 return f"{place} += {printing.written(value, write).text}"
         return f"{target} {'+=' if unbarred(self.target) else '='} {self.text(names)}"
 
-    def in_numbers(self, values: Mapping[str, Any]) -> str:
-        """The formula in numbers, and what it gives: "0.3 × (1 − 0.46²) = 0.2365"; see `numbers`."""
-        return numbers.in_numbers(self, values)
+    def in_numbers(self, values: Mapping[str, Any], at: tuple[int, ...] | None = None) -> str:
+        """The formula in numbers, and what it gives: "0.3 × (1 − 0.46²) = 0.2365".
+
+        Of large arrays one entry is computed, "at [0, 0]: ...": the first, or the one asked for by `at`.
+        """
+        return numbers.in_numbers(self, values, at)
 
     def factor(self, names: Mapping[str, str] | None = None) -> str:
-        """What the adjoint is multiplied by on its way to the child: "(1 − s²)", "w2"; "" where it is no such product."""
+        """What the adjoint is multiplied by on its way to the child: "(1 − s²)", "w2", of matrices "@ Wᵀ" or "xᵀ @".
+
+        It is "" where the rule is no such product.
+        """
+        write = self._writer(names or {})
         tree = factors.factor(self.tree, self.symbols[-1])
-        if tree is None:
-            return ""
-        shown = printing.written(tree, self._writer(names or {}))
-        return shown.text if isinstance(tree, Negative) else shown.at(printing.PRODUCT)
+        if tree is not None:
+            shown = printing.written(tree, write)
+            return shown.text if isinstance(tree, Negative) else shown.at(printing.PRODUCT)
+        left, right = factors.beside(self.tree, self.symbols[-1])
+        if left is not None:
+            return f"{printing.written(left, write).at(printing.PRODUCT)} @"
+        return "" if right is None else f"@ {printing.written(right, write).at(printing.APPLIED)}"
 
     def factor_value(self, values: Mapping[str, Any]) -> Any:
         """The factor as an array; None where there is none."""

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from minigrad.rules.tree import (
     Product,
     Transpose,
     everything,
+    mapped,
     names,
 )
 
@@ -38,40 +40,76 @@ if TYPE_CHECKING:
 ENTRYWISE = {"is nan", "is infinite", "is finite", "is negative", "holds", "in another dtype", "in {}'s dtype"}
 OPPOSITE = {"<": "≥", "≥": "<", ">": "≤", "≤": ">", "=": "≠", "≠": "="}
 FEW = 4  # entries of an array that are written out, and terms of a sum of products
+LINE = 6  # entries of a line that are written out
+
+Arrays = Mapping[str, Any]
+Entry = tuple[int, ...]
 
 
-def in_numbers(formula: Formula, values: Mapping[str, Any]) -> str:
-    """The formula in numbers, and what it gives."""
+def in_numbers(formula: Formula, values: Arrays, at: Entry | None = None) -> str:
+    """The formula in numbers, and what it gives; `at` is the entry that is computed of large arrays, the first unasked."""
     if formula.is_words:
         return _in_words(formula, values)
-    with np.errstate(all="ignore"):
-        return _in_numbers(formula, values)
+    try:
+        with np.errstate(all="ignore"):
+            return _in_numbers(formula, values, at)
+    except Exception:  # a user's docstring may say what does not fit the arrays, and a picture does not fail with it
+        return _in_words(formula, values)
 
 
-def _in_numbers(formula: Formula, values: Mapping[str, Any]) -> str:
+def _in_numbers(formula: Formula, values: Arrays, at: Entry | None) -> str:
     found = formula.completed(values)
     used = {symbol: np.asarray(found[symbol]) for symbol in names(formula.tree) if symbol in found}
     result = np.asarray(evaluate(formula.tree, used, formula.context))
-    large = max([array.size for array in used.values()], default=1) > FEW or result.size > FEW
-    said = _shapes_summed(formula, result)
-    if not large or not result.size:
-        return _equation(formula, used, formula.value(values)) + said
-    if _is_entrywise(formula.tree):
-        at = (0,) * result.ndim
-        entries = {symbol: np.broadcast_to(array, result.shape)[at] for symbol, array in used.items()}
-        return f"at {list(at)}: {_equation(formula, entries, result[at])}{said}"
-    entry = _product_entry(formula.tree, used, result) if result.size else ""
-    return _equation(formula, used, formula.value(values)) + entry + said
+    sizes = [array.size for array in (*used.values(), result)]
+    summed = _summed(formula, result)
+    known = values.get(formula.target)  # what the engine has computed, and sent
+    total = formula.value(values) if known is None else np.asarray(known)
+    result = total.reshape(result.shape) if total.size == result.size else result
+    if result.size and (max(sizes) > FEW or at is not None):
+        if _is_entrywise(formula.tree):
+            return _entry(formula, used, result, at) + summed
+        if _is_along_a_line(formula):
+            return _line(formula, used, result, at)
+        if _is_product(formula.tree):
+            return _equation(formula, used, total) + _product_entry(formula.tree, used, result, at)
+    return _equation(formula, used, total) + summed
+
+
+def _entry(formula: Formula, used: Arrays, result: Any, at: Entry | None) -> str:
+    """One entry of what is computed entry by entry."""
+    at = (0,) * result.ndim if at is None else at
+    entries = {symbol: np.broadcast_to(array, result.shape)[at] for symbol, array in used.items()}
+    return f"at {list(at)}: {_equation(formula, entries, result[at])}"
+
+
+def _line(formula: Formula, used: Arrays, result: Any, at: Entry | None) -> str:
+    """One line along the axis that is reduced."""
+    ndim = max(array.ndim for array in used.values())
+    axis = formula.context.axis % ndim
+    place = (0,) * ndim if at is None else at
+    lines = {symbol: _along(array, axis, place) for symbol, array in used.items()}
+    one = replace(formula, context=formula.context._replace(axis=0, kept=None))
+    result = _along(result, axis, place)
+    shown_at = ", ".join([":" if i == axis else str(k) for i, k in enumerate(place)])
+    return f"at [{shown_at}]: {_equation(one, lines, result, axes=False)}"
+
+
+def _along(array: Any, axis: int, place: Entry) -> Any:
+    """The line of an array along an axis that goes through a place; where it has one entry, that alone."""
+    whole = array.reshape((1,) * (len(place) - array.ndim) + array.shape)
+    index: list[Any] = [0 if n == 1 else i for n, i in zip(whole.shape, place, strict=True)]
+    if whole.shape[axis] != 1:
+        index[axis] = slice(None)
+    return whole[tuple(index)]
 
 
 def shown(value: Any) -> Text:
     """A number, the entries of a small array, or a shape."""
     array = np.asarray(value)
-    if array.dtype.kind == "b":
-        return Text(str(bool(array.flat[0])).lower() if array.size == 1 else str(array.shape), ATOM)
     if array.size == 1:
         return printing.number(array.flat[0])
-    if 1 < array.size <= FEW:
+    if 1 < array.size <= (LINE if array.ndim == 1 else FEW):
         return Text(_nested(array), ATOM)
     return Text(str(array.shape), ATOM)
 
@@ -81,17 +119,23 @@ def _nested(array: Any) -> str:
     return f"[{', '.join(map(_nested, array))}]" if array.ndim else printing.number(array[()]).text
 
 
-def _equation(formula: Formula, values: Mapping[str, Any], result: Any) -> str:
+def _equation(formula: Formula, values: Arrays, result: Any, *, axes: bool = True) -> str:
     """The numbers, and what comes of them."""
     tree, because = _decided(formula.tree, values, formula.context)
-    left = written(tree, lambda symbol: shown(values[symbol]) if symbol in values else printing.plain(symbol), "×").text
-    left += formula.context.text() if any(isinstance(part, Over) for part in everything(tree)) else ""
+
+    def name(symbol: str) -> Text:
+        return shown(values[symbol]) if symbol in values else printing.plain(symbol)
+
+    left = written(tree, name, "×").text
+    left += formula.context.text() if axes and any(isinstance(part, Over) for part in everything(tree)) else ""
     right = shown(result).text
-    sign = ": " if isinstance(tree, Compare | Logic | Phrase) else " = "
-    return (left if left == right else left + sign + right) + because
+    if left == right or (right.startswith("(") and isinstance(tree, Phrase | ButFor)):
+        return left + because
+    sign = ": " if isinstance(tree, Compare | Logic | Phrase | ButFor) else " = "
+    return left + sign + right + because
 
 
-def _decided(tree: Expression, values: Mapping[str, Any], context: Any) -> tuple[Expression, str]:
+def _decided(tree: Expression, values: Arrays, context: Any) -> tuple[Expression, str]:
     """Of a choice between single values the one that is taken, and why."""
     because = []
     while isinstance(tree, Choice):
@@ -127,32 +171,52 @@ def _is_entrywise(tree: Expression) -> bool:
     )
 
 
-def _product_entry(tree: Expression, values: Mapping[str, Any], result: Any) -> str:
-    """The first entry of a product of two matrices, as a sum of products."""
-    if not isinstance(tree, Product) or len(tree.factors) != 2 or not all(map(is_matrix, tree.factors)):
-        return ""
+def _is_along_a_line(formula: Formula) -> bool:
+    """Whether what is computed depends on one line of each array, along the axis that is reduced."""
+    bare = _without_reductions(formula.tree)
+    return isinstance(formula.context.axis, int) and bare != formula.tree and _is_entrywise(bare)
+
+
+def _without_reductions(tree: Expression) -> Expression:
+    match tree:
+        case Over(_, x) | Call("softmax", (x,)):
+            return _without_reductions(x)
+    return mapped(tree, _without_reductions)
+
+
+def _is_product(tree: Expression) -> bool:
+    """Whether it is a product of two matrices."""
+    return isinstance(tree, Product) and len(tree.factors) == 2 and all(map(is_matrix, tree.factors))
+
+
+def _product_entry(tree: Any, values: Arrays, result: Any, at: Entry | None) -> str:
+    """An entry of a product of two matrices, as a sum of products."""
+    at = (0,) * result.ndim if at is None else at
     left, right = [np.asarray(evaluate(factor, values)) for factor in tree.factors]
-    row, column = left.reshape(-1, left.shape[-1])[0], right.reshape(-1, *right.shape[-2:])[0, :, 0]
+    row = np.broadcast_to(left, (*result.shape[:-1], left.shape[-1]))[at[:-1]]
+    column = np.broadcast_to(right.mT, (*result.shape[:-2], *right.mT.shape[-2:]))[(*at[:-2], at[-1])]
     terms = [f"{_factor(a)} × {_factor(b)}" for a, b in zip(row[:FEW], column[:FEW], strict=True)]
     if len(row) > FEW:
         terms = [*terms[: FEW - 1], "…"]
-    return f"; at {[0] * result.ndim}: {' + '.join(terms)} = {shown(result[(0,) * result.ndim]).text}"
+    return f"; at {list(at)}: {' + '.join(terms)} = {shown(result[at]).text}"
 
 
 def _factor(entry: Any) -> str:
     return printing.number(entry).at(printing.APPLIED)
 
 
-def _shapes_summed(formula: Formula, result: Any) -> str:
-    """What broadcasting asks of an adjoint."""
-    if result.size <= np.prod(formula.context.shape, dtype=int) or formula.lifts:
+def _summed(formula: Formula, result: Any) -> str:
+    """The axes that are summed, where a child was broadcast."""
+    shape = formula.context.shape
+    if result.size <= np.prod(shape, dtype=int) or formula.lifts:
         return ""
-    added = result.ndim - len(formula.context.shape)
-    axes = [i for i in range(result.ndim) if i < added or formula.context.shape[i - added] != result.shape[i]]
-    return f", summed over ax{'e' if len(axes) > 1 else 'i'}s {', '.join(map(str, axes))} to {formula.context.shape}"
+    added = result.ndim - len(shape)
+    axes = [str(i) for i in range(result.ndim) if i < added or shape[i - added] != result.shape[i]]
+    over = f"axes {', '.join(axes)}" if len(axes) > 1 else f"axis {axes[0]}"
+    return f", summed over {over}" + (f" to {shape}" if shape else "")
 
 
-def _in_words(formula: Formula, values: Mapping[str, Any]) -> str:
+def _in_words(formula: Formula, values: Arrays) -> str:
     """The words, with the arrays they speak of."""
 
     def name(symbol: str) -> Text:

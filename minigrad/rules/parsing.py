@@ -3,7 +3,7 @@
     choice     = sum ["but for" factor ("=" | "+=") sum] ["where" condition [","] "else" choice]
     condition  = comparisons joined by "and", these by "or"; a comparison may be a chain, −1 ≤ x ≤ 1, or "x is nan"
     sum        = ["−"] product {("+" | "−") product}
-    product    = ratio {ratio | "·" ratio | "/" ratio}          a slash between spaces divides all that stands before it
+    product    = ratio {ratio | ("·" | "@") ratio | "/" ratio}  a slash between spaces divides all that stands before it
     ratio      = tight {"/" tight}                              without spaces: 2/√π exp(−x²), ȳ a/y
     tight      = factor {factor}                                without spaces: 2y, πx, 3y²
     factor     = atom {raised | "^" atom | "'" | "[" atom "]"}                 "'" transposes
@@ -184,7 +184,7 @@ class Reader:
             if self.meets("/"):
                 factors = [Quotient(product(factors, sign), self.ratio())]
                 sign = ""
-            elif self.meets("·") or self.begins_factor():
+            elif self.meets("·") or self.meets("@") or self.begins_factor():
                 factors.append(self.ratio())
             elif self.next.text == "×" and len(factors) == 1:
                 sign = self.take().text

@@ -36,7 +36,8 @@ class Context(NamedTuple):
         """The axes in words."""
         if self.axis is None:
             return " over all entries"
-        return f" over axes {self.axis}" if isinstance(self.axis, tuple) else f" over axis {self.axis}"
+        axes = str(self.axis).replace("-", "−")
+        return f" over axes {axes}" if isinstance(self.axis, tuple) else f" over axis {axes}"
 
 
 def _summed(x: Any, context: Context, _: Any) -> Any:

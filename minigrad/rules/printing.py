@@ -36,9 +36,11 @@ from minigrad.rules.tree import (
 CHOICE, COMPARISON, SUM, PRODUCT, APPLIED, ATOM = range(6)  # how tightly a text holds together
 RAISE = {plain: raised for raised, plain in RAISED.items()}
 LOWER = {plain: lowered for lowered, plain in LOWERED.items()}
+RAISED_AT_MOST = 5  # characters of an exponent in superscripts
 MOST_TERMS = 6  # of a sum that are all written
 CLOSED = {"|": "|{}|", "⌊": "⌊{}⌋", "⌈": "⌈{}⌉", "⟨⟩": "⟨{}⟩"}
 LONG_NAME = 4  # characters (a bar is one) up to which names may stand side by side as a product
+ZERO = Number("0", 0.0)
 
 
 class Text(NamedTuple):
@@ -100,7 +102,8 @@ def written(tree: Expression, name: Callable[[str], Text], times: str = "") -> T
         case ButFor(x, whole, index, value, adds):
             place = f"[{', '.join([at(entry).text for entry in index])}]"
             if times:
-                return Text(f"{at(x).at(SUM)} with {at(value).text} {'added' if adds else 'put'} at {place}", CHOICE)
+                rest = "0 elsewhere" if x == ZERO and adds else f"{'added to' if adds else 'else'} {at(x).text}"
+                return Text(f"{at(value).text} at {place}, {rest}", CHOICE)
             sign = "+=" if adds else "="
             return Text(f"{at(x).at(SUM)} but for {at(whole).at(ATOM)}{place} {sign} {at(value).text}", CHOICE)
         case Words(parts):
@@ -115,6 +118,8 @@ def plain(text: str) -> Text:
 
 def number(entry: float) -> Text:
     """A number to four significant digits, a whole one of an integer dtype as it is."""
+    if isinstance(entry, bool | np.bool_):
+        return Text(str(bool(entry)).lower(), ATOM)
     size = str(abs(entry)) if isinstance(entry, int | np.integer) else f"{abs(entry):.4g}".replace("inf", "∞")
     if entry < 0:
         return Text(f"−{size}", SUM)
@@ -124,7 +129,9 @@ def number(entry: float) -> Text:
 def raised(text: str) -> str | None:
     """The text in superscripts, None where it is long or a letter of it has no superscript."""
     close = text.replace(" ", "")
-    return "".join([RAISE[c] for c in close]) if len(close) <= 4 and all(c in RAISE for c in close) else None
+    return (
+        "".join([RAISE[c] for c in close]) if len(close) <= RAISED_AT_MOST and all(c in RAISE for c in close) else None
+    )
 
 
 def lowered(count: int) -> str:

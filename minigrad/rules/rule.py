@@ -22,12 +22,16 @@ from minigrad.rules.phrases import Context
 from minigrad.rules.printing import lowered
 from minigrad.rules.simplify import literal, substituted
 from minigrad.rules.tree import (
+    ButFor,
     Call,
+    Compare,
     Expression,
+    Indexed,
+    Logic,
     Name,
-    Number,
     Over,
     Phrase,
+    Place,
     Product,
     Sum,
     Transpose,
@@ -128,12 +132,25 @@ class Common:
                 found[symbol] = Name(self.symbols[slot])
         for statement in self.rules.definitions:
             tree = substituted(statement.tree, found)
-            if isinstance(tree, Name) and tree.symbol in self.symbols:
+            if isinstance(tree, Compare | Logic) or (isinstance(tree, Name) and tree.symbol in self.symbols):
                 found[statement.target] = tree
-            elif _is_static(tree):
-                shapes = {s: np.zeros(child.shape) for s, child in zip(self.symbols, self.node.children, strict=False)}
-                found[statement.target] = literal(float(evaluate(tree, shapes, self.context)))
+            elif (value := self._static(tree)) is not None:
+                found[statement.target] = literal(value)
         return found
+
+    def _static(self, tree: Expression) -> float | None:
+        """The number that comes of a formula whatever the values are: it is made of numbers, and of counts of entries."""
+        counts = [part for part in everything(tree) if isinstance(part, Call) and part.function == "count"]
+        if not set(names(tree)) <= {name for count in counts for name in names(count)}:
+            return None
+        if any(isinstance(part, Words | Compare | Logic | Place | Indexed | ButFor) for part in everything(tree)):
+            return None
+        shapes = {s: np.zeros(child.shape) for s, child in zip(self.symbols, self.node.children, strict=False)}
+        try:
+            with np.errstate(all="ignore"):
+                return float(evaluate(tree, shapes, self.context))
+        except Exception:  # a user's docstring may say what cannot be computed: it stays as it is written
+            return None
 
     def _lifts(self) -> dict[str, tuple[int, ...]]:
         """Vectors as matrices in a product A B: a row on the left, a column on the right, and so in the result."""
@@ -183,15 +200,6 @@ def _said(tree: Expression, shape: tuple[int, ...]) -> Expression:
         case Phrase(_, "repeated" | "summed" as words):
             return replace(tree, shown=f"{words} to the shape {shape}")
     return tree
-
-
-def _is_static(tree: Expression) -> bool:
-    """Whether a number comes of it whatever the values are: it is made of numbers, and of counts of entries."""
-    counted = {
-        name for part in everything(tree) if isinstance(part, Call) and part.function == "count" for name in names(part)
-    }
-    whole = all(isinstance(part, Number | Call | Sum | Name) or len(names(part)) == 0 for part in everything(tree))
-    return whole and set(names(tree)) <= counted
 
 
 def _context(node: Node) -> Context:

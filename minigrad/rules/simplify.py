@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from minigrad.rules.printing import number
-from minigrad.rules.tree import Call, Expression, Name, Negative, Number, Power, Product, Sum, mapped, product
+from minigrad.rules.tree import (
+    Call,
+    Compare,
+    Expression,
+    Logic,
+    Name,
+    Negative,
+    Number,
+    Phrase,
+    Power,
+    Product,
+    Sum,
+    mapped,
+    product,
+)
 
 ONE = Number("1", 1.0)
 
@@ -36,6 +50,8 @@ def _computed(tree: Expression) -> Expression:
             return base
         case Product(factors, sign) if ONE in factors:
             return product([factor for factor in factors if factor != ONE], sign)
+        case Phrase((Compare() | Logic()) as condition, "holds"):
+            return condition
         case Call(function, arguments, Number(value=0)):
             return Call(function, arguments)
     return tree

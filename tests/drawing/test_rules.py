@@ -3,13 +3,21 @@
 import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.graph import ancestry
 from minigrad.ops.base import Operation
 from minigrad.rules import rule_of
-from minigrad.rules.docstrings import rules_of
-from minigrad.rules.tree import Words, everything
+from minigrad.rules.docstrings import INDICES, attribute_names, rules_of
+from minigrad.rules.evaluation import evaluate
+from minigrad.rules.formulas import adjoint_name
+from minigrad.rules.parsing import FUNCTIONS, REDUCTIONS, UnreadableError, parse
+from minigrad.rules.phrases import PHRASES, STATES
+from minigrad.rules.printing import lowered, plain
+from minigrad.rules.printing import written as text_of
+from minigrad.rules.tokens import tokens
+from minigrad.rules.tree import Compare, Logic, Words, everything
 from tests.ops.test_every_operation import CASES, OPERATIONS, build
 from tests.quick import examples
 
@@ -48,9 +56,59 @@ def assert_same(found, expected, what):
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10, err_msg=what, equal_nan=True)
 
 
+SAID = {
+    "at", "since", "over", "axis", "axes", "all", "entries", "elsewhere", "added", "to", "else", "where", "and", "or", "not",
+    "in", "the", "shape", "another", "dtype", "s", "condition", "does", "hold", "holds", "true", "false", "is", "first",
+    "maximum", "minimum", "finite", "infinite", "negative", "nan", "repeated", "summed", "None",
+    *[word for words in PHRASES for word in words.split()],
+    *FUNCTIONS,
+    *REDUCTIONS,
+}  # fmt: skip
+
+
+def doubled(text):
+    """Whether brackets stand right within brackets, but for shapes: det((3, 3))."""
+    opened, closed = [], {}
+    for i, c in enumerate(text):
+        if c in "([":
+            opened.append(i)
+        elif c in ")]":
+            closed[opened.pop()] = i
+    assert not opened
+    return any(
+        text[i : i + 2] == "(("
+        and closed[i] == closed[i + 1] + 1
+        and not set(text[i + 2 : closed[i] - 1]) <= set("0123456789, ")
+        for i in closed
+        if i + 1 in closed
+    )
+
+
+def assert_readable(rule, values):
+    """No letter of the docstring is left where names are given, and no letter nor prose where numbers are."""
+    children = [f"ф{lowered(i + 1)}" for i in range(len(rule.adjoints))]
+    named = rule.bound(children, "ш")
+    for formula in (rule.forward, *rule.adjoints):
+        if formula is None or formula.is_words:
+            continue
+        own = {symbol for symbol, _ in formula.needed()}
+        line, numbers = formula.line(named), formula.in_numbers(values)
+        letters = {token.text for token in tokens(line) if token.kind == "name"} - own - FUNCTIONS - REDUCTIONS
+        assert letters <= {*children, "ш", *map(adjoint_name, [*children, "ш"]), "e", "π", "∂", "s"}, line
+        said = {token.text for token in tokens(numbers) if token.kind in ("name", "word")}
+        assert said <= SAID | {"e", "π", "∞", "T"}, numbers
+        for text in (line, numbers, formula.factor(named)):
+            assert "+ −" not in text, text
+            assert "−−" not in text, text
+            assert not doubled(text), text
+
+
 def compare(node, rng):
     """Compare the value, and what a random adjoint sends to each child."""
     rule = rule_of(node)
+    assert_readable(
+        rule, rule.bound([child.value for child in node.children], node.value, rng.uniform(-2, 2, node.shape))
+    )
     values = [child.value for child in node.children]
     if not rule.forward.is_words:
         assert_same(rule.forward.value(rule.bound(values)), node.value, f"{rule.operation}: {rule.forward.line()}")
@@ -152,3 +210,184 @@ def test_the_factor_on_an_edge():
     assert factors(np.tanh(u)) == ["(1 − y²)"]
     assert factors(u / w) == ["1 / w2", "−y / w2"]
     assert factors(mg.softmax(mg.Input(np.ones(2), name="z"))) == [""]
+
+
+# Operations of one's own ----------------------------------------------------------------------------------------------
+
+
+class Cube(mg.Elementwise):
+    """y = x³;  x̄ = 3 ȳ x²."""
+
+    __slots__ = ()
+
+    def fprop(self, x):
+        return x**3
+
+    def bprop(self, adjoint):
+        return 3 * adjoint * self.children[0] ** 2
+
+
+class CubeAgain(Cube):
+    __slots__ = ()
+
+
+class OtherBack(Cube):
+    __slots__ = ()
+
+    def bprop(self, adjoint):
+        return adjoint * 0
+
+
+class Undocumented(mg.Operation):
+    __slots__ = ()
+
+    def fprop(self, first, second, *, rate):
+        return first * rate + second
+
+    def bprop(self, adjoint):
+        return adjoint * self.rate, adjoint
+
+
+class Prose(mg.Elementwise):
+    """Do something to x; see the paper."""
+
+    __slots__ = ()
+
+    def fprop(self, x):
+        return x + 0
+
+    def bprop(self, adjoint):
+        return adjoint
+
+
+class Foreign(mg.Elementwise):
+    """y = q x;  x̄ = ȳ q."""
+
+    __slots__ = ()
+
+    def fprop(self, x):
+        return 2 * x
+
+    def bprop(self, adjoint):
+        return 2 * adjoint
+
+
+class Misfit(mg.Elementwise):
+    """Y = A X;  X̄ = A' Ȳ."""
+
+    __slots__ = ()
+
+    def fprop(self, a, x):
+        return a * x
+
+    def bprop(self, adjoint):
+        a, x = self.children
+        return adjoint * x, adjoint * a
+
+
+def lines(node):
+    return [line for line, _ in written(node, 1.0)]
+
+
+def test_a_rule_of_ones_own_is_read_or_named_never_a_crash():
+    u, w = number(2.0, "u"), number(3.0, "w")
+    assert written(Cube(u), 0.5) == [("y = u³", "2³ = 8"), ("ū += 3 ȳ u²", "3 × 0.5 × 2² = 6")]
+    assert lines(CubeAgain(u)) == lines(Cube(u))
+    assert lines(OtherBack(u)) == ["y = u³", "ū += the rule of OtherBack"]
+    assert lines(Undocumented(u, w, rate=2.0)) == [
+        "y = Undocumented(u, w)",
+        "ū += the rule of Undocumented",
+        "w̄ += the rule of Undocumented",
+    ]
+    assert lines(Prose(u)) == ["y = Prose(u)", "ū += the rule of Prose"]
+    assert lines(Foreign(u)) == ["y = q u", "ū += ȳ q"]
+    assert rule_of(Foreign(u)).forward.is_words  # nobody knows what q is
+    assert written(Misfit(u, w))[0] == ("y = u @ w", "2 @ 3")
+
+
+def test_a_wrong_docstring_is_found_out():
+    class Wrong(Cube):
+        """y = x³;  x̄ = 2 ȳ x²."""
+
+        __slots__ = ()
+
+    with pytest.raises(AssertionError, match="Wrong: x̄"):
+        compare(Wrong(number(2.0, "u")), np.random.default_rng(0))
+
+
+def test_a_leaf_is_given():
+    rule = rule_of(number(1.0, "u"))
+    assert (rule.forward.text(), rule.adjoints) == ("given", ())
+
+
+PIECES = [
+    "where", "else", "with", "and", "sin", "max", "ȳ", "x", "a", "x̄", "ā", "y", "=", "(", ")", "+", "−", "/", ",", ";", ":",
+    ".", "'", "²", "⁻¹", "√", "Σ", "|", "⌊", "⌋", "[index]", "2", "π", "sin(1, 2)", "Π", "but for", "over the axes", "is nan",
+    "det 2", "round(x)", "n = count x", "in another shape", "where x > 0, else", "+= a",
+]  # fmt: skip
+
+
+@examples(300)
+@hypothesis.given(
+    st.text("xyabeAXYȳx̄āπσψΣ√|⌊⌋()[]'=+−·/^²ⁿ⁻¹₁_,;:. 0123½∘×⟨⟩"), st.lists(st.sampled_from(PIECES), max_size=12)
+)
+def test_any_docstring_can_be_read(text, words):
+    class Any(mg.Operation):
+        __slots__ = ()
+
+        def fprop(self, x, a):
+            return x * a
+
+        def bprop(self, adjoint):
+            return adjoint, adjoint
+
+    Any.__doc__ = f"y = {text} {' '.join(words)};  x̄ = {text}, ā = {' '.join(words)} {text}."
+    node = Any(number([0.5, -2.0], "u"), number(3.0, "w"))
+    for line, numbers in written(node, 1.0):
+        assert line
+        assert isinstance(numbers, str)
+    assert all(isinstance(formula.factor(), str) for formula in rule_of(node).adjoints if formula is not None)
+
+
+def test_nesting_has_an_end():
+    for deep in ("(" * 5000, "√" * 5000, "sin " * 5000, "−" * 5000, "Σ " * 5000, "|" * 5000, "a where b else " * 5000):
+        Cube.__doc__, kept = f"y = {deep}x;  x̄ = {deep}ȳ.", Cube.__doc__
+        try:
+            rules_of.__globals__["_KNOWN"].pop(Cube, None)
+            assert lines(Cube(number(2.0, "u")))
+        finally:
+            Cube.__doc__ = kept
+            rules_of.__globals__["_KNOWN"].pop(Cube, None)
+
+
+# The grammar ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", OPERATIONS, ids=lambda kind: kind.__name__)
+def test_what_is_written_is_read_as_the_same_formula(kind):
+    rules = rules_of(kind)
+    for statement in (rules.forward, *rules.adjoints.values(), *rules.definitions):
+        if statement is not None and not in_words(statement.tree):
+            text = text_of(statement.tree, plain).text
+            said = isinstance(statement.tree, Compare | Logic) or getattr(statement.tree, "words", "") in STATES
+            known = {*kind.roles, *rules.slots, *attribute_names(kind), *INDICES}
+            assert text_of(parse(f"whether {text}" if said else text, known), plain).text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2 x / 4 y", 3.0), ("x/2 y", 3.0), ("3 / 2y", 0.5), ("−x²", -4.0), ("2⁻¹ y", 1.5), ("eˣ⁻ʸ", np.exp(-1)),
+        ("x − y − 1", -2.0), ("|x − y| y", 3.0), ("√x²", 2.0), ("⌊y / 2⌋ + ⌈y / 2⌉", 3.0), ("sin x + 1", 1 + np.sin(2)),
+        ("x where x > y, else y where y = 3, else 0", 3.0), ("max(x, y) x", 6.0), ("ln(x y)", np.log(6)),
+        ("y^(x + 1)", 27.0), ("x · 2ˣ", 8.0), ("1/x − 1/y", 1 / 6),
+    ],
+)  # fmt: skip
+def test_the_grammar_means_what_mathematics_means(text, value):
+    assert evaluate(parse(text), {"x": 2.0, "y": 3.0}) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "x +", "x y)", "(x", "x where y", "a prose sentence", "x = y", "|x", "x ^ y"])
+def test_what_is_no_formula_is_refused(text):
+    with pytest.raises(UnreadableError):
+        parse(text)
