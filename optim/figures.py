@@ -53,22 +53,36 @@ TOO_WIDE = 10.0  # a largest loss so many times the first is drawn on a logarith
 
 
 def learning_curves(comparison: Comparison, path: Path) -> None:
-    """Training loss and validation score over the steps: a line for every seed."""
+    """Validation score and training loss over the steps, a line for every seed: of several seeds each method by itself."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    panels = {"train_loss": "training loss", "val_score": "validation score: fraction right"}
+    methods = comparison.by_method()
+    together = comparison.configuration.seeds == 1
+    names = {"val_score": "validation score: fraction right", "train_loss": "training loss"}
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(WIDTH, 4.4 + _legend_height(comparison)), layout="constrained")
-        for axes, (column, title) in zip(figure.subplots(1, 2), panels.items(), strict=True):
-            for runs in comparison.by_method():
-                _curves(axes, runs, column, _style(comparison, runs))
-            axes.set(title=title, xlabel="training step", xlim=(0, comparison.configuration.steps))
-            if column == "val_score":
-                _mark_scores(axes, comparison)
+        figure = Figure(figsize=(WIDTH, 4.4 + _legend_height(comparison) if together else 7.5), layout="constrained")
+        shape = (1, 2) if together else (2, len(methods))
+        grid = figure.subplots(*shape, sharex=True, sharey=False if together else "row", squeeze=False)
+        for line, (column, name) in zip(grid.T if together else grid, names.items(), strict=True):
+            for axes, shown in zip(line, [methods] if together else [[runs] for runs in methods], strict=True):
+                for runs in shown:
+                    _curves(axes, runs, column, _style(comparison, runs))
+                _scale_steps(axes, comparison, len(line))
+                if column == "val_score":
+                    _mark_scores(axes, comparison, named=axes is line[-1])
+            if column == "train_loss":
+                _scale_losses(line[0], comparison)
+            if together:
+                line[0].set_title(name)
             else:
-                _scale_losses(axes, comparison)
-        _legend(figure, comparison)
+                line[0].set_ylabel(name)
+        for axes in grid[-1]:
+            axes.set_xlabel("training step")
+        if together:
+            _legend(figure, comparison)
+        else:
+            _name_columns(grid[0], [_label(comparison, runs).replace(": ", ":\n") for runs in methods])
         _headline(figure, comparison)
         _save(figure, path)
 
@@ -96,7 +110,7 @@ def adjoint_norms(comparison: Comparison, path: Path) -> None:
             for axes, runs, picture in zip(line, rows[name], pictures[name], strict=True):
                 _map(axes, comparison, picture, low, high)
                 if not name.startswith("seed"):
-                    _note(axes, f"{len(runs)} seed{'s' * (len(runs) > 1)}")
+                    _note(axes, f"{len(runs) or 'no'} seed{'s' * (len(runs) > 1)}")
         _name_columns(grid[0], [runs[0].name for runs in comparison.by_method()])
         for axes in grid[-1]:
             axes.set_xlabel("time step t")
@@ -141,8 +155,9 @@ def _name_columns(row: Any, names: list[str]) -> None:
     longest = max(len(word) for name in names for word in name.split())
     size = min(14.0, 14 * width / (longest * A_LETTER))
     for axes, name in zip(row, names, strict=True):
-        lines = textwrap.fill(name, max(int(width / A_LETTER * 14 / size), longest), break_on_hyphens=False)
-        axes.set_title(lines, fontsize=size)
+        n_letters = max(int(width / A_LETTER * 14 / size), longest)
+        lines = [textwrap.fill(part, n_letters, break_on_hyphens=False) for part in name.split("\n")]
+        axes.set_title("\n".join(lines), fontsize=size)
 
 
 def _legend_columns(comparison: Comparison) -> int:
@@ -169,13 +184,20 @@ def _legend(figure: Any, comparison: Comparison) -> None:
     figure.legend(lines, labels, loc="outside lower center", ncols=_legend_columns(comparison), handlelength=3)
 
 
-def _mark_scores(axes: Any, comparison: Comparison) -> None:
+def _scale_steps(axes: Any, comparison: Comparison, n_panels: int) -> None:
+    """From 0 to the last planned step, with as many ticks as the panel has room for."""
+    axes.set_xlim(0, comparison.configuration.steps)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=max(8 // n_panels, 2))
+
+
+def _mark_scores(axes: Any, comparison: Comparison, *, named: bool) -> None:
     """From 0 to 1, with the score of chance and the one from which the task counts as learned."""
     task = comparison.task
     axes.set_ylim(0, 1.02)
     for score, name, style in ((task.chance, "chance", ":"), (task.learned, "learned", "--")):
         axes.axhline(score, color="#888888", linewidth=1.2, linestyle=style, zorder=1)
-        axes.annotate(name, (1.01, score), None, ("axes fraction", "data"),
+        if named:
+            axes.annotate(name, (1.01, score), None, ("axes fraction", "data"),
                       ha="left", va="center", color="#666666", fontsize=12)  # fmt: skip
 
 

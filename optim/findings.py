@@ -9,6 +9,10 @@ import numpy as np
 from minigrad.optim.comparison import Comparison, Run
 from minigrad.optim.methods import METHODS
 
+ADJOINTS = (
+    "λ_t = ∂loss/∂x_t is the adjoint of the state at time step t, from the first state's, λ_1, to the last one's, λ_T."
+)
+CLEAR = 2  # paired standard errors, from which a difference of scores is more than noise
 FLOOR = "nothing that floating-point numbers can hold arrives at the first state"
 
 
@@ -136,22 +140,31 @@ def _against_plain(comparison: Comparison) -> list[str]:
 
 
 def _one_difference(run: Run, plain: Run) -> str:
-    """With the paired standard error: the methods answer the same examples, so what is hard for both cancels."""
-    n = len(run.right)
-    error = float(np.std(run.right.astype(float) - plain.right, ddof=1)) / math.sqrt(n)
-    difference = run.test_score - plain.test_score
+    """By how much the test scores differ, and whether that is more than noise."""
+    n, (difference, error) = len(run.right), _difference(run, plain)
     if difference == 0:
         return f"the same test score on {n} test examples"
     words = f"a test score {abs(difference):.3f} {'higher' if difference > 0 else 'lower'}"
-    if abs(difference) < 2 * error:
+    if abs(difference) < CLEAR * error:
         return f"{words}, within the noise of {n} test examples (paired standard error {error:.3f})"
+    if error == 0:
+        return f"{words}, by as much on every one of {n} test examples"
     return f"{words}, {abs(difference) / error:.1f} paired standard errors of {n} test examples"
 
 
 def _differences(pairs: list[tuple[Run, Run]]) -> str:
-    differences = [run.test_score - plain.test_score for run, plain in pairs]
-    higher, lower = (sum(sign * difference > 0 for difference in differences) for sign in (1, -1))
-    return f"a higher test score in {higher} of {len(pairs)} seeds, a lower one in {lower}"
+    """In how many seeds the test score is clearly higher, and in how many clearly lower."""
+    found = [_difference(*pair) for pair in pairs]
+    higher, lower = (sum(sign * by > CLEAR * error for by, error in found) for sign in (1, -1))
+    said = f"a higher test score in {higher} of {len(pairs)} seeds, a lower one in {lower}"
+    alike = len(pairs) - higher - lower
+    return said + (f", within the noise (two paired standard errors) in {alike}" if alike else "")
+
+
+def _difference(run: Run, plain: Run) -> tuple[float, float]:
+    """Of the test scores, with its paired standard error: both answer the same examples, so what is hard for both cancels."""
+    error = float(np.std(run.right.astype(float) - plain.right, ddof=1)) / math.sqrt(len(run.right))
+    return run.test_score - plain.test_score, error
 
 
 def _context(comparison: Comparison) -> list[str]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from minigrad.optim.comparison import Comparison, compare
 from minigrad.optim.configuration import Configuration
-from minigrad.optim.findings import criterion, headline, sentences
+from minigrad.optim.findings import ADJOINTS, criterion, headline, sentences
 from minigrad.optim.report import again, summary
 from minigrad.optim.run_folder import RunFolder, check_extras
 from minigrad.optim.sizes import check_size
@@ -62,7 +62,7 @@ class Job:
         comparison = compare(c, self.task, quiet=self.quiet, after_run=self.folder.save_numbers, workers=self.workers)
         failures = self.folder.save_figures(comparison)
         self._say(f"\n{_wrapped(headline(comparison))}\n{_wrapped(criterion(comparison))}")
-        self._say(f"\n{summary(comparison, NAME)}\n")
+        self._say(f"\n{summary(comparison, NAME)}\n\n{_wrapped(ADJOINTS)}")
         for sentence in sentences(comparison):
             self._say(_wrapped(f"- {sentence}", "  "))
         self._say(f"\nSaved in {self.folder.path}: report.md, figures, history, parameters, configuration")

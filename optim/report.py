@@ -13,7 +13,7 @@ import numpy as np
 from minigrad.optim.comparison import N_GAUGED, Comparison, Run
 from minigrad.optim.configuration import CELLS, INITIALIZATIONS, MIXED, OWN_STARTS, Configuration
 from minigrad.optim.figures import DRAWN, FEW
-from minigrad.optim.findings import criterion, headline, sentences
+from minigrad.optim.findings import ADJOINTS, criterion, headline, sentences
 from minigrad.optim.methods import PENALTIES
 from minigrad.optim.schedules import Schedule
 from minigrad.optim.tasks import Task
@@ -21,8 +21,8 @@ from minigrad.optim.tasks import Task
 RATIO = "log10 λ_1/λ_T"
 COLUMNS: dict[str, tuple[str, Callable[[Run], float]]] = {  # heading: format, and what it shows of a run
     "test score": (".3f", lambda run: run.test_score),
-    "of the best record": (".3f", lambda run: run.best_test_score),
-    "at step": (".0f", lambda run: run.best.row.get("step", math.nan)),
+    "best record's": (".3f", lambda run: run.best_test_score),
+    "its step": (".0f", lambda run: run.best.row.get("step", math.nan)),
     "test loss": (".4g", lambda run: run.test_loss),
     "G": (".3g", lambda run: run.G),
     RATIO: (".2f", lambda run: run.log10_ratio),
@@ -42,9 +42,9 @@ def report(comparison: Comparison, folder: Path) -> str:
         f"# Backpropagation and penalized backpropagation: {c.task}",
         f"**{headline(comparison)}** {criterion(comparison)}{_one_option_away(c)}",
         summary(comparison),
+        f"""{ADJOINTS} (The lecture notes write its negative.) Its length is measured on the first {min(N_GAUGED, n_watched)}
+validation examples: the mean over the examples of the norm of each one's own.{_ends(task)}""",
         "\n".join(f"- {sentence}" for sentence in sentences(comparison)),
-        f"""λ_t = ∂loss/∂x_t is the adjoint of the state at time step t (the lecture notes write its negative). Its length is
-measured on the first {min(N_GAUGED, n_watched)} validation examples: the mean over the examples of the norm of each one's own.{_ends(task)}""",
         "## Pictures",
         _pictures(comparison),
         f"""## How it was trained
@@ -81,23 +81,25 @@ def _one_option_away(c: Configuration) -> str:
 
 def _pictures(comparison: Comparison) -> str:
     """The figures, each with what to see in it."""
-    c, n_seeds = comparison.configuration, len({run.seed for run in comparison.runs})
-    one_line = "a line for every seed" if n_seeds > 1 else "a line for each method"
+    c, n_seeds = comparison.configuration, len({run.seed for runs in comparison.by_method() for run in runs})
+    lines = "a line for every seed" if n_seeds > 1 else "a line for each method"
+    first, second = ("Left", "Right") if c.seeds == 1 else ("Above", "Below")
     rows = (
-        "" if n_seeds == 1 else " and a row per seed" if n_seeds <= FEW else
-        "; above the seeds that learned, below those that did not, each the median of as many seeds as it says"
+        "" if n_seeds <= 1 else " and one seed" if n_seeds <= FEW else
+        ", above the median of the seeds that learned, below of those that did not"
     )  # fmt: skip
     return f"""![learning curves](learning-curves.png)
 
-*Learning curves*, {one_line}. Left: the loss on the batches that were trained on, the mean since the last record. Right: the
-score on the validation examples. A method that learns leaves the dotted line of chance and ends above the
-dashed one. (Learned or not is counted on the test examples.)
+*Learning curves*, {lines}. {first}: the score on the validation examples. A method that learns leaves the dotted line of chance
+and ends above the dashed one. (Whether it learned is decided on the test examples.) {second}: the loss on the batches that were
+trained on, the mean since the last record.
 
 ![adjoint norms](adjoint-norms.png)
 
-*How far the adjoints reach back.* Above: a map per method{rows}. From right to left λ_t goes back in time, from bottom to top the
-training goes on, the first steps spread out. White: as long as λ_T. Blue: shorter, so that the first time steps hardly count in the
-gradient. Red: longer. Gray: no number. Below: the same where the training ended, {one_line}; dotted in gray where it began.
+*How far the adjoints reach back.* Each map shows one method{rows}: the length of λ_t against that of λ_T, for all time steps t
+from left to right, while the training goes on from bottom to top; its first steps are spread out. White: as long as λ_T. Blue:
+shorter; where the left is dark blue, the first time steps hardly count in the gradient. Red: longer. Gray: no number. The curves
+below show the same at the end of training, {lines}, and dotted in gray at its start.
 
 ![the graph of the net](graph.svg)
 
@@ -181,7 +183,7 @@ def in_words(given: float | Schedule, steps: int) -> str:
 def _methods(c: Configuration) -> str:
     """What each method adds to the loss, and which gradient it follows."""
     methods = [method for method in map(c.method, c.methods) if method.kind is not None]
-    said = [f"- {m.label} adds {in_words(m.weight, c.steps)} times G, G: {m.kind.text}." for m in methods if m.kind]
+    said = [f"- {m.label} adds {in_words(m.weight, c.steps)} times G. G: {m.kind.text}." for m in methods if m.kind]
     forms = {method.kind.form for method in methods if method.kind}
     explained = [text for form, text in (("exact", EXACT), ("immediate", IMMEDIATE)) if form in forms]
     return "\n".join(said) + ("\n\n" + "\n".join(explained) if explained else "")

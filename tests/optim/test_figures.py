@@ -83,25 +83,35 @@ def test_whatever_a_comparison_became_is_drawn_and_nothing_covers_anything(funct
     renderer = figure._get_renderer()
     (width, height) = figure.canvas.get_width_height()
     legends = [legend for part in (figure, *figure.subfigs) for legend in part.legends]
-    (legend,) = (legend.get_window_extent(renderer) for legend in legends)
+    outside = [legend.get_window_extent(renderer) for legend in legends]
     panels = [axes.get_tightbbox(renderer) for axes in figure.findobj(mpl.axes.Axes)]
-    title = figure._suptitle.get_window_extent(renderer)
-    for box in (legend, title, *panels):
+    outside.append(figure._suptitle.get_window_extent(renderer))
+    for box in (*outside, *panels):
         assert -1 <= box.x0 < box.x1 <= width + 1
         assert -1 <= box.y0 < box.y1 <= height + 1
-    assert not any(box.overlaps(legend) or box.overlaps(title) for box in panels)
+    assert not any(panel.overlaps(box) for panel in panels for box in outside)
     assert all(not one.overlaps(other) for i, one in enumerate(panels) for other in panels[:i])
 
 
-def test_every_seed_has_its_line_and_the_legend_counts(drawn):
-    """Of seeds that learned and seeds that did not there is no median."""
-    for n in (3, 8):
-        made = invented({"backprop": [0.3] * n, "exact": [0.4] + [1.0] * (n - 1)})
-        figure = drawn(figures.learning_curves, made)
-        for axes in figure.axes:
-            assert len([line for line in axes.lines if len(line.get_xdata()) == 3]) == 2 * n
-        labels = [text.get_text() for text in figure.legends[0].texts]
-        assert labels == [f"backpropagation: 0 of {n} learned", f"Omega (exact): {n - 1} of {n} learned"]
+@pytest.mark.parametrize("n", [1, 3, 8])
+def test_every_seed_has_its_line_and_titles_or_legend_count(n, drawn):
+    """Of seeds that learned and seeds that did not there is no median; of several seeds each method has panels of its own."""
+    figure = drawn(figures.learning_curves, invented({"backprop": [0.3] * n, "exact": [1.0] * n}))
+    lines = [[line for line in axes.lines if len(line.get_xdata()) == 3] for axes in figure.axes]
+    assert [len(of_panel) for of_panel in lines] == ([2, 2] if n == 1 else [n] * 4)
+    for axes, of_panel in zip(figure.axes, lines, strict=True):
+        assert all(
+            axes.get_ylim()[0] <= min(line.get_ydata()) <= max(line.get_ydata()) < axes.get_ylim()[1]
+            for line in of_panel
+        )
+    if n == 1:
+        assert [text.get_text() for text in figure.legends[0].texts] == [
+            "backpropagation: not learned",
+            "Omega (exact): learned",
+        ]
+    else:
+        titles = [axes.get_title("left") for axes in figure.axes]
+        assert titles == [f"backpropagation:\n0 of {n} learned", f"Omega (exact):\n{n} of {n} learned", "", ""]
 
 
 def test_maps_show_every_seed_or_those_that_learned_apart_from_the_others(drawn):

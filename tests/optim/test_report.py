@@ -145,6 +145,14 @@ def test_the_standard_error_is_of_the_paired_differences():
     assert "a test score 0.006 higher, 2.5 paired standard errors of 1000 test examples" in said
     said = "\n".join(sentences(invented({"backprop": [0.25], "exact": [0.25]})))
     assert "the same test score on 1000 test examples" in said
+    said = "\n".join(sentences(invented({"backprop": [0.0], "exact": [1.0]})))
+    assert "a test score 1.000 higher, by as much on every one of 1000 test examples" in said
+
+
+def test_differences_within_the_noise_are_neither_higher_nor_lower():
+    made = invented({"backprop": [0.25, 0.25, 0.25], "exact": [0.252, 0.249, 0.3]}, nested=True)
+    said = "a higher test score in 1 of 3 seeds, a lower one in 0, within the noise (two paired standard errors) in 2."
+    assert said in "\n".join(sentences(made))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +200,7 @@ def test_the_report_explains_the_gradients_that_were_followed():
         "log-ratio=0.2",
     }
     assert {name for name, text in texts.items() if "*Immediate*: the approximation" in text} == {"immediate"}
-    assert "- log-ratio (exact, 0.2) adds 0.2 times G, G: squared logarithm" in texts["log-ratio=0.2"]
+    assert "- log-ratio (exact, 0.2) adds 0.2 times G. G: squared logarithm" in texts["log-ratio=0.2"]
 
 
 def test_the_report_names_what_is_one_option_away_and_not_taken():
@@ -234,7 +242,7 @@ def test_schedules_are_said_in_words():
 
 def test_a_penalty_on_other_than_adjoints_has_no_form_to_explain():
     text = report(invented({"soft-orthogonality": [0.3]}), Path("x"))
-    assert "- soft orthogonality adds 0.01 times G, G: the squared distance of W'W from I" in text
+    assert "- soft orthogonality adds 0.01 times G. G: the squared distance of W'W from I" in text
     assert "*Exact*" not in text
 
 
