@@ -121,15 +121,15 @@ class RatioPenalty(Penalty):
         super().__init__(weight)
         self.over_time = _one_of(self, "over_time", over_time, ("mean", "sum"))
 
-    def divisor(self, counted: Node, counts: Node | None) -> Node | float:
+    def _divisor(self, counted: Node, counts: Node | None) -> Node | float:
         """What the sum over all terms is divided by: how many count, or how many examples have a step that does."""
         if self.over_time == "mean":
             return maximum(counted.sum(), 1.0)
-        return float(counted.shape[1]) if counts is None else _n_examples(counts, counted)
+        return _n_examples(counts, counted)
 
-    def joined(self, terms: Node, counted: Node, counts: Node | None) -> Node:
+    def _joined(self, terms: Node, counted: Node, counts: Node | None) -> Node:
         """G of the terms (time, batch), where they count."""
-        return where(counted, terms, 0.0).sum() / self.divisor(counted.astype(terms.dtype), counts)
+        return where(counted, terms, 0.0).sum() / self._divisor(counted.astype(terms.dtype), counts)
 
 
 class Omega(RatioPenalty):
@@ -177,7 +177,7 @@ class Omega(RatioPenalty):
         """Of ‖λ_t‖² and ‖λ_{t+1}‖²: no `where` here, whose mask every rule from here to the states would have to keep."""
         counted = _both(later >= LEAST_NORM**2, _pairs(counts)).astype(later.dtype)
         ratios = earlier / (later * counted + (1.0 - counted))
-        return (square(ratios - 1.0) * counted).sum() / self.divisor(counted, counts)
+        return (square(ratios - 1.0) * counted).sum() / self._divisor(counted, counts)
 
 
 class OmegaNorms(RatioPenalty):
@@ -194,7 +194,7 @@ class OmegaNorms(RatioPenalty):
     def of(self, rows: Node, counts: Node | None = None) -> Node:
         earlier, later = _neighbors(norm(rows, axis=-1))
         counted = _both(later >= LEAST_NORM, _pairs(counts))
-        return self.joined(square(earlier / where(counted, later, 1.0) - 1.0), counted, counts)
+        return self._joined(square(earlier / where(counted, later, 1.0) - 1.0), counted, counts)
 
 
 class LogRatio(RatioPenalty):
@@ -211,7 +211,7 @@ class LogRatio(RatioPenalty):
         norms = norm(rows, axis=-1)
         seen = norms >= LEAST_NORM
         earlier, later = _neighbors(log(where(seen, norms, 1.0)))
-        return self.joined(square(earlier - later), _both(seen[:-1] & seen[1:], _pairs(counts)), counts)
+        return self._joined(square(earlier - later), _both(seen[:-1] & seen[1:], _pairs(counts)), counts)
 
 
 class RelativeVariance(Penalty):
@@ -257,7 +257,8 @@ class OwnAdjointsPenalty(Penalty):
                 f"{name}: it depends on whether the loss is the mean of its examples or their sum, and the nodes of this loss do "
                 f'not tell: write {name}(over_examples="mean") or {name}(over_examples="sum")'
             )
-        return rows * float(rows.shape[1]) if reduction == "mean" else rows
+        with scope("penalty"):
+            return rows * float(rows.shape[1]) if reduction == "mean" else rows
 
 
 class AdjointVariance(OwnAdjointsPenalty):
@@ -293,13 +294,12 @@ class HalfSquaredNorms(OwnAdjointsPenalty):
 
     It makes adjoints small, vanishing ones smaller still.
 
-    over_examples: whether the loss is the "mean" of its examples or their "sum"; None reads it from the nodes of the loss
+    over_examples: as in `AdjointVariance`
     """
 
     def of(self, rows: Node, counts: Node | None = None) -> Node:
-        if counts is None:
-            return 0.5 * square(rows).sum() / float(max(rows.shape[1], 1))
-        return 0.5 * where(expand_dims(counts, -1), square(rows), 0.0).sum() / _n_examples(counts, rows)
+        squares = square(rows) if counts is None else where(expand_dims(counts, -1), square(rows), 0.0)
+        return 0.5 * squares.sum() / _n_examples(counts, rows)
 
 
 class FirstAgainstLast(OwnAdjointsPenalty):
@@ -307,7 +307,7 @@ class FirstAgainstLast(OwnAdjointsPenalty):
 
     Back: ā_t = ±2/batch (n_1 − n_T) a_t / ‖a_t‖, + for 1, − for T, else 0.
 
-    over_examples: whether the loss is the "mean" of its examples or their "sum"; None reads it from the nodes of the loss
+    over_examples: as in `AdjointVariance`
     """
 
     def of(self, rows: Node, counts: Node | None = None) -> Node:
@@ -404,9 +404,11 @@ def _mean(terms: Node, counts: Node) -> Node:
     return where(counts, terms, 0.0).sum() / maximum(counts.astype(terms.dtype).sum(), 1.0)
 
 
-def _n_examples(counts: Node, like: Node) -> Node:
-    """How many examples have a step that counts, at least 1, in the dtype of another node."""
-    return maximum(counts.any(axis=0).astype(like.dtype).sum(), 1.0)
+def _n_examples(counts: Node | None, rows: Node) -> Node | float:
+    """How many examples of rows (time, batch, ...) have a step that counts, at least 1."""
+    if counts is None:
+        return float(max(rows.shape[1], 1))
+    return maximum(counts.any(axis=0).astype(rows.dtype).sum(), 1.0)
 
 
 def _one_of(penalty: Penalty, name: str, given: T, choices: tuple[T, ...]) -> T:

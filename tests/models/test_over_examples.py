@@ -115,10 +115,30 @@ def test_a_mask_of_the_loss_is_weights_of_0_and_1_however_it_is_written():
         np.testing.assert_allclose(float(G(loss, states)), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", SCALED)
+def test_under_a_mask_of_the_states_an_example_counts_as_its_sequence_alone(name):
+    lengths = np.array([5, 1, 3, 2, 4, 5])
+    mask = np.arange(5) < lengths[:, np.newaxis]
+
+    def G(rows, reduction, steps=5, **options):
+        net = RNN(2, 4, 3, dtype=np.float64, rng=0)
+        states = net.states(INPUTS[rows, :steps], **options)
+        return float(
+            SCALED[name]()(
+                losses.cross_entropy(net.readout(states[-1]), CLASSES[rows], over_examples=reduction), states
+            )
+        )
+
+    alone = np.mean([G([row], "mean", lengths[row]) for row in range(BATCH)])
+    for reduction in ("mean", "sum"):
+        np.testing.assert_allclose(G(slice(None), reduction, mask=mask), alone, rtol=1e-12)
+
+
 def test_a_batch_without_examples_has_a_penalty_of_0():
     net = RNN(2, 4, 3, dtype=np.float64, rng=0)
     states = net.states(INPUTS[:0])
-    assert float(penalties.HalfSquaredNorms()(net.readout(states[-1]).sum(), states)) == 0
+    for penalty in (penalties.HalfSquaredNorms(), penalties.Omega(over_time="sum")):
+        assert float(penalty(net.readout(states[-1]).sum(), states)) == 0
 
 
 def test_other_terms_of_the_objective_do_not_matter():
