@@ -70,7 +70,7 @@ class scope(_Block):  # noqa: N801 -- a context manager reads as a word
         self.name = name
 
     def inside(self, outer: Context) -> Context:
-        path = f"{outer.scope}/{self.name}" if outer.scope else self.name
+        path = outer.scope + f"/{self.name}" if outer.scope else self.name  # a path that is marked stays marked
         return Context(path, outer.origin, outer.anomalies, outer)
 
 

@@ -140,6 +140,10 @@ class Cell(Module):
                 )
         return after
 
+    def part_roles(self) -> dict[str, str]:
+        """What the names of nodes in a step stand for: "state" or "gate"."""
+        return dict.fromkeys(self.part_names[: self.n_parts], "state")
+
     def named(self, state: CellState) -> CellState:
         """A new state, its nodes named for pictures and programs unless the step has named them."""
         for node, name in zip(state, self.part_names, strict=False):
@@ -210,6 +214,10 @@ class GatedCell(Cell):
     def recurrent_shape(self) -> tuple[int, ...]:
         """The shape of a gate's block of W_h."""
         return self.n_units, self.n_units
+
+    def part_roles(self) -> dict[str, str]:
+        """What `gates` and `part_names` say."""
+        return {**dict.fromkeys(self.gates, "gate"), **super().part_roles()}
 
     def project(self, x: Node) -> Node:
         driven = x @ self.W_x.T
@@ -323,7 +331,9 @@ class LSTMCell(GatedCell):
         c, n = state[1], self.n_units
         p = h @ W_h_T + driven
         i, f, o = self._blocks(sigmoid(p[:, : 3 * n]), 3)
-        c = f * c + i * self.activated(p[:, 3 * n :])
+        g = self.activated(p[:, 3 * n :])
+        i.name, f.name, o.name, g.name = "i", "f", "o", g.name or "g"
+        c = f * c + i * g
         return o * self.activated(c), c
 
 
@@ -384,23 +394,24 @@ class GRUCell(GatedCell):
 
     def step(self, driven: Node, state: CellState, shared: CellState) -> CellState:
         (h,) = state
-        z, g = (self._reset_before if self.reset == "before" else self._reset_after)(driven, *self.seen(h, shared))
+        z, r, g = (self._reset_before if self.reset == "before" else self._reset_after)(driven, *self.seen(h, shared))
+        z.name, r.name, g.name = "z", "r", g.name or "g"
         return (h + z * (g - h) if self.convention == "update" else g + z * (h - g),)
 
-    def _reset_before(self, driven: Node, h: Node, shared: CellState) -> tuple[Node, Node]:
+    def _reset_before(self, driven: Node, h: Node, shared: CellState) -> tuple[Node, Node, Node]:
         n = 2 * self.n_units
         W_zr_T, W_g_T = shared
         z, r = self._blocks(sigmoid(h @ W_zr_T + driven[:, :n]), 2)
-        return z, self.activated((r * h) @ W_g_T + driven[:, n:])
+        return z, r, self.activated((r * h) @ W_g_T + driven[:, n:])
 
-    def _reset_after(self, driven: Node, h: Node, shared: CellState) -> tuple[Node, Node]:
+    def _reset_after(self, driven: Node, h: Node, shared: CellState) -> tuple[Node, Node, Node]:
         n = 2 * self.n_units
         W_h_T, *b_h = shared
         recurrent = h @ W_h_T
         if b_h:
             recurrent = recurrent + b_h[0]
         z, r = self._blocks(sigmoid(recurrent[:, :n] + driven[:, :n]), 2)
-        return z, self.activated(r * recurrent[:, n:] + driven[:, n:])
+        return z, r, self.activated(r * recurrent[:, n:] + driven[:, n:])
 
 
 def _one_of(name: str, given: T, choices: tuple[T, ...]) -> T:

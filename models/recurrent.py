@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, Unpack
 import numpy as np
 
 from minigrad.context import scope
+from minigrad.marks import Marker
 from minigrad.models.cells import Cell, CellOptions, CellState, GRUCell, LSTMCell, SimpleRNNCell
 from minigrad.models.inputs import sequences, time_mask
 from minigrad.models.layers import Activation
@@ -142,8 +143,9 @@ class Unrolled(Recurrent):
         shared = cell.shared_in_run(batch)
         state = cell.start(batch) if state is None else cell.given(state, batch)
         whole: list[CellState] = []
+        marker = Marker(cell.part_roles())
         for t in reversed(range(n_steps)) if backward else range(n_steps):
-            with scope(f"t={t + 1}"):
+            with marker.step(t + 1, f"t={t + 1}"):
                 given = driven[t]
                 after = cell.step(given, state, shared)
                 if not whole:  # the first step shows what a cell of one's own gives

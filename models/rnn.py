@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad.context import scope
 from minigrad.dispatch import TABLE
+from minigrad.marks import Marker
 from minigrad.models.initializers import Initializer, orthogonal, zeros
 from minigrad.models.inputs import array_of, count, float_dtype, floats, sequences, started, time_mask
 from minigrad.models.layers import Activation, activated, name_of
@@ -182,8 +183,9 @@ class RNN(Module):
             driven = (u.swapaxes(0, 1).reshape(n_steps * batch, self.n_inputs) @ self.R.T + self.b_1).reshape(
                 n_steps, batch, self.n_states
             )
+        marker = Marker({"x": "state"})
         for t in range(n_steps):
-            with scope(f"rnn/t={t + 1}"):
+            with marker.step(t + 1, f"rnn/t={t + 1}"):
                 pre_activations.append(x @ W_T + driven[t])
                 new = activated("RNN", self.activation, pre_activations[-1])
                 x = new if present is None else where(present[t], new, x)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ import numpy as np
 
 from minigrad.adjoints import Arrived, Held, Mask, Part, joined, send
 from minigrad.context import leaving
-from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowNode, flow_of, in_order
+from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowLoop, FlowNode, flow_of, in_order
 from minigrad.drawing.stored import Stored, Table
 from minigrad.files import write_file
 from minigrad.graph import by_age, seed_for, sweep
@@ -142,6 +142,7 @@ class Record:
                     self.flow.nodes, self.flow.operands(), self.values, self.adjoints, strict=True
                 )
             ],
+            "loops": [asdict(loop) for loop in self.flow.loops],
             "outputs": list(self.flow.outputs),
             "wrt": list(self.wrt),
             "events": [_event_as_dict(event) for event in self.events],
@@ -162,7 +163,8 @@ class Record:
         for i, of_node in enumerate(data["nodes"]):
             edges += [FlowEdge(child, i, slot) for slot, child in enumerate(of_node.get("children", ()))]
             nodes.append(_node_from_dict(i, of_node, arrays))
-        flow = Flow(tuple(nodes), tuple(edges), tuple(data["outputs"]), data["note"])
+        loops = [FlowLoop(tuple(of["steps"]), tuple(of["kinds"]), of["order"]) for of in data["loops"]]
+        flow = Flow(tuple(nodes), tuple(edges), tuple(data["outputs"]), tuple(loops), data["note"])
         return Record(
             flow=flow,
             wrt=tuple(data["wrt"]),
@@ -272,13 +274,16 @@ def _rules(nodes: Sequence[Node]) -> dict[str, str]:
 
 # To and from dictionaries --------------------------------------------------------------------------------------------
 
-PLAIN: dict[str, Any] = {
+PLAIN: dict[str, Any] = {  # left out where they are that
     "attributes": {},
     "name": "",
     "scope": "",
     "adjoint_of": None,
     "order": 0,
-}  # left out where they are that
+    "loop": None,
+    "step": None,
+    "role": "",
+}
 
 
 def _node_as_dict(node: FlowNode, children: Sequence[int], value: int, adjoint: int | None) -> dict[str, Any]:

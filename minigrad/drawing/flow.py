@@ -11,6 +11,7 @@ import numpy as np
 from minigrad.drawing import summary, symbols
 from minigrad.errors import no_node
 from minigrad.graph import Graph, gradients
+from minigrad.loops import loops, orders
 from minigrad.node import Constant, Input, Node, Parameter
 
 SMALL = 500  # nodes up to which adjoints are computed unasked
@@ -28,6 +29,8 @@ class FlowNode:
     value, adjoint: summaries, one line or the rows of a small matrix; () where it was not computed
     adjoint_of: of an adjoint, the index of the node whose bprop made it; None if that node is not in the graph
     order:      0 for what is computed forward, 1 for adjoints, 2 for adjoints of adjoints, ...
+    loop, step: the loop it belongs to (a place in `Flow.loops`) and the number of the step; None outside of loops
+    role:       what it is in its step: "state", which the next step reads, or "gate"
     """
 
     index: int
@@ -42,6 +45,9 @@ class FlowNode:
     scope: str
     adjoint_of: int | None
     order: int
+    loop: int | None
+    step: int | None
+    role: str
 
     @property
     def is_number(self) -> bool:
@@ -64,12 +70,24 @@ class FlowEdge:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowLoop:
+    """A loop: the numbers of its steps, in the order in which they were computed, and for each a number that says which do the
+    same. order: of its nodes.
+    """
+
+    steps: tuple[int, ...]
+    kinds: tuple[int, ...]
+    order: int
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """A graph as data. `note` says why adjoints are missing, where one would expect them."""
 
     nodes: tuple[FlowNode, ...]
     edges: tuple[FlowEdge, ...]
     outputs: tuple[int, ...]
+    loops: tuple[FlowLoop, ...] = ()
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,13 +122,42 @@ def flow_of(
     """The nodes, in the order of `in_order`, as data; values, adjoints: the lines that describe those of each."""
     index = {node: i for i, node in enumerate(nodes)}
     numbers = {node.number: i for i, node in enumerate(nodes)}
-    orders: list[int] = []
+    sweeps, found = orders(nodes), loops(nodes)
+    places = {node: (i, t, loop) for i, loop in enumerate(found) for t, step in loop.steps.items() for node in step}
     shown = []
     for i, node in enumerate(nodes):
-        orders.append(_order(node, [orders[index[child]] for child in node.children], numbers, orders))
-        shown.append(_flow_node(i, node, values[i], adjoints[i], numbers, orders[i]))
-    edges = [FlowEdge(index[child], index[node], slot) for node in nodes for slot, child in enumerate(node.children)]
-    return Flow(tuple(shown), tuple(edges), tuple([index[node] for node in dict.fromkeys(outputs)]), note)
+        loop, step, role = None, None, ""
+        if node in places:
+            loop, step, home = places[node]
+            role = home.role(node)
+        shown.append(
+            FlowNode(
+                index=i,
+                kind=_kind(node),
+                operation=type(node).__name__,
+                attributes=symbols.attributes(node.attributes),
+                name=symbols.clean(str(node.name)),
+                shape=node.shape,
+                dtype=str(node.dtype),
+                value=values[i],
+                adjoint=adjoints[i],
+                scope=str(symbols.clean(node.scope)),  # without its mark
+                adjoint_of=None if node.adjoint_of is None else numbers.get(node.adjoint_of),
+                order=sweeps[node],
+                loop=loop,
+                step=step,
+                role=role,
+            )
+        )
+    return Flow(
+        nodes=tuple(shown),
+        edges=tuple(
+            [FlowEdge(index[child], index[node], k) for node in nodes for k, child in enumerate(node.children)]
+        ),
+        outputs=tuple([index[node] for node in dict.fromkeys(outputs)]),
+        loops=tuple([FlowLoop(tuple(loop.steps), tuple(loop.kinds.values()), loop.order) for loop in found]),
+        note=note,
+    )
 
 
 def in_order(outputs: Iterable[Node]) -> list[Node]:
@@ -127,23 +174,6 @@ def in_order(outputs: Iterable[Node]) -> list[Node]:
     return list(ordered)
 
 
-def _flow_node(index: int, node: Node, value: Rows, adjoint: Rows, numbers: dict[int, int], order: int) -> FlowNode:
-    return FlowNode(
-        index=index,
-        kind=_kind(node),
-        operation=type(node).__name__,
-        attributes=symbols.attributes(node.attributes),
-        name=symbols.clean(str(node.name)),
-        shape=node.shape,
-        dtype=str(node.dtype),
-        value=value,
-        adjoint=adjoint,
-        scope=symbols.clean(node.scope),
-        adjoint_of=None if node.adjoint_of is None else numbers.get(node.adjoint_of),
-        order=order,
-    )
-
-
 def _kind(node: Node) -> str:
     if isinstance(node, Parameter):
         return "parameter" if node.trainable else "state"
@@ -152,15 +182,6 @@ def _kind(node: Node) -> str:
     if not node.children and isinstance(node, Constant):
         return "constant"
     return "operation" if node.adjoint_of is None else "adjoint"
-
-
-def _order(node: Node, below: list[int], numbers: dict[int, int], orders: list[int]) -> int:
-    """How many sweeps of bprop lie behind the node: those behind its children, and one more than behind its origin."""
-    order = max(below, default=0)
-    if node.adjoint_of is None or not node.children:
-        return order
-    origin = numbers.get(node.adjoint_of)
-    return max(order, 1 + (0 if origin is None else orders[origin]))
 
 
 def _adjoints(

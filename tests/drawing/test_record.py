@@ -280,6 +280,16 @@ def test_states_and_constants_are_not_asked_for():
     assert [alone.nodes[i].operation for i in alone.wrt] == ["Multiply"]
 
 
+def test_steps_and_roles_are_recorded():
+    record = mg.record((LSTM(2, 3, rng=0)(np.ones((1, 4, 2))) ** 2).mean())
+    roles = [(node.step, node.name, node.role) for node in record.nodes if node.role]
+    gates = [("i", "gate"), ("f", "gate"), ("o", "gate"), ("g", "gate"), ("c", "state"), ("h", "state")]
+    assert roles == [(t, name, role) for t in (1, 2, 3, 4) for name, role in gates]
+    assert [(loop.steps, loop.kinds, loop.order) for loop in record.flow.loops] == [((1, 2, 3, 4), (0, 1, 1, 1), 0)]
+    assert {node.loop for node in record.nodes if node.step} == {0}
+    assert all(type(node.scope) is str for node in record.nodes)
+
+
 def test_a_probe_is_told_as_by_gradients():
     told = []
     x = mg.Input(2.0)

@@ -1,0 +1,183 @@
+"""The loops in a graph: what unrollers have marked, and where nothing is marked what repeats itself.
+
+`loops` is the one function from nodes to like steps, for drawings and programs alike. Adjoints belong to the steps of the nodes
+whose adjoints they are.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from minigrad.marks import step_of
+from minigrad.node import Node, Number, Parameter
+from minigrad.ops.base import Operation
+from minigrad.repetition import Repetition, word
+
+DEEPEST = 3  # loops over loops over loops that carry nothing on
+
+
+@dataclass(eq=False, slots=True)
+class Loop:
+    """A loop of a forward pass, or what belongs to it in a backward sweep.
+
+    steps:  by the step's number its nodes, leaves first, then in the order of birth; the steps in the order of execution
+    kinds:  by the step's number which steps are alike: equal operations that read from equal places of this and earlier steps
+    states: the nodes that a later step reads, and those like them in steps after which nothing comes
+    order:  how many backward sweeps lie behind it
+    roles:  what the names of nodes in it stand for, "state" or "gate", where an unroller has said so
+    """
+
+    order: int
+    roles: Mapping[str, str] = field(default_factory=dict)
+    steps: dict[int, list[Node]] = field(default_factory=dict)
+    kinds: dict[int, int] = field(default_factory=dict)
+    states: set[Node] = field(default_factory=set)
+
+    def role(self, node: Node) -> str:
+        """What a node of the loop is in its step: "state", "gate" or ""."""
+        return "" if self.order else self.roles.get(node.name, "state" if node in self.states else "")
+
+
+def loops(nodes: Sequence[Node]) -> list[Loop]:
+    """Find the loops among the nodes of a graph, given children first. A node is in one step of one loop at most.
+
+    The number of comparisons grows linearly with the number of nodes.
+    """
+    search = _Search(nodes)
+    search.place_marked()
+    for carried in (True, *[False] * DEEPEST):
+        search.place_repeated([node for node in search.free() if node.adjoint_of is None], carried=carried)
+    search.place_adjoints()
+    search.place_repeated([node for node in search.free() if node.adjoint_of is not None], carried=True)
+    found = list(search.loops.values())
+    for loop in found:
+        _compare(loop, search.places)
+    search.place_leaves()
+    return found
+
+
+def orders(nodes: Sequence[Node]) -> dict[Node, int]:
+    """Count the sweeps of bprop that lie behind each node, children first: 1 for an adjoint, 2 for an adjoint of one."""
+    found: dict[Node, int] = {}
+    numbers: dict[int, int] = {}
+    for node in nodes:
+        order = max([found[child] for child in node.children], default=0)
+        if node.adjoint_of is not None and node.children:
+            order = max(order, 1 + numbers.get(node.adjoint_of, 0))
+        found[node] = numbers[node.number] = order
+    return found
+
+
+class _Search:
+    """The loops found so far, and of each node its place in them: loop, number of the step."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self.operations = sorted([n for n in nodes if isinstance(n, Operation)], key=lambda node: node.number)
+        self.orders = orders(nodes)
+        self.loops: dict[Any, Loop] = {}
+        self.places: dict[Node, tuple[Loop, int]] = {}
+        self.homes: dict[
+            int, tuple[Any, int]
+        ] = {}  # by a node's number what its loop is known by, and the step's number
+        self.births: list[tuple[int, Any, int]] = [
+            (0, None, 0)
+        ]  # the same by the first birth of a round without a mark
+
+    def free(self) -> list[Node]:
+        """The operations that have no place yet, in the order of birth."""
+        return [node for node in self.operations if node not in self.places]
+
+    def place_marked(self) -> None:
+        """Give the nodes born in marked steps their places."""
+        for node in self.operations:
+            step = step_of(node)
+            if step is not None:
+                marker, number = step
+                self._place(node, marker, number, marker.roles)
+
+    def place_repeated(self, operations: Sequence[Node], *, carried: bool) -> None:
+        """Find the rounds of loops that nobody has marked: those that carry a value, or also those that read the steps of one."""
+        repetition = Repetition(operations, self.nodes, self.places, carried=carried)
+        for rounds in repetition.found():
+            key = object()
+            for number, of_round in zip(repetition.numbers(rounds), rounds.parts(operations), strict=True):
+                self.births.append((of_round[0].number, key, number))
+                for node in of_round:
+                    self._place(node, key, number)
+            self.births.append((operations[rounds.end - 1].number + 1, None, 0))
+
+    def place_adjoints(self) -> None:
+        """Give adjoints the places of the nodes they belong to; these need not be in the graph."""
+        self.births.sort(key=lambda birth: birth[0])
+        firsts = [birth for birth, _, _ in self.births]
+        for node in self.free():
+            origin = node.adjoint_of
+            if origin is not None:
+                _, key, number = self.births[bisect_right(firsts, origin) - 1]
+                key, number = self.homes.get(origin, (key, number))
+                if key is not None:
+                    self._place(node, key, number)
+
+    def place_leaves(self) -> None:
+        """Give leaves that a single step reads, as the inputs of every step are, its place."""
+        readers: dict[Node, list[tuple[Node, int]]] = {}
+        for node in self.operations:
+            for slot, child in enumerate(node.children):
+                if not isinstance(child, Operation | Parameter | Number):
+                    readers.setdefault(child, []).append((node, slot))
+        found = []
+        for leaf, reading in readers.items():
+            places = {self.places.get(node) for node, _ in reading}
+            place = places.pop()
+            if not places and place is not None and not _is_start(*reading[0], *place, self.places):
+                found.append((leaf, place))
+        for leaf, (loop, number) in found:
+            loop.steps[number].insert(0, leaf)
+
+    def _place(self, node: Node, key: Any, number: int, roles: Mapping[str, str] | None = None) -> None:
+        order = 0 if node.adjoint_of is None else self.orders[node]
+        loop = self.loops.get((key, order))
+        if loop is None:
+            loop = self.loops[key, order] = Loop(order, roles or {})
+        loop.steps.setdefault(number, []).append(node)
+        self.places[node] = loop, number
+        self.homes[node.number] = key, number
+
+
+def _compare(loop: Loop, places: Mapping[Node, tuple[Loop, int]]) -> None:
+    """Say which steps are alike, and which nodes carry something to a later step."""
+    ordinals = {number: k for k, number in enumerate(loop.steps)}
+    within = {node: i for step in loop.steps.values() for i, node in enumerate(step)}
+    known: dict[Any, int] = {}
+    for number, step in loop.steps.items():
+        signature: list[Any] = []
+        for node in step:
+            signature.append(word(node))
+            for child in node.children:
+                home = places.get(child)
+                if home is None or home[0] is not loop:
+                    signature.append(None)
+                else:
+                    back = ordinals[number] - ordinals[home[1]]
+                    signature.append((back, within[child]))
+                    if back:
+                        loop.states.add(child)
+        loop.kinds[number] = known.setdefault(tuple(signature), len(known))
+    carried = {(within[node], word(node)) for node in loop.states}
+    for step in loop.steps.values():  # what is carried on in one step is a state in all of them
+        loop.states.update([node for i, node in enumerate(step) if (i, word(node)) in carried])
+
+
+def _is_start(reader: Node, slot: int, loop: Loop, number: int, places: Mapping[Node, tuple[Loop, int]]) -> bool:
+    """Whether other steps read there what an earlier step has made, so that what is read here stands before all steps."""
+    at = next(i for i, node in enumerate(loop.steps[number]) if node is reader)
+    numbers = list(loop.steps)
+    beside = numbers[1] if number == numbers[0] and len(numbers) > 1 else numbers[0]
+    like = loop.steps[beside][at : at + 1]
+    if beside == number or not like or word(like[0]) != word(reader):
+        return True  # nothing to compare with
+    return places.get(like[0].children[slot], (None, 0))[0] is loop
