@@ -79,20 +79,21 @@ SHORTEST = {  # lengths that can be chosen, from which, and why
     "copy-memory": (2 * MEMORIZED + 1, f"shows {MEMORIZED} symbols, at least one blank, and takes {MEMORIZED} answers"),
 }
 _ADAM = {"optimizer": "adam", "learning_rate": 0.002, "schedule": "hold_then_linear(rate, steps)", "batch_size": 50}
-_NUMBERS = {"initialization": "orthogonal", "schedule": "hold_then_linear(rate, steps, 0.6)"}
+_ORTHOGONAL = {"initialization": "orthogonal"}
+_NUMBERS = {**_ORTHOGONAL, "schedule": "hold_then_linear(rate, steps, 0.6)"}
 TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "delayed-digits": {"length": 50, "steps": 4000, "seeds": 3, **_ADAM},
     "digits": {"length": 64, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
-    "permuted-digits": {"length": 64, "steps": 4000, **_ADAM},
+    "permuted-digits": {"length": 64, "steps": 4000, **_ADAM, **_ORTHOGONAL},
     "mnist": {"length": 28, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
-    "pixel-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM},
-    "permuted-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM},
+    "pixel-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM, **_ORTHOGONAL},
+    "permuted-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM, **_ORTHOGONAL},
     "names": {"length": 14, "steps": 4000, **_ADAM},
     "temporal-order": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
     "temporal-order-3bit": {"length": 50, "steps": 4000, **_ADAM},
     "adding": {"length": 50, "steps": 16000, **_ADAM, **_NUMBERS},
     "multiplication": {"length": 50, "steps": 16000, **_ADAM, **_NUMBERS},
-    "copy-memory": {"length": 30, "steps": 6000, **_ADAM},
+    "copy-memory": {"length": 30, "steps": 4000, **_ADAM, **_ORTHOGONAL},
 }
 
 
@@ -191,7 +192,7 @@ class Configuration:
     record_every: int = _option(
         0,
         "N",
-        "training steps between two rows of the history (default: 40 rows); adjoints are also recorded at steps 1, 2, 5, 10, … "
+        f"training steps between two rows of the history ({_by_task('record_every', '40 rows')}); adjoints are also recorded at steps 1, 2, 5, 10, … "
         "before the first of them",
     )
     seeds: int = _option(

@@ -23,6 +23,10 @@ def test_defaults_suit_the_task_and_the_optimizer():
     assert Configuration.of(penalty="variance").methods == ("backprop", "exact")
     assert Configuration.of(cell="gru").methods == ("backprop", "exact")
     assert Configuration.of(steps=3).record_every == 1
+    assert Configuration.of(task="adding").initialization == "orthogonal"
+    assert Configuration.of(task="adding", cell="irnn").initialization == "normal"  # it starts in a way of its own
+    assert Configuration.of(task="names").methods == ("backprop", "exact")
+    assert Configuration.of(loss_weight=0.1).loss_weight == "0.1"
 
 
 @pytest.mark.parametrize("task", [task for task in TASK_DEFAULTS if task not in OF_MNIST])
