@@ -189,7 +189,8 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
     )
     run = Run(method, seed, configuration.method(method).label)
     gauge = Gauge(configuration, task, net)
-    label = f"{run.name:<21}" + (f" seed {seed}" if configuration.seeds > 1 else "")
+    width = max(len(configuration.method(of).label) for of in configuration.methods)
+    label = f"{run.name:<{width}}" + (f" seed {seed}" if configuration.seeds > 1 else "")
     progress = Progress(configuration.steps, label, quiet=quiet)
     try:
         _loop(configuration, task, step, gauge, run, task.batches(for_batches), progress)

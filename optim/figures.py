@@ -46,7 +46,8 @@ WIDTH = 12.0  # inches
 A_LETTER = 0.115  # inches that a letter takes at most, in a title
 DRAWN = {"states": 3, "steps": 2}  # of the net whose graph is drawn: small enough to show every number
 FEW = 4  # seeds whose numbers are listed one by one, and whose maps are drawn
-FAINTEST = 12.0  # powers of ten from λ_T's length, beyond which all adjoints have one color
+FAINTEST = 12.0  # powers of ten from λ_T's length, beyond which maps show one color, and curves leave the picture
+BEYOND = 1000.0  # powers of ten that stand for 0 and for infinity
 COLORS = "RdBu_r"  # blue: shorter than λ_T, near white: as long, red: longer
 NO_NUMBER = "#c8c8c8"
 TOO_WIDE = 10.0  # a largest loss so many times the first is drawn on a logarithmic axis
@@ -223,16 +224,16 @@ def _curves(axes: Any, runs: list[Run], column: str, look: tuple[str, Any]) -> N
 def _ends(axes: Any, comparison: Comparison) -> None:
     """‖λ_t‖/‖λ_T‖ over t: at the start, in gray, and where each run ended."""
     axes.axhline(0, color="#999999", linewidth=1)
-    for run in {run.seed: run for run in reversed(comparison.runs)}.values():
-        start = _relative(run.adjoints[0][1])
-        axes.plot(np.arange(1, len(start) + 1), start, color="#999999", linestyle=":", linewidth=1.6)
+    times = np.arange(1, comparison.task.length + 1)
+    starts = {run.seed: run.adjoints[0][1] for runs in comparison.by_method() for run in runs}
+    for norms in starts.values():
+        axes.plot(times, _relative(norms), color="#999999", linestyle=":", linewidth=1.6)
     for runs in comparison.by_method():
         for run in runs:
-            end = _relative(run.adjoints[-1][1])
-            axes.plot(np.arange(1, len(end) + 1), end, **_line(len(runs), _style(comparison, runs)))
+            axes.plot(times, _relative(run.adjoints[-1][1]), **_line(len(runs), _style(comparison, runs)))
     low, high = axes.get_ylim()
     axes.set(
-        xlabel="time step t", ylabel=NORMS, xlim=(1, max(comparison.task.length, 2)), ylim=(max(low, -FAINTEST - 0.5), high),
+        xlabel="time step t", ylabel=NORMS, xlim=(1, max(comparison.task.length, 2)), ylim=(max(low, -FAINTEST), min(high, FAINTEST)),
         title="at the end of training; gray and dotted: at its start",
     )  # fmt: skip
     _name_powers(axes.yaxis)
@@ -309,9 +310,9 @@ def _name_powers(axis: Any) -> None:
 
 
 def _color_limits(tables: list[Array]) -> tuple[float, float]:
-    """The 1st and 99th percentile of all numbers, at least 1 below and above 0."""
+    """The 1st and 99th percentile of all numbers, from 1 to FAINTEST below and above 0."""
     numbers = np.concatenate([table[np.isfinite(table)] for table in tables] + [np.zeros(1)])
-    low, high = np.percentile(numbers, [1, 99])
+    low, high = np.clip(np.percentile(numbers, [1, 99]), -FAINTEST, FAINTEST)
     return min(float(low), -1.0), max(float(high), 1.0)
 
 
@@ -342,7 +343,6 @@ def _median(runs: list[Run]) -> tuple[list[int], Array]:
 
 
 def _relative(norms: Array) -> Array:
-    """log10 ‖λ_t‖/‖λ_T‖, from -FAINTEST to FAINTEST; nan where there is nothing to compare."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = np.log10(norms / norms[..., -1:])
-    return np.clip(relative, -FAINTEST, FAINTEST)
+    """log10 ‖λ_t‖/‖λ_T‖, at most BEYOND either way; nan where there is nothing to compare."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        return np.clip(np.log10(norms / norms[..., -1:]), -BEYOND, BEYOND)

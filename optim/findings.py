@@ -30,10 +30,9 @@ def headline(comparison: Comparison) -> str:
             left.append(f"{label} was interrupted after {runs[0].steps} of {steps} steps")
         else:
             left.append(f"{label} was not begun")
-    clauses = "; ".join(said + left)
-    if comparison.configuration.seeds == 1 and said:
-        return f"On one seed, {clauses}."
-    return f"{clauses[0].upper()}{clauses[1:]}."
+    opening = "interrupted: " * comparison.interrupted + "on one seed, " * (comparison.configuration.seeds == 1)
+    sentence = f"{opening}{'; '.join(said + left)}."
+    return sentence[0].upper() + sentence[1:]
 
 
 def _learned(comparison: Comparison, label: str, runs: list[Run], *, first: bool) -> str:
@@ -58,9 +57,7 @@ def counted(comparison: Comparison, runs: list[Run]) -> str:
 def criterion(comparison: Comparison) -> str:
     """State what "learned" means in this task."""
     task = comparison.task
-    ended = any(run.steps < comparison.configuration.steps for run in comparison.runs)
-    when = "where a run ended" if ended else "after the last step"
-    return f"Learned: {task.criterion}, {when}. An answer that ignores the inputs is right in {task.chance:.1%}."
+    return f"Learned: {task.criterion} when the training ended; an answer that ignores the inputs, chance, gets {task.chance:.1%}."
 
 
 def sentences(comparison: Comparison) -> list[str]:

@@ -52,7 +52,7 @@ class Job:
         """
         c = self.configuration
         methods = ", ".join(c.method(method).label for method in c.methods)
-        self._say(_wrapped(f"{self.task.description}."))
+        self._say(_wrapped(f"The net is to {self.task.goal}: {self.task.description}."))
         self._say(
             _wrapped(
                 f"{methods}; {c.steps} steps of {c.optimizer} {c.rate_in_words} each; {c.seeds} seed{'s' * (c.seeds > 1)}."

@@ -103,8 +103,8 @@ below show the same at the end of training, {lines}, and dotted in gray at its s
 
 ![the graph of the net](graph.svg)
 
-*The net as a graph*, with {DRAWN["states"]} states and {DRAWN["steps"]} time steps in place of {c.states} and {comparison.task.length}: each box is a
-node, with its operation and its value."""
+*The net as a graph*, with {DRAWN["states"]} states and {DRAWN["steps"]} time steps in place of {c.states} and {comparison.task.length}: each
+box is a node, with its operation and its value."""
 
 
 def summary(comparison: Comparison, name_width: int = 1000) -> str:

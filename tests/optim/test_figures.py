@@ -139,6 +139,15 @@ def test_the_start_is_seen_in_the_map(drawn):
         assert [text.get_text() for text in axes.get_yticklabels()] == ["0", "10", "100", "1000", "4000"]
 
 
+@pytest.mark.parametrize(("norm", "side"), [(0.0, -1), (1e-30, -1), (1e30, 1), (math.inf, 1)])
+def test_curves_of_adjoints_that_vanish_or_explode_leave_the_picture(norm, side, drawn):
+    made = ended(two(), 0, "stopped", norms=np.array([*[norm] * 9, 1]))
+    curves = drawn(figures.adjoint_norms, made).subfigs[1].axes[0]
+    low, high = curves.get_ylim()
+    assert -figures.FAINTEST <= low < high <= figures.FAINTEST
+    assert any(side * line.get_ydata()[0] > figures.FAINTEST for line in curves.lines)
+
+
 def test_the_colors_of_the_map_span_what_there_is_and_are_white_at_the_last_norm():
     trained = np.linspace(-1.5, 0.5, 2000).reshape(40, 50)
     low, high = figures._color_limits([trained, np.full((1, 50), np.nan)])

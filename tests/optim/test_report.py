@@ -54,12 +54,12 @@ def test_the_headline_tells_of_runs_that_diverged_or_were_interrupted():
     stop(made, 1, 2, "interrupted after 2 of 6 steps", interrupted=True)
     del made.runs[2:]
     assert headline(made) == (
-        f"Backpropagation {TELL} in 0 of 1 seed; Omega (exact) was interrupted after 2 of 6 steps; Omega (immediate) was not begun."
+        f"Interrupted: backpropagation {TELL} in 0 of 1 seed; Omega (exact) was interrupted after 2 of 6 steps; Omega (immediate) was not begun."
     )
     stop(made, 0, 2, "interrupted after 2 of 6 steps", interrupted=True)
-    assert headline(made).startswith("Backpropagation was interrupted after 2 of 6 steps; ")
+    assert headline(made).startswith("Interrupted: backpropagation was interrupted after 2 of 6 steps; ")
     made.runs.clear()
-    assert headline(made).startswith("Backpropagation was not begun; ")
+    assert headline(made).startswith("Interrupted: backpropagation was not begun; ")
     assert "| method " in report(made, Path("x"))
 
 
@@ -67,16 +67,15 @@ def test_learned_is_solved_for_generated_sequences_and_a_stated_score_for_others
     made = invented({"backprop": [0.99, 0.9901]})
     assert made.n_learned(made.runs) == 1  # less than 1 % wrong, and .99 is not less
     assert criterion(made) == (
-        "Learned: less than 1% of 10,000 test sequences answered wrongly, after the last step. "
-        "An answer that ignores the inputs is right in 25.0%."
+        "Learned: less than 1% of 10,000 test sequences answered wrongly when the training ended; "
+        "an answer that ignores the inputs, chance, gets 25.0%."
     )
     made = invented({"backprop": [0.69, 0.7]}, task="delayed-digits")
     assert made.n_learned(made.runs) == 1
     assert criterion(made).startswith(
-        "Learned: at least 70% of 355 test examples answered rightly, after the last step."
+        "Learned: at least 70% of 355 test examples answered rightly when the training ended;"
     )
     assert "learned to remember the digit in 1 of 2 seeds" in headline(made)
-    assert "where a run ended" in criterion(stop(made, 0, 2, "stopped after 2 of 6 steps: ..."))
 
 
 # The tables
