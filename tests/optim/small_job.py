@@ -58,3 +58,14 @@ def _trained(run, task):
         )
     for step in dict.fromkeys([0, 1, 2, steps // 2, steps]):
         run.adjoints.append((step, 10 ** np.linspace(-3 + (run.log10_ratio + 3) * step / steps, 0, task.length)))
+
+
+def some_mnist(folder):
+    """Thirty images to train and ten to test, in the four files; the folder."""
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 30), ("t10k", 10)):
+        images, labels = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), (np.arange(n) % 10).astype(np.uint8)
+        for array, name in ((images, f"{part}-images-idx3-ubyte"), (labels, f"{part}-labels-idx1-ubyte")):
+            header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+            (folder / name).write_bytes(header + array.tobytes())
+    return folder

@@ -1,5 +1,6 @@
 """The main job on sequences with an answer at every time step, with padding, and of differing lengths."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,13 +8,15 @@ import pytest
 
 from minigrad.models.penalties import adjoints
 from minigrad.node import Input
+from minigrad.optim import tasks
 from minigrad.optim.comparison import Gauge, compare
-from minigrad.optim.configuration import CELLS, Configuration
+from minigrad.optim.configuration import CELLS, OF_MNIST, TASK_DEFAULTS, Configuration
 from minigrad.optim.nets import make_net
 from minigrad.optim.report import report
 from minigrad.optim.sizes import check_size, estimated_bytes
 from minigrad.optim.tasks import open_task
 from minigrad.optim.training import outputs_and_states
+from tests.optim.small_job import some_mnist
 
 SMALL = {"states": 4, "steps": 2, "batch_size": 4, "record_every": 1, "eager": True}
 COPY = {"task": "copy-memory", "length": 21} | SMALL
@@ -24,6 +27,23 @@ def opened(options):
     configuration = Configuration.of(**options)
     task = open_task(configuration)
     return configuration, replace(task, validation=task.validation.first(30), test=task.test.first(30))
+
+
+@pytest.mark.parametrize("name", TASK_DEFAULTS)
+def test_every_task_is_trained_by_its_default_methods(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "N_GENERATED", 20)
+    folder = {"data_folder": str(some_mnist(tmp_path))} if name in OF_MNIST else {}
+    configuration = Configuration.of(task=name, **SMALL | folder | {"steps": 1, "seeds": 1})
+    task = open_task(configuration)
+    made = compare(
+        configuration, replace(task, validation=task.validation.first(20), test=task.test.first(20)), quiet=True
+    )
+    assert {run.method for run in made.runs} == set(configuration.methods)
+    for run in made.runs:
+        assert not run.stopped
+        assert np.isfinite([run.test_loss, run.G]).all()
+        assert 0 <= run.test_score <= 1
+    assert re.search(f"learn(ed)? to {task.goal}", report(made, tmp_path))
 
 
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "tilted"])

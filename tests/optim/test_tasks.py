@@ -9,6 +9,7 @@ from minigrad.models import datasets
 from minigrad.optim.configuration import TASK_DEFAULTS, Configuration
 from minigrad.optim.lengths import drawn, of_range
 from minigrad.optim.tasks import N_GENERATED, N_VALIDATION, OPENERS, SOLVED, STRETCH, open_task
+from tests.optim.small_job import some_mnist
 
 
 def test_every_task_has_defaults_and_can_be_opened():
@@ -201,17 +202,6 @@ def test_noise_is_added_to_training_inputs_alone():
     assert (one.inputs - first.inputs).std() == pytest.approx(0.5, rel=0.05)
     assert not np.array_equal(one.inputs, two.inputs)
     np.testing.assert_array_equal(next(noisy.batches(np.random.default_rng(0))).inputs, one.inputs)
-
-
-def some_mnist(folder):
-    """Thirty images to train and ten to test, in the four files; the folder."""
-    rng = np.random.default_rng(0)
-    for part, n in (("train", 30), ("t10k", 10)):
-        images, labels = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), (np.arange(n) % 10).astype(np.uint8)
-        for array, name in ((images, f"{part}-images-idx3-ubyte"), (labels, f"{part}-labels-idx1-ubyte")):
-            header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-            (folder / name).write_bytes(header + array.tobytes())
-    return folder
 
 
 def test_mnist_reads_its_folder(tmp_path):
