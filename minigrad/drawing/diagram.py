@@ -11,6 +11,7 @@ from minigrad.drawing.plan import Plan, Stub
 from minigrad.drawing.style import FACES, INDEX, ROLES
 
 LONGEST_TITLE = 30
+LONGEST_NAME = 12  # of an operand in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,11 @@ class Diagram:
     references: tuple[tuple[int, int], ...]
 
 
-def diagram(flow: Flow, *, stubs: bool, numbers: bool, title: str) -> Diagram:
-    """The picture of a graph: `stubs` repeats leaves at their uses, `numbers` writes numbers where they are used."""
-    plan = Plan(flow, stubs=stubs, numbers=numbers)
+def diagram(flow: Flow, *, stubs: bool, numbers: bool, fold: bool, title: str) -> Diagram:
+    """The picture of a graph: `stubs` repeats leaves at their uses, `numbers` writes numbers where they are used,
+    `fold` draws runs of like operations as one box.
+    """
+    plan = Plan(flow, stubs=stubs, numbers=numbers, fold=fold)
     boxes: list[Box] = []
     arrows: list[Arrow] = []
     place: dict[int, int] = {}  # of the box of a node
@@ -139,6 +142,9 @@ def _alike(boxes: list[Box]) -> tuple[Box, ...]:
 def _box(plan: Plan, node: FlowNode) -> Box:
     """The box of a node, with all that fits."""
     lines = [("title", symbols.shortened(_heading(plan, node), LONGEST_TITLE)), *_details(node)]
+    if node.index in plan.folds:
+        members = plan.folds[node.index].members
+        lines.insert(1, ("small", f"#{members[0]} … #{members[-1]}"))
     path, is_output = plan.paths[node.index], node.index in plan.flow.outputs
     return _sized(f"n{node.index}", node, _role(node), lines, _tooltip(plan, node, details=False), path, is_output)
 
@@ -146,12 +152,25 @@ def _box(plan: Plan, node: FlowNode) -> Box:
 def _heading(plan: Plan, node: FlowNode) -> str:
     """The name of a node and its operation, the numbers among the operands written out."""
     operands = plan.operands[node.index]
+    if node.index in plan.folds:
+        sign = plan.folds[node.index].title
+        return f"{node.name} = {sign}" if node.name else sign
     if not operands and node.kind not in ("operation", "adjoint"):
         return node.name or node.kind
     numbers = [_number(plan.flow.nodes[child]) if plan.numbers else None for child in operands]
-    names = [symbols.shortened(plan.flow.nodes[child].name, 8) for child in operands]
+    names = [_called(plan.flow.nodes[child]) for child in operands]
     sign = symbols.label(node.operation, node.attributes, numbers, names)
     return f"{node.name} = {sign}" if node.name else sign
+
+
+def _called(node: FlowNode) -> str:
+    """The name of an operand in the heading of another node, the inner parts of a long one; or else its number."""
+    if not node.name:
+        return f"#{node.index}"
+    parts = node.name.split(".")
+    while len(parts) > 1 and len(".".join(parts)) > LONGEST_NAME:
+        parts.pop(0)
+    return symbols.shortened(".".join(parts), LONGEST_NAME)
 
 
 def _stub(plan: Plan, stub: Stub, copy: int, *, first: bool) -> Box:
@@ -243,6 +262,9 @@ def _tooltip(plan: Plan, node: FlowNode, *, details: bool) -> str:
     children = [f"#{child}" for child in plan.operands[node.index][:12]]
     what = symbols.expression(node.operation, node.attributes, children) if children else symbols.word(node.operation)
     lines = [f"#{node.index} {node.name} = {what}" if node.name else f"#{node.index} {what}"]
+    if node.index in plan.folds:
+        members = plan.folds[node.index].members
+        lines = [f"{len(members)} nodes, #{members[0]} … #{members[-1]}: {plan.folds[node.index].title}", *lines]
     if node.scope:
         lines.append(f"scope {node.scope}")
     if node.kind == "adjoint":

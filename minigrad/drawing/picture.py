@@ -31,6 +31,7 @@ def draw(
     layout: str = "layered",
     stubs: bool = True,
     numbers: bool = True,
+    fold: bool = True,
     title: str = "",
     limit: int = 2000,
 ) -> Drawing:
@@ -41,6 +42,7 @@ def draw(
     layout:    "layered", which needs nothing and is the same everywhere, or "dot", by Graphviz's program
     stubs:     repeat parameters, and leaves with many uses, at each use, instead of one box with many arrows
     numbers:   write numbers into the operations that use them, instead of a box each
+    fold:      draw a long run of like operations, and a max pooling, as one box
     limit:     the most boxes a picture may have (ValueError beyond)
 
     >>> import minigrad as mg
@@ -53,7 +55,7 @@ def draw(
     if layout not in LAYOUTS:
         raise ValueError(f"mg.draw(layout={layout!r}): one of {', '.join(map(repr, LAYOUTS))}")
     flow = flow_graph(outputs, adjoints, "mg.draw")
-    boxes = diagram(flow, stubs=stubs, numbers=numbers, title=title)
+    boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)
     if len(boxes.boxes) > limit:
         raise ValueError(
             f"mg.draw: a picture of {len(boxes.boxes)} boxes cannot be read (limit={limit}). Draw a part (an intermediate "

@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 from minigrad.drawing.blocks import Part, Path
 from minigrad.drawing.flow import Flow
+from minigrad.drawing.folds import folds
 from minigrad.drawing.layers import layers
-from minigrad.drawing.steps import Chain, Use, chains, names, sweeps
+from minigrad.drawing.steps import Chain, chains, names, sweeps
+from minigrad.drawing.uses import Links, Use, drawn
 
 STUBS_FROM = {"parameter": 2, "state": 2, "input": 4, "constant": 4}  # uses from which a leaf is repeated
 FAR = 7  # an arrow over more rows than that becomes a reference,
@@ -35,21 +37,18 @@ class Stub(NamedTuple):
 class Plan:
     """The nodes with a box, what is drawn into each (source, slot), the frames of each, and the stubs by (source, target).
 
-    chains: the chains of steps; where: the chain and step of a node in one
+    folds:  what is drawn as one box, by the last node; chains: the chains of steps; where: the chain and step of a node in one
     """
 
-    def __init__(self, flow: Flow, *, stubs: bool, numbers: bool) -> None:
+    def __init__(self, flow: Flow, *, stubs: bool, numbers: bool, fold: bool) -> None:
         self.flow = flow
         self.numbers = numbers
-        self.operands = flow.operands()
-        self.uses = [
-            Use(edge.source, edge.target, edge.slot)
-            for edge in flow.edges
-            if not (numbers and flow.nodes[edge.source].is_number)
-        ]
-        self.incoming: list[list[tuple[int, int]]] = [[] for _ in flow.nodes]
-        for source, target, slot in self.uses:
-            self.incoming[target].append((source, slot))
+        uses = drawn(flow, numbers=numbers)
+        links = Links(flow, uses)
+        self.folds = {found.members[-1]: found for found in folds(flow, links)} if fold else {}
+        self.operands = links.operands
+        self.uses = self._unfolded(uses)
+        self.incoming = Links(flow, self.uses).sources
         self.chains: list[Chain] = chains(flow, self.uses) if stubs else []
         self.where = {
             node: (c, k) for c, chain in enumerate(self.chains) for k, nodes in enumerate(chain.steps) for node in nodes
@@ -59,7 +58,16 @@ class Plan:
         self.repeated = self._repeated() if stubs else set()
         self.stubs = self._stubs() if stubs else {}
         hidden = {node.index for node in flow.nodes if numbers and node.is_number} - set(flow.outputs)
+        hidden.update(*[found.members[:-1] for found in self.folds.values()])
         self.hidden = hidden | (self.repeated - self._only_in_chains())
+
+    def _unfolded(self, uses: list[Use]) -> list[Use]:
+        """The edges that lead into folds or by them."""
+        last = {node: found.members[-1] for found in self.folds.values() for node in found.members}
+        if not last:
+            return uses
+        moved = [Use(last.get(source, source), last.get(target, target), slot) for source, target, slot in uses]
+        return list(dict.fromkeys([use for use in moved if use.source != use.target]))
 
     def outer(self, chain: int) -> Path:
         """The frames around a chain."""

@@ -9,22 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from minigrad.drawing.flow import Flow, FlowNode
+from minigrad.drawing.uses import Links, Use
 
 Sweep = tuple[int, int]  # in the order in which they are computed
 Region = tuple[Sweep, str]  # a sweep, and what the steps are steps of
 
 _STEP = re.compile(r"(?:^|(.*)/)t=(\d+)(?:/|$)")
-
-
-class Use(NamedTuple):
-    """An edge to be drawn."""
-
-    source: int
-    target: int
-    slot: int
 
 
 @dataclass(slots=True)
@@ -62,7 +54,7 @@ def sweeps(flow: Flow) -> list[Sweep]:
 
 def chains(flow: Flow, uses: Sequence[Use]) -> list[Chain]:
     """The chains of a graph, first ones first. A node is in one chain at most."""
-    links = _Links(flow, uses)
+    links = _Steps(flow, uses)
     found = []
     taken: set[int] = set()
     for (sweep, _), members in _regions(links).items():
@@ -87,7 +79,7 @@ def common(scopes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return first[:shared]
 
 
-def _regions(links: _Links) -> dict[Region, dict[int, list[int]]]:
+def _regions(links: _Steps) -> dict[Region, dict[int, list[int]]]:
     """The nodes of every region by their steps."""
     regions: dict[Region, dict[int, list[int]]] = {}
     for node in links.flow.nodes:
@@ -98,20 +90,16 @@ def _regions(links: _Links) -> dict[Region, dict[int, list[int]]]:
     return regions
 
 
-class _Links:
-    """Who reads whom."""
+class _Steps(Links):
+    """Who reads whom, and in which sweep."""
 
     def __init__(self, flow: Flow, uses: Sequence[Use]) -> None:
+        super().__init__(flow, uses)
         self.flow = flow
         self.sweeps = sweeps(flow)
-        self.sources: list[list[tuple[int, int]]] = [[] for _ in flow.nodes]  # (source, slot)
-        self.targets: list[list[int]] = [[] for _ in flow.nodes]
-        for source, target, slot in uses:
-            self.sources[target].append((source, slot))
-            self.targets[source].append(target)
 
 
-def _chain(links: _Links, sweep: Sweep, members: dict[int, list[int]], taken: set[int]) -> Chain | None:
+def _chain(links: _Steps, sweep: Sweep, members: dict[int, list[int]], taken: set[int]) -> Chain | None:
     """The chain of a region, None if it has none: fewer than two steps, or steps that read later ones."""
     ordered = sorted(members.items(), key=lambda item: item[1][0])
     steps = [[node for node in nodes if node not in taken] for _, nodes in ordered]
@@ -131,7 +119,7 @@ def _chain(links: _Links, sweep: Sweep, members: dict[int, list[int]], taken: se
     return chain
 
 
-def _absorb(links: _Links, place: dict[int, int], taken: set[int]) -> None:
+def _absorb(links: _Steps, place: dict[int, int], taken: set[int]) -> None:
     """Take in what lies on a way from step to step: it belongs to the latest step it reads."""
     latest: dict[int, int] = {}
     for node in range(len(links.sources)):
@@ -145,7 +133,7 @@ def _absorb(links: _Links, place: dict[int, int], taken: set[int]) -> None:
     place.update({node: k for node, k in latest.items() if node in leads and node not in taken})
 
 
-def _initial(links: _Links, place: dict[int, int]) -> set[int]:
+def _initial(links: _Steps, place: dict[int, int]) -> set[int]:
     """What the first step reads where the second one reads what the first has computed: the initial states."""
     readers: dict[tuple[int, int], int] = {}
     rank: dict[int, int] = {}
@@ -167,7 +155,7 @@ def _initial(links: _Links, place: dict[int, int]) -> set[int]:
     }
 
 
-def _adopt(links: _Links, sweep: Sweep, place: dict[int, int], but: Iterable[int]) -> None:
+def _adopt(links: _Steps, sweep: Sweep, place: dict[int, int], but: Iterable[int]) -> None:
     """Take in what only one step reads, as the input of that step; later sweeps may read it too."""
     kept = {*but, *links.flow.outputs}
     for node in reversed(range(max(place))):
@@ -179,7 +167,7 @@ def _adopt(links: _Links, sweep: Sweep, place: dict[int, int], but: Iterable[int
             place[node] = step
 
 
-def _lanes(links: _Links, chain: Chain, place: dict[int, int]) -> list[dict[int, int]]:
+def _lanes(links: _Steps, chain: Chain, place: dict[int, int]) -> list[dict[int, int]]:
     """Give every value that passes from step to step a lane, the same one at all boundaries between like steps."""
     rank = {node: i for nodes in chain.steps for i, node in enumerate(nodes)}
     kinds = _kinds(links, chain, place, [{} for _ in range(len(chain.steps) + 1)])
@@ -207,13 +195,13 @@ def _lanes(links: _Links, chain: Chain, place: dict[int, int]) -> list[dict[int,
     return lanes
 
 
-def _reads(links: _Links, nodes: Iterable[int]) -> list[tuple[int, int]]:
+def _reads(links: _Steps, nodes: Iterable[int]) -> list[tuple[int, int]]:
     """The operands of these nodes, as (node, slot)."""
     return [(node, slot) for node in nodes for _, slot in links.sources[node]]
 
 
 def _entries(
-    links: _Links, chain: Chain, place: dict[int, int], lanes: list[dict[int, int]], known: Sequence[int | None]
+    links: _Steps, chain: Chain, place: dict[int, int], lanes: list[dict[int, int]], known: Sequence[int | None]
 ) -> None:
     """Lanes into the first step: for initial states, or else for what only it reads of its own sweep."""
     sources = [source for node in chain.steps[0] for source, _ in links.sources[node]]
@@ -227,7 +215,7 @@ def _entries(
             lanes[0][source] = lane
 
 
-def _only_first(links: _Links, chain: Chain, place: dict[int, int], source: int) -> bool:
+def _only_first(links: _Steps, chain: Chain, place: dict[int, int], source: int) -> bool:
     """Whether the first step alone reads a value that was computed in its own sweep."""
     same = links.sweeps[source] == chain.sweep
     return same and bool(links.sources[source]) and all(place.get(t, 0) == 0 for t in links.targets[source])
@@ -242,7 +230,7 @@ def _free(taken: dict[int, int], *wanted: int | None) -> int:
     return next(lane for lane in range(len(used) + 1) if lane not in used)
 
 
-def _kinds(links: _Links, chain: Chain, place: dict[int, int], lanes: Sequence[dict[int, int]]) -> list[int]:
+def _kinds(links: _Steps, chain: Chain, place: dict[int, int], lanes: Sequence[dict[int, int]]) -> list[int]:
     """Number the structures of the steps: their operations, and what each of these reads (a node of the step, a lane)."""
     known: dict[tuple[object, ...], int] = {}
     kinds = []

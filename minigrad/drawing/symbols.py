@@ -58,8 +58,30 @@ WORDS = {
     "ScaleAdjoint": "scale ∂",
     "Probe": "probe ∂",
     "LogSumExp": "logsumexp",
+    "GELUTanh": "gelu by tanh",
     "Number": "constant",
 }
+NUMPY = {
+    *(
+        "ArgMax",
+        "ArgMin",
+        "ArgSort",
+        "AsType",
+        "CumProd",
+        "CumSum",
+        "IsClose",
+        "IsFinite",
+        "IsInf",
+        "IsNan",
+        "LogAddExp",
+    ),
+    *("SearchSorted", "SignBit"),
+}  # NumPy writes these as one word
+_WORD = re.compile(
+    r"[A-Z]{0,2}[a-z]?LU(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+(?:(?<=[0-9])D)?"
+)  # ReLU and its likes are one word
+_SILENT = ("shape", "places", "role")  # attributes that a heading can do without
+_USUAL = {"stride": "(1, 1)", "dilation": "(1, 1)", "groups": "1"}  # so are values that do nothing
 _TRANSPOSED = ("Transpose", "MatrixTranspose")
 _SLOT = re.compile(r"array( once)?")  # stands for an array in an index
 ANY = "·"  # stands for an operand that an arrow brings
@@ -93,7 +115,7 @@ def label(operation: str, attributes: Mapping[str, str], operands: Sequence[str 
         return f"{x}{_exponent(numbers[0])}"
     if operation in INFIX and len(operands) > 1:
         return _infix(INFIX[operation], operands)
-    shown = {name: value for name, value in attributes.items() if name not in ("shape", "places")}
+    shown = {name: value for name, value in attributes.items() if name not in _SILENT and value != _USUAL.get(name)}
     if operation in AROUND or operation == "PowerOfNumber" or (operation in _TRANSPOSED and not shown):
         return expression(operation, shown, [operand or x for operand in operands])
     if set(shown) == {"index"}:
@@ -104,8 +126,10 @@ def label(operation: str, attributes: Mapping[str, str], operands: Sequence[str 
 
 
 def word(operation: str) -> str:
-    """The name of an operation: what the table says, or its class name in snake_case."""
-    return WORDS.get(operation) or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", operation).lower()
+    """The name of an operation: what the table says, NumPy's name, or its class name in snake_case."""
+    if operation in WORDS:
+        return WORDS[operation]
+    return operation.lower() if operation in NUMPY else "_".join(_WORD.findall(operation)).lower()
 
 
 def attributes(given: Mapping[str, Any]) -> dict[str, str]:
