@@ -61,11 +61,11 @@ def _between(loss: Node, ends: set[Node]) -> set[Node]:
 
 
 def _reduces_examples(node: Sum | Mean, batch: int) -> bool:
-    """Whether the axis of the examples, the first one, is among those summed over, and not gone before."""
+    """Whether the examples are summed over, and were not before. Their axis is the first one that is as long as the batch."""
     (x,) = node.children
     axes = {axis % x.ndim for axis in _axes(node)}
     n_reduced = math.prod(x.shape[axis] for axis in axes)
-    has_examples = n_reduced % batch == 0 if len(axes) == x.ndim else 0 in axes and x.shape[0] == batch
+    has_examples = n_reduced % batch == 0 if len(axes) == x.ndim else batch in x.shape and x.shape.index(batch) in axes
     return has_examples and n_reduced > 0 and not _is_reduced(x, batch)
 
 

@@ -170,11 +170,49 @@ def test_losses_of_every_time_step():
                 np.testing.assert_allclose(float(G()(loss, states)), float(G()(together, states)), rtol=1e-12)
 
 
+@pytest.mark.parametrize("batch", [2, 3, 4, 6])
+def test_axes_that_are_as_long_as_the_batch_are_told_from_it(batch):
+    """Of 3 outputs, 4 time steps, and 2, 3, 4 or 6 examples."""
+    net = RNN(2, 4, 3, dtype=np.float64, rng=0)
+    states = net.states(INPUTS[:batch, :4])
+    squares = [(net.readout(x) - NUMBERS[:batch]) ** 2 for x in states]
+    steps_first, batch_first = np.stack(squares), np.stack(squares, axis=1)
+    G = penalties.AdjointVariance()
+    mean, total = (float(G(getattr(batch_first.sum(axis=(1, 2)), kind)(), states)) for kind in ("mean", "sum"))
+    np.testing.assert_allclose(total, mean, rtol=1e-11)
+    of_means = [x.sum(axis=1).mean() for x in squares]
+    for loss in (
+        batch_first.mean(axis=0).sum(),
+        batch_first.sum(axis=0).sum(),
+        batch_first.sum(axis=2).sum(axis=1).mean(),
+        batch_first.sum(axis=(0, 1)).sum(),
+        np.stack(of_means).sum(),
+        np.concatenate([x.reshape(1) for x in of_means]).sum(),
+        sum(of_means[1:], of_means[0]),
+        steps_first.sum(),
+        steps_first.mean() * 12,
+    ):
+        np.testing.assert_allclose(float(G(loss, states)), mean, rtol=1e-11)
+    if batch != 4:  # else time steps, which are first here, could be the examples
+        for loss in (steps_first.sum(axis=(0, 2)).mean(), steps_first.sum(axis=2).mean(axis=1).sum()):
+            np.testing.assert_allclose(float(G(loss, states)), mean, rtol=1e-11)
+
+
+def test_a_weighted_mean_may_be_multiplied():
+    _, states, outputs = built()
+    each, w = losses.cross_entropy(outputs, CLASSES, over_examples="none"), mg.Input(WEIGHTS)
+    G = penalties.AdjointVariance()
+    expected = float(G(losses.cross_entropy(outputs, CLASSES, weights=WEIGHTS), states)) / 4
+    for loss in ((0.5 * (w * each).sum()) / w.sum(), 0.5 * ((w * each).sum() / w.sum())):
+        np.testing.assert_allclose(float(G(loss, states)), expected, rtol=1e-12)
+
+
 UNKNOWN = {
     "a sum times a number": lambda o: 0.5 * ((o - NUMBERS) ** 2).sum(),
     "a sum by a number": lambda o: ((o - NUMBERS) ** 2).sum() / BATCH,
     "a root": lambda o: np.sqrt(((o - NUMBERS) ** 2).mean()),
     "a product": lambda o: np.vdot(o - NUMBERS, o - NUMBERS),
+    "two factors": lambda o: losses.cross_entropy(o, CLASSES) * losses.huber(o, NUMBERS),
     "mean and sum": lambda o: losses.cross_entropy(o, CLASSES) + ((o - NUMBERS) ** 2).sum(),
     "one example": lambda o: ((o - NUMBERS) ** 2)[0, 0],
 }
