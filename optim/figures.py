@@ -48,6 +48,7 @@ DRAWN = {"states": 3, "steps": 2}  # of the net whose graph is drawn: small enou
 FEW = 4  # seeds whose numbers are listed one by one, and whose maps are drawn
 FAINTEST = 12.0  # powers of ten from λ_T's length, beyond which maps show one color, and curves leave the picture
 BEYOND = 1000.0  # powers of ten that stand for 0 and for infinity
+KINDS = {"learned": 1, "did not learn": 0}  # of seeds, of which the maps of many show the medians
 COLORS = "RdBu_r"  # blue: shorter than λ_T, near white: as long, red: longer
 NO_NUMBER = "#c8c8c8"
 TOO_WIDE = 10.0  # a largest loss so many times the first is drawn on a logarithmic axis
@@ -98,7 +99,7 @@ def adjoint_norms(comparison: Comparison, path: Path) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    rows = _rows(comparison)
+    rows = map_rows(comparison)
     pictures = {name: [_median(runs) for runs in of_methods] for name, of_methods in rows.items()}
     low, high = _color_limits([table for row in pictures.values() for _, table in row])
     heights = max(4.2, 2.1 * len(rows)), 3.8 + _legend_height(comparison)
@@ -110,7 +111,7 @@ def adjoint_norms(comparison: Comparison, path: Path) -> None:
             line[0].set_ylabel("training step" if len(rows) == 1 else f"{name}\ntraining step")
             for axes, runs, picture in zip(line, rows[name], pictures[name], strict=True):
                 _map(axes, comparison, picture, low, high)
-                if not name.startswith("seed"):
+                if name in KINDS:
                     _note(axes, f"{len(runs) or 'no'} seed{'s' * (len(runs) > 1)}")
         _name_columns(grid[0], [runs[0].name for runs in comparison.by_method()])
         for axes in grid[-1]:
@@ -188,7 +189,7 @@ def _legend(figure: Any, comparison: Comparison) -> None:
 def _scale_steps(axes: Any, comparison: Comparison, n_panels: int) -> None:
     """From 0 to the last planned step, with as many ticks as the panel has room for."""
     axes.set_xlim(0, comparison.configuration.steps)
-    axes.xaxis.get_major_locator().set_params(integer=True, nbins=max(8 // n_panels, 2))
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=max(9 // n_panels, 2))
 
 
 def _mark_scores(axes: Any, comparison: Comparison, *, named: bool) -> None:
@@ -254,16 +255,15 @@ def _style(comparison: Comparison, runs: list[Run]) -> tuple[str, Any]:
     return PLAIN if method == "backprop" else STYLES[penalized.index(method) % len(STYLES)]
 
 
-def _rows(comparison: Comparison) -> dict[str, list[list[Run]]]:
+def map_rows(comparison: Comparison) -> dict[str, list[list[Run]]]:
     """The rows of maps: each by its name, with the runs of every method that it shows."""
     methods = comparison.by_method()
     seeds = sorted({run.seed for runs in methods for run in runs})
     if len(seeds) <= FEW:
         return {f"seed {seed}": [[run for run in runs if run.seed == seed] for runs in methods] for seed in seeds}
-    kinds = {"learned": 1, "did not learn": 0}
     rows = {
         name: [[r for r in runs if comparison.n_learned([r]) == kind] for runs in methods]
-        for name, kind in kinds.items()
+        for name, kind in KINDS.items()
     }
     return {name: of_methods for name, of_methods in rows.items() if any(of_methods)}
 

@@ -106,12 +106,14 @@ def reach(ratios: list[float]) -> str:
 
 def _range(least: float, largest: float) -> str:
     """λ_1 against λ_T where log10 of their ratio lies between the two."""
-    if _factor(least) == _factor(largest) == "1.0":
+    shortest, longest = _factor(least), _factor(largest)
+    if shortest == longest == "1.0":
         return "λ_1 is about as long as λ_T"
-    if least < 0 < largest:
-        return f"λ_1 is between {_factor(least)} times shorter and {_factor(largest)} times longer than λ_T"
-    factors = dict.fromkeys(_factor(ratio) for ratio in sorted((least, largest), key=abs))
-    return f"λ_1 is {' to '.join(factors)} times {'shorter' if least < 0 else 'longer'} than λ_T"
+    if least < 0 < largest and "1.0" not in (shortest, longest):
+        return f"λ_1 is between {shortest} times shorter and {longest} times longer than λ_T"
+    near, far = sorted((least, largest), key=abs)
+    factors = dict.fromkeys((_factor(near), _factor(far)))
+    return f"λ_1 is {' to '.join(factors)} times {'shorter' if far < 0 else 'longer'} than λ_T"
 
 
 def _factor(ratio: float) -> str:
@@ -153,9 +155,11 @@ def _differences(pairs: list[tuple[Run, Run]]) -> str:
     """In how many seeds the test score is clearly higher, and in how many clearly lower."""
     found = [_difference(*pair) for pair in pairs]
     higher, lower = (sum(sign * by > CLEAR * error for by, error in found) for sign in (1, -1))
-    said = f"a higher test score in {higher} of {len(pairs)} seeds, a lower one in {lower}"
     alike = len(pairs) - higher - lower
-    return said + (f", within the noise (two paired standard errors) in {alike}" if alike else "")
+    if alike == len(pairs):
+        return f"no clear difference of the test score in any of {alike} seeds (two paired standard errors)"
+    said = f"a higher test score in {higher} of {len(pairs)} seeds, a lower one in {lower}"
+    return said + (f", no clear difference in {alike} (two paired standard errors)" if alike else "")
 
 
 def _difference(run: Run, plain: Run) -> tuple[float, float]:

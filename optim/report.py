@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad.optim.comparison import N_GAUGED, Comparison, Run
 from minigrad.optim.configuration import CELLS, INITIALIZATIONS, MIXED, OWN_STARTS, Configuration
-from minigrad.optim.figures import DRAWN, FEW
+from minigrad.optim.figures import DRAWN, FEW, KINDS, map_rows
 from minigrad.optim.findings import ADJOINTS, criterion, headline, sentences
 from minigrad.optim.methods import PENALTIES
 from minigrad.optim.schedules import Schedule
@@ -81,12 +81,12 @@ def _one_option_away(c: Configuration) -> str:
 
 def _pictures(comparison: Comparison) -> str:
     """The figures, each with what to see in it."""
-    c, n_seeds = comparison.configuration, len({run.seed for runs in comparison.by_method() for run in runs})
-    lines = "a line for every seed" if n_seeds > 1 else "a line for each method"
+    c, names = comparison.configuration, list(map_rows(comparison))
+    lines = "a line for each method" if c.seeds == 1 else "a line for every seed"
     first, second = ("Left", "Right") if c.seeds == 1 else ("Above", "Below")
     rows = (
-        "" if n_seeds <= 1 else " and one seed" if n_seeds <= FEW else
-        ", above the median of the seeds that learned, below of those that did not"
+        ", above the median of the seeds that learned, below of those that did not" if names == list(KINDS) else
+        ", the median of its seeds" if names and names[0] in KINDS else " and one seed" if len(names) > 1 else ""
     )  # fmt: skip
     return f"""![learning curves](learning-curves.png)
 

@@ -116,9 +116,9 @@ def test_every_seed_has_its_line_and_titles_or_legend_count(n, drawn):
 
 def test_maps_show_every_seed_or_those_that_learned_apart_from_the_others(drawn):
     made = invented({"backprop": [0.3] * 3, "exact": [0.4, 1.0, 1.0]})
-    assert list(figures._rows(made)) == ["seed 0", "seed 1", "seed 2"]
+    assert list(figures.map_rows(made)) == ["seed 0", "seed 1", "seed 2"]
     made = invented({"backprop": [0.3] * 5, "exact": [0.4, 1.0, 1.0, 1.0, 1.0]})
-    rows = figures._rows(made)
+    rows = figures.map_rows(made)
     assert {name: [len(runs) for runs in of_methods] for name, of_methods in rows.items()} == {
         "learned": [0, 4],
         "did not learn": [5, 1],

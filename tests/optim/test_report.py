@@ -150,8 +150,12 @@ def test_the_standard_error_is_of_the_paired_differences():
 
 def test_differences_within_the_noise_are_neither_higher_nor_lower():
     made = invented({"backprop": [0.25, 0.25, 0.25], "exact": [0.252, 0.249, 0.3]}, nested=True)
-    said = "a higher test score in 1 of 3 seeds, a lower one in 0, within the noise (two paired standard errors) in 2."
+    said = (
+        "a higher test score in 1 of 3 seeds, a lower one in 0, no clear difference in 2 (two paired standard errors)."
+    )
     assert said in "\n".join(sentences(made))
+    made = invented({"backprop": [0.25, 0.25], "exact": [0.252, 0.249]}, nested=True)
+    assert "no clear difference of the test score in any of 2 seeds (two paired" in "\n".join(sentences(made))
 
 
 @pytest.mark.parametrize(
@@ -161,6 +165,8 @@ def test_differences_within_the_noise_are_neither_higher_nor_lower():
         ([-3.0, -0.3, -0.1], "λ_1 is 1.3 to 10^3.0 times shorter than λ_T"),
         ([0.3, 2.5], "λ_1 is 2.0 to 10^2.5 times longer than λ_T"),
         ([0.3, 0.3], "λ_1 is 2.0 times longer than λ_T"),
+        ([-0.01, 0.3], "λ_1 is 1.0 to 2.0 times longer than λ_T"),
+        ([-0.3, 0.01], "λ_1 is 1.0 to 2.0 times shorter than λ_T"),
         ([0.0, -0.01, 0.01], "λ_1 is about as long as λ_T"),
         ([-math.inf], "nothing that floating-point numbers can hold arrives at the first state"),
         ([math.nan], "the last state's adjoint is 0 or no number"),
@@ -220,6 +226,25 @@ def test_the_report_names_what_is_one_option_away_and_not_taken():
             small(**changed, methods=methods, initialization="orthogonal")
         if cheap:
             small(**changed, methods=both)
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ([0.3], "one method: the length"),
+        ([0.3, 1.0], "one method and one seed: the length"),
+        (
+            [0.3] * 4 + [1.0],
+            "one method, above the median of the seeds that learned, below of those that did not: the length",
+        ),
+        ([0.3] * 5, "one method, the median of its seeds: the length"),
+    ],
+)
+def test_the_caption_says_what_the_maps_show(scores, said):
+    text = report(invented({"backprop": scores}), Path("x"))
+    assert f"Each map shows {said}" in text
+    assert ("a line for every seed" in text) == (len(scores) > 1)
+    assert ("Above: the score" in text) == (len(scores) > 1)
 
 
 def test_schedules_are_said_in_words():
