@@ -88,13 +88,17 @@ class Penalty:
         mask: booleans, (batch, time), False where a step is padding; None for that of the states
         """
         rows = self.rows(loss, states)
-        counts = getattr(states, "present", None)
-        if mask is not None:
-            counts = time_mask(type(self).__name__, mask, (rows.shape[1], rows.shape[0])).T
+        counts = self._counts(rows, states, mask)
         with scope("penalty"):
             if counts is None or len(signature(self.of).parameters) < 2:
                 return self.of(rows)
             return self.of(*_padding_last(rows, counts))
+
+    def _counts(self, rows: Node, states: Sequence[Node], mask: Operand | None) -> Node | None:
+        """Which steps count, (time, batch): by the mask that is given, or by that of the states."""
+        if mask is None:
+            return getattr(states, "present", None)
+        return time_mask(type(self).__name__, mask, (rows.shape[1], rows.shape[0])).T
 
     def rows(self, loss: Node, states: Sequence[Node]) -> Node:
         """What G is a function of, (time, batch, n_states): the adjoints λ_t = ∂loss/∂x_t."""
@@ -156,12 +160,12 @@ class Omega(RatioPenalty):
         self.form = _one_of(self, "form", form, ("exact", "immediate"))
 
     def measure(self, loss: Node, states: Sequence[Node], mask: Operand | None = None) -> Node:
-        return super().measure(loss, states, mask) if self.form == "exact" else self._immediate(loss, states)
+        return super().measure(loss, states, mask) if self.form == "exact" else self._immediate(loss, states, mask)
 
     def of(self, rows: Node, counts: Node | None = None) -> Node:
         return self._of_squares(*_neighbors(square(rows).sum(axis=-1)), counts)
 
-    def _immediate(self, loss: Node, states: Sequence[Node]) -> Node:
+    def _immediate(self, loss: Node, states: Sequence[Node], mask: Operand | None) -> Node:
         if not isinstance(states, States):
             raise TypeError(
                 f'Omega(form="immediate"): expected the states as RNN.states(u) gives them, found {type(states).__name__}: '
@@ -171,7 +175,11 @@ class Omega(RatioPenalty):
         with scope("penalty"):
             rows = stop_gradient(_stacked(flowing[: len(states)]))
             a = stop_gradient(_stacked(flowing[len(states) :]))
-            return self._of_squares(square(a[1:] @ states.W).sum(axis=-1), square(rows[1:]).sum(axis=-1))
+            counts = self._counts(rows, states, mask)
+            if counts is not None:  # a step that counts comes from the last one before it that does
+                a, _ = _padding_last(a, counts)
+                rows, counts = _padding_last(rows, counts)
+            return self._of_squares(square(a[1:] @ states.W).sum(axis=-1), square(rows[1:]).sum(axis=-1), counts)
 
     def _of_squares(self, earlier: Node, later: Node, counts: Node | None = None) -> Node:
         """Of ‖λ_t‖² and ‖λ_{t+1}‖²: no `where` here, whose mask every rule from here to the states would have to keep."""

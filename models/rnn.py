@@ -50,7 +50,7 @@ def collect(run: Run) -> Run:
 class States(list[Node]):
     """The states x_1..x_T, each (batch, n_states), and what the immediate form of Omega needs beyond them.
 
-    pre_activations: W x_{t-1} + R u_t + b_1 for t = 1..T, so x_t = σ(pre_activations[t-1])
+    pre_activations: W x_{t-1} + R u_t + b_1 for t = 1..T, so x_t = σ(pre_activations[t-1]), or x_{t-1} where a mask leaves t out
     W:               the recurrent weights
     present:         under a mask which steps count, (time, batch); else None
     """
@@ -59,18 +59,9 @@ class States(list[Node]):
         self, states: Sequence[Node], pre_activations: Sequence[Node], W: Parameter, *, present: Node | None = None
     ) -> None:
         super().__init__(states)
-        self._pre_activations = tuple(pre_activations)
+        self.pre_activations = tuple(pre_activations)
         self.W = W
         self.present = present
-
-    @property
-    def pre_activations(self) -> tuple[Node, ...]:
-        """One node per state. Under a mask a state may be the one before instead, and there are none: ValueError."""
-        if self.present is not None:
-            raise ValueError(
-                "states under a mask do not all come from pre-activations, which Omega(form='immediate') needs: take the exact form"
-            )
-        return self._pre_activations
 
 
 class RNN(Module):

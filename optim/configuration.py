@@ -67,7 +67,6 @@ N_LOOKED_AT = 1000  # steps at which a schedule of lengths is looked at beforeha
 LARGEST_FILE = 1 << 20  # bytes of a configuration file
 OF_MNIST = ("mnist", "pixel-mnist", "permuted-mnist")
 GENERATED = ("temporal-order", "temporal-order-3bit", "adding", "multiplication", "copy-memory")
-MASKED = ("names",)  # of sequences that are padded
 DELAYED = 8  # time steps that a digit takes, read row by row; the others are the delay
 MEMORIZED = 10  # symbols of copy-memory
 SHORTEST = {  # lengths that can be chosen, from which, and why
@@ -227,8 +226,7 @@ class Configuration:
         if optimizer != defaults["optimizer"]:
             defaults = {**defaults, "learning_rate": LEARNING_RATES[optimizer]}
         options = {"learning_rate": LEARNING_RATES[optimizer], "weight": PENALTIES[penalty].weight, **defaults, **given}
-        plain = options.get("cell", cls.cell) == "rnn" and task not in MASKED
-        if not plain or penalty not in ("omega", "relative-variance"):
+        if options.get("cell", cls.cell) != "rnn" or penalty not in ("omega", "relative-variance"):
             options.setdefault(
                 "methods", ("backprop", "exact")
             )  # the immediate form is Omega's, of the plain recurrent net
@@ -356,10 +354,6 @@ class Configuration:
         immediate = any(method.name == "immediate" for method in found)
         if self.cell != "rnn" and immediate:
             raise ValueError(f"methods: the immediate form is the rnn's; with {self.cell} compare backprop and exact")
-        if self.task in MASKED and immediate:
-            raise ValueError(
-                f"methods: the immediate form takes sequences without padding; with {self.task} compare backprop and exact"
-            )
         if self.cell in MIXED and any(method.name == "soft-orthogonality" for method in found):
             raise ValueError(
                 f"methods: soft-orthogonality is for a recurrent matrix that is a parameter itself, which {self.cell} has not"

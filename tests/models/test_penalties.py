@@ -227,6 +227,43 @@ def test_the_immediate_form_reaches_only_W_and_is_the_published_formula(steps, a
         assert not other.value.any()
 
 
+@pytest.mark.parametrize("over_time", ["mean", "sum"])
+@pytest.mark.parametrize("lengths", [(7, 7, 7), (7, 1, 4), (2, 0, 7)])
+def test_under_a_mask_the_immediate_form_is_that_of_each_sequence_alone(lengths, over_time):
+    net, u, targets = problem(7)
+    u, targets = u[:3], targets[:3]
+    rng = np.random.default_rng(0)
+    present = np.array([rng.permutation(np.arange(7) < n) for n in lengths])  # padding anywhere
+    u = np.where(present[..., np.newaxis], u, np.nan)
+    penalty = Omega(1.0, "immediate", over_time=over_time)
+
+    def loss_of(states, targets):  # a sum, of which each example's adjoint is its own
+        return losses.cross_entropy(net.readout(states[-1]), targets, over_examples="sum")
+
+    states = net.states(u, mask=present)
+    (found,) = mg.gradients(penalty(loss_of(states, targets), states), [net.W])
+    expected, n_terms, n_examples = np.zeros((4, 4)), 0, 0
+    for inputs, target, counts in zip(u, targets, present, strict=True):
+        if counts.any():
+            alone = net.states(inputs[np.newaxis, counts])
+            G = Omega(1.0, "immediate", over_time="sum")(loss_of(alone, target[np.newaxis]), alone)
+            expected += mg.gradients(G, [net.W])[0].value
+            n_terms, n_examples = n_terms + len(alone) - 1, n_examples + 1
+    assert_near(found.value, expected / (n_terms if over_time == "mean" else n_examples), 1e-10)
+    given = penalty(loss_of(states, targets), states, present)
+    np.testing.assert_array_equal(given.value, penalty(loss_of(states, targets), states).value)
+
+
+def test_an_all_true_mask_changes_no_bit_of_the_immediate_form():
+    net, u, targets = problem(5)
+    plain, masked = net.states(u), net.states(u, mask=np.ones(u.shape[:2], bool))
+    found = []
+    for states in (plain, masked):
+        loss = losses.cross_entropy(net.readout(states[-1]), targets)
+        found.append(mg.gradients(Omega(0.3, "immediate")(loss, states), [net.W])[0].value)
+    np.testing.assert_array_equal(*found)
+
+
 def test_the_immediate_form_works_for_any_activation():
     def bent(x):
         return x * sigmoid(x) + 0.3 * np.sin(x)  # σ' is no function of σ

@@ -369,12 +369,9 @@ def test_a_masked_net_with_a_penalty_is_differentiated(order):
     mg.check_gradients(penalized, *[p.value for p in net.parameters()], order=order)
 
 
-def test_a_wrong_mask_is_refused_and_so_is_the_immediate_form_under_one():
+def test_a_wrong_mask_is_refused():
     net, u = RNN(2, 3, 2, rng=0), np.zeros((3, 5, 2), np.float32)
     with pytest.raises(ValueError, match=r"RNN: expected a mask of shape \(batch, time\) = \(3, 5\), found"):
         net(u, mask=PRESENT[:2])
     with pytest.raises(TypeError, match="RNN: the mask holds float64, expected booleans"):
         net(u, mask=np.ones((3, 5)))
-    states = net.states(u, mask=PRESENT)
-    with pytest.raises(ValueError, match=r"under a mask .* take the exact form"):
-        penalties.Omega(form="immediate")(net.readout(states[-1]).sum(), states)
