@@ -220,7 +220,9 @@ def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
     run.stopped = run.stopped or _divergence(run)
     if not run.history.n_rows or run.steps != run.history["step"][-1]:  # between two records it may be at its best
         _record(run, task, net, gauge)
-    if run.best.arrays:
+    if run.best.arrays and run.best.row["step"] == run.steps:  # the best parameters are the last ones
+        run.best_test_loss, run.best_test_score = run.test_loss, run.test_score
+    elif run.best.arrays:
         run.best.restore(net)
         run.best_test_loss, outputs = evaluate(net, task.loss, task.test.given(net), task.test.targets)
         run.best_test_score = task.score(outputs, task.test.targets)

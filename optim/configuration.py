@@ -63,7 +63,7 @@ LARGEST = {  # beyond, a number is taken for a slip: a float32 holds no 1e39, an
     "clip": 1e30,
     "learning_rate": 3e38,
 }
-N_LOOKED_AT = 1000  # steps at which a schedule of lengths is looked at beforehand, at most
+N_LOOKED_AT = 10**5  # steps at which a schedule of lengths is looked at beforehand, at most
 LARGEST_FILE = 1 << 20  # bytes of a configuration file
 OF_MNIST = ("mnist", "pixel-mnist", "permuted-mnist")
 GENERATED = ("temporal-order", "temporal-order-3bit", "adding", "multiplication", "copy-memory")

@@ -110,6 +110,7 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
             {"length_schedule": "linear(50, 7, steps)"},
             "at step 39.. it gives the length 7.*, and it must be at least 8",
         ),
+        ({"length_schedule": "piecewise({0: 50, 3333: 5, 3334: 50})"}, "at step 3333 it gives the length 5"),
         ({"length_schedule": "constant(50)", "length": "8..50"}, "give a range or a schedule, and not both"),
         ({"length_schedule": "constant(64)", "task": "digits"}, "length_schedule=.*left out: only .* have a choice"),
         ({"loss_weight": 0}, "loss_weight=0: backprop has the loss alone, and nothing would be trained"),
