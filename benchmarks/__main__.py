@@ -7,6 +7,7 @@
     python -m benchmarks --record --resume            the same, without what results.json has
     python -m benchmarks --page                       the page and its plots from results.json; nothing is measured
     python -m benchmarks eager                        what a node costs
+    python -m benchmarks drawing                      what a picture costs: CPU seconds and bytes
     python -m benchmarks penalized [options]          where penalized backpropagation helps (not part of "all": hours)
 
 Rows: {rows}
@@ -26,7 +27,7 @@ from typing import Any, NamedTuple
 from benchmarks import page, results
 from benchmarks.rows import ROWS
 
-SCRIPTS = ("eager", "penalized")
+SCRIPTS = ("eager", "drawing", "penalized")
 MEASURES = ("growth", "memory", "eager")
 LONGEST = 400  # seconds of one part
 HERE = Path(__file__).parent

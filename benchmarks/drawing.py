@@ -1,0 +1,99 @@
+"""What a picture costs: CPU seconds, bytes, boxes, how much of the page they cover, and how long an arrow is on average.
+
+CPU seconds, for other processes do not count in them; the least of a few rounds, from the node to the text of the SVG.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.drawing import Drawing
+from minigrad.drawing.layout import Route
+from minigrad.models import GRU, LSTM, SimpleRNN
+
+ROUNDS = 3
+
+
+class Measured(NamedTuple):
+    """A picture in numbers."""
+
+    seconds: float
+    kilobytes: float
+    boxes: int
+    cover: float
+    arrow: float
+
+
+def recurrent(layer: type[SimpleRNN | LSTM | GRU], length: int) -> mg.Node:
+    """The mean square of the last state of a layer with 4 units, over a sequence of 3 features."""
+    rng = np.random.default_rng(0)
+    net = layer(3, 4, rng=rng)
+    return (net(mg.Input(rng.normal(size=(2, length, 3)).astype(np.float32), name="u")) ** 2).mean()
+
+
+def repeated(function: Callable[[mg.Node], mg.Node], times: int) -> mg.Node:
+    """f(f(… f(x)))."""
+    y: mg.Node = mg.Input(1.0, name="x")
+    for _ in range(times):
+        y = function(y)
+    return y
+
+
+PICTURES: dict[str, Callable[[], mg.Node]] = {
+    "SimpleRNN, 20 steps": lambda: recurrent(SimpleRNN, 20),
+    "LSTM, 20 steps": lambda: recurrent(LSTM, 20),
+    "GRU, 20 steps": lambda: recurrent(GRU, 20),
+    "LSTM, 100 steps": lambda: recurrent(LSTM, 100),
+    "y = y + y, 16 times": lambda: repeated(lambda y: y + y, 16),
+    "y = sin y, 5000 times": lambda: repeated(np.sin, 5000),
+    "y = tanh(y / 2), 5000 times": lambda: repeated(lambda y: np.tanh(y / 2), 5000),
+}
+
+
+def measured(make: Callable[[], mg.Node]) -> Measured:
+    """Draw a graph, its nodes made before the clock runs."""
+    node = make()
+    seconds = math.inf
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        drawing = mg.draw(node, limit=5000)
+        svg = drawing.svg()
+        seconds = min(seconds, time.process_time() - start)
+    return Measured(seconds, len(svg.encode()) / 1000, len(drawing.diagram.boxes), *_density(drawing))
+
+
+def _density(drawing: Drawing) -> tuple[float, float]:
+    """The part of the page that boxes cover, and the mean length of arrows in pixels."""
+    layout = drawing.layout
+    area = sum([box.width * box.height for box in drawing.diagram.boxes])
+    lengths = [_length(route) for route in layout.routes]
+    return area / (layout.width * layout.height), sum(lengths) / max(1, len(lengths))
+
+
+def _length(route: Route) -> float:
+    points = [route.start, *[piece[-1] for piece in route.pieces], route.tip]
+    return sum([math.dist(a, b) for a, b in pairwise(points)])
+
+
+def main() -> None:
+    """Print a line per picture."""
+    mg.draw(mg.Input(1.0)).svg()  # imports
+    width = max([len(name) for name in PICTURES])
+    print(f"{'picture':{width}}  CPU s    kB  boxes  covered  arrow px")
+    for name, make in PICTURES.items():
+        m = measured(make)
+        print(
+            f"{name:{width}}  {m.seconds:5.3f}  {m.kilobytes:4.0f}  {m.boxes:5}  {m.cover:6.0%}  {m.arrow:8.0f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
