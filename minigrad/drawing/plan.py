@@ -49,7 +49,8 @@ class Plan:
         self.operands = links.operands
         self.uses = self._unfolded(uses)
         self.incoming = Links(flow, self.uses).sources
-        self.chains: list[Chain] = chains(flow, self.uses) if stubs else []
+        hidden = {node for found in self.folds.values() for node in found.members[:-1]}
+        self.chains: list[Chain] = chains(flow, self.uses, hidden) if stubs else []
         self.where = {
             node: (c, k) for c, chain in enumerate(self.chains) for k, nodes in enumerate(chain.steps) for node in nodes
         }
@@ -57,8 +58,7 @@ class Plan:
         self.paths = self._paths()
         self.repeated = self._repeated() if stubs else set()
         self.stubs = self._stubs() if stubs else {}
-        hidden = {node.index for node in flow.nodes if numbers and node.is_number} - set(flow.outputs)
-        hidden.update(*[found.members[:-1] for found in self.folds.values()])
+        hidden |= {node.index for node in flow.nodes if numbers and node.is_number} - set(flow.outputs)
         self.hidden = hidden | (self.repeated - self._only_in_chains())
 
     def _unfolded(self, uses: list[Use]) -> list[Use]:

@@ -6,17 +6,14 @@ that a step reads from the one before runs in a lane: c and h of an LSTM. What e
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from minigrad.drawing.flow import Flow, FlowNode
 from minigrad.drawing.uses import Links, Use
 
 Sweep = tuple[int, int]  # in the order in which they are computed
-Region = tuple[Sweep, str]  # a sweep, and what the steps are steps of
-
-_STEP = re.compile(r"(?:^|(.*)/)t=(\d+)(?:/|$)")
+Region = tuple[Sweep, int]  # a sweep, and the loop
 
 
 @dataclass(slots=True)
@@ -52,12 +49,12 @@ def sweeps(flow: Flow) -> list[Sweep]:
     return [(node.order, -origin if node.order > 1 else 0) for node, origin in zip(flow.nodes, origins, strict=True)]
 
 
-def chains(flow: Flow, uses: Sequence[Use]) -> list[Chain]:
-    """The chains of a graph, first ones first. A node is in one chain at most."""
+def chains(flow: Flow, uses: Sequence[Use], hidden: Container[int]) -> list[Chain]:
+    """The chains of a graph, first ones first. A node is in one chain at most; hidden ones are in none."""
     links = _Steps(flow, uses)
     found = []
     taken: set[int] = set()
-    for (sweep, _), members in _regions(links).items():
+    for (sweep, _), members in _regions(links, hidden).items():
         chain = _chain(links, sweep, members, taken)
         if chain is not None:
             found.append(chain)
@@ -79,15 +76,14 @@ def common(scopes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return first[:shared]
 
 
-def _regions(links: _Steps) -> dict[Region, dict[int, list[int]]]:
-    """The nodes of every region by their steps."""
+def _regions(links: _Steps, hidden: Container[int]) -> dict[Region, dict[int, list[int]]]:
+    """The nodes of every loop in a sweep by their steps; loops of one operation alone are none."""
     regions: dict[Region, dict[int, list[int]]] = {}
     for node in links.flow.nodes:
-        place = _STEP.match(node.scope)
-        if place is not None and (node.kind in ("operation", "adjoint")):
-            steps = regions.setdefault((links.sweeps[node.index], place[1] or ""), {})
-            steps.setdefault(int(place[2]), []).append(node.index)
-    return regions
+        if node.loop is not None and node.step is not None and node.index not in hidden:
+            steps = regions.setdefault((links.sweeps[node.index], node.loop), {})
+            steps.setdefault(node.step, []).append(node.index)
+    return {region: steps for region, steps in regions.items() if max(map(len, steps.values())) > 1}
 
 
 class _Steps(Links):
@@ -115,7 +111,7 @@ def _chain(links: _Steps, sweep: Sweep, members: dict[int, list[int]], taken: se
     for node in sorted(place):
         chain.steps[place[node]].append(node)
     chain.lanes = _lanes(links, chain, place)
-    chain.kinds = _kinds(links, chain, place, chain.lanes)
+    chain.kinds = _kinds(links, chain, chain.lanes)
     return chain
 
 
@@ -135,24 +131,22 @@ def _absorb(links: _Steps, place: dict[int, int], taken: set[int]) -> None:
 
 def _initial(links: _Steps, place: dict[int, int]) -> set[int]:
     """What the first step reads where the second one reads what the first has computed: the initial states."""
-    readers: dict[tuple[int, int], int] = {}
-    rank: dict[int, int] = {}
-    counts: dict[int, int] = {}
-    for node in sorted(place):
-        rank[node] = counts.get(place[node], 0)
-        counts[place[node]] = rank[node] + 1
-    for node, k in place.items():
-        if k < 2:
-            for source, slot in links.sources[node]:
-                if k == 1 and place.get(source) == 0:
-                    readers[rank[node], slot] = source
-    return {
-        source
-        for node, k in place.items()
-        if k == 0
-        for source, slot in links.sources[node]
-        if source not in place and (rank[node], slot) in readers
-    }
+    first, second = [sorted([node for node, k in place.items() if k == step]) for step in (0, 1)]
+    spots = _spots(links, first) | _spots(links, second)
+    carried = {(spots[node], slot) for node in second for source, slot in links.sources[node] if place.get(source) == 0}
+    reads = [(node, source, slot) for node in first for source, slot in links.sources[node] if source not in place]
+    return {source for node, source, slot in reads if (spots[node], slot) in carried}
+
+
+def _spots(links: _Steps, nodes: Sequence[int]) -> dict[int, tuple[str, int]]:
+    """Where a node stands in its step: the first sum, the second sum, the first product."""
+    counts: dict[str, int] = {}
+    spots = {}
+    for node in nodes:
+        operation = links.flow.nodes[node].operation
+        counts[operation] = counts.get(operation, -1) + 1
+        spots[node] = (operation, counts[operation])
+    return spots
 
 
 def _adopt(links: _Steps, sweep: Sweep, place: dict[int, int], but: Iterable[int]) -> None:
@@ -169,50 +163,55 @@ def _adopt(links: _Steps, sweep: Sweep, place: dict[int, int], but: Iterable[int
 
 def _lanes(links: _Steps, chain: Chain, place: dict[int, int]) -> list[dict[int, int]]:
     """Give every value that passes from step to step a lane, the same one at all boundaries between like steps."""
-    rank = {node: i for nodes in chain.steps for i, node in enumerate(nodes)}
-    kinds = _kinds(links, chain, place, [{} for _ in range(len(chain.steps) + 1)])
-    by_source: dict[tuple[int, int], int] = {}  # (kind, rank) of the step that gives it
-    by_reader: dict[tuple[int, int, int], int] = {}  # (kind, rank, slot) where the next step reads it
+    spots = {node: spot for nodes in chain.steps for node, spot in _spots(links, nodes).items()}
+    kinds = _kinds(links, chain, [{} for _ in range(len(chain.steps) + 1)])
+    given, read = _Lanes(), _Lanes()  # by where a step gives a value, and by where the next one reads it
     lanes: list[dict[int, int]] = [{} for _ in range(len(chain.steps) + 1)]
-    inner = range(1, len(chain.steps))
-    for k in sorted(inner, key=lambda k: kinds[k - 1] != kinds[k]):
+    for k in sorted(range(1, len(chain.steps)), key=lambda k: kinds[k - 1] != kinds[k]):
         for node in chain.steps[k]:
             for source, slot in links.sources[node]:
-                if place.get(source) != k - 1:
-                    continue
-                giver, reader = (kinds[k - 1], rank[source]), (kinds[k], rank[node], slot)
-                if source not in lanes[k]:
-                    lanes[k][source] = _free(lanes[k], by_source.get(giver), by_reader.get(reader))
-                by_source.setdefault(giver, lanes[k][source])
-                by_reader.setdefault(reader, lanes[k][source])
-    _entries(
-        links, chain, place, lanes, [by_reader.get((kinds[0], rank[n], s)) for n, s in _reads(links, chain.steps[0])]
-    )
+                if place.get(source) == k - 1:
+                    giver, reader = (kinds[k - 1], spots[source]), (kinds[k], (spots[node], slot))
+                    if source not in lanes[k]:
+                        lanes[k][source] = _free(lanes[k], given.at(*giver), read.at(*reader))
+                    given.note(*giver, lanes[k][source])
+                    read.note(*reader, lanes[k][source])
+    reads = [(node, source, slot) for node in chain.steps[0] for source, slot in links.sources[node]]
+    known = {source: read.at(kinds[0], (spots[node], slot)) for node, source, slot in reversed(reads)}
+    lanes[0] = _entries(links, chain, place, known)
     for node in chain.steps[-1]:
-        lane = by_source.get((kinds[-1], rank[node]))
+        lane = given.at(kinds[-1], spots[node])
         if lane is not None and lane not in lanes[-1].values():
             lanes[-1][node] = lane
     return lanes
 
 
-def _reads(links: _Steps, nodes: Iterable[int]) -> list[tuple[int, int]]:
-    """The operands of these nodes, as (node, slot)."""
-    return [(node, slot) for node in nodes for _, slot in links.sources[node]]
+class _Lanes:
+    """Lanes by spots in steps of each kind. Where a kind is unlike all others, the same spot in any of them tells."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[int, object], int] = {}
+
+    def note(self, kind: int, spot: object, lane: int) -> None:
+        self.known.setdefault((kind, spot), lane)
+        self.known.setdefault((-1, spot), lane)
+
+    def at(self, kind: int, spot: object) -> int | None:
+        return self.known.get((kind, spot), self.known.get((-1, spot)))
 
 
-def _entries(
-    links: _Steps, chain: Chain, place: dict[int, int], lanes: list[dict[int, int]], known: Sequence[int | None]
-) -> None:
+def _entries(links: _Steps, chain: Chain, place: dict[int, int], known: dict[int, int | None]) -> dict[int, int]:
     """Lanes into the first step: for initial states, or else for what only it reads of its own sweep."""
-    sources = [source for node in chain.steps[0] for source, _ in links.sources[node]]
-    matched = any(lane is not None for lane in known)
-    for source, lane in zip(sources, known, strict=True):
-        if source in place or source in lanes[0]:
+    lanes: dict[int, int] = {}
+    matched = any(lane is not None for source, lane in known.items() if source not in place)
+    for source, lane in known.items():
+        if source in place:
             continue
         if lane is None and not matched and _only_first(links, chain, place, source):
-            lane = _free(lanes[0])
-        if lane is not None and lane not in lanes[0].values():
-            lanes[0][source] = lane
+            lane = _free(lanes)
+        if lane is not None and lane not in lanes.values():
+            lanes[source] = lane
+    return lanes
 
 
 def _only_first(links: _Steps, chain: Chain, place: dict[int, int], source: int) -> bool:
@@ -230,7 +229,7 @@ def _free(taken: dict[int, int], *wanted: int | None) -> int:
     return next(lane for lane in range(len(used) + 1) if lane not in used)
 
 
-def _kinds(links: _Steps, chain: Chain, place: dict[int, int], lanes: Sequence[dict[int, int]]) -> list[int]:
+def _kinds(links: _Steps, chain: Chain, lanes: Sequence[dict[int, int]]) -> list[int]:
     """Number the structures of the steps: their operations, and what each of these reads (a node of the step, a lane)."""
     known: dict[tuple[object, ...], int] = {}
     kinds = []

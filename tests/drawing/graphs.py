@@ -232,10 +232,10 @@ STEPS = {
     "a loop with losses": lambda: by_hand(losses=True),
     "a loop with a lag": lambda: by_hand(lag=2),
     "two layers": two_layers,
-    "unlike steps": unlike,
+    "a loop without names": lambda: by_hand(scoped=False),
 }
 OTHERS = {
-    "a loop without names": lambda: by_hand(scoped=False),
+    "unlike steps": unlike,
     "to and fro": to_and_fro,
     "crossed scopes": crossed,
     "classifier": classifier,
