@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minigrad.drawing.metrics import width
-from minigrad.drawing.style import BACKGROUND, FAINT, SANS, TEXT, Face
-from minigrad.drawing.svg import within
+from minigrad.drawing.style import BACKGROUND, DARK, FAINT, LIGHT, SANS, TEXT, Face, themes
+from minigrad.drawing.svg import named, within
 from minigrad.files import write_file
 from minigrad.node import Array
 from minigrad.ops.formulas import printed, settled
@@ -34,11 +34,20 @@ SAMPLES = 301  # of a curve, or of a piece of it
 ASIDE = 1e-6  # so far beside a jump it has the value of that side
 
 VALUE, SLOPE = "#0072b2", "#d55e00"  # f and f′: differ for the color-blind, and f′ is dashed
-GRID, AXIS, FRAME = "#eceff2", "#b9c1ca", "#d3dae1"
+GRID, AXIS, FRAME, PANEL = "#eceff2", "#b9c1ca", "#d3dae1", "#fefefe"
+PALETTE = {
+    **{name: (LIGHT[name], DARK[name]) for name in ("paper", "ink", "faint")},
+    "value": (VALUE, "#56b4e9"),
+    "slope": (SLOPE, "#ff8a4c"),
+    "grid": (GRID, "#1f252f"),
+    "axis": (AXIS, "#5f6b79"),
+    "frame": (FRAME, "#38424f"),
+    "panel": (PANEL, "#151a21"),
+}
 HEADLINE = Face(19, 24, False, 600, TEXT)
 NAME = Face(13.5, 18, False, 600, TEXT)
 FORMULA = Face(11, 15, False, 400, FAINT)
-TICK = Face(8.5, 10, False, 400, "#98a1ab")
+TICK = Face(9, 10, False, 400, FAINT)
 SMALLEST = 6.5  # a long formula is set smaller, down to this size
 
 Curve = tuple[Array, Array]  # x and y of a piece without a jump
@@ -60,7 +69,7 @@ class Gallery:
         return within(self.svg())
 
     def svg(self) -> str:
-        """The picture as SVG: attributes only, so it looks the same wherever it is shown."""
+        """The picture as SVG, light or dark as its reader prefers."""
         rows = -(-len(self.entries) // self.columns)
         wide = 2 * MARGIN + self.columns * WIDTH + (self.columns - 1) * GAP_X
         high = ABOVE + rows * (HEAD + HEIGHT + GAP_Y) + MARGIN - GAP_Y
@@ -71,16 +80,27 @@ class Gallery:
             panels.append(f'<g transform="translate({_n(place[0])} {_n(place[1])})">\n{_panel(entry)}\n</g>')
         size = f'width="{_n(wide)}" height="{_n(high)}"'
         looks = f'font-family="{escape(SANS)}"'
-        spoken = f'role="img" aria-label="{TITLE}"'
+        name = named(*panels)
+        spoken = f'role="img" aria-labelledby="{name}-title {name}-description"'
         parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {_n(wide)} {_n(high)}" {looks} {spoken}>',
-            f"<title>{TITLE}</title>",
+            f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" {size} viewBox="0 0 {_n(wide)} {_n(high)}" {looks} {spoken}>',
+            f'<title id="{name}-title">{TITLE}</title>',
+            f'<desc id="{name}-description">{escape(self._description())}</desc>',
+            f"<style>\n{themes(name, PALETTE)}\n</style>",
             f'<rect {size} fill="{BACKGROUND}"/>',
             _legend(wide),
             *panels,
             "</svg>",
         ]
         return "\n".join(parts) + "\n"
+
+    def _description(self) -> str:
+        """The gallery in words."""
+        names = ", ".join([entry.name.replace("_", " ") for entry in self.entries])
+        return f"f (a line) and f′ (dashed) of {len(self.entries)} functions from {LEFT:g} to {RIGHT:g}: {names}."
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        return {"image/svg+xml": self._repr_svg_(), "text/plain": "\n".join(map(str, self.entries))}
 
     def save(self, path: str | Path) -> None:
         """Write the picture into a file.svg."""
@@ -137,7 +157,7 @@ def _parameters(entry: Activation) -> str:
 def _axes() -> str:
     """A frame, a line per unit, the two axes, and numbers."""
     right, down = _n(WIDTH), _n(HEIGHT)
-    lines = [f'<rect width="{right}" height="{down}" fill="#ffffff" stroke="{FRAME}" rx="3"/>']
+    lines = [f'<rect width="{right}" height="{down}" fill="{PANEL}" stroke="{FRAME}" rx="3"/>']
     lines += [f'<path d="M{_n(_x(i))},0v{down}" stroke="{GRID}"/>' for i in range(int(LEFT) + 1, int(RIGHT))]
     lines += [f'<path d="M0,{_n(_y(i))}h{right}" stroke="{GRID}"/>' for i in range(int(BOTTOM), int(TOP) + 1)]
     lines += [f'<path d="M{_n(_x(0))},0v{down}M0,{_n(_y(0))}h{right}" stroke="{AXIS}"/>']

@@ -13,7 +13,7 @@ from minigrad.drawing.flow import Flow, flow_graph
 from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layout import DIRECTIONS, Layout
-from minigrad.drawing.style import BACKGROUND, FAINT, ROLES, SANS, TEXT
+from minigrad.drawing.style import ROLES, SANS, sheet
 from minigrad.drawing.svg import swatch, to_svg, within
 from minigrad.drawing.text import as_text
 from minigrad.files import write_file
@@ -104,12 +104,15 @@ class Drawing:
         """The picture as text for Graphviz."""
         return dot.to_dot(self.diagram, self.direction)
 
+    def text(self) -> str:
+        """What the picture shows as text: a line per node."""
+        return as_text(self.flow)
+
     def html(self) -> str:
         """A page that needs nothing else: the picture, what its boxes mean, and the listing."""
-        roles = dict.fromkeys(box.role for box in self.diagram.boxes)
-        legend = "\n".join(
-            [f"<li>{swatch(role)} {escape(ROLES[role].meaning)}</li>" for role in ROLES if role in roles]
-        )
+        shown = {box.role for box in self.diagram.boxes}
+        roles = [role for role in ROLES if role in shown]
+        legend = "\n".join([f"<li>{swatch(role)} {escape(ROLES[role].meaning)}</li>" for role in roles])
         words = "a … b  μ m: least, greatest and mean entry" + (
             "; ∂: the adjoint, ∂output/∂node" if any(node.adjoint for node in self.flow.nodes) else ""
         )
@@ -119,11 +122,9 @@ class Drawing:
             svg=within(self.svg()),
             legend=legend,
             words=escape(words),
-            listing=escape(as_text(self.flow)),
+            listing=escape(self.text()),
             sans=SANS,
-            text=TEXT,
-            faint=FAINT,
-            background=BACKGROUND,
+            style=sheet("page", roles, ()),
         )
 
     def save(self, path: str | Path) -> None:
@@ -152,7 +153,7 @@ class Drawing:
         return within(self.svg())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        return {"image/svg+xml": within(self.svg()), "text/plain": as_text(self.flow)}
+        return {"image/svg+xml": within(self.svg()), "text/plain": self.text()}
 
 
 def _good_direction(boxes: Diagram) -> str:
@@ -171,15 +172,16 @@ _PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-body {{ margin: 2rem; background: {background}; color: {text}; font-family: {sans}; }}
+{style}
+body {{ margin: 2rem; background: var(--paper); color: var(--ink); font-family: {sans}; }}
 h1 {{ font-size: 1.2rem; }}
-p, ul, summary {{ color: {faint}; font-size: .9rem; }}
+p, ul, summary {{ color: var(--faint); font-size: .9rem; }}
 ul {{ display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; list-style: none; padding: 0; }}
 li svg {{ vertical-align: middle; }}
 pre {{ overflow-x: auto; }}
 </style>
 </head>
-<body>
+<body id="page">
 <h1>{title}</h1>
 <p>{description}</p>
 {svg}<ul>

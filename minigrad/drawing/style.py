@@ -6,7 +6,7 @@ too, for readers that drop style sheets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -28,10 +28,10 @@ ROLES = {
     "operation": Style("#ffffff", "#3d4a5c", "", 0.3, "operation"),
     "adjoint": Style("#fdebe4", "#c2410c", "6 3", 0.3, "operation of an adjoint, made by a bprop"),
     "second": Style("#f5e9f5", "#8e3a80", "2 3", 0.3, "operation of an adjoint of adjoints"),
-    "reference": Style("#f7f8f9", "#8b95a1", "1 3", 1.0, "value from the node of that number, far away"),
+    "reference": Style("#f7f8f9", "#7b8694", "1 3", 1.0, "value from the node of that number, far away"),
 }
 
-ARROWS = {"value": ("#768397", ""), "adjoint": ("#d2704a", ""), "second": ("#a863a0", ""), "reuse": ("#8d97a4", "4 3")}
+ARROWS = {"value": ("#768397", ""), "adjoint": ("#c8623b", ""), "second": ("#a863a0", ""), "reuse": ("#7b8694", "4 3")}
 
 BACKGROUND = "#ffffff"
 TEXT = "#1c2430"
@@ -79,7 +79,7 @@ DARK = {
     "value-arrow": "#8492a5",
     "adjoint-arrow": "#e07a52",
     "second-arrow": "#c080ba",
-    "reuse-arrow": "#6f7b8a",
+    "reuse-arrow": "#7a8695",
 }
 
 SANS = "Inter, 'Segoe UI', system-ui, 'Helvetica Neue', Helvetica, Arial, sans-serif"
@@ -130,4 +130,16 @@ def sheet(picture: str, roles: Iterable[str], arrows: Iterable[str]) -> str:
     for arrow in arrows:
         rules.append(f"#{picture} .{arrow}-arrow{{stroke:var(--{arrow}-arrow)}}")
         rules.append(f"#{picture} .{arrow}-head{{fill:var(--{arrow}-arrow)}}")
+    return "\n".join(rules)
+
+
+def themes(picture: str, palette: Mapping[str, tuple[str, str]]) -> str:
+    """A style sheet for a picture whose attributes hold the light colors of a palette: name -> (light, dark)."""
+    light, dark = [";".join([f"--{name}:{colors[theme]}" for name, colors in palette.items()]) for theme in (0, 1)]
+    rules = [
+        f"#{picture}{{{light};color-scheme:light dark}}",
+        f"@media (prefers-color-scheme:dark){{#{picture}{{{dark}}}}}",
+    ]
+    for name, (color, _) in palette.items():
+        rules += [f'#{picture} [{where}="{color}"]{{{where}:var(--{name})}}' for where in ("fill", "stroke")]
     return "\n".join(rules)

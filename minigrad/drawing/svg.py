@@ -39,7 +39,7 @@ def to_svg(diagram: Diagram, layout: Layout) -> str:
     boxes = [_box(box, center) for box, center in zip(diagram.boxes, layout.centers, strict=True)]
     inside = "\n".join([*frames, *arrows, *boxes])
     width, height = _n(layout.width), _n(layout.height)
-    name = f"minigrad-{sha256(f'{diagram.title}{diagram.description}{width}{inside}'.encode()).hexdigest()[:10]}"
+    name = named(diagram.title, diagram.description, diagram.note, width, height, inside)
     used = {box.role for box in diagram.boxes}, {arrow.role for arrow in diagram.arrows}
     style = sheet(name, [role for role in ROLES if role in used[0]], [role for role in ARROWS if role in used[1]])
     size = f'width="{width}" height="{height}"'
@@ -58,6 +58,11 @@ def to_svg(diagram: Diagram, layout: Layout) -> str:
     return "\n".join(parts) + "\n"
 
 
+def named(*parts: str) -> str:
+    """An id made of all that a picture shows."""
+    return f"minigrad-{sha256(chr(10).join(parts).encode()).hexdigest()[:10]}"
+
+
 def within(svg: str) -> str:
     """The picture as a part of a page, where it is never wider than its place. (Files are without: some readers of SVG then
     find no size.)
@@ -69,8 +74,8 @@ def swatch(role: str) -> str:
     """A small box of that role, for a legend."""
     style = ROLES[role]
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="30" height="18" stroke-width="1.4" aria-hidden="true">'
-        f"{_outline(style.fill, style.stroke, style.dashes, WEIGHT, style.round, (1, 1, 28, 16))}</svg>"
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{role}-box" width="30" height="18" stroke-width="{WEIGHT}" '
+        f'aria-hidden="true">{_outline(style.fill, style.stroke, style.dashes, WEIGHT, style.round, (1, 1, 28, 16))}</svg>'
     )
 
 

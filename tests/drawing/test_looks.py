@@ -1,0 +1,174 @@
+"""How pictures look: contrast in both themes, with style sheets and without; a title, a description and a text for each."""
+
+import re
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.drawing import gallery
+from minigrad.drawing.style import ARROWS, DARK, FACES, HEADING, INDEX, INKS, LIGHT, ROLES
+from tests.drawing.graphs import ALL, net_2_2_1, odd, penalized
+
+SVG = "{http://www.w3.org/2000/svg}"
+THEMES = {"light": LIGHT, "dark": DARK}
+
+
+def luminance(color):
+    """Relative luminance, W3C, Web Content Accessibility Guidelines 2.2."""
+    channels = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ (
+        0.2126,
+        0.7152,
+        0.0722,
+    )
+
+
+def contrast(a, b):
+    low, high = sorted([luminance(a), luminance(b)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_contrast_is_that_of_the_guidelines():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_all_text_is_legible(theme):
+    colors = THEMES[theme]
+    fills = [colors[f"{role}-fill"] for role in ROLES]
+    for ink in ("ink", "faint", "slope"):
+        assert min(contrast(colors[ink], fill) for fill in fills) >= 4.5
+    for ground in ("paper", "frame", "inner-frame"):
+        assert contrast(colors["faint"], colors[ground]) >= 4.5
+        assert contrast(colors["ink"], colors[ground]) >= 4.5
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_lines_stand_out(theme):
+    """Outlines and arrows need 3 : 1 to what they lie on."""
+    colors = THEMES[theme]
+    for ground in ("paper", "frame", "inner-frame"):
+        assert min(contrast(colors[f"{role}-line"], colors[ground]) for role in ROLES) >= 3
+        assert min(contrast(colors[f"{arrow}-arrow"], colors[ground]) for arrow in ARROWS) >= 3
+
+
+def test_themes_have_the_same_colors():
+    assert LIGHT.keys() == DARK.keys()
+    assert LIGHT["paper"] == "#ffffff"
+    assert luminance(DARK["paper"]) < 0.02
+    assert set(INKS) == {*FACES, "index", "heading"}
+
+
+def test_no_color_alone_tells_a_role():
+    """Roles differ in dashes or shape too."""
+    assert len({(style.dashes, style.round) for style in ROLES.values()}) == len(ROLES) - 1
+    assert (ROLES["input"].dashes, ROLES["input"].round) == (ROLES["constant"].dashes, ROLES["constant"].round)
+    assert min(look.size for look in (*FACES.values(), HEADING, INDEX)) >= 9
+
+
+def texts(root):
+    """Every text, with the color its attributes give it and the color of what it lies on."""
+    for group in root.iter(f"{SVG}g"):
+        rectangle = group.find(f"{SVG}rect")
+        for text in group.findall(f"{SVG}text"):
+            yield text, text.get("fill", root.get("fill")), rectangle.get("fill")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_picture_is_whole_without_its_style_sheet(name):
+    """Attributes hold the light theme, and a class says what a style sheet would color."""
+    drawing = mg.draw(ALL[name]())
+    root = ET.fromstring(drawing.svg())
+    found = list(texts(root))
+    assert len(found) >= 2 * len(drawing.diagram.boxes)
+    for text, ink, fill in found:
+        assert contrast(ink, fill) >= 4.5
+        assert ink == LIGHT[INKS[text.get("class")]]
+        assert float(text.get("font-size", root.get("font-size"))) >= 9
+    for group in root.findall(f"{SVG}g"):
+        role, _, kind = group.get("class").rpartition("-")
+        if kind == "box":
+            assert group.find(f"{SVG}rect").get("fill") == LIGHT[f"{role}-fill"]
+        if kind == "arrow":
+            assert group.get("stroke") == LIGHT[f"{role}-arrow"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_style_sheet_colors_all_by_variables_in_both_themes(name):
+    svg = mg.draw(ALL[name]()).svg()
+    root = ET.fromstring(svg)
+    sheet = root.find(f"{SVG}style").text
+    light, dark = re.findall(r"\{(--[^}]*)\}", sheet)
+    names = [dict(part.split(":") for part in theme.split(";") if part.startswith("--")) for theme in (light, dark)]
+    assert names[0].keys() == names[1].keys()
+    assert "@media (prefers-color-scheme:dark)" in sheet
+    assert set(re.findall(r"var\((--[\w-]+)\)", sheet)) <= set(names[0])
+    for values, theme in zip(names, (LIGHT, DARK), strict=True):
+        assert values == {f"--{key}": theme[key] for key in (name[2:] for name in values)}
+    colored = {word for rule in re.findall(r"#\S+ \.([\w-]+)", sheet) for word in [rule]}
+    assert {element.get("class") for element in root.iter() if element.get("class")} <= colored
+    assert all(rule.startswith((f"#{root.get('id')}", "@media")) for rule in sheet.strip().splitlines())
+
+
+def test_ids_are_those_of_one_picture():
+    seen = {}
+    for name, graph in ALL.items():
+        svg = mg.draw(graph()).svg()
+        ids = [element.get("id") for element in ET.fromstring(svg).iter() if element.get("id")]
+        assert len(ids) == len(set(ids)) == 3
+        assert all(each.startswith(ids[0]) for each in ids)
+        assert not set(ids) & {one for other in seen for one in seen[other]}
+        seen[name] = ids
+    again = mg.draw(net_2_2_1()[0])
+    assert again.svg() == mg.draw(net_2_2_1()[0]).svg(), "equal pictures are equal to the byte"
+    assert mg.draw(net_2_2_1()[0], title="another").svg().split('id="')[1] != again.svg().split('id="')[1]
+
+
+@pytest.mark.parametrize("graph", [odd, penalized])
+def test_every_attribute_is_quoted(graph):
+    svg = mg.draw(graph()).svg()
+    for tag in re.findall(r"<[a-z][^<>]*>", re.sub(r"<style>.*?</style>", "", svg, flags=re.DOTALL)):
+        assert re.fullmatch(r'<[a-z]+(\s[\w:-]+="[^"<]*")*/?>', tag), tag
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_picture_has_a_title_a_description_and_a_text(name):
+    node = ALL[name]()
+    drawing = mg.draw(node)
+    root = ET.fromstring(drawing.svg())
+    title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert root.get("role") == "img"
+    assert root.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+    assert title.text.startswith("Flow graph of ")
+    assert re.match(r"\d+ nodes: ", description.text)
+    assert drawing.text() == mg.listing(node)
+    assert drawing._repr_mimebundle_()["text/plain"] == drawing.text()
+    assert len(drawing.text().splitlines()) == 1 + len(drawing.flow.nodes)
+
+
+def test_the_gallery_has_two_themes_and_words():
+    shown = mg.activations().gallery()
+    root = ET.fromstring(shown.svg())
+    for theme in (0, 1):
+        colors = {name: pair[theme] for name, pair in gallery.PALETTE.items()}
+        for ground in ("paper", "panel"):
+            assert contrast(colors["ink"], colors[ground]) >= 4.5
+            assert contrast(colors["faint"], colors[ground]) >= 4.5
+            assert contrast(colors["value"], colors[ground]) >= 3
+            assert contrast(colors["slope"], colors[ground]) >= 3
+    known = {light for light, _ in gallery.PALETTE.values()} | {"none", None}
+    assert {element.get(where) for element in root.iter() for where in ("fill", "stroke")} <= known
+    assert "prefers-color-scheme:dark" in root.find(f"{SVG}style").text
+    assert len(root.find(f"{SVG}desc").text) > 300
+    assert len(shown._repr_mimebundle_()["text/plain"].splitlines()) >= len(shown.entries)
+
+
+def test_the_page_follows_the_theme():
+    page = mg.draw(penalized()).html()
+    assert page.count("@media (prefers-color-scheme:dark)") == 2
+    assert "var(--paper)" in page
+    for role in ("parameter", "adjoint", "second", "reference"):
+        assert f"#page .{role}-box>rect" in page
