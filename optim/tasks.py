@@ -290,14 +290,14 @@ def _copy_memory(configuration: Configuration) -> Task:
     return _generated(
         configuration,
         "copy memory",
-        f"{MEMORIZED} of {SYMBOLS} symbols, repeated after {configuration.length - 2 * MEMORIZED} blanks, an output at every time "
-        "step; the score is the share of those symbols that are repeated rightly",
+        f"{MEMORIZED} symbols, each one of {SYMBOLS}, to be repeated after {configuration.length - 2 * MEMORIZED} blanks, with an output "
+        "at every time step; the score is the share of the symbols that are repeated rightly",
         draw,
         n_outputs=SYMBOLS + 1,
         loss=losses.cross_entropy,
         chance=1 / SYMBOLS,
         goal="repeat the symbols",
-        learned=1 - datasets.SOLVED / MEMORIZED,  # then less than 1 % of the sequences have an error in them
+        learned=1 - datasets.SOLVED / MEMORIZED,  # then at most 1 % of the sequences have an error in them
         right=right,
         every_step=True,
     )
