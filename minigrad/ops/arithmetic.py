@@ -596,7 +596,7 @@ class LogicalOr(_Step):
 
 @answers(np.logical_xor)
 class LogicalXor(_Step):
-    """y = whether exactly one of a and b is nonzero;  no adjoint."""
+    """y = whether (a ≠ 0) ≠ (b ≠ 0), exactly one of them is nonzero;  no adjoint."""
 
     __slots__ = ()
 

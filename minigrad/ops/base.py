@@ -194,7 +194,7 @@ def _attribute(name: str) -> property:
 
 
 class AddN(Elementwise):
-    """y = Σ x_i, of one shape and dtype: what a node with several parents sums;  x̄_i = ȳ."""
+    """y = Σ_i x_i, of one shape and dtype: what a node with several parents sums;  x̄_i = ȳ."""
 
     __slots__ = ()
 

@@ -149,7 +149,7 @@ def eigvalsh(a: Operand, UPLO: str = "L") -> Node:
 
 
 class SingularValues(Operation):
-    """s = the singular values of matrices A = U diag(s) V', falling;  Ā = U diag(s̄) V'."""
+    """s = singular_values(A), falling, A = U diag(s) V';  Ā = U diag(s̄) V', U = left_vectors(A), V = right_vectors(A)."""
 
     __slots__ = ()
     analytic = False

@@ -105,7 +105,7 @@ def _summed_product(a: Node, adjoint: Node, ndim: int) -> Node:
 
 
 class SumOfProducts(Operation):
-    """Y = Σ_i A_i' B_i of matrices A_1..A_n, B_1..B_n, as one large product;  Ā_i = B_i Ȳ', B̄_i = A_i Ȳ.
+    """Y = Σ_i A_i' B_i, of matrices A_1..A_n, B_1..B_n, as one large product;  Ā_i = B_i Ȳ', B̄_i = A_i Ȳ.
 
     It is the adjoint of a weight matrix that many products share, as the time steps of a recurrent net do.
     """

@@ -29,10 +29,10 @@ LARGEST_NORM = 5.371920351148152
 
 
 class Expm(Operation):
-    """Y = exp A = Σ A^k / k! for square matrices (…, n, n);  Ā = L(A', Ȳ), the derivative of exp at A' in direction Ȳ.
+    """Y = expm(A), Σ A^k / k! for square matrices (…, n, n);  Ā = expm_slope(A', Ȳ), the derivative L(A', Ȳ).
 
-    L(A, E) is the upper right block of exp [[A, E], [0, A]]: N. Higham, Functions of Matrices, SIAM 2008, section 3.2. Of an
-    antisymmetric A the exponential is orthogonal. float32 is computed in float64.
+    L(A, E), the derivative of exp at A in direction E, is the upper right block of exp [[A, E], [0, A]]: N. Higham, Functions
+    of Matrices, SIAM 2008, section 3.2. Of an antisymmetric A the exponential is orthogonal. float32 is computed in float64.
     """
 
     __slots__ = ()

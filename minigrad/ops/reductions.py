@@ -467,7 +467,7 @@ class FirstMaximum(PiecewiseConstant):
 
 
 class ArgMax(PiecewiseConstant):
-    """y = the index of the first maximum along an axis, or in x row by row;  no adjoint."""
+    """y = argmax(x) along the axis, the index of the first maximum, or in x row by row;  no adjoint."""
 
     __slots__ = ()
     axis: int | None
@@ -478,7 +478,7 @@ class ArgMax(PiecewiseConstant):
 
 
 class ArgMin(PiecewiseConstant):
-    """y = the index of the first minimum along an axis, or in x row by row;  no adjoint."""
+    """y = argmin(x) along the axis, the index of the first minimum, or in x row by row;  no adjoint."""
 
     __slots__ = ()
     axis: int | None
@@ -582,7 +582,7 @@ class Sort(Operation):
 
 
 class ArgSort(PiecewiseConstant):
-    """y = the indices that sort x along the axis, stable: of equal entries the earlier first;  no adjoint."""
+    """y = argsort(x) along the axis, the indices that sort x: of equal entries the earlier first;  no adjoint."""
 
     __slots__ = ()
     axis: int
@@ -782,7 +782,7 @@ def _end(end: Node, x: Node, axis: int) -> Node:
 
 
 class AnyTrue(PiecewiseConstant):
-    """y = whether an entry along the axes is nonzero;  no adjoint."""
+    """y = any(x) along the axes, whether an entry is nonzero;  no adjoint."""
 
     __slots__ = ()
     axis: Axis
@@ -793,7 +793,7 @@ class AnyTrue(PiecewiseConstant):
 
 
 class AllTrue(PiecewiseConstant):
-    """y = whether all entries along the axes are nonzero;  no adjoint."""
+    """y = all(x) along the axes, whether all entries are nonzero;  no adjoint."""
 
     __slots__ = ()
     axis: Axis
@@ -804,7 +804,7 @@ class AllTrue(PiecewiseConstant):
 
 
 class CountNonzero(PiecewiseConstant):
-    """y = how many entries along the axes are nonzero, an integer;  no adjoint."""
+    """y = count_nonzero(x) along the axes, how many entries are nonzero, an integer;  no adjoint."""
 
     __slots__ = ()
     axis: Axis

@@ -45,7 +45,7 @@ Padding: TypeAlias = Pair | Literal["valid", "same"]
 
 
 class Windows(Operation):
-    """Y[n, i, j, u, v, c] = X[n, i s + u, j t + v, c] for strides (s, t);  X̄ = Fold(Ȳ).
+    """Y = Windows(X), Y[n, i, j, u, v, c] = X[n, i s + u, j t + v, c] for strides (s, t);  X̄ = Fold(Ȳ).
 
     (batch, height, width, channels) to (batch, rows, columns, window height, window width, channels). Nothing is copied.
     """
@@ -64,7 +64,7 @@ class Windows(Operation):
 
 
 class Fold(Operation):
-    """Y[n, i s + u, j t + v, c] += X[n, i, j, u, v, c], from 0: windows added up where they overlap;  X̄ = Windows(Ȳ)."""
+    """Y = Fold(X), Y[n, i s + u, j t + v, c] += X[n, i, j, u, v, c], from 0: they add up where they overlap;  X̄ = Windows(Ȳ)."""
 
     __slots__ = ()
     moves = True
@@ -83,8 +83,8 @@ class Fold(Operation):
 
 
 class Convolution(Operation):
-    """Y[n, i, j, f] = Σ_uvc X[n, i s + u d, j t + v e, c] K[f, u, v, c];  X̄ = TransposedConvolution(Ȳ, K),
-    K̄ = KernelCorrelation(X, Ȳ).
+    """Y = Convolution(X, K), Y[n, i, j, f] = Σ_uvc X[n, i s + u d, j t + v e, c] K[f, u, v, c];  X̄ =
+    TransposedConvolution(Ȳ, K), K̄ = KernelCorrelation(X, Ȳ).
 
     The windows as rows times the kernels as columns, one matrix product; of few channels one for every image, of groups one
     for every group, of single channels none.
@@ -121,8 +121,8 @@ class Convolution(Operation):
 
 
 class TransposedConvolution(Operation):
-    """X[n, i s + u d, j t + v e, c] += Σ_f Y[n, i, j, f] K[f, u, v, c], from 0;  Ȳ = Convolution(X̄, K),
-    K̄ = KernelCorrelation(X̄, Y).
+    """X = TransposedConvolution(Y, K), X[n, i s + u d, j t + v e, c] += Σ_f Y[n, i, j, f] K[f, u, v, c], from 0;  Ȳ =
+    Convolution(X̄, K), K̄ = KernelCorrelation(X̄, Y).
 
     Every entry of the windows is computed for all of them and added at once: so few lie in memory at a time.
     """
@@ -156,8 +156,8 @@ class TransposedConvolution(Operation):
 
 
 class KernelCorrelation(Operation):
-    """K[f, u, v, c] = Σ_nij Y[n, i, j, f] X[n, i s + u d, j t + v e, c];  X̄ = TransposedConvolution(Y, K̄),
-    Ȳ = Convolution(X, K̄).
+    """K = KernelCorrelation(X, Y), K[f, u, v, c] = Σ_nij Y[n, i, j, f] X[n, i s + u d, j t + v e, c];  X̄ =
+    TransposedConvolution(Y, K̄), Ȳ = Convolution(X, K̄).
     """
 
     __slots__ = ()

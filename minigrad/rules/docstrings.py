@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from minigrad.ops.base import Operation
 from minigrad.rules.parsing import Reader, UnreadableError
 from minigrad.rules.tokens import Token, tokens
-from minigrad.rules.tree import Expression, Name, Words, names
+from minigrad.rules.tree import Expression, Name, Words, mapped, names
 
 MACRON = "\u0304"
 BACK = "Back:"
@@ -19,7 +20,6 @@ LONGEST = 300  # tokens of a text that is read
 LINKS = ("with", "and", ",", ";", "")  # what stands before a statement
 GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "λ": "lambda"}  # attributes
 INDICES = {"index", "index_i", "stretch_i", "slice_i"}  # which a node fills in
-EACH = -1  # the slot of x_i, which is any child
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Rules:
 
     result:      the symbol of its value, as y
     slots:       the slots of the symbols that stand for children
+    families:    of an operation of any number of children, what they are called: x_i, or A_i and then as many B_i; a slot
+                 is one of these then
     forward:     the formula of the value, None where the docstring says nothing
     adjoints:    the formulas of the adjoints by slot
     definitions: what other symbols stand for, in order
@@ -46,6 +48,7 @@ class Rules:
 
     result: str
     slots: dict[str, int]
+    families: tuple[str, ...]
     forward: Statement | None
     adjoints: dict[int, Statement]
     definitions: tuple[Statement, ...]
@@ -84,11 +87,16 @@ def _rules(kind: type[Operation]) -> Rules:
     forward_text, back_text = _text(kind, "fprop"), _text(kind, "bprop")
     known = {*roles, *attribute_names(kind), *INDICES}
     forward, back = _statements(forward_text, known), _statements(back_text, known)
-    result = forward[0].target if forward else "y"
+    result = forward[0].target.partition("_")[0] if forward else "y"
+    families = () if roles else _families(forward_text)
     slots = {
         s: slot for s in _symbols(forward_text, back_text) if s != result and (slot := _slot(s, roles)) is not None
     }
-    definitions = [*forward[1:], *back]  # an adjoint too may be used by the next
+    slots = {role: slot for role, slot in roles.items() if role != result} | slots
+    slots |= {family: slot for slot, family in enumerate(families)}
+    forward, back = [_unindexed(statements, slots, result) for statements in (forward, back)]
+    said = [*forward[1:], *back]  # an adjoint too may be used by the next
+    definitions = [s for s in said if s.target not in slots and s.target != result]
     symbols = {*known, *slots, *GREEK, result, barred(result), *[s.target for s in definitions]}
     forward, back, definitions = [
         [s if set(names(s.tree)) <= symbols else replace(s, tree=s.words, remark="") for s in statements]
@@ -96,7 +104,13 @@ def _rules(kind: type[Operation]) -> Rules:
     ]
     adjoints = {slots[of]: s for s in back if (of := unbarred(s.target)) in slots}
     return Rules(
-        result, slots, forward[0] if forward else None, adjoints, tuple(definitions), "no adjoint" in back_text
+        result,
+        slots,
+        families,
+        forward[0] if forward else None,
+        adjoints,
+        tuple(definitions),
+        "no adjoint" in back_text,
     )
 
 
@@ -110,13 +124,34 @@ def _symbols(*texts: str) -> Iterator[str]:
 
 def _slot(symbol: str, roles: dict[str, int]) -> int | None:
     """The child that a symbol stands for: its role, as a capital letter too, or the role that alone begins with it."""
-    if not roles and symbol == "x_i":
-        return EACH
     letter = symbol.lower()
     if letter in roles:
         return roles[letter]
     begun = [slot for role, slot in roles.items() if len(symbol) == 1 and role.startswith(letter)]
     return begun[0] if len(begun) == 1 else None
+
+
+def _families(text: str) -> tuple[str, ...]:
+    """The names of any child, as A_i and B_i."""
+    found = [token.text for token in tokens(text) if token.kind == "name" and token.text.endswith("_i")]
+    return tuple([name for name in dict.fromkeys(found) if name not in INDICES and name[0] not in "ΣΠ"])
+
+
+def _unindexed(statements: Sequence[Statement], slots: Collection[str], result: str) -> list[Statement]:
+    """The statements without indices of entries: y_k and x_j are y and x."""
+    whole = {*slots, result, barred(result), *map(barred, slots)}
+
+    def bare(tree: Any) -> Any:
+        if isinstance(tree, Name):
+            return Name(_bare(tree.symbol, whole))
+        return tree if isinstance(tree, Words) else mapped(tree, bare)
+
+    return [replace(s, target=_bare(s.target, whole), tree=bare(s.tree)) for s in statements]
+
+
+def _bare(symbol: str, whole: Collection[str]) -> str:
+    letter, _, index = symbol.partition("_")
+    return letter if len(index) == 1 and symbol not in whole and letter in whole else symbol
 
 
 # From a docstring to statements --------------------------------------------------------------------------------------
@@ -189,6 +224,7 @@ def _statement(text: str, found: Sequence[Token], known: set[str]) -> Statement:
 
 def _words(text: str, body: Sequence[Token], known: set[str]) -> Words:
     """The text, in which single letters and known words are names; the article a is none."""
+    body = body[: next((i for i, token in enumerate(body) if token.text == ":"), len(body))] or body[:1]
     parts: list[str | Name] = []
     at = body[0].start
     for token, after in zip(body, [*body[1:], None], strict=True):

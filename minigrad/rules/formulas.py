@@ -11,9 +11,9 @@ import numpy as np
 from minigrad.ops.base import broadcasts_to
 from minigrad.rules import factors, numbers, printing
 from minigrad.rules.docstrings import barred, unbarred
-from minigrad.rules.evaluation import evaluate
+from minigrad.rules.evaluation import evaluate, reduces
 from minigrad.rules.phrases import Context, Shape
-from minigrad.rules.tree import ButFor, Expression, Indexed, Negative, Number, Over, Words, everything, names
+from minigrad.rules.tree import ButFor, Expression, Indexed, Negative, Number, Words, everything, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class Formula:
         needed = self.needed()
         said = [f"{symbol} = {printing.written(meaning, write).text}" for symbol, meaning in needed]
         trees = [self.tree, *[meaning for _, meaning in needed]]
-        reduces = any(isinstance(part, Over) for tree in trees for part in everything(tree))
-        where = self.context.text() if reduces else ""
+        along = any(map(reduces, trees))
+        where = self.context.text() if along else ""
         return printing.written(self.tree, write).text + where + (f" with {', '.join(said)}" if said else "")
 
     def line(self, names: Mapping[str, str] | None = None) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.rules import printing
-from minigrad.rules.evaluation import evaluate, is_matrix
+from minigrad.rules.evaluation import evaluate, is_matrix, reduces
 from minigrad.rules.printing import ATOM, Text, written
 from minigrad.rules.tree import (
     ButFor,
@@ -127,7 +127,7 @@ def _equation(formula: Formula, values: Arrays, result: Any, *, axes: bool = Tru
         return shown(values[symbol]) if symbol in values else printing.plain(symbol)
 
     left = written(tree, name, "×").text
-    left += formula.context.text() if axes and any(isinstance(part, Over) for part in everything(tree)) else ""
+    left += formula.context.text() if axes and reduces(tree) else ""
     right = shown(result).text
     if left == right or (right.startswith("(") and isinstance(tree, Phrase | ButFor)):
         return left + because
@@ -179,7 +179,7 @@ def _is_along_a_line(formula: Formula) -> bool:
 
 def _without_reductions(tree: Expression) -> Expression:
     match tree:
-        case Over(_, x) | Call("softmax", (x,)):
+        case Over(_, x, "") | Call("softmax", (x,)):
             return _without_reductions(x)
     return mapped(tree, _without_reductions)
 
@@ -222,4 +222,5 @@ def _in_words(formula: Formula, values: Arrays) -> str:
     def name(symbol: str) -> Text:
         return shown(values[symbol]) if symbol in values else printing.plain(symbol)
 
-    return written(formula.tree, name, "×").text
+    said = written(formula.tree, name, "×").text
+    return f"{said}: {shown(values[formula.target]).text}" if formula.target in values else said

@@ -44,9 +44,13 @@ FUNCTIONS = {
     "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arsinh", "arcosh", "artanh",
     "exp", "ln", "log₂", "log₁₀", "erf", "Γ", "ψ", "σ", "sinc", "softmax", "sign", "trunc", "rint", "round", "max", "min",
     "det", "cof", "diag", "tril", "triu", "pinv", "cholesky", "eigenvalues", "eigenvectors", "τ", "Φ",
-    "count", "concatenate", "stack", "einsum",
+    "singular_values", "left_vectors", "right_vectors", "expm", "expm_slope",
+    "count", "concatenate", "stack", "einsum", "argmax", "argmin", "argsort", "any", "all", "count_nonzero",
+    "Windows", "Fold", "Convolution", "TransposedConvolution", "KernelCorrelation",
 }  # fmt: skip
-REDUCTIONS = {"Σ", "Π", "max", "min", "mean"}
+REDUCTIONS = {"Σ", "Π", "Σ_i", "Π_", "max", "min", "mean"}
+SPANS = ("over j ≤ k", "over k ≥ j")  # of running sums and products
+OTHERS = "Π_{i≠j}"  # the product of all other entries
 RELATIONS = ("<", ">", "≤", "≥", "=", "≠")
 FENCES = {"(": ")", "⌊": "⌋", "⌈": "⌉", "|": "|"}
 KEYWORDS = {
@@ -146,13 +150,15 @@ class Reader:
         return Logic(word, tuple(terms)) if len(terms) > 1 else terms[0]
 
     def comparison(self) -> Expression:
-        terms, signs = [self.sum()], []
+        first = self.sum()
+        return self.compared(first) if self.next.text in RELATIONS else self.said_of(first, STATES)
+
+    def compared(self, first: Expression) -> Expression:
+        terms, signs = [first], []
         while self.next.text in RELATIONS:
             signs.append(self.take().text)
             terms.append(self.sum())
-        if signs:
-            return Compare(tuple(terms), tuple(signs))
-        return self.said_of(terms[0], STATES)
+        return Compare(tuple(terms), tuple(signs))
 
     def said_of(self, x: Expression, phrases: Collection[str]) -> Expression:
         """The longest phrase that follows, if one does."""
@@ -245,7 +251,7 @@ class Reader:
 
     def opened(self, token: Token) -> Expression:
         """What begins with a token."""
-        if token.text in REDUCTIONS and (token.text in "ΣΠ" or self.next.spaced):
+        if token.text in REDUCTIONS and (token.kind == "name" or self.next.spaced):
             return self.over(token.text)
         if token.text in FUNCTIONS and token.text not in self.words:
             return self.function(token.text)
@@ -268,8 +274,13 @@ class Reader:
         raise UnreadableError(f"{token.text or 'the end'!r} begins no factor")
 
     def over(self, sign: str) -> Expression:
-        body = self.product() if sign in "ΣΠ" else self.factor()
-        return Over(sign, self.along(body))
+        if sign == "Π_":
+            sign += "".join([self.take().text for _ in range(5)])
+            if sign != OTHERS:
+                raise UnreadableError(f"{sign} is no product of this grammar")
+        body = self.product() if sign[0] in "ΣΠ" else self.factor()
+        span = next((span for span in SPANS if self.meets(*span.split())), "")
+        return Over(sign, self.along(body), span)
 
     def function(self, name: str) -> Expression:
         order = None
@@ -288,6 +299,8 @@ class Reader:
         self.bars += opening == "|"
         bars, self.bars = self.bars, self.bars if opening == "|" else 0
         inside = self.choice()
+        if self.next.text in RELATIONS:
+            inside = self.compared(inside)
         self.bars = bars
         self.expect(FENCES[opening])
         self.bars -= opening == "|"

@@ -36,8 +36,10 @@ class Context(NamedTuple):
         """The axes in words."""
         if self.axis is None:
             return " over all entries"
+        if self.axis == ():
+            return " along no axis"
         axes = str(self.axis).replace("-", "−")
-        return f" over axes {axes}" if isinstance(self.axis, tuple) else f" over axis {axes}"
+        return f" along axes {axes}" if isinstance(self.axis, tuple) else f" along axis {axes}"
 
 
 def _summed(x: Any, context: Context, _: Any) -> Any:
@@ -62,21 +64,32 @@ def _without_padding(x: Any, context: Context, _: Any) -> Any:
     return x[tuple([slice(start, start + n) for start, n in zip(starts, context.shape, strict=True)])]
 
 
+def by_lines(change: Callable[[Any], Any], x: Any, context: Context) -> Any:
+    """The array with each line of entries over the axes (row by row, the last axis of what is changed) exchanged."""
+    axes = range(x.ndim) if context.axis is None else np.atleast_1d(context.axis)
+    reduced = sorted(int(axis) % x.ndim for axis in axes)
+    order = [*[i for i in range(x.ndim) if i not in reduced], *reduced]
+    lines = np.transpose(x, order)
+    flat = lines.reshape(*lines.shape[: x.ndim - len(reduced)], -1) if x.size else lines
+    return np.transpose((change(flat) if x.size else flat).reshape(lines.shape), np.argsort(order))
+
+
 def _is_first(which: Callable[..., Any]) -> Callable[[Any, Context, Any], Any]:
     """Whether an entry is the first that `which` (argmax or argmin) finds over the axes, row by row."""
 
-    def holds(x: Any, context: Context, _: Any) -> Any:
-        axes = range(x.ndim) if context.axis is None else np.atleast_1d(context.axis)
-        reduced = sorted(int(axis) % x.ndim for axis in axes)
-        order = [*[i for i in range(x.ndim) if i not in reduced], *reduced]
-        lines = np.transpose(x, order)
-        flat = lines.reshape(*lines.shape[: x.ndim - len(reduced)], -1)
-        first = np.zeros(flat.shape, bool)
-        if flat.size:
-            np.put_along_axis(first, which(flat, axis=-1)[..., None], True, -1)
-        return np.transpose(first.reshape(lines.shape), np.argsort(order))
+    def holds(lines: Any) -> Any:
+        return np.arange(lines.shape[-1]) == which(lines, axis=-1)[..., None]
 
-    return holds
+    return lambda x, context, _: by_lines(holds, x, context).astype(bool)
+
+
+def others_multiplied(x: Any, context: Context) -> Any:
+    """For each entry the product of all others over the axes."""
+
+    def change(lines: Any) -> Any:
+        return np.stack([np.delete(lines, i, -1).prod(-1) for i in range(lines.shape[-1])], -1)
+
+    return by_lines(change, x, context)
 
 
 def _same(x: Any, _: Context, __: Any) -> Any:

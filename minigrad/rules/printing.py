@@ -82,8 +82,8 @@ def written(tree: Expression, name: Callable[[str], Text], times: str = "") -> T
             return Text(f"{at(x).at(ATOM)}ᵀ", ATOM)
         case Call(function, arguments, order):
             return _call(function, [at(argument) for argument in arguments], None if order is None else at(order))
-        case Over(sign, x):
-            return Text(f"{sign} {at(x).at(PRODUCT)}", PRODUCT)
+        case Over(sign, x, span):
+            return Text(f"{sign} {at(x).at(PRODUCT)} {span}".rstrip(), PRODUCT)
         case Choice(value, condition, otherwise):
             kept = [at(part).at(COMPARISON) for part in (value, condition)]
             return Text(f"{kept[0]} where {kept[1]}, else {at(otherwise).text}", CHOICE)
@@ -189,6 +189,6 @@ def _call(function: str, arguments: list[Text], order: Text | None) -> Text:
     if order is not None:
         small = raised(f"({order.text})")
         function += small or f"^({order.text})"
-    if len(arguments) == 1 and function.isalpha() and len(function) > 1 and len(inside) == 1:
+    if len(arguments) == 1 and function.islower() and len(function) > 1 and len(inside) == 1 and inside.isalpha():
         return Text(f"{function} {inside}", APPLIED)
     return Text(f"{function}({inside})", ATOM)

@@ -15,7 +15,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from minigrad.node import Node
 from minigrad.ops.base import Operation
 from minigrad.rules import indices
-from minigrad.rules.docstrings import EACH, GREEK, Rules, attribute_names, barred, rules_of
+from minigrad.rules.docstrings import GREEK, Rules, attribute_names, barred, rules_of
 from minigrad.rules.evaluation import evaluate, is_matrix
 from minigrad.rules.formulas import Formula
 from minigrad.rules.phrases import Context
@@ -65,7 +65,7 @@ def rule_of(node: Node) -> Rule:
     Where the docstring says nothing that can be read, as that of a user's operation may, the rule is words: "the rule of
     MyOp". A leaf is given, and has no children.
     """
-    rules = rules_of(type(node)) if isinstance(node, Operation) else Rules("y", {}, None, {}, (), True)
+    rules = rules_of(type(node)) if isinstance(node, Operation) else Rules("y", {}, (), None, {}, (), True)
     symbols = _symbols(node, rules)
     adjoint = barred(rules.result)
     common = Common(node, rules, (*symbols, rules.result, adjoint))
@@ -100,7 +100,7 @@ class Common:
     def adjoint(self, slot: int) -> Formula | None:
         """The formula of what a child is sent."""
         child = self.node.children[slot]
-        statement = self.rules.adjoints.get(slot, self.rules.adjoints.get(EACH))
+        statement = self.rules.adjoints.get(self.family(slot) if self.rules.families else slot)
         if child.dtype.kind != "f" or (statement is None and self.rules.silent):
             return None
         target = barred(self.symbols[slot])
@@ -116,8 +116,32 @@ class Common:
 
     def put(self, tree: Expression, slot: int = 0) -> Expression:
         """The formula with attributes as numbers, indices as they are, and Σ x_i written out."""
-        written_out = _written_out(tree, self.symbols[:-2])
-        return substituted(indices.put(written_out, self.node, self.symbols, slot), self.known)
+        tree = indices.put(self._written_out(tree), self.node, self.symbols, slot)
+        members = self._members(slot % self._many()) if self.rules.families else {}
+        return substituted(tree, {**self.known, **members})
+
+    def family(self, slot: int) -> int:
+        """Whether a child is one of the x_i (0), or of the second family of children (1), ..."""
+        return slot // self._many()
+
+    def _many(self) -> int:
+        """The number of children in a family."""
+        return max(len(self.node.children) // max(len(self.rules.families), 1), 1)
+
+    def _members(self, i: int) -> dict[str, Expression]:
+        """What A_i and B_i are for one i."""
+        return {family: Name(self.symbols[k * self._many() + i]) for k, family in enumerate(self.rules.families)}
+
+    def _written_out(self, tree: Expression) -> Expression:
+        """Σ_i x_i as x₁ + x₂ + ..., f(x_i) as f(x₁, x₂, ...)."""
+        members = [self._members(i) for i in range(self._many())] if self.rules.families else []
+        match tree:
+            case Over("Σ_i", x) if members:
+                terms = [substituted(x, known) for known in members]
+                return Sum(tuple(terms)) if len(terms) > 1 else terms[0]
+            case Call(function, (Name(symbol),)) if symbol in self.rules.families:
+                return Call(function, tuple([known[symbol] for known in members]))
+        return tree
 
     def _known(self) -> dict[str, Expression]:
         """What is known before any value is: numbers, other symbols of children, and definitions made of them."""
@@ -128,7 +152,7 @@ class Common:
                 found[name] = literal(float(value))
         found |= {letter: found[name] for letter, name in GREEK.items() if name in found}
         for symbol, slot in self.rules.slots.items():
-            if slot != EACH and symbol != self.symbols[slot]:
+            if not self.rules.families and symbol != self.symbols[slot]:
                 found[symbol] = Name(self.symbols[slot])
         for statement in self.rules.definitions:
             tree = substituted(statement.tree, found)
@@ -172,24 +196,18 @@ def _symbols(node: Node, rules: Rules) -> list[str]:
     used = set(_used(rules))
     shown = {slot: symbol for symbol, slot in reversed(rules.slots.items()) if symbol in used or barred(symbol) in used}
     named = [shown.get(slot, role) for slot, role in enumerate(roles)]
-    rest = range(1, len(node.children) - len(roles) + 1)
-    return named + [f"{'i' if roles else 'x'}{lowered(i)}" for i in rest]
+    count = len(node.children) - len(roles)
+    if roles or not rules.families:
+        return named + [f"{'i' if roles else 'x'}{lowered(i + 1)}" for i in range(count)]
+    many = max(count // len(rules.families), 1)
+    return [
+        f"{rules.families[min(i // many, len(rules.families) - 1)][0]}{lowered(i % many + 1)}" for i in range(count)
+    ]
 
 
 def _used(rules: Rules) -> list[str]:
     statements = [s for s in (rules.forward, *rules.adjoints.values(), *rules.definitions) if s is not None]
     return [name for s in statements for name in (s.target, *names(s.tree))]
-
-
-def _written_out(tree: Expression, symbols: Sequence[str]) -> Expression:
-    """Σ x_i as x₁ + x₂ + ..., f(x_i) as f(x₁, x₂, ...)."""
-    children = tuple([Name(symbol) for symbol in symbols])
-    match tree:
-        case Over("Σ", Name("x_i")):
-            return Sum(children) if len(children) > 1 else children[0]
-        case Call(function, (Name("x_i"),)):
-            return Call(function, children)
-    return tree
 
 
 def _said(tree: Expression, shape: tuple[int, ...]) -> Expression:

@@ -84,10 +84,14 @@ class Call(Tree):
 
 @dataclass(frozen=True, slots=True)
 class Over(Tree):
-    """A sum (Σ), product (Π), maximum or minimum of entries over the axes of the operation."""
+    """A sum (Σ), product (Π), maximum, minimum or mean of entries over the axes of the operation.
+
+    span: "" for all entries, else of which: "over j ≤ k" makes a running sum
+    """
 
     sign: str
     x: Expression
+    span: str = ""
 
 
 @dataclass(frozen=True, slots=True)
