@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from minigrad.graph import by_age, paths
-from minigrad.node import Node
+from minigrad.node import Constant, Node
 from minigrad.ops.arithmetic import Add, Divide, Maximum, Multiply, Negative, Subtract
 from minigrad.ops.base import Operation
 from minigrad.ops.casting import AsType
@@ -20,7 +20,8 @@ def reduction_of(loss: Node, states: Sequence[Node]) -> Reduction | None:
     """Find the reduction that makes the loss of its examples; None where the nodes do not tell.
 
     The search goes from the loss down, through sums, differences, products and quotients. A sum divided by another sum (of
-    weights, or of what a mask leaves) is a mean. A sum times a number may be either, and so may what is no sum and no mean.
+    weights, or of what a mask leaves) is a mean, and so is one divided by the number of examples or a multiple of it, as the
+    number of all entries. A sum times any other number may be either, and so may what is no sum and no mean.
 
     states: nodes (batch, ...) that the loss is computed from
     """
@@ -30,22 +31,42 @@ def reduction_of(loss: Node, states: Sequence[Node]) -> Reduction | None:
     ends = set(states)
     between = _between(loss, ends)
     found: set[Reduction | None] = set()
-    todo: list[tuple[Node, Reduction | None]] = [(loss, "sum")]  # what is looked at, and what a sum found there is
+    todo: list[tuple[Node, float]] = [(loss, 1.0)]  # what is looked at, and by what number a sum found there is divided
     while todo:
-        node, of_sum = todo.pop()
+        node, divisor = todo.pop()
         below = [child for child in node.children if child in between]
         if isinstance(node, Sum | Mean) and _reduces_examples(node, batch):
-            found.add("mean" if isinstance(node, Mean) else of_sum)
+            found.add("mean" if isinstance(node, Mean) else _of_sum(divisor, batch))
         elif node in ends:
             found.add(None)
         elif isinstance(node, Multiply | Divide) and len(below) == 1:
-            by_sum = isinstance(node, Divide) and below[0] is node.children[0] and _is_sum(node.children[1])
-            todo.append((below[0], "mean" if by_sum or of_sum == "mean" else None))
+            todo.append((below[0], divisor * _divisor(node, below[0])))
         elif isinstance(node, Add | Subtract | Negative | AsType) or (isinstance(node, Operation) and node.moves):
-            todo += [(child, of_sum) for child in below]
+            todo += [(child, divisor) for child in below]
         else:
             found.add(None)
     return found.pop() if len(found) == 1 else None
+
+
+def _of_sum(divisor: float, batch: int) -> Reduction | None:
+    """What a sum over the examples is that is divided by a number."""
+    if abs(divisor) == 1:
+        return "sum"
+    if math.isnan(divisor):
+        return None
+    multiple = abs(divisor) / batch
+    return "mean" if math.isinf(multiple) or abs(multiple - max(round(multiple), 1)) < 1e-5 * multiple else None
+
+
+def _divisor(node: Multiply | Divide, of: Node) -> float:
+    """What a product or quotient divides one of its operands by: a number; inf for another sum; nan for all else."""
+    (other,) = (child for child in node.children if child is not of)
+    if isinstance(node, Divide) and other is node.children[1] and _is_sum(other):
+        return math.inf
+    if not isinstance(other, Constant) or other.size != 1 or not other.value.all():
+        return math.nan
+    number = float(other.value.reshape(()))
+    return number if isinstance(node, Divide) and other is node.children[1] else 1 / number
 
 
 def _between(loss: Node, ends: set[Node]) -> set[Node]:

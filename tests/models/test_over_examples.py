@@ -207,9 +207,29 @@ def test_a_weighted_mean_may_be_multiplied():
         np.testing.assert_allclose(float(G(loss, states)), expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sum_divided_by_the_number_of_examples_or_entries_is_their_mean(dtype):
+    _, states, outputs = built()
+    squares = ((outputs - NUMBERS) ** 2).astype(dtype)
+    G = penalties.AdjointVariance()
+    by_examples, by_entries = float(G(squares.sum(axis=1).mean(), states)), float(G(squares.mean(), states))
+    tolerance = 1e-5 if dtype == np.float32 else 1e-11
+    for loss in (
+        squares.sum() / BATCH,
+        squares.sum() * (1 / BATCH),
+        -(squares.sum() / -BATCH),
+        squares.sum() / np.array(BATCH),
+    ):
+        np.testing.assert_allclose(float(G(loss, states)), by_examples, rtol=tolerance)
+    np.testing.assert_allclose(float(G(squares.sum() / (3 * BATCH), states)), by_entries, rtol=tolerance)
+    half = 0.5 * squares.sum() / BATCH
+    np.testing.assert_allclose(float(G(half, states)), by_examples / 4, rtol=tolerance)
+
+
 UNKNOWN = {
     "a sum times a number": lambda o: 0.5 * ((o - NUMBERS) ** 2).sum(),
-    "a sum by a number": lambda o: ((o - NUMBERS) ** 2).sum() / BATCH,
+    "a sum by another number": lambda o: ((o - NUMBERS) ** 2).sum() / (BATCH - 1),
+    "a sum by a number that may change": lambda o: ((o - NUMBERS) ** 2).sum() / mg.Input(float(BATCH)),
     "a root": lambda o: np.sqrt(((o - NUMBERS) ** 2).mean()),
     "a product": lambda o: np.vdot(o - NUMBERS, o - NUMBERS),
     "two factors": lambda o: losses.cross_entropy(o, CLASSES) * losses.huber(o, NUMBERS),
