@@ -13,6 +13,7 @@ from minigrad.context import anomalies, scope
 from minigrad.derivatives import hessian, hessian_vector_product, jacobian, jacobian_vector_product
 from minigrad.errors import GradientError
 from minigrad.graph import Graph, gradients
+from minigrad.lines import source_lines
 from minigrad.node import Constant, Input, Node, Parameter
 from minigrad.ops.activation_table import activations
 from minigrad.ops.activations import (
@@ -77,7 +78,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Node", "Parameter", "Input", "Constant", "Operation", "Elementwise", "operations", "ops",
     "Graph", "gradients", "jacobian", "hessian", "hessian_vector_product", "jacobian_vector_product",
-    "check_gradients", "GradientError", "scope", "anomalies",
+    "check_gradients", "GradientError", "scope", "anomalies", "source_lines",
     "stop_gradient", "clip_adjoint", "scale_adjoint", "probe", "update",
     "random_uniform", "random_normal", "random_bernoulli",
     "conv2d", "conv2d_transpose", "max_pool2d", "average_pool2d",

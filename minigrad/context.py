@@ -6,27 +6,31 @@ context it was born in.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any
 
+Watch = Callable[[Any], object]
+
 
 class Context:
-    """The scope path, the number of the node an adjoint belongs to (None in a forward pass), and whether to check.
+    """The scope path, the number of the node an adjoint belongs to (None in a forward pass), and what looks at nodes.
 
+    watch: is told of every node at its birth and in replays; None for nothing
     outer: the context to go back to when a block ends
     """
 
-    __slots__ = ("anomalies", "origin", "outer", "scope")
+    __slots__ = ("origin", "outer", "scope", "watch")
 
-    def __init__(self, scope: str, origin: int | None, anomalies: bool, outer: Context | None = None) -> None:
+    def __init__(self, scope: str, origin: int | None, watch: Watch | None, outer: Context | None = None) -> None:
         self.scope = scope
         self.origin = origin
-        self.anomalies = anomalies
+        self.watch = watch
         self.outer = outer
 
 
-NOWHERE = Context("", None, False)
+NOWHERE = Context("", None, None)
 _context: ContextVar[Context] = ContextVar("minigrad", default=NOWHERE)
 current = _context.get
 enter = _context.set
@@ -71,7 +75,7 @@ class scope(_Block):  # noqa: N801 -- a context manager reads as a word
 
     def inside(self, outer: Context) -> Context:
         path = outer.scope + f"/{self.name}" if outer.scope else self.name  # a path that is marked stays marked
-        return Context(path, outer.origin, outer.anomalies, outer)
+        return Context(path, outer.origin, outer.watch, outer)
 
 
 class anomalies(_Block):  # noqa: N801
@@ -86,4 +90,11 @@ class anomalies(_Block):  # noqa: N801
     """
 
     def inside(self, outer: Context) -> Context:
-        return Context(outer.scope, outer.origin, True, outer)
+        from minigrad.node import check_finite
+
+        return Context(outer.scope, outer.origin, joined(outer.watch, check_finite), outer)
+
+
+def joined(first: Watch | None, second: Watch) -> Watch:
+    """What tells both."""
+    return second if first is None or first is second else lambda node: (first(node), second(node))

@@ -23,7 +23,6 @@ from minigrad.node import (
     Number,
     Parameter,
     as_node,
-    check_finite,
     constant,
     fitting,
     given_away,
@@ -121,15 +120,15 @@ class Graph:
         now = latest_change[0] = next_number()
         for leaf, array in leaves:
             leaf._value, leaf.renewed = array, now
-        watch = current().anomalies
+        watch = current().watch
         for node in self._operations:
             try:
                 value = node.fprop(*[child._value for child in node.children], **node.attributes)
             except Exception as error:
                 raise explain(error, node, node.roles, node.advice()) from error
             node._value, node.renewed = value if type(value) is np.ndarray else np.asarray(value), now
-            if watch:
-                check_finite(node)
+            if watch is not None:
+                watch(node)
 
 
 # Gradients ---------------------------------------------------------------------------------------------------------
@@ -232,7 +231,7 @@ def sweep(
             parts = arrived.pop(node, None)
             if parts is None:
                 continue
-            enter(Context(node.context.scope, node.number, outside.anomalies))
+            enter(Context(node.context.scope, node.number, outside.watch))
             adjoint, mask = joined(node, parts)
             if running is not None:
                 running.note_adjoint(adjoint, node)

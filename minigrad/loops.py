@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from minigrad.graph import by_age
 from minigrad.marks import step_of
 from minigrad.node import Node, Number, Parameter
 from minigrad.ops.base import Operation
@@ -27,10 +28,12 @@ class Loop:
     kinds:  by the step's number which steps are alike: equal operations that read from equal places of this and earlier steps
     states: the nodes that a later step reads, and those like them in steps after which nothing comes
     order:  how many backward sweeps lie behind it
+    of:     the same of the nodes whose adjoints are in it
     roles:  what the names of nodes in it stand for, "state" or "gate", where an unroller has said so
     """
 
     order: int
+    of: int
     roles: Mapping[str, str] = field(default_factory=dict)
     steps: dict[int, list[Node]] = field(default_factory=dict)
     kinds: dict[int, int] = field(default_factory=dict)
@@ -59,15 +62,31 @@ def loops(nodes: Sequence[Node]) -> list[Loop]:
     return found
 
 
-def orders(nodes: Sequence[Node]) -> dict[Node, int]:
-    """Count the sweeps of bprop that lie behind each node, children first: 1 for an adjoint, 2 for an adjoint of one."""
-    found: dict[Node, int] = {}
-    numbers: dict[int, int] = {}
-    for node in nodes:
-        order = max([found[child] for child in node.children], default=0)
+def sweeps(nodes: Sequence[Node]) -> dict[Node, tuple[int, int]]:
+    """Count the sweeps of bprop that lie behind each node, given children first, and behind the node whose adjoint it computes.
+
+    (0, 0) is forward, (1, 0) a gradient; a gradient of that has (2, 1), which answers the nodes of the first, and (2, 0).
+    """
+    found: dict[Node, tuple[int, int]] = {}
+    births: list[int] = []
+    passed: list[int] = []  # of these operations what lies behind them
+    for node in sorted(nodes, key=by_age):
+        order = max([found[child][0] for child in node.children], default=0)
+        of = 0
         if node.adjoint_of is not None and node.children:
-            order = max(order, 1 + numbers.get(node.adjoint_of, 0))
-        found[node] = numbers[node.number] = order
+            at = bisect_right(
+                births, node.adjoint_of
+            )  # its origin, where that is not in the graph, was born with these
+            of = (
+                passed[at - 1]
+                if at and births[at - 1] == node.adjoint_of
+                else min(passed[max(at - 1, 0) : at + 1], default=0)
+            )
+            order = max(order, 1 + of)
+        found[node] = order, of
+        if node.children:
+            births.append(node.number)
+            passed.append(order)
     return found
 
 
@@ -76,8 +95,8 @@ class _Search:
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
-        self.operations = sorted([n for n in nodes if isinstance(n, Operation)], key=lambda node: node.number)
-        self.orders = orders(nodes)
+        self.operations = sorted([node for node in nodes if isinstance(node, Operation)], key=by_age)
+        self.sweeps = sweeps(nodes)
         self.loops: dict[Any, Loop] = {}
         self.places: dict[Node, tuple[Loop, int]] = {}
         self.homes: dict[
@@ -139,10 +158,10 @@ class _Search:
             loop.steps[number].insert(0, leaf)
 
     def _place(self, node: Node, key: Any, number: int, roles: Mapping[str, str] | None = None) -> None:
-        order = 0 if node.adjoint_of is None else self.orders[node]
-        loop = self.loops.get((key, order))
+        sweep = (0, 0) if node.adjoint_of is None else self.sweeps[node]
+        loop = self.loops.get((key, sweep))
         if loop is None:
-            loop = self.loops[key, order] = Loop(order, roles or {})
+            loop = self.loops[key, sweep] = Loop(*sweep, roles or {})
         loop.steps.setdefault(number, []).append(node)
         self.places[node] = loop, number
         self.homes[node.number] = key, number

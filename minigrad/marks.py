@@ -63,4 +63,4 @@ class _Marked(scope):
             return super().inside(outer)
         path = _Path(f"{above}/{self.name}" if above else self.name)
         path.marker, path.number = self.marker, self.number
-        return Context(path, outer.origin, outer.anomalies, outer)
+        return Context(path, outer.origin, outer.watch, outer)

@@ -142,8 +142,8 @@ class Leaf(Node):
         self.name = name
         self.number = next_number()
         self.context = current()
-        if self.context.anomalies:
-            check_finite(self)
+        if self.context.watch is not None:
+            self.context.watch(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copied or unpickled leaf is born anew, so that its number fits its surroundings."""

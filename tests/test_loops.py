@@ -180,6 +180,19 @@ def test_a_mark_reaches_the_scopes_within_and_the_outermost_counts():
     assert (step_of(y), y.scope) == ((outer, 3), "b")
 
 
+def test_the_sweeps_of_a_second_order_are_told_apart():
+    net = RNN(2, 3, 1)
+    states = net.states(np.ones((4, 5, 2)))
+    loss = (net.readout(states[-1]) ** 2).sum()
+    penalty = sum((adjoint**2).sum() for adjoint in mg.gradients(loss, states))
+    marked = [loop for loop in found(*mg.gradients(loss + penalty, net.parameters())) if loop.roles]
+    assert [(loop.order, loop.of) for loop in marked] == [(0, 0), (1, 0), (2, 1), (2, 0)]
+    forward, backward, again, back = (list(loop.steps) for loop in marked)
+    assert (forward, backward) == ([1, 2, 3, 4, 5], [5, 4, 3, 2, 1])
+    assert again == sorted(again)
+    assert back == sorted(back, reverse=True)
+
+
 # By hand, without marks ----------------------------------------------------------------------------------------------
 
 

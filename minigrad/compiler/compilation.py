@@ -225,7 +225,7 @@ class Compiled:
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         if trace.get() is not None or _has_nodes(arguments) or (keywords and _has_nodes(keywords.values())):
             return self.f(*arguments, **keywords)  # a part of a larger function of nodes
-        if current().anomalies:
+        if current().watch is not None:
             return self._by_nodes(_Given.of(arguments, keywords))
         if keywords.pop("verify", self.always_verify):
             return self.verify(*arguments, **keywords)

@@ -163,7 +163,7 @@ class Record:
         for i, of_node in enumerate(data["nodes"]):
             edges += [FlowEdge(child, i, slot) for slot, child in enumerate(of_node.get("children", ()))]
             nodes.append(_node_from_dict(i, of_node, arrays))
-        loops = [FlowLoop(tuple(of["steps"]), tuple(of["kinds"]), of["order"]) for of in data["loops"]]
+        loops = [FlowLoop(tuple(one["steps"]), tuple(one["kinds"]), one["order"], one["of"]) for one in data["loops"]]
         flow = Flow(tuple(nodes), tuple(edges), tuple(data["outputs"]), tuple(loops), data["note"])
         return Record(
             flow=flow,
@@ -283,6 +283,7 @@ PLAIN: dict[str, Any] = {  # left out where they are that
     "loop": None,
     "step": None,
     "role": "",
+    "line": "",
 }
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from minigrad.drawing import summary, symbols
 from minigrad.errors import no_node
 from minigrad.graph import Graph, gradients
-from minigrad.loops import loops, orders
+from minigrad.lines import line_of
+from minigrad.loops import loops, sweeps
 from minigrad.node import Constant, Input, Node, Parameter
 
 SMALL = 500  # nodes up to which adjoints are computed unasked
@@ -31,6 +32,7 @@ class FlowNode:
     order:      0 for what is computed forward, 1 for adjoints, 2 for adjoints of adjoints, ...
     loop, step: the loop it belongs to (a place in `Flow.loops`) and the number of the step; None outside of loops
     role:       what it is in its step: "state", which the next step reads, or "gate"
+    line:       the line of the user's program that made it, "net.py:12", if it was born within `source_lines`
     """
 
     index: int
@@ -48,6 +50,7 @@ class FlowNode:
     loop: int | None
     step: int | None
     role: str
+    line: str
 
     @property
     def is_number(self) -> bool:
@@ -72,12 +75,13 @@ class FlowEdge:
 @dataclass(frozen=True, slots=True)
 class FlowLoop:
     """A loop: the numbers of its steps, in the order in which they were computed, and for each a number that says which do the
-    same. order: of its nodes.
+    same. order: of its nodes; of: that of the nodes whose adjoints they are.
     """
 
     steps: tuple[int, ...]
     kinds: tuple[int, ...]
     order: int
+    of: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ def flow_of(
     """The nodes, in the order of `in_order`, as data; values, adjoints: the lines that describe those of each."""
     index = {node: i for i, node in enumerate(nodes)}
     numbers = {node.number: i for i, node in enumerate(nodes)}
-    sweeps, found = orders(nodes), loops(nodes)
+    behind, found = sweeps(nodes), loops(nodes)
     places = {node: (i, t, loop) for i, loop in enumerate(found) for t, step in loop.steps.items() for node in step}
     shown = []
     for i, node in enumerate(nodes):
@@ -143,10 +147,11 @@ def flow_of(
                 adjoint=adjoints[i],
                 scope=str(symbols.clean(node.scope)),  # without its mark
                 adjoint_of=None if node.adjoint_of is None else numbers.get(node.adjoint_of),
-                order=sweeps[node],
+                order=behind[node][0],
                 loop=loop,
                 step=step,
                 role=role,
+                line=symbols.clean(line_of(node)),
             )
         )
     return Flow(
@@ -155,7 +160,7 @@ def flow_of(
             [FlowEdge(index[child], index[node], k) for node in nodes for k, child in enumerate(node.children)]
         ),
         outputs=tuple([index[node] for node in dict.fromkeys(outputs)]),
-        loops=tuple([FlowLoop(tuple(loop.steps), tuple(loop.kinds.values()), loop.order) for loop in found]),
+        loops=tuple([FlowLoop(tuple(loop.steps), tuple(loop.kinds.values()), loop.order, loop.of) for loop in found]),
         note=note,
     )
 

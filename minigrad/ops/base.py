@@ -17,7 +17,7 @@ from numpy import asarray, ndarray
 from minigrad.context import current
 from minigrad.dispatch import TABLE, answers
 from minigrad.errors import explain, inputs, unfit, users_line, where
-from minigrad.node import DTYPES, NO_ATTRIBUTES, Array, Node, as_node, check_finite, is_number, next_number
+from minigrad.node import DTYPES, NO_ATTRIBUTES, Array, Node, as_node, is_number, next_number
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -155,8 +155,8 @@ def _give_birth(
     if value.dtype not in DTYPES:
         refusal = unfit(f"{where(node)}", value.dtype)
         raise TypeError(f"{refusal}   {inputs(node, node.roles)}   {users_line()}".rstrip())
-    if context.anomalies:
-        check_finite(node)
+    if context.watch is not None:
+        context.watch(node)
 
 
 def _one_child(self: Operation, x: Operand) -> None:

@@ -184,7 +184,7 @@ def test_data():
     assert data["nodes"][-1] == {
         "index": 27, "kind": "operation", "operation": "Square", "attributes": {}, "name": "L",
         "shape": [], "dtype": "float64", "value": ["0.8898"], "adjoint": ["1"], "scope": "", "adjoint_of": None, "order": 0,
-            "loop": None, "step": None, "role": "",
+            "loop": None, "step": None, "role": "", "line": "",
     }  # fmt: skip
     assert data["outputs"] == [27]
 

@@ -1,6 +1,7 @@
 """A record holds what the engine did: each adjoint, what flows along each edge, and in which order."""
 
 import json
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import minigrad as mg
 from minigrad.adjoints import send
 from minigrad.drawing import events
 from minigrad.drawing.events import Bprop, Fprop
-from minigrad.models import GRU, LSTM
+from minigrad.models import GRU, LSTM, Dense, Sequential
 from tests import quick
 from tests.compiler.random_graphs import flat_graph, recurrent_graph
 from tests.drawing.graphs import GRAPHS, net_2_2_1
@@ -285,9 +286,42 @@ def test_steps_and_roles_are_recorded():
     roles = [(node.step, node.name, node.role) for node in record.nodes if node.role]
     gates = [("i", "gate"), ("f", "gate"), ("o", "gate"), ("g", "gate"), ("c", "state"), ("h", "state")]
     assert roles == [(t, name, role) for t in (1, 2, 3, 4) for name, role in gates]
-    assert [(loop.steps, loop.kinds, loop.order) for loop in record.flow.loops] == [((1, 2, 3, 4), (0, 1, 1, 1), 0)]
+    assert [(loop.steps, loop.kinds, loop.order, loop.of) for loop in record.flow.loops] == [
+        ((1, 2, 3, 4), (0, 1, 1, 1), 0, 0)
+    ]
     assert {node.loop for node in record.nodes if node.step} == {0}
     assert all(type(node.scope) is str for node in record.nodes)
+
+
+def here():
+    return sys._getframe(1).f_lineno
+
+
+def test_lines_are_recorded_where_they_are_asked_for():
+    x = mg.Input(2.0)
+    with mg.source_lines(), mg.scope("a"):
+        y = x * 3.0; line = here()  # fmt: skip # noqa: E702
+        z = Sequential(Dense(1, 1, rng=0))(y.reshape(1, 1).astype(np.float32)).sum()
+    z = z * 2.0
+    mg.Graph(z).fprop()
+    with mg.source_lines():
+        mg.Graph(z).fprop()  # remembers nothing of nodes from elsewhere
+    lines = {node.operation: node.line for node in mg.record(z).nodes}
+    assert lines["Input"] == ""
+    assert (lines["Multiply"], lines["Reshape"], lines["MatMul"]) == ("", *[f"test_record.py:{line + 1}"] * 2)
+    by_hand = {node.operation: node.line for node in mg.record(y).nodes}
+    assert by_hand["Multiply"] == f"test_record.py:{line}"
+
+
+@pytest.mark.parametrize("outer", [mg.source_lines, mg.anomalies])
+def test_lines_and_anomalies_go_together(outer):
+    inner = mg.anomalies if outer is mg.source_lines else mg.source_lines
+    with outer(), inner():
+        y = mg.Input(2.0) * 3.0
+        with pytest.raises(FloatingPointError), np.errstate(all="ignore"):
+            np.log(y * 0.0)
+    assert mg.record(y).nodes[-1].line.startswith("test_record.py:")
+    assert mg.record(mg.Input(2.0) * 3.0).nodes[-1].line == ""
 
 
 def test_a_probe_is_told_as_by_gradients():
