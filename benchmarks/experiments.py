@@ -101,6 +101,7 @@ EXPERIMENTS = {
         "delayed digits, T = 100, length growing from 10",
         {**DIGITS, "length": 100, "length_schedule": "rounded(linear(10, length, 0.6 * steps), 10)", **SLOW},
         (BACKPROP, IMMEDIATE, RELATIVE),
+        FEW,
     ),
     "digits-200": Experiment(
         "delayed digits, T = 200", {**DIGITS, "length": 200, **SLOW}, (BACKPROP, IMMEDIATE, RELATIVE), FEW
@@ -136,7 +137,7 @@ EXPERIMENTS = {
             "steps": 10000,
             **LATE,
         },
-        (BACKPROP, IMMEDIATE, FALLING_IMMEDIATE),
+        (BACKPROP, IMMEDIATE),
         FEW,
     ),
     "order-200-growing-orthogonal": Experiment(
