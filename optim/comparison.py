@@ -77,6 +77,11 @@ class Run:
     seconds: float = 0.0
     stopped: str = ""
 
+    @property
+    def diverged(self) -> bool:
+        """Whether it ended in nan or inf, or far above where it started; a run that Ctrl-C ended did neither."""
+        return bool(self.stopped) and not self.history.interrupted
+
     def over(self, steps: int) -> bool:
         """Whether it made the planned steps or ended by itself, not by Ctrl-C."""
         return self.steps == steps or not self.history.interrupted

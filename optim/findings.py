@@ -37,13 +37,13 @@ def headline(comparison: Comparison) -> str:
 
 def _learned(comparison: Comparison, label: str, runs: list[Run], *, first: bool) -> str:
     """A clause of the headline; only the first says what was to be learned."""
-    goal, k, n = comparison.task.goal, comparison.n_learned(runs), len(runs)
-    diverged = sum(bool(run.stopped) for run in runs)
+    k, n, to = comparison.n_learned(runs), len(runs), f"to {comparison.task.goal}"
+    diverged = sum(run.diverged for run in runs)
     if comparison.configuration.seeds == 1:
-        verb = (f"learned to {goal}" if k else f"did not learn to {goal}") if first else "did" if k else "did not"
-        return f"{label} {verb}{' (it diverged)' * diverged}"
-    verb, unit = (f" learned to {goal}", " seed" if n == 1 else " seeds") if first else ("", "")
-    return f"{label}{verb} in {k} of {n}{unit}{f' ({diverged} diverged)' if diverged else ''}"
+        long, short = (f"learned {to}", "did") if k else (f"did not learn {to}", "did not")
+        return f"{label} {long if first else short}{' (it diverged)' * diverged}"
+    long = f" learned {to} in {k} of {n} seed{'s' * (n > 1)}"
+    return f"{label}{long if first else f' in {k} of {n}'}{f' ({diverged} diverged)' if diverged else ''}"
 
 
 def counted(comparison: Comparison, runs: list[Run]) -> str:

@@ -50,17 +50,31 @@ class Job:
 
         Errors: OSError where the numbers of a run cannot be saved; those of the runs before are kept.
         """
+        self._announce()
+        comparison = compare(
+            self.configuration, self.task, quiet=self.quiet, after_run=self.folder.save_numbers, workers=self.workers
+        )
+        failures = []
+        if comparison.runs:  # else Ctrl-C came before the first
+            failures = self.folder.save_figures(comparison)
+            self._tell(comparison)
+        if self.unsaid:
+            failures.append(f"standard output could not be written ({self.unsaid}); report.md says the same")
+        for failure in failures:
+            print(f"minigrad train: {failure}", file=sys.stderr)
+        return self._code(comparison, failures)
+
+    def _announce(self) -> None:
+        """Say what will be done."""
         c = self.configuration
         methods = ", ".join(c.method(method).label for method in c.methods)
         self._say(_wrapped(f"The net is to {self.task.goal}: {self.task.description}."))
-        self._say(
-            _wrapped(
-                f"{methods}; {c.steps} steps of {c.optimizer} {c.rate_in_words} each; {c.seeds} seed{'s' * (c.seeds > 1)}."
-            )
-        )
+        steps = f"{c.steps} steps of {c.optimizer} {c.rate_in_words} each"
+        self._say(_wrapped(f"{methods}; {steps}; {c.seeds} seed{'s' * (c.seeds > 1)}."))
         self._say(f"Results go to {self.folder.path}")
-        comparison = compare(c, self.task, quiet=self.quiet, after_run=self.folder.save_numbers, workers=self.workers)
-        failures = self.folder.save_figures(comparison)
+
+    def _tell(self, comparison: Comparison) -> None:
+        """Say what came out: what the report says, but for its pictures and its table of runs."""
         self._say(f"\n{_wrapped(headline(comparison))}\n{_wrapped(criterion(comparison))}")
         self._say(f"\n{summary(comparison, NAME)}\n\n{_wrapped(ADJOINTS)}")
         for sentence in sentences(comparison):
@@ -68,11 +82,6 @@ class Job:
         self._say(f"\nSaved in {self.folder.path}: report.md, figures, history, parameters, configuration")
         if not comparison.interrupted:
             self._say(again(self.folder.path))
-        if self.unsaid:
-            failures.append(f"standard output could not be written ({self.unsaid}); report.md says the same")
-        for failure in failures:
-            print(f"minigrad train: {failure}", file=sys.stderr)
-        return self._code(comparison, failures)
 
     def _code(self, comparison: Comparison, failures: list[str]) -> int:
         if comparison.interrupted:

@@ -53,7 +53,7 @@ Task: {task.description}.
 
 Net: {CELLS[c.cell]}, i = 1..{task.length}, {c.states} states, outputs from {_read_out(c, task)}. Start: {_start(c)}.
 
-Training: {_training(c)} For one seed all methods start from the same parameters and see the same batches.
+Training: {_training(c)}{" For one seed all methods start from the same parameters and see the same batches." * (len(c.methods) > 1)}
 
 {_methods(c)}""",
         f"""## Every run
@@ -63,7 +63,7 @@ Training: {_training(c)} For one seed all methods start from the same parameters
 Test score: the fraction of {task.answered}. The best record is the one with the highest validation
 score (of equal ones the lowest validation loss), on {n_watched:,} examples that are neither trained on nor tested. The test set is
 used once, when the training is over. G: {PENALTIES[c.penalty].text}; it is measured for every method, trained with it or not.
-Seconds: training alone.""",
+Seconds: training alone. A paired standard error is that of the difference of two scores, example by example.""",
         *([] if comparison.interrupted else [again(folder)]),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -204,7 +204,7 @@ def _marked(run: Run, comparison: Comparison) -> str:
     steps = comparison.configuration.steps
     if run.steps < steps:
         return f"{run.name}: {run.steps} of {steps} steps"
-    return f"{run.name}: diverged" if run.stopped else run.name
+    return f"{run.name}: diverged" if run.diverged else run.name
 
 
 def _marked_group(runs: list[Run], comparison: Comparison) -> str:
@@ -212,7 +212,7 @@ def _marked_group(runs: list[Run], comparison: Comparison) -> str:
     if len(runs) == 1:
         return _marked(runs[0], comparison)
     short = sum(run.steps < comparison.configuration.steps for run in runs)
-    diverged = sum(bool(run.stopped) for run in runs) - short
+    diverged = sum(run.diverged and run.steps == comparison.configuration.steps for run in runs)
     marks = [f"{n} of {len(runs)} {what}" for n, what in ((short, "ended early"), (diverged, "diverged")) if n]
     return ": ".join([runs[0].name, *([", ".join(marks)] if marks else [])])
 

@@ -258,8 +258,8 @@ def test_ctrl_c_while_a_trained_net_is_measured_keeps_the_run(monkeypatch):
     rightly, calls = task.right, []
 
     def interrupted_once(outputs, targets):
-        calls.append(1)
-        if len(calls) == 2:
+        calls.extend([1] * (targets is task.test.targets))
+        if len(calls) == 3:  # the second run's last parameters; each run is tested twice
             raise KeyboardInterrupt
         return rightly(outputs, targets)
 

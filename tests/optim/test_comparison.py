@@ -387,6 +387,18 @@ def test_ctrl_c_leaves_what_was_reached(monkeypatch, here, capsys):
     assert (folder / "history.csv").read_text().count("\n") == 1 + 3 + 3
 
 
+def test_ctrl_c_before_the_first_run_is_no_failure_of_pictures(monkeypatch, here, capsys):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparison, "make_net", interrupted)
+    assert Job(Configuration.of(**SMALL)).run() == 130
+    captured = capsys.readouterr()
+    assert captured.err == "minigrad train: interrupted; what was reached is in runs/temporal-order-1\n"
+    assert captured.out.endswith("Results go to runs/temporal-order-1\n")
+    assert [path.name for path in (here / "runs/temporal-order-1").iterdir()] == ["config.toml"]
+
+
 @pytest.mark.slow
 def test_a_run_that_diverges_is_said_and_the_others_go_on(monkeypatch, here, capsys):
     stop_at(monkeypatch, 9, FloatingPointError("the loss is nan, so the training stops"))

@@ -50,6 +50,9 @@ def test_the_headline_tells_of_runs_that_diverged_or_were_interrupted():
     assert headline(stop(invented({"backprop": [0.3]}), 0, 6, "diverged after 6 steps: ...")) == (
         "On one seed, backpropagation did not learn to tell the order of two symbols (it diverged)."
     )
+    made = stop(invented({"backprop": [0.3]}), 0, 6, "interrupted after 6 of 6 steps", interrupted=True)
+    assert headline(made) == "Interrupted: on one seed, backpropagation did not learn to tell the order of two symbols."
+    assert "diverged" not in report(made, Path("x"))
     made = invented({"backprop": [0.3, 0.4], "exact": [0.5, 0.9], "immediate": [1, 1]})
     stop(made, 1, 2, "interrupted after 2 of 6 steps", interrupted=True)
     del made.runs[2:]
