@@ -85,7 +85,7 @@ def unbarred(symbol: str) -> str:
 def _rules(kind: type[Operation]) -> Rules:
     roles = {role: slot for slot, role in enumerate(kind.roles)}
     forward_text, back_text = _text(kind, "fprop"), _text(kind, "bprop")
-    known = {*roles, *attribute_names(kind), *INDICES}
+    known = {*roles, *attribute_names(kind), *(INDICES if kind.__module__.startswith("minigrad.") else ())}
     forward, back = _statements(forward_text, known), _statements(back_text, known)
     result = forward[0].target.partition("_")[0] if forward else "y"
     families = () if roles else _families(forward_text)

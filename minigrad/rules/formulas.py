@@ -48,7 +48,7 @@ class Formula:
         """
         write = self._writer(names or {})
         needed = self.needed()
-        said = [f"{symbol} = {printing.written(meaning, write).text}" for symbol, meaning in needed]
+        said = [f"{write(symbol).text} = {printing.written(meaning, write).text}" for symbol, meaning in needed]
         trees = [self.tree, *[meaning for _, meaning in needed]]
         along = any(map(reduces, trees))
         where = self.context.text() if along else ""
@@ -127,6 +127,9 @@ class Formula:
     def _writer(self, given: Mapping[str, str]) -> Callable[[str], printing.Text]:
         """How symbols are written: by the names given, an adjoint by the name of its node with a bar."""
         known = {barred(symbol): adjoint_name(given[symbol]) for symbol in self.symbols[:-1] if symbol in given}
+        known |= {
+            symbol: f"{symbol}′" for symbol, _ in self.needed() if symbol in given.values()
+        }  # s is another's name
         known |= given
         return lambda symbol: printing.plain(known.get(symbol, symbol))
 

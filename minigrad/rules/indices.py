@@ -13,19 +13,19 @@ from minigrad.rules.tree import ButFor, Expression, Indexed, Name, Place, mapped
 def put(tree: Expression, node: Node, symbols: Sequence[str], slot: int) -> Expression:
     """The formula with the entries of its index; `slot` is the child that a formula of any child is about."""
     match tree:
-        case Indexed(x, (Name("index"),)):
+        case Indexed(x, (Name("index"),)) if isinstance(node.attributes.get("index"), tuple):
             return Indexed(x, _entries(node.attributes["index"], _arrays(node, symbols)))
-        case ButFor(x, whole, (Name("index"),), value, adds):
+        case ButFor(x, whole, (Name("index"),), value, adds) if isinstance(node.attributes.get("index"), tuple):
             return ButFor(x, whole, _entries(node.attributes["index"], _arrays(node, symbols)), value, adds)
-        case Indexed(x, (Name("index_i"),)):
+        case Indexed(x, (Name("index_i"),)) if "places" in node.attributes:
             return Indexed(x, _places(node, symbols)[slot])
-        case ButFor(x, whole, (Name("index_i"),), _, adds):
+        case ButFor(x, whole, (Name("index_i"),), _, adds) if "places" in node.attributes:
             for symbol, index in zip(symbols, _places(node, symbols), strict=False):
                 x = ButFor(x, whole, index, Name(symbol), adds)
             return x
-        case Indexed(x, (Name("stretch_i"),)):
+        case Indexed(x, (Name("stretch_i"),)) if "axis" in node.attributes:
             return Indexed(x, _stretch(node, slot))
-        case Indexed(x, (Name("slice_i"),)):
+        case Indexed(x, (Name("slice_i"),)) if "axis" in node.attributes:
             axis = node.attributes["axis"] % node.ndim
             return Indexed(x, _along(axis, slot))
     return mapped(tree, lambda part: put(part, node, symbols, slot))

@@ -25,9 +25,11 @@ from minigrad.rules.tree import (
     Expression,
     Indexed,
     Logic,
+    Name,
     Over,
     Phrase,
     Product,
+    Quotient,
     Transpose,
     everything,
     mapped,
@@ -43,6 +45,7 @@ FEW = 4  # entries of an array that are written out, and terms of a sum of produ
 LINE = 6  # entries of a line that are written out
 
 Arrays = Mapping[str, Any]
+Shape = tuple[int, ...]
 Entry = tuple[int, ...]
 
 
@@ -60,37 +63,36 @@ def in_numbers(formula: Formula, values: Arrays, at: Entry | None = None) -> str
 def _in_numbers(formula: Formula, values: Arrays, at: Entry | None) -> str:
     found = formula.completed(values)
     used = {symbol: np.asarray(found[symbol]) for symbol in names(formula.tree) if symbol in found}
-    result = np.asarray(evaluate(formula.tree, used, formula.context))
-    sizes = [array.size for array in (*used.values(), result)]
-    summed = _summed(formula, result)
-    known = values.get(formula.target)  # what the engine has computed, and sent
-    total = formula.value(values) if known is None else np.asarray(known)
-    result = total.reshape(result.shape) if total.size == result.size else result
-    if result.size and (max(sizes) > FEW or at is not None):
-        if _is_entrywise(formula.tree):
-            return _entry(formula, used, result, at) + summed
-        if _is_along_a_line(formula):
-            return _line(formula, used, result, at)
-        if _is_product(formula.tree):
-            return _equation(formula, used, total) + _product_entry(formula.tree, used, result, at)
-    return _equation(formula, used, total) + summed
+    known = values.get(formula.target)  # what the engine has computed, or sent
+    shape = np.broadcast_shapes(*[array.shape for array in used.values()]) if _is_entrywise(formula.tree) else None
+    large = at is not None or max([array.size for array in used.values()], default=1) > FEW
+    if shape is not None and np.prod(shape) > 0 and (large or np.prod(shape) > FEW):
+        return _entry(formula, used, known, (0,) * len(shape) if at is None else at, shape) + _summed(formula, shape)
+    if large and _is_along_a_line(formula) and all(array.size for array in used.values()):
+        return _line(formula, used, at)
+    total = np.asarray(formula.value(values) if known is None else known)
+    entry = _product_entry(formula.tree, used, at) if _is_product(formula.tree) and (large or total.size > FEW) else ""
+    return _equation(formula, used, total) + entry + ("" if shape is None else _summed(formula, shape))
 
 
-def _entry(formula: Formula, used: Arrays, result: Any, at: Entry | None) -> str:
+def _entry(formula: Formula, used: Arrays, known: Any, at: Entry, shape: Shape) -> str:
     """One entry of what is computed entry by entry."""
-    at = (0,) * result.ndim if at is None else at
-    entries = {symbol: np.broadcast_to(array, result.shape)[at] for symbol, array in used.items()}
-    return f"at {list(at)}: {_equation(formula, entries, result[at])}"
+    entries = {symbol: np.broadcast_to(array, shape)[at] for symbol, array in used.items()}
+    if known is None or np.size(known) != np.prod(shape):
+        result = evaluate(formula.tree, entries, formula.context)
+    else:
+        result = np.reshape(known, shape)[at]
+    return f"at {list(at)}: {_equation(formula, entries, result)}"
 
 
-def _line(formula: Formula, used: Arrays, result: Any, at: Entry | None) -> str:
+def _line(formula: Formula, used: Arrays, at: Entry | None) -> str:
     """One line along the axis that is reduced."""
     ndim = max(array.ndim for array in used.values())
     axis = formula.context.axis % ndim
     place = (0,) * ndim if at is None else at
     lines = {symbol: _along(array, axis, place) for symbol, array in used.items()}
     one = replace(formula, context=formula.context._replace(axis=0, kept=None))
-    result = _along(result, axis, place)
+    result = np.asarray(evaluate(formula.tree, lines, one.context))
     shown_at = ", ".join([":" if i == axis else str(k) for i, k in enumerate(place)])
     return f"at [{shown_at}]: {_equation(one, lines, result, axes=False)}"
 
@@ -126,13 +128,23 @@ def _equation(formula: Formula, values: Arrays, result: Any, *, axes: bool = Tru
     def name(symbol: str) -> Text:
         return shown(values[symbol]) if symbol in values else printing.plain(symbol)
 
-    left = written(tree, name, "×").text
+    left = _led(written(tree, name, "×").text, tree)
     left += formula.context.text() if axes and reduces(tree) else ""
     right = shown(result).text
     if left == right or (right.startswith("(") and isinstance(tree, Phrase | ButFor)):
         return left + because
     sign = ": " if isinstance(tree, Compare | Logic | Phrase | ButFor) else " = "
     return left + sign + right + because
+
+
+def _led(text: str, tree: Expression) -> str:
+    """The text of a product without the brackets around a negative number that leads it."""
+    lead = tree
+    while isinstance(lead, Product | Quotient | Phrase):
+        lead = lead.factors[0] if isinstance(lead, Product) else lead.above if isinstance(lead, Quotient) else lead.x
+    if lead is tree or not isinstance(lead, Name) or not text.startswith("(−"):
+        return text
+    return text[1:].replace(")", "", 1)
 
 
 def _decided(tree: Expression, values: Arrays, context: Any) -> tuple[Expression, str]:
@@ -189,29 +201,33 @@ def _is_product(tree: Expression) -> bool:
     return isinstance(tree, Product) and len(tree.factors) == 2 and all(map(is_matrix, tree.factors))
 
 
-def _product_entry(tree: Any, values: Arrays, result: Any, at: Entry | None) -> str:
+def _product_entry(tree: Any, values: Arrays, at: Entry | None) -> str:
     """An entry of a product of two matrices, as a sum of products."""
-    at = (0,) * result.ndim if at is None else at
     left, right = [np.asarray(evaluate(factor, values)) for factor in tree.factors]
-    row = np.broadcast_to(left, (*result.shape[:-1], left.shape[-1]))[at[:-1]]
-    column = np.broadcast_to(right.mT, (*result.shape[:-2], *right.mT.shape[-2:]))[(*at[:-2], at[-1])]
+    stack = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    at = (0,) * (len(stack) + 2) if at is None else at
+    if 0 in (*stack, *left.shape, *right.shape):
+        return ""
+    row = np.broadcast_to(left, stack + left.shape[-2:])[at[:-1]]
+    place: Any = (*at[:-2], slice(None), at[-1])
+    column = np.broadcast_to(right, stack + right.shape[-2:])[place]
     terms = [f"{_factor(a)} × {_factor(b)}" for a, b in zip(row[:FEW], column[:FEW], strict=True)]
     if len(row) > FEW:
         terms = [*terms[: FEW - 1], "…"]
-    return f"; at {list(at)}: {' + '.join(terms)} = {shown(result[at]).text}"
+    return f"; at {list(at)}: {' + '.join(terms)} = {shown(row @ column).text}"
 
 
 def _factor(entry: Any) -> str:
     return printing.number(entry).at(printing.APPLIED)
 
 
-def _summed(formula: Formula, result: Any) -> str:
+def _summed(formula: Formula, computed: Shape) -> str:
     """The axes that are summed, where a child was broadcast."""
     shape = formula.context.shape
-    if result.size <= np.prod(shape, dtype=int) or formula.lifts:
+    if np.prod(computed) <= np.prod(shape):
         return ""
-    added = result.ndim - len(shape)
-    axes = [str(i) for i in range(result.ndim) if i < added or shape[i - added] != result.shape[i]]
+    added = len(computed) - len(shape)
+    axes = [str(i) for i in range(len(computed)) if i < added or shape[i - added] != computed[i]]
     over = f"axes {', '.join(axes)}" if len(axes) > 1 else f"axis {axes[0]}"
     return f", summed over {over}" + (f" to {shape}" if shape else "")
 

@@ -112,7 +112,7 @@ def written(tree: Expression, name: Callable[[str], Text], times: str = "") -> T
 
 def plain(text: str) -> Text:
     """A name as it is put into a formula; one with spaces or signs in it goes into brackets."""
-    whole = all(c.isalnum() or c in "_.#∂'[]₀₁₂₃₄₅₆₇₈₉" or unicodedata.combining(c) for c in text)
+    whole = all(c.isalnum() or c in "_.#∂'′[]₀₁₂₃₄₅₆₇₈₉" or unicodedata.combining(c) for c in text)
     return Text(text, ATOM if whole else CHOICE)
 
 

@@ -1,5 +1,8 @@
 """The rule of every operation, read off its docstring, computes what fprop and bprop compute, and can be written."""
 
+import subprocess
+import sys
+
 import hypothesis
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from minigrad.rules.printing import lowered, plain
 from minigrad.rules.printing import written as text_of
 from minigrad.rules.tokens import tokens
 from minigrad.rules.tree import Compare, Logic, Words, everything
+from tests.drawing.graphs import ALL, expression, net_2_2_1
 from tests.ops.test_every_operation import CASES, OPERATIONS, build
 from tests.quick import examples
 
@@ -294,7 +298,7 @@ def test_a_rule_of_ones_own_is_read_or_named_never_a_crash():
     assert lines(Prose(u)) == ["y = Prose(u)", "ū += the rule of Prose"]
     assert lines(Foreign(u)) == ["y = q u", "ū += ȳ q"]
     assert rule_of(Foreign(u)).forward.is_words  # nobody knows what q is
-    assert written(Misfit(u, w))[0] == ("y = u @ w", "2 @ 3: 6")
+    assert written(Misfit(u, w))[0] == ("y = u @ w", "2 @ 3 = 6")
 
 
 def test_a_wrong_docstring_is_found_out():
@@ -305,6 +309,58 @@ def test_a_wrong_docstring_is_found_out():
 
     with pytest.raises(AssertionError, match="Wrong: x̄"):
         compare(Wrong(number(2.0, "u")), np.random.default_rng(0))
+
+
+class Picked(mg.Operation):
+    """y = x[index];  x̄ = ȳ[stretch_i]."""
+
+    __slots__ = ()
+
+    def fprop(self, x, *, index):
+        return x * index
+
+    def bprop(self, adjoint):
+        return adjoint * self.index
+
+
+def test_an_attribute_called_index_is_not_taken_for_one():
+    assert len(lines(Picked(number([1.0, 2.0], "u"), index=2))) == 2
+
+
+def test_a_letter_that_is_anothers_name_gets_a_prime():
+    x, s = mg.Input(0.5, name="x"), mg.Input(0.5, name="s")
+    assert rule_of(mg.silu(x)).forward.line({"x": "x", "y": "h"}) == "h = x s with s = 1 / (1 + e⁻ˣ)"
+    rule = rule_of(mg.silu(s))
+    assert rule.forward.line(rule.bound(["s"], "h")) == "h = s s′ with s′ = 1 / (1 + exp(−s))"
+
+
+def test_one_entry_of_large_arrays_is_computed_the_first_or_the_one_asked_for():
+    x, W = mg.Input(np.arange(6.0).reshape(2, 3), name="x"), mg.Input(np.ones((3, 4)), name="W")
+    rule = rule_of(x @ W)
+    values = rule.bound([x.value, W.value], (x @ W).value, np.ones((2, 4)))
+    assert rule.forward.in_numbers(values) == "(2, 3) @ (3, 4) = (2, 4); at [0, 0]: 0 × 1 + 1 × 1 + 2 × 1 = 3"
+    assert rule.forward.in_numbers(values, (1, 2)).endswith("at [1, 2]: 3 × 1 + 4 × 1 + 5 × 1 = 12")
+    assert [formula.factor(rule.bound(["x", "W"])) for formula in rule.adjoints] == ["@ Wᵀ", "xᵀ @"]
+    rule = rule_of(x - x[0])
+    values = rule.bound([x.value, x.value[0]], x.value - x.value[0], np.ones((2, 3)))
+    assert rule.forward.in_numbers(values, (1, 2)) == "at [1, 2]: 5 − 2 = 3"
+    assert rule.adjoints[1].in_numbers(values) == "at [0, 0]: −1, summed over axis 0 to (3,)"
+    rule = rule_of(x.sum(axis=1))
+    assert rule.forward.in_numbers(rule.bound([x.value]), (1, 0)) == "at [1, :]: Σ [3, 4, 5] = 12"
+
+
+def test_what_the_engine_computed_is_what_is_shown():
+    x = mg.Input(2.0, name="x")
+    rule = rule_of(Cube(x))
+    assert rule.forward.in_numbers({"x": 2.0}) == "2³ = 8"
+    assert rule.forward.in_numbers({"x": 2.0, "y": 9.0}) == "2³ = 9"
+
+
+def test_nothing_is_read_when_minigrad_is_imported():
+    program = "import sys, minigrad; print(any(name.startswith('minigrad.rules') for name in sys.modules))"
+    assert (
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "False\n"
+    )
 
 
 def test_a_leaf_is_given():
@@ -383,3 +439,140 @@ def test_the_grammar_means_what_mathematics_means(text, value):
 def test_what_is_no_formula_is_refused(text):
     with pytest.raises(UnreadableError):
         parse(text)
+
+
+# Whole graphs ---------------------------------------------------------------------------------------------------------
+
+
+def told(loss, first="h"):
+    """Every line of the forward and the backward sweep, and in numbers; a node without name is h1, h2, ... or its number."""
+    nodes = mg.Graph(loss).nodes
+    floating = [node for node in nodes if node.dtype.kind == "f"]
+    adjoints = dict(zip(floating, mg.gradients(loss, floating), strict=True))
+    inner = [node for node in nodes if node.children and not node.name]
+    names = {node: f"{first}{i + 1}" for i, node in enumerate(inner)}
+    names |= {node: node.name or f"{node.value.flat[0]:g}" for node in nodes if node not in names}
+    forward, back = [], []
+    for node in nodes:
+        if node.children:
+            rule = rule_of(node)
+            named = rule.bound([names[child] for child in node.children], names[node])
+            values = rule.bound([child.value for child in node.children], node.value)
+            forward.append(f"{rule.forward.line(named)}:  {rule.forward.in_numbers(values)}")
+    for node in reversed(nodes):
+        if node.children and node in adjoints:
+            rule = rule_of(node)
+            named = rule.bound([names[child] for child in node.children], names[node])
+            values = rule.bound([child.value for child in node.children], node.value, adjoints[node].value)
+            for child, formula in zip(node.children, rule.adjoints, strict=True):
+                if formula is not None and not isinstance(child, mg.Constant):
+                    back.append(f"{formula.line(named)}:  {formula.in_numbers(values)}")
+    return forward, back
+
+
+NET = """\
+h1 = w11 x1:  0.2 × 1 = 0.2
+h2 = w01 + h1:  0.1 + 0.2 = 0.3
+h3 = w21 x2:  0.3 × 2 = 0.6
+h4 = h2 + h3:  0.3 + 0.6 = 0.9
+u1 = tanh(h4):  tanh(0.9) = 0.7163
+h5 = w12 x1:  0.4 × 1 = 0.4
+h6 = w02 + h5:  −0.1 + 0.4 = 0.3
+h7 = w22 x2:  −0.5 × 2 = −1
+h8 = h6 + h7:  0.3 + (−1) = −0.7
+u2 = tanh(h8):  tanh(−0.7) = −0.6044
+h9 = w1 u1:  0.6 × 0.7163 = 0.4298
+h10 = w0 + h9:  0.05 + 0.4298 = 0.4798
+h11 = w2 u2:  0.7 × (−0.6044) = −0.4231
+ŷ = h10 + h11:  0.4798 + (−0.4231) = 0.05672
+h12 = ŷ − y:  0.05672 − 1 = −0.9433
+L = h12²:  (−0.9433)² = 0.8898
+
+h̄12 += 2 L̄ h12:  2 × 1 × (−0.9433) = −1.887
+ŷ̄ += h̄12:  −1.887
+ȳ += −h̄12:  −(−1.887) = 1.887
+h̄10 += ŷ̄:  −1.887
+h̄11 += ŷ̄:  −1.887
+w̄2 += h̄11 u2:  −1.887 × (−0.6044) = 1.14
+ū2 += h̄11 w2:  −1.887 × 0.7 = −1.321
+w̄0 += h̄10:  −1.887
+h̄9 += h̄10:  −1.887
+w̄1 += h̄9 u1:  −1.887 × 0.7163 = −1.351
+ū1 += h̄9 w1:  −1.887 × 0.6 = −1.132
+h̄8 += ū2 (1 − u2²):  −1.321 × (1 − (−0.6044)²) = −0.8382
+h̄6 += h̄8:  −0.8382
+h̄7 += h̄8:  −0.8382
+w̄22 += h̄7 x2:  −0.8382 × 2 = −1.676
+x̄2 += h̄7 w22:  −0.8382 × (−0.5) = 0.4191
+w̄02 += h̄6:  −0.8382
+h̄5 += h̄6:  −0.8382
+w̄12 += h̄5 x1:  −0.8382 × 1 = −0.8382
+x̄1 += h̄5 w12:  −0.8382 × 0.4 = −0.3353
+h̄4 += ū1 (1 − u1²):  −1.132 × (1 − 0.7163²) = −0.5512
+h̄2 += h̄4:  −0.5512
+h̄3 += h̄4:  −0.5512
+w̄21 += h̄3 x2:  −0.5512 × 2 = −1.102
+x̄2 += h̄3 w21:  −0.5512 × 0.3 = −0.1653
+w̄01 += h̄2:  −0.5512
+h̄1 += h̄2:  −0.5512
+w̄11 += h̄1 x1:  −0.5512 × 1 = −0.5512
+x̄1 += h̄1 w11:  −0.5512 × 0.2 = −0.1102
+"""
+CROSS_ENTROPY = """\
+h1 = Wᵀ:  (3, 2)ᵀ = (2, 3)
+h2 = x @ h1:  [[0.5, −1], [2, 0]] @ (2, 3) = (2, 3); at [0, 0]: 0.5 × 0.1 + (−1) × 0.2 = −0.15
+h3 = exp(h2) / Σ exp(h2) along axis −1:  at [0, :]: exp([−0.15, −0.55, 0.85]) / Σ exp([−0.15, −0.55, 0.85]) = [0.2279, 0.1527, 0.6194]
+h4 = h3[0, 2]:  (2, 3)[[0, 1], [2, 0]] = [0.6194, 0.2721]
+h5 = ln(h4):  ln([0.6194, 0.2721]) = [−0.479, −1.302]
+h6 = Σ h5 / 2 over all entries:  Σ [−0.479, −1.302] / 2 over all entries = −0.8903
+h7 = −h6:  −(−0.8903) = 0.8903
+
+h̄6 += −h̄7:  −1
+h̄5 += h̄6 / 2 repeated to the shape (2,):  −1 / 2 repeated to the shape (2,): [−0.5, −0.5]
+h̄4 += h̄5 / h4:  [−0.5, −0.5] / [0.6194, 0.2721] = [−0.8072, −1.837]
+h̄3[0, 2] += h̄4:  [−0.8072, −1.837] at [[0, 1], [2, 0]], 0 elsewhere
+h̄2 += h3 (h̄3 − Σ h̄3 h3) along axis −1:  at [0, :]: [0.2279, 0.1527, 0.6194] × ([0, 0, −0.8072] − Σ [0, 0, −0.8072] × [0.2279, 0.1527, 0.6194]) = [0.1139, 0.07637, −0.1903]
+x̄ += h̄2 @ h1ᵀ:  (2, 3) @ (2, 3)ᵀ = [[−0.1067, 0.1675], [0.09667, −0.23]]; at [0, 0]: 0.1139 × 0.1 + 0.07637 × (−0.3) + (−0.1903) × 0.5 = −0.1067
+h̄1 += xᵀ @ h̄2:  [[0.5, −1], [2, 0]]ᵀ @ (2, 3) = (2, 3); at [0, 0]: 0.5 × 0.1139 + 2 × (−0.3639) = −0.6709
+W̄ += h̄1ᵀ:  (2, 3)ᵀ = (3, 2)
+"""
+
+
+def cross_entropy():
+    x = mg.Input([[0.5, -1.0], [2.0, 0.0]], name="x")
+    W = mg.Parameter([[0.1, 0.2], [-0.3, 0.4], [0.5, -0.6]], name="W")
+    p = mg.softmax(x @ W.T)
+    return -np.log(p[[0, 1], [2, 0]]).mean()
+
+
+@pytest.mark.parametrize(
+    ("loss", "lines"), [(lambda: net_2_2_1()[0], NET), (cross_entropy, CROSS_ENTROPY)], ids=["2-2-1", "cross-entropy"]
+)
+def test_a_graph_is_told_line_by_line(loss, lines):
+    forward, back = told(loss())
+    assert "\n".join([*forward, "", *back]) + "\n" == lines
+
+
+def test_the_expression_of_micrograds_readme_is_told():
+    forward, back = told(expression()[0])
+    assert forward[2] == "h3 = b³:  2³ = 8"
+    assert forward[-2:] == ["h24 = 10 / h22:  10 / 49 = 0.2041", "g = h23 + h24:  24.5 + 0.2041 = 24.7"]
+    assert "h̄22 += −h̄24 h24 / h22:  −1 × 0.2041 / 49 = −0.004165" in back
+    assert "h̄17 += h̄18 where h17 ≥ 0, else 0:  6.942, since 6 ≥ 0" in back
+    assert "h̄12 += h̄13 where h12 ≥ 0, else 0:  0, since −2 < 0" in back
+    assert "b̄ += 3 h̄3 b²:  3 × 83.3 × 2² = 999.6" in back
+
+
+@pytest.mark.parametrize("graph", ALL)
+def test_no_line_of_a_graph_has_a_letter_left_nor_prose_for_a_number(graph):
+    outputs = ALL[graph]()
+    seen = set()
+    rng = np.random.default_rng(0)
+    for node in mg.Graph(*(outputs if isinstance(outputs, list | tuple) else [outputs])).nodes:
+        like = (type(node), node.shape, tuple([child.shape for child in node.children]))
+        if node.children and like not in seen:
+            seen.add(like)
+            rule = rule_of(node)
+            assert not rule.forward.is_words or type(node).__name__ in FORWARD_IN_WORDS
+            values = rule.bound([child.value for child in node.children], node.value, rng.uniform(-2, 2, node.shape))
+            assert_readable(rule, values)
