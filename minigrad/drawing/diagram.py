@@ -182,7 +182,9 @@ def _stub(plan: Plan, stub: Stub, copy: int, *, first: bool) -> Box:
         lines += _details(node)
     tooltip = _tooltip(plan, node, details=not (leaf and first))
     if stub.steps:
-        lines = [("small", f"{lines[0][1]} × {len(stub.values)}"), ("small", stub.steps)]
+        names = {plan.flow.nodes[value].name or plan.flow.nodes[value].operation for value in stub.values}
+        what = (node.name or symbols.word(node.operation)) if len(names) == 1 else "values"
+        lines = [("small", f"{len(stub.values)} × {what}"), ("small", stub.steps)]
         tooltip = "\n".join([f"{len(stub.values)} values, of {stub.steps}", *[f"#{value}" for value in stub.values]])
     role = _role(node) if leaf else "reference"
     return _sized(f"n{node.index}_{copy}", node, role, lines, tooltip, stub.path, False)

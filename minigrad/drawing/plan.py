@@ -20,7 +20,7 @@ from minigrad.drawing.uses import Links, Use, drawn
 STUBS_FROM = {"parameter": 2, "state": 2, "input": 4, "constant": 4}  # uses from which a leaf is repeated
 FAR = 7  # an arrow over more rows than that becomes a reference,
 FAR_BACK = 5  # and so does one to an adjoint over more than that
-MANY = 4  # values that one node reads from more steps than that come by one reference
+MANY = 2  # values that one node reads from more steps than that come by one reference
 
 
 class Stub(NamedTuple):
@@ -87,6 +87,9 @@ class Plan:
                 path = (*frames, Part("", chain.sweep, c), Part(title, chain.sweep, c, k, chain.kinds[k]))
                 for node in nodes:
                     paths[node] = path
+        for last, found in self.folds.items():
+            if paths[last] and paths[last][-1].title == found.title:  # the box is all there is in the frame
+                paths[last] = paths[last][:-1]
         self._put_parameters(paths)
         return paths
 

@@ -28,7 +28,7 @@ ROLES = {
     "operation": Style("#ffffff", "#3d4a5c", "", 0.3, "operation"),
     "adjoint": Style("#fdebe4", "#c2410c", "6 3", 0.3, "operation of an adjoint, made by a bprop"),
     "second": Style("#f5e9f5", "#8e3a80", "2 3", 0.3, "operation of an adjoint of adjoints"),
-    "reference": Style("#f7f8f9", "#7b8694", "1 3", 1.0, "value from the node of that number, far away"),
+    "reference": Style("#f7f8f9", "#7b8694", "1 3", 1.0, "value of the node with that number, from elsewhere"),
 }
 
 ARROWS = {"value": ("#768397", ""), "adjoint": ("#c8623b", ""), "second": ("#a863a0", ""), "reuse": ("#7b8694", "4 3")}
@@ -125,6 +125,7 @@ def sheet(picture: str, roles: Iterable[str], arrows: Iterable[str]) -> str:
     ]
     for frame in ("frame", "inner-frame"):
         rules.append(f"#{picture} .{frame}>rect{{fill:var(--{frame});stroke:var(--frame-line)}}")
+        rules.append(f"#{picture} .on-{frame}{{stroke:var(--{frame})}}")
     for role in roles:
         rules.append(f"#{picture} .{role}-box>rect{{fill:var(--{role}-fill);stroke:var(--{role}-line)}}")
     for arrow in arrows:

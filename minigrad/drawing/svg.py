@@ -29,22 +29,25 @@ from minigrad.drawing.style import (
 
 TIP = 7  # length of an arrow's head
 WEIGHT = 1.4  # of outlines and lines
+PLAIN = {"parameter", "input", "constant", "operation"}  # roles that need no legend
+KEY_MARGIN, KEY_ROW = 18.0, 22.0  # of the legend: from the left edge, from entry to entry
 CORNER = 9  # radius where corners are round
 
 
 def to_svg(diagram: Diagram, layout: Layout) -> str:
     """The picture; hovering over a box shows all about its node."""
-    frames = [_frame(frame) for frame in layout.frames]
-    arrows = _arrows(diagram, layout)
     boxes = [_box(box, center) for box, center in zip(diagram.boxes, layout.centers, strict=True)]
-    inside = "\n".join([*frames, *arrows, *boxes])
-    width, height = _n(layout.width), _n(layout.height)
+    frames = [_frame(frame) for frame in layout.frames]
+    headings = [_heading(frame) for frame in layout.frames]  # over the arrows
+    key, breadth, depth = _key(diagram, layout)
+    inside = "\n".join([*frames, *_arrows(diagram, layout), *headings, *boxes, *key])
+    width, height = _n(max(layout.width, breadth)), _n(layout.height + depth)
     name = named(diagram.title, diagram.description, diagram.note, width, height, inside)
     used = {box.role for box in diagram.boxes}, {arrow.role for arrow in diagram.arrows}
     style = sheet(name, [role for role in ROLES if role in used[0]], [role for role in ARROWS if role in used[1]])
     size = f'width="{width}" height="{height}"'
     looks = f'font-family="{escape(SANS)}" font-size="11" text-anchor="middle" fill="{TEXT}"'
-    looks += f' stroke-width="{WEIGHT}" xml:space="preserve"'
+    looks += f' stroke-width="{WEIGHT}"'
     spoken = f'role="img" aria-labelledby="{name}-title {name}-description"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" {size} viewBox="0 0 {width} {height}" {looks} {spoken}>',
@@ -113,24 +116,58 @@ def _outline(
     )
 
 
-def _text(text: str, y: float, face: str, more: str = "") -> str:
+def _text(text: str, y: float, face: str, more: str = "", classes: str = "") -> str:
     """A line of text. What all text has in common stands at the picture."""
     look = {**FACES, "index": INDEX, "heading": HEADING}[face]
     size = f' font-size="{look.size}"' if look.size != FACES["value"].size else ""
     weight = f' font-weight="{look.weight}"' if look.weight != 400 else ""
     color = f' fill="{look.color}"' if look.color != TEXT else ""
-    return f'<text class="{face}" y="{_n(y)}"{size}{weight}{color}{more}>{escape(text)}</text>'
+    return f'<text class="{face}{classes}" y="{_n(y)}"{size}{weight}{color}{more}>{escape(_spaced(text))}</text>'
+
+
+def _spaced(text: str) -> str:
+    """The text, every second space of a row one that readers keep."""
+    return text.replace("  ", " \u00a0")
 
 
 def _frame(frame: Frame) -> str:
-    level = (len(frame.scope) - 1) % len(SCOPE_FILLS)
-    title = fitting(frame.scope[-1], frame.width - 16)
+    name, fill = _level(frame)
     place = f'x="{_n(frame.x)}" y="{_n(frame.y)}" width="{_n(frame.width)}" height="{_n(frame.height)}"'
     return (
-        f'<g class="{("frame", "inner-frame")[level]}"><title>{escape("/".join(frame.scope))}</title>\n'
-        f'<rect {place} rx="{CORNER}" fill="{SCOPE_FILLS[level]}" stroke="{SCOPE_STROKE}" stroke-width="1"/>\n'
-        f"{_text(title, frame.y + 15, 'heading', f' x={chr(34)}{_n(frame.x + 9)}{chr(34)} text-anchor={chr(34)}start{chr(34)}')}</g>"
+        f'<g class="{name}"><title>{escape("/".join(frame.scope))}</title>\n'
+        f'<rect {place} rx="{CORNER}" fill="{fill}" stroke="{SCOPE_STROKE}" stroke-width="1"/></g>'
     )
+
+
+def _heading(frame: Frame) -> str:
+    """The name of a frame, with a rim, should an arrow run beneath it."""
+    name, fill = _level(frame)
+    place = f' x="{_n(frame.x + 9)}" text-anchor="start" stroke="{fill}" stroke-width="4" paint-order="stroke"'
+    return _text(fitting(frame.scope[-1], frame.width - 16), frame.y + 15, "heading", place, f" on-{name}")
+
+
+def _level(frame: Frame) -> tuple[str, str]:
+    """The class of a frame, and its fill: they alternate as scopes nest."""
+    level = (len(frame.scope) - 1) % len(SCOPE_FILLS)
+    return ("frame", "inner-frame")[level], SCOPE_FILLS[level]
+
+
+def _key(diagram: Diagram, layout: Layout) -> tuple[list[str], float, float]:
+    """What boxes mean whose look does not say it, below the picture; and how broad and deep that is."""
+    shown = {box.role for box in diagram.boxes}
+    parts: list[str] = []
+    x, y, breadth = KEY_MARGIN, layout.height, 0.0
+    for role, style in ROLES.items():
+        if role not in shown or role in PLAIN:
+            continue
+        length = 34 + metrics.width(style.meaning, FACES["small"])
+        if x > KEY_MARGIN and x + length + KEY_MARGIN > layout.width:
+            x, y = KEY_MARGIN, y + KEY_ROW
+        outline = _outline(style.fill, style.stroke, style.dashes, WEIGHT, style.round, (0, 0, 26, 14))
+        text = _text(style.meaning, 11, "small", ' x="34" text-anchor="start"')
+        parts.append(f'<g class="{role}-box" transform="translate({_n(x)} {_n(y)})">{outline}{text}</g>')
+        breadth, x = max(breadth, x + length + KEY_MARGIN), x + length + KEY_ROW
+    return parts, breadth, y - layout.height + KEY_ROW + 8 if parts else 0.0
 
 
 def fitting(text: str, width: float) -> str:

@@ -6,6 +6,7 @@ between its ends at a bend, and all links from one port share theirs.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
@@ -95,6 +96,19 @@ def in_best_order(spec: Spec, spacing: Spacing) -> Sketch:
     return min([Sketch(spec._replace(lanes=lanes), spacing) for lanes in orders], key=Sketch.cost)
 
 
+def _below_blocks(spec: Spec, layer: Sequence[int], links: Sequence[tuple[int, int]]) -> list[int]:
+    """Rows in which what nobody links to, such as a reference, has a row of its own below the blocks of its row."""
+    blocks = {row for child, row in zip(spec.children, layer, strict=True) if child.ins is not None}
+    sources, targets = {source for source, _ in links}, {target for _, target in links}
+    low = {
+        i
+        for i, (child, row) in enumerate(zip(spec.children, layer, strict=True))
+        if row in blocks and child.ins is None and i in sources and i not in targets
+    }
+    split = sorted({layer[i] for i in low})
+    return [row + bisect_left(split, row) + (i in low) for i, row in enumerate(layer)]
+
+
 class Sketch:
     """A block whose rows are ordered and whose items have their places in them; `template` is the finished layout."""
 
@@ -102,7 +116,7 @@ class Sketch:
         self.spec, self.spacing = spec, spacing
         self.grid = Grid()
         inner = [(link.source, link.target) for link in spec.links if link.source >= 0 and link.target >= 0]
-        layer = layers([child.late for child in spec.children], [*inner, *spec.after])
+        layer = _below_blocks(spec, layers([child.late for child in spec.children], [*inner, *spec.after]), inner)
         first = 1 if spec.ins else 0
         count = 1 + max(layer, default=0) + first + (1 if spec.outs else 0)
         self.grid.rows = [[] for _ in range(count)]

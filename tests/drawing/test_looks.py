@@ -71,10 +71,11 @@ def test_no_color_alone_tells_a_role():
 
 def texts(root):
     """Every text, with the color its attributes give it and the color of what it lies on."""
-    for group in root.iter(f"{SVG}g"):
-        rectangle = group.find(f"{SVG}rect")
+    for group in root.findall(f"{SVG}g"):
         for text in group.findall(f"{SVG}text"):
-            yield text, text.get("fill", root.get("fill")), rectangle.get("fill")
+            yield text, text.get("fill", root.get("fill")), group.find(f"{SVG}rect").get("fill")
+    for heading in root.findall(f"{SVG}text"):
+        yield heading, heading.get("fill"), heading.get("stroke")
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -86,7 +87,7 @@ def test_a_picture_is_whole_without_its_style_sheet(name):
     assert len(found) >= 2 * len(drawing.diagram.boxes)
     for text, ink, fill in found:
         assert contrast(ink, fill) >= 4.5
-        assert ink == LIGHT[INKS[text.get("class")]]
+        assert ink == LIGHT[INKS[text.get("class").split()[0]]]
         assert float(text.get("font-size", root.get("font-size"))) >= 9
     for group in root.findall(f"{SVG}g"):
         role, _, kind = group.get("class").rpartition("-")
@@ -109,7 +110,7 @@ def test_a_style_sheet_colors_all_by_variables_in_both_themes(name):
     for values, theme in zip(names, (LIGHT, DARK), strict=True):
         assert values == {f"--{key}": theme[key] for key in (name[2:] for name in values)}
     colored = {word for rule in re.findall(r"#\S+ \.([\w-]+)", sheet) for word in [rule]}
-    assert {element.get("class") for element in root.iter() if element.get("class")} <= colored
+    assert {name for element in root.iter() for name in element.get("class", "").split()} <= colored
     assert all(rule.startswith((f"#{root.get('id')}", "@media")) for rule in sheet.strip().splitlines())
 
 
@@ -147,6 +148,21 @@ def test_every_picture_has_a_title_a_description_and_a_text(name):
     assert drawing.text() == mg.listing(node)
     assert drawing._repr_mimebundle_()["text/plain"] == drawing.text()
     assert len(drawing.text().splitlines()) == 1 + len(drawing.flow.nodes)
+
+
+def test_a_legend_explains_what_is_unusual():
+    def legend(node):
+        groups = ET.fromstring(mg.draw(node).svg()).findall(f"{SVG}g")
+        return [g.find(f"{SVG}text").text for g in groups if g.find(f"{SVG}title") is None and "-box" in g.get("class")]
+
+    assert legend(net_2_2_1()[0]) == []
+    assert legend(penalized()) == [ROLES[role].meaning for role in ("adjoint", "second", "reference")]
+    x = mg.Input(2.0, name="x")
+    (slope,) = mg.gradients(x**2, [x])
+    narrow = ET.fromstring(mg.draw(slope, direction="TB").svg())
+    assert legend(slope) == [ROLES["adjoint"].meaning]
+    assert float(narrow.get("width")) > 200, "as broad as its legend"
+    assert legend(mg.Parameter(1.0, trainable=False) * 2) == ["parameter that is not trained"]
 
 
 def test_the_gallery_has_two_themes_and_words():
