@@ -18,6 +18,7 @@ from minigrad.drawing import draw
 from minigrad.files import write_file
 from minigrad.node import Array, Input
 from minigrad.optim.comparison import Comparison, Run
+from minigrad.optim.configuration import OWN_STARTS
 from minigrad.optim.findings import counted
 from minigrad.optim.nets import make_net
 
@@ -48,6 +49,7 @@ DRAWN = {"states": 3, "steps": 2}  # of the net whose graph is drawn: small enou
 FEW = 4  # seeds whose numbers are listed one by one, and whose maps are drawn
 FAINTEST = 12.0  # powers of ten from λ_T's length, beyond which maps show one color, and curves leave the picture
 BEYOND = 1000.0  # powers of ten that stand for 0 and for infinity
+CURVES = {"val_score": "validation score: fraction right", "train_loss": "training loss"}
 KINDS = {"learned": 1, "did not learn": 0}  # of seeds, of which the maps of many show the medians
 COLORS = "RdBu_r"  # blue: shorter than λ_T, near white: as long, red: longer
 NO_NUMBER = "#c8c8c8"
@@ -57,36 +59,43 @@ TOO_WIDE = 10.0  # a largest loss so many times the first is drawn on a logarith
 def learning_curves(comparison: Comparison, path: Path) -> None:
     """Validation score and training loss over the steps, a line for every seed: of several seeds each method by itself."""
     import matplotlib as mpl
+
+    with mpl.rc_context(SETTINGS):
+        figure = _together(comparison) if comparison.configuration.seeds == 1 else _method_by_method(comparison)
+        _headline(figure, comparison)
+        _save(figure, path)
+
+
+def _together(comparison: Comparison) -> Any:
+    """All methods in two panels."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, 4.4 + _legend_height(comparison)), layout="constrained")
+    for axes, (column, name) in zip(figure.subplots(1, 2), CURVES.items(), strict=True):
+        for runs in comparison.by_method():
+            _curves(axes, runs, column, _style(comparison, runs))
+        _scale([axes], comparison, column)
+        axes.set(title=name, xlabel="training step")
+    _legend(figure, comparison)
+    return figure
+
+
+def _method_by_method(comparison: Comparison) -> Any:
+    """Two rows of panels, and a column for each method."""
     from matplotlib.figure import Figure
 
     methods = comparison.by_method()
-    together = comparison.configuration.seeds == 1
-    names = {"val_score": "validation score: fraction right", "train_loss": "training loss"}
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(WIDTH, 4.4 + _legend_height(comparison) if together else 7.5), layout="constrained")
-        shape = (1, 2) if together else (2, len(methods))
-        grid = figure.subplots(*shape, sharex=True, sharey=False if together else "row", squeeze=False)
-        for line, (column, name) in zip(grid.T if together else grid, names.items(), strict=True):
-            for axes, shown in zip(line, [methods] if together else [[runs] for runs in methods], strict=True):
-                for runs in shown:
-                    _curves(axes, runs, column, _style(comparison, runs))
-                _scale_steps(axes, comparison, len(line))
-                if column == "val_score":
-                    _mark_scores(axes, comparison, named=axes is line[-1])
-            if column == "train_loss":
-                _scale_losses(line[0], comparison)
-            if together:
-                line[0].set_title(name)
-            else:
-                line[0].set_ylabel(name)
-        for axes in grid[-1]:
-            axes.set_xlabel("training step")
-        if together:
-            _legend(figure, comparison)
-        else:
-            _name_columns(grid[0], [_label(comparison, runs).replace(": ", ":\n") for runs in methods])
-        _headline(figure, comparison)
-        _save(figure, path)
+    figure = Figure(figsize=(WIDTH, 7.5), layout="constrained")
+    grid = figure.subplots(2, len(methods), sharex=True, sharey="row", squeeze=False)
+    for line, (column, name) in zip(grid, CURVES.items(), strict=True):
+        for axes, runs in zip(line, methods, strict=True):
+            _curves(axes, runs, column, _style(comparison, runs))
+        _scale(line, comparison, column)
+        line[0].set_ylabel(name)
+    for axes in grid[-1]:
+        axes.set_xlabel("training step")
+    _name_columns(grid[0], [f"{runs[0].name}:\n{counted(comparison, runs)}" for runs in methods])
+    return figure
 
 
 def adjoint_norms(comparison: Comparison, path: Path) -> None:
@@ -143,10 +152,11 @@ def _headline(figure: Any, comparison: Comparison) -> None:
     """What was trained, in as many lines as it takes."""
     c = comparison.configuration
     seeds = "1 seed" if c.seeds == 1 else f"{c.seeds} seeds"
+    start = "its own" if c.cell in OWN_STARTS else c.initialization
     falls = f" ({c.schedule.partition('(')[0]})" if c.schedule else ""
     text = (
-        f"{c.task}, T = {comparison.task.length}: {c.states} {'tanh' if c.cell == 'rnn' else c.cell} states, {c.initialization} "
-        f"start, {c.optimizer} {c.learning_rate:g}{falls}, {seeds}"
+        f"{c.task}, T = {comparison.task.length}: {c.states} {'tanh' if c.cell == 'rnn' else c.cell} states, {start} start, "
+        f"{c.optimizer} {c.learning_rate:g}{falls}, {seeds}"
     )
     figure.suptitle(textwrap.fill(text, int(WIDTH / A_LETTER)), x=0.01, ha="left", fontsize=12, color="#555555")
 
@@ -186,10 +196,15 @@ def _legend(figure: Any, comparison: Comparison) -> None:
     figure.legend(lines, labels, loc="outside lower center", ncols=_legend_columns(comparison), handlelength=3)
 
 
-def _scale_steps(axes: Any, comparison: Comparison, n_panels: int) -> None:
-    """From 0 to the last planned step, with as many ticks as the panel has room for."""
-    axes.set_xlim(0, comparison.configuration.steps)
-    axes.xaxis.get_major_locator().set_params(integer=True, nbins=max(9 // n_panels, 2))
+def _scale(panels: Any, comparison: Comparison, column: str) -> None:
+    """The axes of panels side by side, whose lines are drawn."""
+    for axes in panels:
+        axes.set_xlim(0, comparison.configuration.steps)
+        axes.xaxis.get_major_locator().set_params(integer=True, nbins=max(9 // len(panels), 2))
+        if column == "val_score":
+            _mark_scores(axes, comparison, named=axes is panels[-1])
+    if column == "train_loss":
+        _scale_losses(panels[0], comparison)
 
 
 def _mark_scores(axes: Any, comparison: Comparison, *, named: bool) -> None:
@@ -199,8 +214,9 @@ def _mark_scores(axes: Any, comparison: Comparison, *, named: bool) -> None:
     for score, name, style in ((task.chance, "chance", ":"), (task.learned, "learned", "--")):
         axes.axhline(score, color="#888888", linewidth=1.2, linestyle=style, zorder=1)
         if named:
-            axes.annotate(name, (1.01, score), None, ("axes fraction", "data"),
-                      ha="left", va="center", color="#666666", fontsize=12)  # fmt: skip
+            axes.annotate(
+                name, (1.01, score), None, ("axes fraction", "data"), va="center", color="#666666", fontsize=12
+            )
 
 
 def _scale_losses(axes: Any, comparison: Comparison) -> None:
