@@ -34,6 +34,7 @@ examples:
   minigrad train --initialization orthogonal          a start from which adjoints hardly vanish
   minigrad train --methods backprop soft-orthogonality     a penalty on W itself, which costs little
   minigrad train --task mnist --download              MNIST, row by row
+  minigrad train --task copy-memory --seeds 4         symbols to be repeated, an answer at every time step
   minigrad train --task temporal-order --length 20..50     a length drawn for every batch, tested at 50 time steps
   minigrad train --config runs/delayed-digits-1/config.toml   the same numbers again, bit for bit
 
