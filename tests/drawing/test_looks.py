@@ -158,9 +158,10 @@ def test_a_legend_explains_what_is_unusual():
     assert legend(net_2_2_1()[0]) == []
     assert legend(penalized()) == [ROLES[role].meaning for role in ("adjoint", "second", "reference")]
     x = mg.Input(2.0, name="x")
-    (slope,) = mg.gradients(x**2, [x])
-    narrow = ET.fromstring(mg.draw(slope, direction="TB").svg())
-    assert legend(slope) == [ROLES["adjoint"].meaning]
+    y = x**2
+    both = [y, *mg.gradients(y, [x])]
+    narrow = ET.fromstring(mg.draw(both, direction="TB").svg())
+    assert legend(both) == [ROLES["adjoint"].meaning]
     assert float(narrow.get("width")) > 200, "as broad as its legend"
     assert legend(mg.Parameter(1.0, trainable=False) * 2) == ["parameter that is not trained"]
 
