@@ -318,11 +318,15 @@ def _color_bar(figure: Any, grid: Any, low: float, high: float) -> None:
 
 
 def _name_powers(axis: Any) -> None:
-    """Ticks at whole powers of ten, of an axis that shows their exponents."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    """Ticks of an axis of powers of ten: at whole exponents or, within two of them, at 1, 2, 5, 10, …"""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
-    axis.set_major_locator(MaxNLocator(integer=True, nbins=7))
-    axis.set_major_formatter(FuncFormatter(lambda power, _: "1" if power == 0 else f"$10^{{{power:.0f}}}$"))
+    low, high = axis.get_view_interval()
+    narrow = [digit + k for k in range(-3, 3) for digit in np.log10([1, 2, 5])]
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=7) if high - low > 2 else FixedLocator(narrow))
+    axis.set_major_formatter(
+        FuncFormatter(lambda power, _: f"{10**power:.4g}" if abs(power) < 2 else f"$10^{{{power:g}}}$")
+    )
 
 
 def _color_limits(tables: list[Array]) -> tuple[float, float]:

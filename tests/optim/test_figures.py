@@ -148,6 +148,19 @@ def test_curves_of_adjoints_that_vanish_or_explode_leave_the_picture(norm, side,
     assert any(side * line.get_ydata()[0] > figures.FAINTEST for line in curves.lines)
 
 
+@pytest.mark.parametrize(
+    ("ratio", "names"),
+    [(-7.0, {"$10^{-6}$", "1"}), (-2.5, {"0.1", "1"}), (0.9, {"1", "2", "5"}), (-1.2, {"0.1", "0.2", "0.5", "1"})],
+)
+def test_lengths_are_named_as_numbers_or_powers_of_ten(ratio, names, drawn):
+    made = invented({"backprop": [0.3]}, ratios=(ratio,))
+    made.runs[0].adjoints = made.runs[0].adjoints[-1:]
+    curves = drawn(figures.adjoint_norms, made).subfigs[1].axes[0]
+    found = [text.get_text() for text in curves.get_yticklabels()]
+    assert names <= set(found)
+    assert 2 < len(found) == len(set(found))
+
+
 def test_the_colors_of_the_map_span_what_there_is_and_are_white_at_the_last_norm():
     trained = np.linspace(-1.5, 0.5, 2000).reshape(40, 50)
     low, high = figures._color_limits([trained, np.full((1, 50), np.nan)])
