@@ -15,7 +15,7 @@ from minigrad.graph import by_age
 from minigrad.marks import step_of
 from minigrad.node import Node, Number, Parameter
 from minigrad.ops.base import Operation
-from minigrad.repetition import Repetition, word
+from minigrad.repetition import FEWEST, Repetition, word
 
 DEEPEST = 3  # loops over loops over loops that carry nothing on
 
@@ -51,11 +51,15 @@ def loops(nodes: Sequence[Node]) -> list[Loop]:
     """
     search = _Search(nodes)
     search.place_marked()
-    for carried in (True, *[False] * DEEPEST):
-        search.place_repeated([node for node in search.free() if node.adjoint_of is None], carried=carried)
+    search.place_repeated(forward=True, carried=True)
+    for _ in range(DEEPEST):
+        n_placed = len(search.places)
+        search.place_repeated(forward=True, carried=False)
+        if len(search.places) == n_placed:
+            break
     search.place_adjoints()
-    search.place_repeated([node for node in search.free() if node.adjoint_of is not None], carried=True)
-    found = list(search.loops.values())
+    search.place_repeated(forward=False, carried=True)
+    found = sorted(search.loops.values(), key=lambda loop: next(iter(loop.steps.values()))[0].number)
     for loop in found:
         _compare(loop, search.places)
     search.place_leaves()
@@ -69,29 +73,35 @@ def sweeps(nodes: Sequence[Node]) -> dict[Node, tuple[int, int]]:
     """
     found: dict[Node, tuple[int, int]] = {}
     births: list[int] = []
-    passed: list[int] = []  # of these operations what lies behind them
+    orders: list[int] = []
     for node in sorted(nodes, key=by_age):
-        order = max([found[child][0] for child in node.children], default=0)
-        of = 0
+        order, of = max([found[child][0] for child in node.children], default=0), 0
         if node.adjoint_of is not None and node.children:
-            at = bisect_right(
-                births, node.adjoint_of
-            )  # its origin, where that is not in the graph, was born with these
-            of = (
-                passed[at - 1]
-                if at and births[at - 1] == node.adjoint_of
-                else min(passed[max(at - 1, 0) : at + 1], default=0)
-            )
+            of = _order_of(node.adjoint_of, births, orders)
             order = max(order, 1 + of)
         found[node] = order, of
         if node.children:
             births.append(node.number)
-            passed.append(order)
+            orders.append(order)
     return found
 
 
+def _order_of(number: int, births: Sequence[int], orders: Sequence[int]) -> int:
+    """The order of the node born with that number. Where it is not in the graph, its neighbors in time are of its sweep."""
+    at = bisect_right(births, number)
+    if at and births[at - 1] == number:
+        return orders[at - 1]
+    return min(orders[max(at - 1, 0) : at + 1], default=0)
+
+
 class _Search:
-    """The loops found so far, and of each node its place in them: loop, number of the step."""
+    """The loops found so far, and the places of nodes in them.
+
+    loops:  by what a loop is known by, and the sweep
+    places: of each node its loop, and the number of the step
+    homes:  by a node's number what its loop is known by, and the number of the step
+    births: the same by the first birth of each round that is not marked, in the order of births; None for what follows a loop
+    """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
@@ -99,16 +109,8 @@ class _Search:
         self.sweeps = sweeps(nodes)
         self.loops: dict[Any, Loop] = {}
         self.places: dict[Node, tuple[Loop, int]] = {}
-        self.homes: dict[
-            int, tuple[Any, int]
-        ] = {}  # by a node's number what its loop is known by, and the step's number
-        self.births: list[tuple[int, Any, int]] = [
-            (0, None, 0)
-        ]  # the same by the first birth of a round without a mark
-
-    def free(self) -> list[Node]:
-        """The operations that have no place yet, in the order of birth."""
-        return [node for node in self.operations if node not in self.places]
+        self.homes: dict[int, tuple[Any, int]] = {}
+        self.births: list[tuple[int, Any, int]] = [(0, None, 0)]
 
     def place_marked(self) -> None:
         """Give the nodes born in marked steps their places."""
@@ -118,8 +120,16 @@ class _Search:
                 marker, number = step
                 self._place(node, marker, number, marker.roles)
 
-    def place_repeated(self, operations: Sequence[Node], *, carried: bool) -> None:
-        """Find the rounds of loops that nobody has marked: those that carry a value, or also those that read the steps of one."""
+    def place_repeated(self, *, forward: bool, carried: bool) -> None:
+        """Find the rounds of loops that nobody has marked: those that carry a value, or also those that read the steps of one.
+
+        Among the operations that have no place yet, either those of forward passes or those of backward sweeps.
+        """
+        operations = [
+            node for node in self.operations if node not in self.places and (node.adjoint_of is None) is forward
+        ]
+        if len(operations) < FEWEST or not (carried or self.places):
+            return
         repetition = Repetition(operations, self.nodes, self.places, carried=carried)
         for rounds in repetition.found():
             key = object()
@@ -133,9 +143,9 @@ class _Search:
         """Give adjoints the places of the nodes they belong to; these need not be in the graph."""
         self.births.sort(key=lambda birth: birth[0])
         firsts = [birth for birth, _, _ in self.births]
-        for node in self.free():
+        for node in self.operations:
             origin = node.adjoint_of
-            if origin is not None:
+            if origin is not None and node not in self.places:
                 _, key, number = self.births[bisect_right(firsts, origin) - 1]
                 key, number = self.homes.get(origin, (key, number))
                 if key is not None:

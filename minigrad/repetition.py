@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from minigrad.node import Constant, Node, Parameter
 
 FEWEST = 3  # rounds that make a loop
@@ -77,10 +79,9 @@ class Repetition:
         for i in reversed(range(len(operations))):
             self._again[i] = latest.get(self.words[i], len(operations))
             latest[self.words[i]] = i
-        self._runs: dict[
-            int, tuple[int, int]
-        ] = {}  # by period: the end of its last run, and the start from which on it may go on
-        self._dismissed: dict[int, int] = {}  # by period: the end of its last run that is no loop
+        # By period: the end of the last run, with the start from which on it may go on; the end of the last that is no loop.
+        self._runs: dict[int, tuple[int, int]] = {}
+        self._dismissed: dict[int, int] = {}
 
     def found(self) -> list[Rounds]:
         """The loops in order, none overlapping."""
@@ -91,9 +92,8 @@ class Repetition:
             if best is None:
                 i += 1
                 continue
-            best = (
-                self._best(range(i, i + best.period + 1)) or best
-            )  # a loop around it begins later and reaches further
+            # A loop around it may begin later and reaches further.
+            best = self._best(range(i, i + best.period + 1)) or best
             longer = self._with_round_before(best)
             inside = [loop for loop in found if loop.end > longer.start]  # a loop within the first round, found before
             if sum([loop.end - loop.start for loop in inside]) < longer.end - longer.start:
@@ -221,10 +221,10 @@ class Repetition:
                 for k in range(times):
                     child = self.reads[x + k * period][slot]
                     place = self.places.get(self.outside[-1 - child] if child < 0 else self.operations[child])
-                    if child >= start or place is None or place[0] is not (places or [place])[0][0]:
+                    if child >= start or place is None:
                         break
                     places.append(place)
-                    if not _counts([number for _, number in places[-3:]]):
+                    if place[0] is not places[0][0] or not _counts([number for _, number in places[-3:]]):
                         break
                 else:
                     yield [number for _, number in places]
@@ -235,8 +235,10 @@ class Repetition:
             of_rounds = [self.operations[y].attributes.get("index") for y in range(x, rounds.end, rounds.period)]
             if isinstance(of_rounds[0], tuple):
                 for entries in zip(*of_rounds, strict=True):
-                    if all(isinstance(entry, int) and entry >= 0 for entry in entries) and _counts(entries):
-                        yield [entry + 1 for entry in entries]
+                    if all(isinstance(entry, int | np.integer) and entry >= 0 for entry in entries) and _counts(
+                        entries
+                    ):
+                        yield [int(entry) + 1 for entry in entries]
 
 
 def _counts(numbers: Sequence[int]) -> bool:
@@ -292,6 +294,6 @@ def _form(value: Any, counts: bool) -> Any:
         return tuple([_form(part, counts) for part in value])
     if isinstance(value, slice):
         return "slice", *[_form(part, counts) for part in (value.start, value.stop, value.step)]
-    if counts and isinstance(value, int) and not isinstance(value, bool):
+    if counts and isinstance(value, int | np.integer) and not isinstance(value, bool):
         return "number"
     return value if isinstance(value, int | float | str | None) else id(value)

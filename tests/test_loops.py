@@ -278,6 +278,15 @@ def test_a_loop_that_runs_backward_over_its_input_has_the_numbers_of_time():
     assert list(loop.steps) == [5, 4, 3, 2, 1]
 
 
+def test_steps_counted_by_numpy():
+    x, h = mg.Input(np.ones((4, 5, 2))), mg.Constant(np.zeros((4, 3)))
+    for t in np.arange(5):
+        h = np.tanh(h @ W.T + x[:, t] @ R.T)
+    (loop,) = found(h.sum())
+    assert list(loop.steps) == [1, 2, 3, 4, 5]
+    assert all(type(t) is int for t in loop.steps)
+
+
 def test_a_state_of_two_steps_ago():
     x = mg.Input(np.ones((4, 8, 2)))
     h, older = mg.Constant(np.zeros((4, 3))), mg.Constant(np.zeros((4, 3)))
