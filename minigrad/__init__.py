@@ -66,7 +66,7 @@ from minigrad.ops.windows import average_pool2d, conv2d, conv2d_transpose, max_p
 
 if TYPE_CHECKING:
     from minigrad.compiler import compile
-    from minigrad.drawing import Drawing, Record, draw, listing, record
+    from minigrad.drawing import Drawing, Record, draw, explain, listing, record
 
 # A graph frees all its arrays at once. The C library then hands the memory back to the system, only to fetch it again,
 # page by page, for the next graph; one large block that is freed untouched raises the limit up to which it keeps memory.
@@ -88,7 +88,7 @@ __all__ = [
     "hard_silu", "log_sigmoid", "tanh_shrink", "soft_shrink", "hard_shrink", "glu",
     "softmax", "log_softmax", "logsumexp",
     "expm", "erf", "gammaln", "digamma", "polygamma", "betaln",
-    "draw", "listing", "Drawing", "record", "Record", "compile",
+    "draw", "listing", "Drawing", "record", "Record", "explain", "compile",
 ]  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def __getattr__(name: str) -> Any:
         from minigrad import compiler
 
         return compiler.compile
-    if name in ("Drawing", "Record", "draw", "listing", "record"):
+    if name in ("Drawing", "Record", "draw", "explain", "listing", "record"):
         from minigrad import drawing
 
         return getattr(drawing, name)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 from minigrad.context import Context, _Block, joined
 from minigrad.errors import users_line
-from minigrad.node import Node
+from minigrad.node import Node, Number
 
-_LINES: WeakKeyDictionary[Node, str] = WeakKeyDictionary()
+_LINES: dict[
+    int, tuple[str, ref[Node]]
+] = {}  # by the node's number (== of nodes makes a node), as long as the node is there
 
 
 class source_lines(_Block):  # noqa: N801 -- a context manager reads as a word
@@ -24,9 +26,13 @@ class source_lines(_Block):  # noqa: N801 -- a context manager reads as a word
 
 def line_of(node: Node) -> str:
     """The line, as file:number, or "" where nobody remembered it."""
-    return _LINES.get(node, "")
+    return _LINES[node.number][0] if node.number in _LINES else ""
 
 
 def _note(node: Node) -> None:
-    if node.context.watch is not None:  # in a replay older nodes come by
-        _LINES.setdefault(node, Path(users_line().removeprefix("at ")).name)
+    number = node.number
+    if isinstance(node, Number):
+        return  # one node serves all lines
+    if node.context.watch is not None and number not in _LINES:  # in a replay older nodes come by
+        line = Path(users_line().removeprefix("at ")).name
+        _LINES[number] = line, ref(node, lambda _: _LINES.pop(number, None))

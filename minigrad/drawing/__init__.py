@@ -7,6 +7,7 @@ fits in between.
 
 from minigrad.drawing.events import Record as Record
 from minigrad.drawing.events import record as record
+from minigrad.drawing.explanation import explain as explain
 from minigrad.drawing.picture import Drawing as Drawing
 from minigrad.drawing.picture import draw as draw
 from minigrad.drawing.text import listing as listing

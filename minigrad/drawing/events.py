@@ -106,6 +106,12 @@ class Record:
         """The nodes of the graph, children first."""
         return self.flow.nodes
 
+    def describe(self) -> str:
+        """A paragraph about the graph: what it computes, its loops, and how large the adjoints are that arrive."""
+        from minigrad.drawing.description import described
+
+        return described(self)
+
     def at(self, n_events: int) -> Moment:
         """What is known when the first so many events have happened: leaves from the start, the loss's adjoint once all
         values are there, any other adjoint as soon as its last part has arrived.

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import lines
 from minigrad.adjoints import send
 from minigrad.drawing import events
 from minigrad.drawing.events import Bprop, Fprop
@@ -306,11 +307,21 @@ def test_lines_are_recorded_where_they_are_asked_for():
     mg.Graph(z).fprop()
     with mg.source_lines():
         mg.Graph(z).fprop()  # remembers nothing of nodes from elsewhere
-    lines = {node.operation: node.line for node in mg.record(z).nodes}
-    assert lines["Input"] == ""
-    assert (lines["Multiply"], lines["Reshape"], lines["MatMul"]) == ("", *[f"test_record.py:{line + 1}"] * 2)
+    found = {node.operation: node.line for node in mg.record(z).nodes}
+    assert found["Input"] == ""
+    assert (found["Multiply"], found["Reshape"], found["MatMul"]) == ("", *[f"test_record.py:{line + 1}"] * 2)
     by_hand = {node.operation: node.line for node in mg.record(y).nodes}
     assert by_hand["Multiply"] == f"test_record.py:{line}"
+
+
+def test_lines_of_arrays_and_of_nodes_that_are_gone():
+    before = len(lines._LINES)
+    with mg.source_lines():
+        loss = (LSTM(2, 3, rng=0)(np.ones((1, 3, 2))) ** 2).mean()
+    assert all(node.line.startswith("test_record.py:") for node in mg.record(loss).nodes if node.operation != "Number")
+    assert len(lines._LINES) > before
+    del loss
+    assert len(lines._LINES) == before
 
 
 @pytest.mark.parametrize("outer", [mg.source_lines, mg.anomalies])

@@ -1,0 +1,259 @@
+"""Why an adjoint is what it is, in words.
+
+An adjoint is followed from a node up to the loss. Where it is 0 or missing, the rules are named at which it ends: those that are
+given something and send nothing on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from minigrad.drawing import summary
+from minigrad.drawing.description import listed, over_time, plural, word
+from minigrad.drawing.events import LARGEST, Bprop, Record, Sent, record
+from minigrad.drawing.flow import FlowNode, in_order
+from minigrad.errors import no_node
+from minigrad.node import Constant, Node
+
+if TYPE_CHECKING:
+    from minigrad.drawing.stored import Stored
+
+LONGEST_PATH = 12  # nodes of a path that are written; of a longer one both ends
+MOST = 5  # reasons that are given
+PRODUCTS = ("Multiply", "MatMul", "Outer", "Cross", "Einsum", "Divide", "ScaleAdjoint")
+CHOICES = ("Where", "Maximum", "Minimum", "Fmax", "Fmin", "Max", "Min", "Sort", "SetAt", "ClipAdjoint", "Clip")
+SATURATING = ("Tanh", "Sigmoid", "HardTanh", "Erf", "Erfc", "Softmax", "SoftClipping", "Arctan", "Softsign", "Gaussian")
+
+
+def explain(parameter: Node, loss: Node) -> str:
+    """Say along which path the loss's adjoint reaches a parameter (or another node), or where it ends on the way, and why.
+
+    >>> import minigrad as mg
+    >>> w = mg.Parameter([1.0, 2.0], name="w")
+    >>> print(mg.explain(w, mg.relu(w - 3).sum()))
+    parameter "w" (2,): its adjoint is 0.
+      It ends at relu #3, which sends 0 to − #2: no entry of its input is above 0, so it is dead.
+    """
+    if not isinstance(parameter, Node):
+        raise no_node("mg.explain(parameter, loss) takes a node", parameter, "explain one of them")
+    if not isinstance(loss, Node):
+        raise no_node("mg.explain(parameter, loss): the loss is a node", loss, "explain one, or their sum")
+    nodes = in_order([loss])
+    index = next((i for i, node in enumerate(nodes) if node is parameter), None)
+    if index is None:
+        return (
+            f"{parameter.label} is never used: the loss does not depend on it. If it should, look on the way from it to the "
+            "loss for .value, for a copy, or for another object of that name."
+        )
+    wanted = [node for node in nodes if node.dtype.kind == "f" and not isinstance(node, Constant)]
+    if isinstance(parameter, Constant) and parameter.dtype.kind == "f":
+        wanted.append(parameter)
+    return _Explanation(record(loss, wanted, largest=max(LARGEST, parameter.size))).of(index)
+
+
+class _End(NamedTuple):
+    """The rule of `node` is given an adjoint and sends none, or 0, to the child at `slot`."""
+
+    node: int
+    slot: int
+    sent: Sent | None
+
+
+class _Explanation:
+    """What of a record has to be looked up again and again."""
+
+    def __init__(self, found: Record) -> None:
+        self.record = found
+        self.children = found.flow.operands()
+        self.parents: list[list[tuple[int, int]]] = [[] for _ in found.nodes]
+        for edge in found.flow.edges:
+            self.parents[edge.source].append((edge.target, edge.slot))
+        self.sent: dict[tuple[int, int], Sent] = {}
+        for event in found.events:
+            if isinstance(event, Bprop):
+                self.sent.update({(event.node, sent.slot): sent for sent in event.sends})
+
+    def of(self, index: int) -> str:
+        """The explanation of one node's adjoint."""
+        node, adjoint = self.record.nodes[index], self.adjoint(index)
+        title = self.title(node)
+        if node.dtype[:5] != "float":
+            return f"{title} holds {node.dtype}, and only floating-point numbers have adjoints."
+        if index in self.record.flow.outputs:
+            return f"{title} is the loss itself: its adjoint is {summary.line(node.adjoint)}."
+        if adjoint is not None and adjoint.norm:
+            texts = [
+                *self.path(index),
+                *[f"  {text}" for text in (*self.over_time(index), *self.where_strange(adjoint))],
+            ]
+            return "\n".join([f"{title}: {self.amount(adjoint)}", *texts])
+        what = "no adjoint arrives" if adjoint is None else "its adjoint is 0"
+        return "\n".join([f"{title}: {what}.", *[f"  {text}" for text in self.reasons(index)]])
+
+    def adjoint(self, index: int) -> Stored | None:
+        """The adjoint of a node, if one was recorded."""
+        place = self.record.adjoints[index]
+        return None if place is None else self.record.arrays[place]
+
+    def value(self, index: int) -> Stored:
+        """The value of a node."""
+        return self.record.arrays[self.record.values[index]]
+
+    def title(self, node: FlowNode) -> str:
+        """What the node is called, with its shape."""
+        shape = f" {node.shape}".replace(" ()", "")
+        kind = "" if self.children[node.index] else f"{node.kind} "
+        return f"{kind}{self.short(node)}{shape}"
+
+    def short(self, node: FlowNode) -> str:
+        """What the node is called."""
+        name = f'"{node.name}"' if node.name else ""
+        if self.children[node.index]:
+            name = f"{word(node)} #{node.index}{' ' * bool(name)}{name}"
+        return name or f"#{node.index}"
+
+    def amount(self, adjoint: Stored) -> str:
+        """The size of an adjoint, and how many of its entries are 0."""
+        text = f"its adjoint has the norm {summary.number(adjoint.norm)}"
+        if adjoint.entries is None or all(adjoint.entries):
+            return f"{text}."
+        array = adjoint.array()
+        text = f"{text}, and {int((array == 0).sum())} of {adjoint.size} entries are 0"
+        rows = [str(i) for i, row in enumerate(array) if not row.any()] if array.ndim > 1 else []
+        return f"{text}: all of {plural(len(rows), 'row')} {listed(rows)}." if rows else f"{text}."
+
+    def path(self, index: int) -> list[str]:
+        """The nodes from the loss down to this one along the largest part of what arrives, with the norms of the parts."""
+        nodes, norms = [index], []
+        while nodes[-1] not in self.record.flow.outputs:
+            arrived = [(self.sent[edge], edge[0]) for edge in self.parents[nodes[-1]] if edge in self.sent]
+            parts = [(self.record.arrays[sent.array].norm, node) for sent, node in arrived]
+            strange = [part for part in parts if part[0] != part[0]]  # a nan is followed to where it comes from
+            norm, node = strange[0] if strange else max(parts)
+            norms.append(norm)
+            nodes.append(node)
+        seed = self.adjoint(nodes[-1])
+        norms.append(seed.norm if seed else 1.0)
+        rows = [
+            (f"{self.short(self.record.nodes[node])}{self.place(node)}", summary.number(norm))
+            for node, norm in zip(reversed(nodes), reversed(norms), strict=True)
+        ]
+        if len(rows) > LONGEST_PATH:
+            half = LONGEST_PATH // 2
+            rows[half:-half] = [(f"… {len(rows) - 2 * half} more …", "")]
+        width = max([len(name) for name, _ in rows])
+        shown = [f"    {name.ljust(width)}  {norm}".rstrip() for name, norm in rows]
+        return ["  The path by which most of it comes, with the norm of what is sent along it:", *shown]
+
+    def over_time(self, index: int) -> list[str]:
+        """How the adjoints of the states change over the steps of the loops that read the node."""
+        seen, todo = {index}, [index]
+        while todo:
+            for parent, _ in self.parents[todo.pop()]:
+                if parent not in seen:
+                    seen.add(parent)
+                    todo.append(parent)
+        inside = {self.record.nodes[i].loop for i in seen if self.record.nodes[i].role == "state"}
+        return [
+            text
+            for number in range(len(self.record.flow.loops))
+            if number in inside
+            for text in over_time(self.record, number)
+        ]
+
+    def place(self, index: int) -> str:
+        """The step and the line of a node, in brackets."""
+        node = self.record.nodes[index]
+        known = [f"step {node.step}"] * (node.step is not None) + [node.line] * bool(node.line)
+        return f" ({', '.join(known)})" if known else ""
+
+    def where_strange(self, adjoint: Stored) -> list[str]:
+        """The first rule that made a nan or an infinity of finite numbers."""
+        if not any(adjoint.strange):
+            return []
+        for event in self.record.events:
+            if isinstance(event, Bprop) and not any(self.record.arrays[event.adjoint].strange):
+                for sent in event.sends:
+                    if any(self.record.arrays[sent.array].strange):
+                        maker, to = self.record.nodes[event.node], self.record.nodes[sent.child]
+                        made = summary.line(self.record.arrays[sent.array].text)
+                        first = f"{self.short(maker)}{self.place(event.node)}"
+                        return [f"{first} is the first to send what is not finite, {made}, to {self.short(to)}."]
+        return ["What is not finite was there from the start: the loss's own adjoint."]
+
+    def reasons(self, index: int) -> list[str]:
+        """A sentence for every rule at which the adjoint ends; of several alike, one for all."""
+        ends: dict[str, list[_End]] = {}
+        for end in self.ends(index):
+            ends.setdefault(f"{self.record.nodes[end.node].operation} {self.why(end)}", []).append(end)
+        texts = []
+        for alike in list(ends.values())[:MOST]:
+            first = alike[0]
+            child = self.children[first.node][first.slot]
+            what = "nothing" if first.sent is None else "0"
+            more = f" (and {len(alike) - 1} more like it)" if len(alike) > 1 else ""
+            texts.append(
+                f"It ends at {self.short(self.record.nodes[first.node])}{self.place(first.node)}{more}, which sends {what} to "
+                f"{self.short(self.record.nodes[child])}: {self.why(first)}."
+            )
+        if len(ends) > MOST:
+            texts.append(f"And in {len(ends) - MOST} more ways.")
+        return texts or ["Its adjoint was not asked for: record it, mg.record(loss, [..., node])."]
+
+    def ends(self, index: int) -> list[_End]:
+        """Where what flows from the loss to a node ends: from the node upward, the first rules that are given something."""
+        found, seen, todo = [], {index}, [index]
+        while todo:
+            for parent, slot in self.parents[todo.pop()]:
+                given = self.adjoint(parent)
+                if given is not None and given.norm:
+                    found.append(_End(parent, slot, self.sent.get((parent, slot))))
+                elif parent not in seen:
+                    seen.add(parent)
+                    todo.append(parent)
+        return sorted(found, key=lambda end: (end.sent is None, end.node, end.slot))
+
+    def why(self, end: _End) -> str:
+        """The reason, as far as it can be read off the values."""
+        node, child = self.record.nodes[end.node], self.children[end.node][end.slot]
+        if end.sent is None:
+            return self.why_nothing(node, self.record.nodes[child])
+        others = [other for slot, other in enumerate(self.children[end.node]) if slot != end.slot]
+        if node.operation == "ReLU":
+            dead = _greatest(self.value(child)) <= 0
+            return (
+                "no entry of its input is above 0, so it is dead"
+                if dead
+                else "its input is not above 0 where an adjoint arrives"
+            )
+        if node.operation in PRODUCTS:
+            zeros = [self.short(self.record.nodes[other]) for other in others if not self.value(other).norm]
+            if zeros:
+                return f"it is multiplied by {zeros[0]}, which is 0"
+            return "the other factor is 0 where an adjoint arrives, or the product is too small for its dtype"
+        if node.operation in CHOICES:
+            return "another entry is chosen where an adjoint arrives"
+        if node.operation in SATURATING:
+            return f"it is saturated, its values are {summary.line(node.value)}"
+        if not self.value(child).norm:
+            return "its slope is 0 where its input is 0"
+        return f"so says its rule, {self.rule(node)}"
+
+    def why_nothing(self, node: FlowNode, child: FlowNode) -> str:
+        """The reason why a rule sends nothing."""
+        if node.operation == "StopGradient":
+            return "stop_gradient holds it back"
+        if child.dtype[:5] != "float":
+            return f"{child.dtype} has no adjoint"
+        return f"so says its rule, {self.rule(node)}"
+
+    def rule(self, node: FlowNode) -> str:
+        """The formulas of an operation."""
+        return self.record.rules.get(node.operation, "").rstrip(".") or "which has no formula"
+
+
+def _greatest(stored: Stored) -> float:
+    """The greatest entry; nan counts for nothing."""
+    if stored.entries is None:
+        return stored.range[1] if stored.range else 0.0
+    return max([float(entry) for entry in stored.entries], default=0.0)

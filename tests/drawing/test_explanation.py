@@ -1,0 +1,167 @@
+"""Why an adjoint is what it is, and what a graph is made of, in words."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.models import LSTM, RNN, Dense, Sequential
+from tests.drawing.graphs import GRAPHS, net_2_2_1, recurrent
+
+
+def weights(*shape, value=1.0, name="w"):
+    return mg.Parameter(np.full(shape, value), name=name)
+
+
+W = weights(2)
+X = mg.Input(0.5, name="x")
+ZERO = mg.Parameter(0.0, name="gate")
+
+ENDS = {
+    "a dead unit": (lambda: mg.relu(W - 3), "ends at relu #4, which sends 0 to − #3: no entry of its input is above 0, so it is dead"),
+    "a unit dead where it counts": (lambda: mg.relu(W * [1.0, -1.0]) * [0.0, 1.0], "relu #4, which sends 0 to × #3: its input is not above 0 where"),
+    "times 0": (lambda: np.sin(W) * ZERO, 'ends at × #4, which sends 0 to sin #3: it is multiplied by "gate", which is 0'),
+    "times a matrix of zeros": (lambda: W @ weights(2, 2, value=0.0, name="V"), 'multiplied by "V", which is 0'),
+    "times 0 where it counts": (lambda: (W * [0.0, 1.0]) * [1.0, 0.0], "the other factor is 0 where an adjoint arrives"),
+    "too small": (lambda: W * 1e-200 * 1e-200, "or the product is too small for its dtype"),
+    "saturated": (lambda: np.tanh(W * 1000), "ends at tanh #4, which sends 0 to × #3: it is saturated, its values are [1, 1]"),
+    "a saturated sigmoid": (lambda: mg.sigmoid(W * 1e4), "saturated"),
+    "stopped": (lambda: mg.stop_gradient(W) * X, "sends nothing to \"w\": stop_gradient holds it back"),
+    "booleans": (lambda: (W > 0) * X, "which sends nothing to > #3: bool has no adjoint"),
+    "a floor": (lambda: np.floor(W), "ends at floor #2, which sends nothing to \"w\": so says its rule, y = ⌊x⌋; no adjoint"),
+    "a choice": (lambda: np.where(W > 0, 0.0, W), "sends 0 to \"w\": another entry is chosen where an adjoint arrives"),
+    "the larger one": (lambda: np.maximum(W, 7.0), "maximum #3, which sends 0 to \"w\": another entry is chosen"),
+    "scaled by 0": (lambda: mg.scale_adjoint(W, 0.0), "which sends 0 to \"w\": it is multiplied by"),
+    "a square at 0": (lambda: weights_at_zero() ** 2, "its slope is 0 where its input is 0"),
+}  # fmt: skip
+AT_ZERO = weights(2, value=0.0, name="w")
+
+
+def weights_at_zero():
+    return AT_ZERO
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_where_an_adjoint_ends_and_why(case):
+    make, expected = ENDS[case]
+    loss = make().sum() + X * 1.0
+    text = mg.explain(AT_ZERO if case == "a square at 0" else W, loss)
+    assert text.startswith('parameter "w" (2,): ')
+    assert expected in text
+
+
+def test_what_is_never_used():
+    text = mg.explain(W, X * 2)
+    assert text.startswith('Parameter "w" (2,) is never used')
+    assert ".value" in text
+
+
+def test_reasons_alike_are_counted_and_all_kinds_are_given():
+    w = mg.Parameter(-1.0, name="w")
+    text = mg.explain(w, mg.relu(w) + mg.relu(w * 2) + mg.stop_gradient(w))
+    assert text.count("It ends at") == 2
+    assert "(and 1 more like it)" in text
+    assert "stop_gradient" in text
+
+
+def test_the_end_is_named_though_it_is_far_from_the_parameter():
+    net = Sequential(Dense(2, 3, np.tanh, rng=0), Dense(3, 3, mg.relu, rng=0), Dense(3, 1, rng=0))
+    net[1].b.value = np.full(3, -100.0, np.float32)
+    text = mg.explain(net[0].W, ((net(np.ones((4, 2))) - 1.0) ** 2).sum())
+    assert "its adjoint is 0" in text
+    assert "It ends at relu" in text
+    assert "dead" in text
+
+
+def test_the_path_has_the_norms_of_what_is_sent():
+    x = mg.Input(np.array([3.0, 4.0]), name="x")
+    lines = mg.explain(x, (x * 2.0 + np.sin(x) * 1e-9).sum() * 5.0).splitlines()
+    assert lines[0] == f'input "x" (2,): its adjoint has the norm {10 * 2**0.5:.4g}.'
+    assert lines[2:] == ["    × #9  1", "    Σ #7  5", "    + #6  7.071", "    × #2  7.071", '    "x"   14.14']
+
+
+def test_a_long_path_shows_both_ends():
+    y = x = mg.Input(0.5, name="x")
+    for _ in range(50):
+        y = np.sin(y)
+    lines = mg.explain(x, y).splitlines()
+    assert len(lines) == 2 + 13
+    assert "… 39 more …" in lines[8]
+
+
+def test_rows_that_are_zero_are_named():
+    layer = Dense(2, 4, mg.relu, rng=0, dtype=np.float64)
+    layer.W.value = np.ones((4, 2))
+    layer.b.value = np.array([1.0, -100.0, 1.0, -100.0])
+    text = mg.explain(layer.W, layer(np.ones((3, 2))).sum())
+    assert "and 4 of 8 entries are 0: all of 2 rows 1 and 3." in text
+
+
+def test_where_a_nan_comes_from():
+    w = mg.Parameter([1.0, 2.0], name="w")
+    with np.errstate(all="ignore"):
+        text = mg.explain(w, np.sqrt(w - 1).sum())
+    assert "sqrt #3 is the first to send what is not finite, [inf, 0.5], to − #2" in text
+
+
+def test_the_loss_itself_integers_and_constants():
+    loss = X * 2
+    assert mg.explain(loss, loss).endswith("is the loss itself: its adjoint is 1.")
+    labels = mg.Input([1, 2], name="labels")
+    assert "holds int64" in mg.explain(labels, (labels * 0.5).sum())
+    c = mg.Constant([1.0, 2.0], name="c")
+    assert "norm 2.236" in mg.explain(c, (c * [1.0, 2.0]).sum())
+
+
+def test_how_the_adjoint_of_a_state_changes_over_the_steps():
+    net = RNN(1, 1, 1, activation=mg.linear, dtype=np.float64)
+    net.W.value = np.array([[0.5]])
+    net.V.value = np.array([[1.0]])
+    text = mg.explain(net.R, net(np.ones((1, 5, 1))).sum())
+    assert "From step 5 back to step 1 the norm of the adjoint of x goes from 1 to 0.0625, times 0.5 a step." in text
+    assert "(step 5)" in text
+
+
+def test_lines_of_the_program_are_told_where_they_are_known():
+    with mg.source_lines():
+        loss = mg.relu(W - 3).sum()
+    assert "It ends at relu #3 (test_explanation.py:" in mg.explain(W, loss)
+
+
+def test_what_is_not_a_node_is_refused():
+    with pytest.raises(TypeError, match="takes a node"):
+        mg.explain("w", X * 2)
+    with pytest.raises(TypeError, match="the loss is a node"):
+        mg.explain(X, 2.0)
+    with pytest.raises(ValueError, match="not a scalar"):
+        mg.explain(W, W * 2)
+
+
+# What a graph is made of ---------------------------------------------------------------------------------------------
+
+
+def test_the_description_of_a_small_net():
+    assert mg.record(net_2_2_1()[0]).describe() == (
+        "L = 0.8898 is computed from 9 parameters, 3 inputs and 16 operations (× 6, + 6, tanh 2, − 1, square 1). "
+        "Backward 16 rules are applied. The largest adjoint of a leaf is that of y, with the norm 1.887, the smallest that of "
+        "x2, 0.2538."
+    )
+
+
+def test_the_description_of_a_loop():
+    text = mg.record((LSTM(2, 3, rng=0)(np.ones((1, 8, 2))) ** 2).mean()).describe()
+    assert "A loop has 8 steps of up to 15 operations, all but 1 alike; states c and h, gates i, f, o and g." in text
+    assert text.count("From step 8 back to step 1 the norm of the adjoint of") == 2
+    assert "From step 3 back to step 1 the norm of the adjoint of the state" in mg.record(recurrent()[0]).describe()
+
+
+def test_what_no_adjoint_reaches():
+    text = mg.record((mg.stop_gradient(W) * X).sum(), [W, X]).describe()
+    assert text.endswith("No adjoint arrives at w.")
+    assert "No rule is applied backward" in mg.record(X * 2, [mg.Input(1.0)]).describe()
+
+
+@pytest.mark.parametrize("name", sorted(set(GRAPHS) - {"odd", "penalized", "recurrent gradient", "2-2-1 gradient"}))
+def test_descriptions_are_of_one_line_and_read_back(name):
+    record = mg.record(GRAPHS[name]())
+    assert mg.Record.from_dict(record.as_dict()).describe() == record.describe()
+    assert "\n" not in record.describe()
