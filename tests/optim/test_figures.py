@@ -198,6 +198,6 @@ def test_the_graph_of_the_net_is_small(tmp_path):
     text = (tmp_path / "g.svg").read_text("utf-8")
     width, height = (float(re.search(rf'{name}="([\d.]+)"', text)[1]) for name in ("width", "height"))
     assert width < 1300
-    assert height < 1700
+    assert height < 1800
     assert "(3, 3)" in text
     assert "50" not in re.findall(r">\((\d+), \d+\)<", text)
