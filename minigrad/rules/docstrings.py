@@ -159,8 +159,8 @@ def _bare(symbol: str, whole: Collection[str]) -> str:
 
 def _text(kind: type[Operation], method: str) -> str:
     """What the docstrings say of a method: that of the class, or of those it inherits from, up to the one that has it."""
-    for cls in kind.__mro__:
-        said = _directions(cls)[method == "bprop"] if issubclass(cls, Operation) and cls is not Operation else ""
+    for cls in kind.__mro__[: kind.__mro__.index(Operation)]:
+        said = _directions(cls)[method == "bprop"]
         if said or method in cls.__dict__:
             return said
     return ""

@@ -29,7 +29,6 @@ from minigrad.rules.tree import (
     Quotient,
     Sum,
     Transpose,
-    Words,
     everything,
 )
 
@@ -101,8 +100,7 @@ def evaluate(tree: Expression, values: Mapping[str, Any], context: Context = ALL
             else:
                 whole[place] = at(value)
             return whole
-        case Words():
-            raise NoValueError("words have no value")
+    raise NoValueError("words have no value")
 
 
 def reduces(tree: Expression) -> bool:
@@ -119,16 +117,10 @@ def is_matrix(tree: Expression) -> bool:
             return symbol[0].isupper()
         case Call(function):
             return function in MATRICES
-        case Negative() | Sum() | Product() | Quotient() | Power() | Transpose():
-            match tree:
-                case Power(base):
-                    return is_matrix(base)
-                case Negative(x) | Transpose(x):
-                    return is_matrix(x)
-                case Sum(terms) | Product(terms):
-                    return any(map(is_matrix, terms))
-                case Quotient(above):
-                    return is_matrix(above)
+        case Negative(x) | Transpose(x) | Power(x) | Quotient(x):
+            return is_matrix(x)
+        case Sum(parts) | Product(parts):
+            return any(map(is_matrix, parts))
     return False
 
 

@@ -29,7 +29,6 @@ from minigrad.rules.tree import (
     Quotient,
     Sum,
     Transpose,
-    Words,
     everything,
 )
 
@@ -106,8 +105,7 @@ def written(tree: Expression, name: Callable[[str], Text], times: str = "") -> T
                 return Text(f"{at(value).text} at {place}, {rest}", CHOICE)
             sign = "+=" if adds else "="
             return Text(f"{at(x).at(SUM)} but for {at(whole).at(ATOM)}{place} {sign} {at(value).text}", CHOICE)
-        case Words(parts):
-            return Text("".join([part if isinstance(part, str) else at(part).text for part in parts]), CHOICE)
+    return Text("".join([part if isinstance(part, str) else at(part).text for part in tree.parts]), CHOICE)
 
 
 def plain(text: str) -> Text:

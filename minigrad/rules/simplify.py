@@ -42,8 +42,6 @@ def _computed(tree: Expression) -> Expression:
     match tree:
         case Sum(terms) if all(_number(term) is not None for term in terms):
             return literal(sum([_number(term) or 0 for term in terms]))
-        case Negative(Number(value=0)):
-            return tree.x
         case Negative(Negative(x)):
             return x
         case Power(base, Number(value=1)):

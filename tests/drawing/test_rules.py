@@ -13,7 +13,7 @@ from minigrad.graph import ancestry
 from minigrad.ops.base import Operation
 from minigrad.rules import rule_of
 from minigrad.rules.docstrings import INDICES, attribute_names, rules_of
-from minigrad.rules.evaluation import evaluate
+from minigrad.rules.evaluation import NoValueError, evaluate
 from minigrad.rules.formulas import adjoint_name
 from minigrad.rules.parsing import FUNCTIONS, REDUCTIONS, UnreadableError, parse
 from minigrad.rules.phrases import PHRASES, STATES
@@ -193,6 +193,13 @@ def test_a_rule_is_written_with_names_and_in_numbers():
     ]
 
 
+def test_the_factor_as_a_number():
+    u, w = number(0.5, "u1"), number(-0.25, "w2")
+    rule = rule_of(u * w)
+    assert [formula.factor_value(rule.bound([0.5, -0.25])) for formula in rule.adjoints] == [-0.25, 0.5]
+    assert rule_of(mg.softmax(mg.Input(np.ones(2)))).adjoints[0].factor_value({}) is None
+
+
 def test_the_factor_on_an_edge():
     u, w = number(0.5, "u1"), number(-0.25, "w2")
 
@@ -323,8 +330,58 @@ class Picked(mg.Operation):
         return adjoint * self.index
 
 
-def test_an_attribute_called_index_is_not_taken_for_one():
-    assert len(lines(Picked(number([1.0, 2.0], "u"), index=2))) == 2
+class Shift(mg.Elementwise):
+    """y = x − shift."""
+
+    __slots__ = ()
+
+    def fprop(self, x, *, shift):
+        return x - shift
+
+
+def test_attributes_are_put_in_as_numbers_and_a_missing_rule_is_named():
+    u = number(2.0, "u")
+    assert lines(Shift(u, shift=0.5)) == ["y = u − 0.5", "ū += the rule of Shift"]
+    assert lines(Shift(u, shift=-2))[0] == "y = u + 2"
+
+
+def test_prose_may_have_a_semicolon():
+    class Careful(Cube):
+        """y = x³, a cube; never mind;  x̄ = 3 ȳ x²."""
+
+        __slots__ = ()
+
+    assert lines(Careful(number(2.0, "u"))) == ["y = u³", "ū += 3 ȳ u²"]
+
+
+class Sums(mg.Operation):
+    """y = Σ_i (w_i x_i + v_i);  x̄_i = ȳ w_i, w̄_i = ȳ x_i."""
+
+    __slots__ = ()
+
+    def fprop(self, *arrays, axis="time", keepdims=False):
+        return sum(arrays)
+
+    def bprop(self, adjoint):
+        return [adjoint] * len(self.children)
+
+
+def test_an_attribute_called_index_or_axis_is_not_taken_for_one():
+    u = number([1.0, 2.0], "u")
+    assert len(lines(Picked(u, index=2))) == 2
+    assert len(lines(Sums(u))) == 2
+
+
+@pytest.mark.parametrize("count", range(1, 7))
+def test_any_number_of_children_has_a_rule(count):
+    first, *rest = lines(Sums(*[number(1.0, f"u{i}") for i in range(count)]))
+    if count == 3:
+        assert [first, *rest] == ["y = u0 u1 + u2", "ū0 += ȳ u1", "ū1 += ȳ u0", "ū2 += the rule of Sums"]
+    elif count == 6:
+        assert first == "y = u0 u2 + u4 + (u1 u3 + u5)"
+    else:
+        assert first == f"y = Sums({', '.join([f'u{i}' for i in range(count)])})"
+        assert rest == [f"ū{i} += the rule of Sums" for i in range(count)]
 
 
 def test_a_letter_that_is_anothers_name_gets_a_prime():
@@ -435,7 +492,22 @@ def test_the_grammar_means_what_mathematics_means(text, value):
     assert evaluate(parse(text), {"x": 2.0, "y": 3.0}) == pytest.approx(value)
 
 
-@pytest.mark.parametrize("text", ["", "x +", "x y)", "(x", "x where y", "a prose sentence", "x = y", "|x", "x ^ y"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x +",
+        "x y)",
+        "(x",
+        "x where y",
+        "a prose sentence",
+        "x = y",
+        "|x",
+        "x ^ y",
+        "Π_{i=j} x",
+        "(" * 40 + "x" + ")" * 40,
+    ],
+)
 def test_what_is_no_formula_is_refused(text):
     with pytest.raises(UnreadableError):
         parse(text)
@@ -576,3 +648,11 @@ def test_no_line_of_a_graph_has_a_letter_left_nor_prose_for_a_number(graph):
             assert not rule.forward.is_words or type(node).__name__ in FORWARD_IN_WORDS
             values = rule.bound([child.value for child in node.children], node.value, rng.uniform(-2, 2, node.shape))
             assert_readable(rule, values)
+
+
+@pytest.mark.parametrize(
+    ("tree", "said"), [(parse("x y"), "y has no value"), (parse("X²"), "inverse"), (Words(("prose",)), "words")]
+)
+def test_what_has_no_value_says_so(tree, said):
+    with pytest.raises(NoValueError, match=said):
+        evaluate(tree, {"x": 1.0, "X": np.eye(2)})
