@@ -83,7 +83,7 @@ def _of_method(comparison: Comparison, runs: list[Run]) -> str:
     """The reach of the adjoints, and whether the test score left chance."""
     task = comparison.task
     said = reach([run.log10_ratio for run in runs])
-    highest = task.chance + 3 * _standard_error(task.chance, len(task.test[1]))
+    highest = task.chance + 3 * _standard_error(task.chance, len(task.test.targets))
     n = sum(run.test_score <= highest for run in runs)
     if n:
         said += f"; the test score is not above chance ({task.chance:.3f}){_in_seeds(n, len(runs))}"
@@ -132,10 +132,16 @@ def _against_plain(comparison: Comparison) -> list[str]:
         pairs = [(run, plain[run.seed]) for run in runs if run.seed in plain and run.steps == plain[run.seed].steps]
         if runs[0].method != "backprop" and pairs:
             found = _one_difference(*pairs[0]) if len(pairs) == 1 else _differences(pairs)
-            said.append(f"{runs[0].name}, against {METHODS['backprop']}: {found}.")
+            said.append(f"{runs[0].name}, against {METHODS['backprop']}: {found}{_cost(pairs)}.")
     if said and comparison.configuration.seeds == 1:
         said.append("This is one seed: another may order the methods differently (--seeds 8 shows how many learn).")
     return said
+
+
+def _cost(pairs: list[tuple[Run, Run]]) -> str:
+    """How much longer the same number of steps took; seeds alternate the methods, so the machine's load is much the same."""
+    seconds, plain = (float(np.median([pair[i].seconds for pair in pairs])) for i in (0, 1))
+    return f"; its steps took {seconds / plain:.1f} times as long" if plain > 0 else ""
 
 
 def _one_difference(run: Run, plain: Run) -> str:

@@ -132,7 +132,7 @@ def test_one_seed_is_called_one_seed_and_its_error_is_named():
 def test_several_seeds_are_compared_one_by_one():
     made = invented({"backprop": [0.25, 0.5, 0.3], "exact": [0.995, 0.2, 0.999]})
     said = "\n".join(sentences(made))
-    assert "a higher test score in 2 of 3 seeds, a lower one in 1." in said
+    assert "a higher test score in 2 of 3 seeds, a lower one in 1; its steps took 1.0 times as long." in said
     assert "backpropagation: at the end λ_1 is 10^7.0 times shorter than λ_T; the test score is not above chance (0.250) in 1 of 3 seeds." in said  # fmt: skip
     assert "one seed" not in said
     text = report(made, Path("runs/my runs"))
@@ -151,10 +151,21 @@ def test_the_standard_error_is_of_the_paired_differences():
     assert "a test score 1.000 higher, by as much on every one of 1000 test examples" in said
 
 
+def test_what_a_penalty_costs_is_said():
+    made = invented({"backprop": [0.25] * 3, "exact": [0.9] * 3})
+    for run, seconds in zip(made.runs, (1.0, 2.0, 2.0, 5.0, 3.0, 9.0), strict=True):
+        run.seconds = seconds
+    assert "a higher test score in 3 of 3 seeds, a lower one in 0; its steps took 2.5 times as long." in "\n".join(
+        sentences(made)
+    )
+    made.runs[0].seconds = made.runs[2].seconds = 0.0
+    assert "times as long" not in "\n".join(sentences(made))
+
+
 def test_differences_within_the_noise_are_neither_higher_nor_lower():
     made = invented({"backprop": [0.25, 0.25, 0.25], "exact": [0.252, 0.249, 0.3]}, nested=True)
     said = (
-        "a higher test score in 1 of 3 seeds, a lower one in 0, no clear difference in 2 (two paired standard errors)."
+        "a higher test score in 1 of 3 seeds, a lower one in 0, no clear difference in 2 (two paired standard errors);"
     )
     assert said in "\n".join(sentences(made))
     made = invented({"backprop": [0.25, 0.25], "exact": [0.252, 0.249]}, nested=True)
