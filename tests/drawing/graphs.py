@@ -1,6 +1,7 @@
 """Graphs to draw."""
 
 import contextlib
+import random
 
 import numpy as np
 
@@ -205,6 +206,29 @@ def fan(width=12):
     x = mg.Input(2.0, name="x")
     y = np.exp(x)
     return sum([np.sin(y * k) for k in range(1, width)], start=y)
+
+
+def random_graph(seed):
+    """Scopes entered again and again, a loop of a few states, far references, at times the gradient too."""
+    r = random.Random(seed)
+    nodes = [mg.Parameter(r.random(), name=f"p{i}") for i in range(3)]
+    nodes += [mg.Input(r.random(), name=f"x{i}") for i in range(2)]
+    functions = (lambda u, v: np.sin(u), lambda u, v: u * v, lambda u, v: u + v, lambda u, v: np.tanh(u - v))
+    body = [(r.choice(functions), r.random(), r.random()) for _ in range(r.randrange(1, 8))]
+    states = [r.choice(nodes) for _ in range(r.randrange(1, 4))]
+    for t in range(r.randrange(9)):
+        with mg.scope(f"net/t={t}"):
+            values = [*states, *nodes[:3]]
+            for function, a, b in body:
+                values.append(function(values[int(a * len(values))], values[int(b * len(values))]))
+            states = [values[-1 - i % len(body)] for i in range(len(states))]
+    nodes += states
+    for _ in range(r.choice((5, 20, 60))):
+        with mg.scope(r.choice(("a", "b", "a/c", "b/d"))) if r.random() < 0.5 else contextlib.nullcontext():
+            nodes.append(r.choice(functions)(r.choice(nodes[-12:]), r.choice(nodes)))
+    output = nodes[-1] + nodes[-2]
+    leaves = mg.Graph(output).parameters
+    return [output, *mg.gradients(output, leaves)] if leaves and r.random() < 0.4 else output
 
 
 GRAPHS = {

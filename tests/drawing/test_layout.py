@@ -6,6 +6,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
@@ -15,7 +17,8 @@ from minigrad.drawing.layers import layers
 from minigrad.drawing.style import FACES
 from minigrad.drawing.svg import fitting
 from minigrad.models import LSTM
-from tests.drawing.graphs import ALL, GRAPHS, STEPS, layer, recurrent
+from tests.drawing.graphs import ALL, GRAPHS, STEPS, layer, random_graph, recurrent
+from tests.quick import examples
 
 DIRECTIONS = ("LR", "TB", "BT")
 SLACK = 0.01
@@ -54,8 +57,11 @@ def in_all_directions(graphs):
 
 @in_all_directions(ALL)
 def test_boxes_and_frames(name, direction):
+    assert_apart(drawn(name, direction))
+
+
+def assert_apart(drawing):
     """Nothing overlaps; a box lies in the frames of its own path and in no others."""
-    drawing = drawn(name, direction)
     boxes, frames = rectangles(drawing), drawing.layout.frames
     page = (0, 0, drawing.layout.width, drawing.layout.height)
     assert all(within(rectangle, page) for rectangle in [*boxes, *map(corners, frames)])
@@ -103,12 +109,23 @@ def sampled(route):
 
 @in_all_directions(ALL)
 def test_arrows_cross_no_box(name, direction):
-    drawing = drawn(name, direction)
+    assert_clear(drawn(name, direction))
+
+
+def assert_clear(drawing):
     left, top, right, bottom = np.array(rectangles(drawing)).T
     for arrow, route in zip(drawing.diagram.arrows, drawing.layout.routes, strict=True):
         x, y = sampled(route)[:, :, None].swapaxes(0, 1)
         hit = ((left < x) & (x < right) & (top < y) & (y < bottom)).any(axis=0)
         assert set(np.flatnonzero(hit)) <= {arrow.source, arrow.target}
+
+
+@examples(40)
+@given(seed=st.integers(0, 10**6), direction=st.sampled_from(DIRECTIONS))
+def test_random_graphs(seed, direction):
+    drawing = mg.draw(random_graph(seed), direction=direction, adjoints=False)
+    assert_apart(drawing)
+    assert_clear(drawing)
 
 
 # Time steps ----------------------------------------------------------------------------------------------------------
@@ -195,6 +212,38 @@ def test_a_net_over_time_fills_its_picture():
         assert len(drawing.svg()) < 300_000
 
 
+def test_what_a_step_reads_from_elsewhere_comes_by_reference():
+    """The transposed weights and the projected inputs, computed before the loop; no arrow leads into a step but in a lane."""
+    drawing = drawn("LSTM 20", "TB")
+    boxes = drawing.diagram.boxes
+    texts = [box.lines[0][1] for box in boxes if box.role == "reference"]
+    assert texts.count("cell.W_hᵀ") == texts.count("reshape #9") == 20
+    for arrow in drawing.diagram.arrows:
+        source, target = (boxes[i].path for i in (arrow.source, arrow.target))
+        if source != target and target and target[-1].step >= 0:
+            assert arrow.source in drawing.diagram.lanes[target[-1].chain]
+
+
+def test_what_is_read_of_many_steps_is_one_reference():
+    """The gradient with respect to a shared parameter sums over all steps; the reference lists them."""
+    drawing = drawn("recurrent 20 gradient", "TB")
+    boxes, arrows = drawing.diagram.boxes, drawing.diagram.arrows
+    joined = [i for i, box in enumerate(boxes) if box.lines[0][1].startswith("20 × ")]
+    assert [boxes[i].lines[1][1] for i in joined] == ["t=20 … t=1"] * 3
+    assert [sum(arrow.source == i for arrow in arrows) for i in joined] == [1, 1, 1]
+    assert all(len(boxes[i].tooltip.splitlines()) == 21 for i in joined)
+
+
+def test_what_is_far_comes_by_reference():
+    x = mg.Input(1.0, name="x")
+    near = far = np.sin(x)
+    for _ in range(9):
+        far = np.tanh(far) * 2
+    assert [box.lines[0][1] for box in mg.draw(far + near).diagram.boxes].count("sin #1") == 1
+    assert [box.role for box in mg.draw(np.tanh(near) + near).diagram.boxes].count("reference") == 0
+    assert [box.role for box in mg.draw(far + near, stubs=False).diagram.boxes].count("reference") == 0
+
+
 def calls(length):
     """How many functions are called to draw a net over so many steps."""
     loss = layer(LSTM, length)
@@ -213,6 +262,7 @@ def calls(length):
     return count
 
 
+@pytest.mark.slow
 def test_work_grows_with_the_number_of_steps_and_no_faster():
     few, more, many = calls(10), calls(20), calls(40)
     assert many - more < 2.05 * (more - few)
