@@ -27,8 +27,8 @@ class Loop:
     steps:  by the step's number its nodes, leaves first, then in the order of birth; the steps in the order of execution
     kinds:  by the step's number which steps are alike: equal operations that read from equal places of this and earlier steps
     states: the nodes that a later step reads, and those like them in steps after which nothing comes
-    order:  how many backward sweeps lie behind it
-    of:     the same of the nodes whose adjoints are in it
+    order:  how many backward sweeps lie between the loop's own nodes and these: 0 for its own
+    of:     the same of the nodes whose adjoints these are
     roles:  what the names of nodes in it stand for, "state" or "gate", where an unroller has said so
     """
 
@@ -100,7 +100,9 @@ class _Search:
     loops:  by what a loop is known by, and the sweep
     places: of each node its loop, and the number of the step
     homes:  by a node's number what its loop is known by, and the number of the step
-    births: the same by the first birth of each round that is not marked, in the order of births; None for what follows a loop
+    bases:  by what a loop is known by and the number of the step how many sweeps lie behind its nodes: in steps of gradient descent
+            there are more and more
+    births: the same as homes by the first birth of each round that is not marked, in the order of births; None for what follows a loop
     """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
@@ -110,6 +112,7 @@ class _Search:
         self.loops: dict[Any, Loop] = {}
         self.places: dict[Node, tuple[Loop, int]] = {}
         self.homes: dict[int, tuple[Any, int]] = {}
+        self.bases: dict[tuple[Any, int], int] = {}
         self.births: list[tuple[int, Any, int]] = [(0, None, 0)]
 
     def place_marked(self) -> None:
@@ -168,7 +171,9 @@ class _Search:
             loop.steps[number].insert(0, leaf)
 
     def _place(self, node: Node, key: Any, number: int, roles: Mapping[str, str] | None = None) -> None:
-        sweep = (0, 0) if node.adjoint_of is None else self.sweeps[node]
+        order, of = self.sweeps[node]
+        base = self.bases.setdefault((key, number), order if node.adjoint_of is None else 0)
+        sweep = (0, 0) if node.adjoint_of is None else (order - base, of - base)
         loop = self.loops.get((key, sweep))
         if loop is None:
             loop = self.loops[key, sweep] = Loop(*sweep, roles or {})

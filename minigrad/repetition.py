@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from minigrad.node import Constant, Node, Parameter
+from minigrad.node import Node, Parameter
+from minigrad.ops.base import Operation
 
 FEWEST = 3  # rounds that make a loop
 NEXT = 16  # places of the same operation at which a second round is looked for
@@ -46,8 +47,7 @@ class Repetition:
 
     words: of each operation what it is, as a number: equal for equal ones
     reads: of each operation the places of its children; negative for what is not in the sequence
-    fixed: what has to be the same in all rounds: parameters, and what is made of them alone. Layers with weights of their own
-           are no steps of a loop
+    fixed: what has to be the same in all rounds: weights. Layers with weights of their own are no steps of a loop
     carried: whether only rounds count that carry a value on
     """
 
@@ -186,7 +186,7 @@ class Repetition:
         return 0
 
     def _turned(self, i: int, period: int, end: int) -> Rounds | None:
-        """The rounds cut where the fewest values are carried on, as late as that may be; None if that is no loop."""
+        """As many rounds as there are, cut where the fewest values are carried on; None if that is no loop."""
         carried, reads = [0] * (period + 1), [0] * (period + 1)
         furthest: dict[int, int] = {}
         for x in range(end - period, end):
@@ -199,7 +199,7 @@ class Repetition:
             _count(carried, place, distance, period)
         _add_up(carried)
         _add_up(reads)
-        turn = min(range(period), key=lambda r: (carried[r], -((end - i - r) // period), reads[r], -r))
+        turn = min(range(period), key=lambda r: (-((end - i - r) // period), carried[r], reads[r], -r))
         start = i + turn
         rounds = Rounds(start, period, (end - start) // period)
         if rounds.times < FEWEST or not self._is_loop(rounds, carries=bool(carried[turn])):
@@ -266,17 +266,12 @@ def _add_up(marks: list[int]) -> None:
 
 
 def _of_weights(nodes: Sequence[Node]) -> set[Node]:
-    """The parameters, and what is computed from nothing but parameters and constants."""
+    """The parameters, and what only moves their entries, given children first: W, W.T, W.reshape(-1)."""
     weights: set[Node] = set()
-    others: set[Node] = set()
     for node in nodes:
-        if isinstance(node, Parameter):
+        moved = isinstance(node, Operation) and node.moves and not weights.isdisjoint(node.children[:1])
+        if isinstance(node, Parameter) or moved:
             weights.add(node)
-        elif node.children and others.isdisjoint(node.children):
-            if not weights.isdisjoint(node.children):
-                weights.add(node)
-        elif not isinstance(node, Constant):
-            others.add(node)
     return weights
 
 

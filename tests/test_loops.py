@@ -278,6 +278,26 @@ def test_a_loop_that_runs_backward_over_its_input_has_the_numbers_of_time():
     assert list(loop.steps) == [5, 4, 3, 2, 1]
 
 
+def test_steps_of_gradient_descent():
+    A, w = mg.Constant(RNG.normal(size=(4, 3))), mg.Parameter(np.zeros(3))
+    for _ in range(5):
+        (gradient,) = mg.gradients(((A @ w - 1.0) ** 2).sum(), [w])
+        w = w - 0.1 * gradient
+    forward, backward = found(w.sum())
+    assert list(forward.steps) == list(backward.steps) == [1, 2, 3, 4, 5]
+    assert (forward.order, backward.order) == (0, 1)
+
+
+def test_steps_that_carry_more_at_their_border_than_inside():
+    h, y = np.tanh(mg.Input(np.ones((4, 3)))) @ W.T, mg.Input(np.zeros((4, 3)))
+    for _ in range(5):
+        h = np.tanh(h @ W + y)
+        y = mg.softmax(h * V)
+    (loop,) = found(y.sum())
+    assert steps_of(loop) == dict.fromkeys([1, 2, 3, 4, 5], 5)
+    assert loop.steps[5][-1] is y
+
+
 def test_steps_counted_by_numpy():
     x, h = mg.Input(np.ones((4, 5, 2))), mg.Constant(np.zeros((4, 3)))
     for t in np.arange(5):

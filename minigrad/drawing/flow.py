@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from minigrad.graph import Graph, gradients
 from minigrad.lines import line_of
 from minigrad.loops import loops, sweeps
 from minigrad.node import Constant, Input, Node, Parameter
+
+if TYPE_CHECKING:
+    from minigrad.drawing.events import Record
 
 SMALL = 500  # nodes up to which adjoints are computed unasked
 Rows = tuple[str, ...]  # of text
@@ -74,8 +77,12 @@ class FlowEdge:
 
 @dataclass(frozen=True, slots=True)
 class FlowLoop:
-    """A loop: the numbers of its steps, in the order in which they were computed, and for each a number that says which do the
-    same. order: of its nodes; of: that of the nodes whose adjoints they are.
+    """A loop, or what belongs to it in a backward sweep.
+
+    steps: the numbers of its steps, in the order in which they were computed
+    kinds: for each of them a number; those of equal number do the same
+    order: how many backward sweeps lie between the loop's own nodes and these: 0 for its own
+    of:    the same of the nodes whose adjoints these are
     """
 
     steps: tuple[int, ...]
@@ -106,8 +113,20 @@ class Flow:
         return children
 
 
-def flow_graph(outputs: Node | Sequence[Node], adjoints: bool | None, caller: str) -> Flow:
-    """The graph of the outputs; adjoints are computed if asked for (None: if the graph is small and has none)."""
+def flow_graph(outputs: Node | Sequence[Node] | Record, adjoints: bool | None, caller: str) -> Flow:
+    """The graph of the outputs; adjoints are computed if asked for (None: if the graph is small and has none).
+
+    A record has its graph, with the adjoints it recorded, unless they are not wanted.
+    """
+    from minigrad.drawing.events import Record
+
+    if isinstance(outputs, Record):
+        known = outputs.flow
+        return (
+            known
+            if adjoints is not False
+            else replace(known, nodes=tuple([replace(node, adjoint=()) for node in known.nodes]))
+        )
     wanted = tuple(outputs) if isinstance(outputs, Sequence) else (outputs,)
     for node in wanted:
         if not isinstance(node, Node):

@@ -96,16 +96,23 @@ class Table:
 def stored(array: np.ndarray[Any, Any]) -> Stored:
     """The whole array."""
     entries = tuple(_shortest(array).ravel().tolist())
-    nans, infinities = _strange(array)
-    return Stored(array.shape, str(array.dtype), summary.rows(array), _norm(array), entries, strange=(nans, infinities))
+    found = summary.figures(array)
+    text, norm = summary.rows(array), _norm(array, found)
+    return Stored(array.shape, str(array.dtype), text, norm, entries, strange=(found.nans, found.infinities))
 
 
 def summarized(array: np.ndarray[Any, Any]) -> Stored:
     """Range, mean and norm of the array."""
-    finite = array[np.isfinite(array)].astype(np.float64)
-    with np.errstate(over="ignore"):
-        found = (float(finite.min()), float(finite.max()), float(finite.mean())) if finite.size else ()
-    return Stored(array.shape, str(array.dtype), summary.rows(array), _norm(array), None, found, _strange(array))
+    found = summary.figures(array)
+    return Stored(
+        shape=array.shape,
+        dtype=str(array.dtype),
+        text=(summary.statistics(found, array.size, array.dtype.kind),),
+        norm=_norm(array, found),
+        entries=None,
+        range=() if math.isnan(found.mean) else (found.least, found.greatest, found.mean),
+        strange=(found.nans, found.infinities),
+    )
 
 
 def _shortest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -115,17 +122,14 @@ def _shortest(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.array([float(str(entry)) for entry in array.ravel()], np.float64).reshape(array.shape)
 
 
-def _strange(array: np.ndarray[Any, Any]) -> tuple[int, int]:
-    return int(np.isnan(array).sum()), int(np.isinf(array).sum())
-
-
-def _norm(array: np.ndarray[Any, Any]) -> float:
+def _norm(array: np.ndarray[Any, Any], found: summary.Figures) -> float:
     """√Σ x², without overflow or underflow on the way."""
-    numbers = np.abs(array.astype(np.float64))
-    greatest = float(numbers.max(initial=0.0))
-    if greatest == 0 or not math.isfinite(greatest):
-        return greatest
-    return greatest * float(np.sqrt(np.square(numbers / greatest).sum()))
+    if found.nans or found.infinities:
+        return math.nan if found.nans else math.inf
+    greatest = max(abs(found.least), abs(found.greatest)) if array.size else 0.0
+    if greatest == 0:
+        return 0.0
+    return greatest * math.sqrt(np.square(array.ravel() / np.float64(greatest)).sum())
 
 
 def _written(entry: float | bool) -> float | bool | str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,7 +23,7 @@ def rows(array: np.ndarray[Any, Any]) -> tuple[str, ...]:
         entries = [[number(entry) for entry in row] for row in array]
         width = max(len(entry) for row in entries for entry in row) if len(entries) > 1 else 0  # columns align
         return tuple([f"[{', '.join([entry.rjust(width) for entry in row])}]" for row in entries])
-    return (_statistics(array),)
+    return (statistics(figures(array), array.size, array.dtype.kind),)
 
 
 def line(rows: tuple[str, ...]) -> str:
@@ -49,18 +50,40 @@ def number(entry: Any) -> str:
     return f"{entry:.4g}" if isinstance(entry, float | np.floating) else str(entry)
 
 
-def _statistics(array: np.ndarray[Any, Any]) -> str:
-    """Least … greatest, μ mean of the finite entries; how many are nan or infinite."""
-    if array.dtype.kind == "b":
-        return f"{int(array.sum())} of {array.size} true"
-    finite = array[np.isfinite(array)].astype(np.float64)
+class Figures(NamedTuple):
+    """The least, the greatest and the mean of the finite entries (nan where there are none), and how many are nan or infinite."""
+
+    least: float
+    greatest: float
+    mean: float
+    nans: int
+    infinities: int
+
+
+def figures(array: np.ndarray[Any, Any]) -> Figures:
+    """Describe the entries of an array by a few numbers."""
+    numbers = array.ravel().astype(np.float64)
+    if not numbers.size:
+        return Figures(math.nan, math.nan, math.nan, 0, 0)
+    least, greatest = float(numbers.min()), float(numbers.max())
+    nans = infinities = 0
+    if not math.isfinite(least) or not math.isfinite(greatest):
+        nans = int(np.isnan(numbers).sum())
+        infinities = int(np.isinf(numbers).sum())
+        numbers = numbers[np.isfinite(numbers)]
+        least, greatest = (float(numbers.min()), float(numbers.max())) if numbers.size else (math.nan, math.nan)
+    with np.errstate(over="ignore"):
+        mean = float(numbers.mean()) if numbers.size else math.nan
+    return Figures(least, greatest, mean, nans, infinities)
+
+
+def statistics(found: Figures, size: int, kind: str) -> str:
+    """Least … greatest, μ mean of the finite entries; how many are nan or infinite. kind: of the dtype."""
+    if kind == "b":
+        return f"{round(found.mean * size)} of {size} true"
     parts = []
-    if finite.size:
-        with np.errstate(over="ignore"):
-            mean = finite.mean()
-        least, greatest = finite.min(), finite.max()
-        parts.append(f"all {number(least)}" if least == greatest else f"{least:.3g} … {greatest:.3g}  μ {mean:.3g}")
-    nans = int(np.isnan(array).sum())
-    infinities = array.size - finite.size - nans
-    parts += [f"{count} {what}" for count, what in ((nans, "nan"), (infinities, "inf")) if count]
-    return "  ".join(parts)
+    if found.least == found.least:
+        spread = f"{found.least:.3g} … {found.greatest:.3g}  μ {found.mean:.3g}"
+        parts.append(f"all {number(found.least)}" if found.least == found.greatest else spread)
+    counts = ((found.nans, "nan"), (found.infinities, "inf"))
+    return "  ".join([*parts, *[f"{count} {what}" for count, what in counts if count]])

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from minigrad.drawing import summary, symbols
 from minigrad.drawing.flow import Flow, FlowNode, flow_graph
 from minigrad.node import Node
+
+if TYPE_CHECKING:
+    from minigrad.drawing.events import Record
 
 TITLES = ["#", "node", "operation", "shape", "value", "adjoint"]
 WIDTH = 110
 MOST_OPERANDS = 4
 
 
-def listing(outputs: Node | Sequence[Node], adjoints: bool | None = None) -> str:
+def listing(outputs: Node | Sequence[Node] | Record, adjoints: bool | None = None) -> str:
     """Describe the graph as text: number, scope and name, operation, shape, value and adjoint of every node, children first.
 
+    outputs:  a node, several, or what `mg.record` gave
     adjoints: True computes ∂output/∂node, False leaves it out, None computes it for a number in a small forward graph
 
     >>> import minigrad as mg

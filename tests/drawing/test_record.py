@@ -366,6 +366,15 @@ def test_a_running_trace_refuses_to_be_recorded():
         mg.compile(f)(np.ones(2))
 
 
+def test_a_record_is_drawn_and_listed_as_its_graph_is():
+    loss, _ = net_2_2_1()
+    record = mg.record(loss, with_adjoints(loss))
+    assert mg.listing(record) == mg.listing(loss)
+    assert mg.listing(record, adjoints=False) == mg.listing(loss, adjoints=False)
+    assert mg.draw(record).svg() == mg.draw(loss).svg()
+    assert mg.draw(mg.Record.from_dict(record.as_dict())).text() == mg.draw(loss).text()
+
+
 # As data -------------------------------------------------------------------------------------------------------------
 
 
