@@ -100,7 +100,8 @@ class Eigvalsh(Operation):
 
 
 class EighVectors(Operation):
-    """V = eigenvectors(A), as columns, of symmetric matrices A = V diag(w) V';  Ā = τ(V (F ∘ V' V̄) V').
+    """V = eigenvectors(A), as columns, of symmetric matrices A = V diag(w) V';  Ā = τ(V (F ∘ V' V̄) V'), w = eigenvalues(A),
+    F = inverse_gaps(w).
 
     F_ij = 1 / (w_j − w_i) off the diagonal, 0 on it: infinite where eigenvalues are equal. τ as in `Eigvalsh`.
     """

@@ -362,7 +362,7 @@ def _cross_along(x1: Operand, x2: Operand, /, *, axis: int = -1) -> Node:
 
 
 class Einsum(Operation):
-    """y = einsum(x_i), Σ Π x_i, an index per axis: "ij,jk->ik";  x̄_i = an einsum of ȳ and the other x_j, to x_i's indices.
+    """y = einsum(x_i), Σ Π x_i, an index per axis: "ij,jk->ik";  x̄_i = einsum(ȳ, x_j), to x_i's indices.
 
     Indices of each x_i and of y are distinct, and there is no ellipsis. Along an index only x_i has, x̄_i is repeated.
     """

@@ -19,7 +19,7 @@ BACK = "Back:"
 LONGEST = 300  # tokens of a text that is read
 LINKS = ("with", "and", ",", ";", "")  # what stands before a statement
 GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "λ": "lambda"}  # attributes
-INDICES = {"index", "index_i", "stretch_i", "slice_i"}  # which a node fills in
+INDICES = {"index", "index_i", "stretch_i", "slice_i", "x_j"}  # which a node fills in
 
 
 @dataclass(frozen=True, slots=True)

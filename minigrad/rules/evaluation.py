@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.rules import phrases, windows
+from minigrad.rules import phrases
+from minigrad.rules.functions import ALONG_AXES, IN_CONTEXT, OVER, PLAIN, SCANS, TO_MATRICES
 from minigrad.rules.phrases import Context
 from minigrad.rules.tree import (
     ButFor,
@@ -37,9 +38,6 @@ SIGNS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 JOINED: dict[str, Callable[..., Any]] = {"and": np.logical_and, "or": np.logical_or}
 ALL_AXES = Context()
-MATRICES = {
-    "cof", "diag", "pinv", "cholesky", "eigenvectors", "τ", "Φ", "left_vectors", "right_vectors", "expm", "expm_slope",
-}  # fmt: skip
 # functions whose values are matrices
 
 
@@ -73,10 +71,10 @@ def evaluate(tree: Expression, values: Mapping[str, Any], context: Context = ALL
         case Transpose(x):
             return np.swapaxes(at(x), -1, -2)
         case Call(function, arguments, order):
-            if function in OVER_AXES:
-                return OVER_AXES[function](context, *[at(argument) for argument in arguments])
+            if function in IN_CONTEXT:
+                return IN_CONTEXT[function](context, *[at(argument) for argument in arguments])
             given = () if order is None else (int(at(order)),)
-            return FUNCTIONS[function](*[at(argument) for argument in arguments], *given)
+            return PLAIN[function](*[at(argument) for argument in arguments], *given)
         case Over(sign, x, span):
             return SCANS[sign, span](at(x), context) if (sign, span) in SCANS else context.over(OVER[sign], at(x))
         case Choice(value, condition, otherwise):
@@ -105,9 +103,15 @@ def evaluate(tree: Expression, values: Mapping[str, Any], context: Context = ALL
 
 def reduces(tree: Expression) -> bool:
     """Whether a part of the formula is about the axes of the operation."""
-    return any(
-        isinstance(part, Over) or (isinstance(part, Call) and part.function in ALONG_AXES) for part in everything(tree)
-    )
+    for part in everything(tree):
+        match part:
+            case Over():
+                return True
+            case Call(function) if function in ALONG_AXES:
+                return True
+            case Phrase(_, words) if words in phrases.ALONG_AXES:
+                return True
+    return False
 
 
 def is_matrix(tree: Expression) -> bool:
@@ -116,7 +120,7 @@ def is_matrix(tree: Expression) -> bool:
         case Name(symbol):
             return symbol[0].isupper()
         case Call(function):
-            return function in MATRICES
+            return function in TO_MATRICES
         case Negative(x) | Transpose(x) | Power(x) | Quotient(x):
             return is_matrix(x)
         case Sum(parts) | Product(parts):
@@ -162,89 +166,3 @@ def _power(base: Any, exponent: Any, *, inverse: bool) -> Any:
             raise NoValueError("of a matrix the inverse is the only power")
         return np.linalg.inv(base)
     return np.exp(exponent) if isinstance(base, float) and base == math.e else np.power(base, exponent)
-
-
-def _softmax(context: Context, x: Any) -> Any:
-    e = np.exp(x - context.over(np.max, x))
-    return e / context.over(np.sum, e)
-
-
-def _count(context: Context, x: Any) -> float:
-    """The number of entries over the axes."""
-    return float(np.size(x) / max(np.size(context.over(np.sum, np.ones(np.shape(x)))), 1))
-
-
-def _cofactors(a: Any) -> Any:
-    return np.linalg.det(a)[..., None, None] * np.swapaxes(np.linalg.inv(a), -1, -2)
-
-
-def _expm(a: Any) -> Any:
-    from minigrad.ops.matrix_exponential import Expm  # NumPy has no such function
-
-    return Expm(a).value
-
-
-def _expm_slope(a: Any, e: Any) -> Any:
-    """The derivative of the matrix exponential at a in direction e."""
-    n = a.shape[-1]
-    above, below = np.concatenate([a, e], -1), np.concatenate([np.zeros_like(a), a], -1)
-    return _expm(np.concatenate([above, below], -2))[..., :n, n:]
-
-
-def _sinc(x: Any, order: int = 0) -> Any:
-    from minigrad.ops.elementwise import Sinc  # NumPy has the function, but no derivative of it
-
-    return Sinc(x, order=order).value
-
-
-def _polygamma(x: Any, order: int = 0) -> Any:
-    from minigrad.ops.special import Polygamma  # NumPy has no such function
-
-    return Polygamma(x, order=order).value
-
-
-SCANS: dict[tuple[str, str], Callable[[Any, Context], Any]] = {
-    ("Σ", "over j ≤ k"): lambda x, context: np.cumsum(x, context.axis),
-    ("Σ", "over k ≥ j"): lambda x, context: np.flip(np.cumsum(np.flip(x, context.axis), context.axis), context.axis),
-    ("Π", "over j ≤ k"): lambda x, context: np.cumprod(x, context.axis),
-    ("Π_{i≠j}", ""): phrases.others_multiplied,
-}
-OVER: dict[str, Callable[..., Any]] = {"Σ": np.sum, "Π": np.prod, "max": np.max, "min": np.min, "mean": np.mean}
-ALONG_AXES = {
-    "softmax", "argmax", "argmin", "argsort", "any", "all", "count_nonzero", "concatenate", "stack",
-}  # fmt: skip
-OVER_AXES: dict[str, Callable[..., Any]] = {
-    "softmax": _softmax,
-    "count": _count,
-    "concatenate": lambda context, *arrays: np.concatenate(arrays, context.axis),
-    "stack": lambda context, *arrays: np.stack(arrays, context.axis),
-    "argmax": lambda context, x: np.argmax(x, context.axis, keepdims=context.kept is None),
-    "argmin": lambda context, x: np.argmin(x, context.axis, keepdims=context.kept is None),
-    "argsort": lambda context, x: np.argsort(x, context.axis, kind="stable"),
-    "any": lambda context, x: context.over(np.any, x),
-    "all": lambda context, x: context.over(np.all, x),
-    "count_nonzero": lambda context, x: context.over(np.count_nonzero, x),
-    "Windows": windows.windows,
-    "Fold": windows.fold,
-    "Convolution": windows.convolution,
-    "TransposedConvolution": windows.transposed_convolution,
-    "KernelCorrelation": windows.kernel_correlation,
-    "einsum": lambda context, *arrays: np.einsum(context.attributes["subscripts"], *arrays),
-}
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "sin": np.sin, "cos": np.cos, "tan": np.tan, "arcsin": np.arcsin, "arccos": np.arccos, "arctan": np.arctan,
-    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "arsinh": np.arcsinh, "arcosh": np.arccosh, "artanh": np.arctanh,
-    "exp": np.exp, "ln": np.log, "log₂": np.log2, "log₁₀": np.log10, "√": np.sqrt, "∛": np.cbrt, "|": np.abs,
-    "⌊": np.floor, "⌈": np.ceil, "sign": np.sign, "trunc": np.trunc, "rint": np.rint, "sinc": _sinc,
-    "round": lambda x, decimals: np.round(x, int(decimals)), "arctan2": np.arctan2,
-    "max": np.maximum, "min": np.minimum, "det": np.linalg.det, "cof": _cofactors,
-    "tril": lambda x, k=0: np.tril(x, int(k)), "triu": lambda x, k=0: np.triu(x, int(k)), "pinv": np.linalg.pinv,
-    "cholesky": np.linalg.cholesky, "eigenvalues": np.linalg.eigvalsh, "eigenvectors": lambda a: np.linalg.eigh(a)[1],
-    "singular_values": lambda a: np.linalg.svd(a, compute_uv=False),
-    "left_vectors": lambda a: np.linalg.svd(a, full_matrices=False)[0],
-    "right_vectors": lambda a: np.linalg.svd(a, full_matrices=False)[2].mT, "expm": _expm, "expm_slope": _expm_slope,
-    "diag": lambda w: w[..., None, :] * np.eye(w.shape[-1]), "τ": lambda s: np.tril(s) + np.tril(s.mT, -1),
-    "Φ": lambda x: np.tril(x) - x * np.eye(x.shape[-1]) / 2, "⟨⟩": lambda a, b: np.sum(a * b, axis=(-2, -1)),
-    "erf": np.vectorize(math.erf, otypes=[float]), "Γ": np.vectorize(math.gamma, otypes=[float]), "ψ": _polygamma,
-    "σ": lambda x: 1 / (1 + np.exp(-x)),
-}  # fmt: skip

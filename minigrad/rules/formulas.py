@@ -49,10 +49,10 @@ class Formula:
         write = self._writer(names or {})
         needed = self.needed()
         said = [f"{write(symbol).text} = {printing.written(meaning, write).text}" for symbol, meaning in needed]
-        trees = [self.tree, *[meaning for _, meaning in needed]]
-        along = any(map(reduces, trees))
-        where = self.context.text() if along else ""
-        return printing.written(self.tree, write).text + where + (f" with {', '.join(said)}" if said else "")
+        defined = f" with {', '.join(said)}" if said else ""
+        here, there = reduces(self.tree), any(reduces(meaning) for _, meaning in needed)
+        axes = self.context.text() if here or there else ""
+        return printing.written(self.tree, write).text + (axes + defined if here else defined + axes)
 
     def line(self, names: Mapping[str, str] | None = None) -> str:
         """The formula as an equation, "s = tanh(z)", for an adjoint "z̄ += s̄ (1 − s²)": several parents add up."""

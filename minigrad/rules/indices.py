@@ -7,7 +7,7 @@ from typing import Any
 
 from minigrad.node import Node
 from minigrad.ops.indexing import is_slot
-from minigrad.rules.tree import ButFor, Expression, Indexed, Name, Place, mapped
+from minigrad.rules.tree import ButFor, Call, Expression, Indexed, Name, Place, mapped
 
 
 def put(tree: Expression, node: Node, symbols: Sequence[str], slot: int) -> Expression:
@@ -28,7 +28,25 @@ def put(tree: Expression, node: Node, symbols: Sequence[str], slot: int) -> Expr
         case Indexed(x, (Name("slice_i"),)) if "axis" in node.attributes:
             axis = node.attributes["axis"] % node.ndim
             return Indexed(x, _along(axis, slot))
+        case Call("einsum", arguments) if isinstance(node.attributes.get("subscripts"), str):
+            return _einsum(arguments, node, symbols, slot)
     return mapped(tree, lambda part: put(part, node, symbols, slot))
+
+
+def _einsum(arguments: tuple[Expression, ...], node: Node, symbols: Sequence[str], slot: int) -> Expression:
+    """An einsum with its subscripts; about a child, that of the adjoint and all others, to the child's own indices."""
+    subscripts = node.attributes["subscripts"]
+    if Name("x_j") not in arguments:
+        return Call("einsum", (Place(f'"{subscripts}"', subscripts), *arguments))
+    terms, _, output = subscripts.partition("->")
+    own, others = terms.split(",")[slot], [term for i, term in enumerate(terms.split(",")) if i != slot]
+    known = {*output, *"".join(others)}
+    subscripts = f"{','.join([output, *others])}->{''.join([label for label in own if label in known])}"
+    rest = [Name(symbol) for i, symbol in enumerate(symbols[: len(node.children)]) if i != slot]
+    found = Call("einsum", (Place(f'"{subscripts}"', subscripts), arguments[0], *rest))
+    if set(own) <= known:
+        return found
+    return Indexed(found, tuple([Place(":", slice(None)) if label in known else Place("None", None) for label in own]))
 
 
 def _arrays(node: Node, symbols: Sequence[str]) -> Iterator[str]:

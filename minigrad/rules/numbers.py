@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.rules import printing
+from minigrad.rules import functions, printing
 from minigrad.rules.evaluation import evaluate, is_matrix, reduces
 from minigrad.rules.printing import ATOM, Text, written
 from minigrad.rules.tree import (
@@ -177,7 +177,7 @@ def _is_entrywise(tree: Expression) -> bool:
         or (isinstance(part, Phrase) and part.words not in ENTRYWISE)
         or isinstance(part, Indexed | ButFor)
         or (isinstance(part, Product) and part.sign == "×")
-        or (isinstance(part, Call) and part.function in ("softmax", "det", "cof", "diag", "tril", "triu", "⟨⟩"))
+        or (isinstance(part, Call) and part.function not in functions.ENTRYWISE)
         or is_matrix(part)
         for part in everything(tree)
     )

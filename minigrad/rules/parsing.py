@@ -2,7 +2,7 @@
 
     choice     = sum ["but for" factor ("=" | "+=") sum] ["where" condition [","] "else" choice]
     condition  = comparisons joined by "and", these by "or"; a comparison may be a chain, −1 ≤ x ≤ 1, or "x is nan"
-    sum        = ["−"] product {("+" | "−") product}
+    sum        = ["−"] term {("+" | "−") term};  term = product ["∘" product], entry by entry though of matrices
     product    = ratio {ratio | ("·" | "@") ratio | "/" ratio}  a slash between spaces divides all that stands before it
     ratio      = tight {"/" tight}                              without spaces: 2/√π exp(−x²), ȳ a/y
     tight      = factor {factor}                                without spaces: 2y, πx, 3y²
@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 
+from minigrad.rules import functions
 from minigrad.rules.phrases import PHRASES, STATES
 from minigrad.rules.tokens import Token, tokens
 from minigrad.rules.tree import (
@@ -34,20 +35,13 @@ from minigrad.rules.tree import (
     Over,
     Phrase,
     Power,
+    Product,
     Quotient,
     Sum,
     Transpose,
     product,
 )
 
-FUNCTIONS = {
-    "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "sinh", "cosh", "tanh", "arsinh", "arcosh", "artanh",
-    "exp", "ln", "log₂", "log₁₀", "erf", "Γ", "ψ", "σ", "sinc", "softmax", "sign", "trunc", "rint", "round", "max", "min",
-    "det", "cof", "diag", "tril", "triu", "pinv", "cholesky", "eigenvalues", "eigenvectors", "τ", "Φ",
-    "singular_values", "left_vectors", "right_vectors", "expm", "expm_slope",
-    "count", "concatenate", "stack", "einsum", "argmax", "argmin", "argsort", "any", "all", "count_nonzero",
-    "Windows", "Fold", "Convolution", "TransposedConvolution", "KernelCorrelation",
-}  # fmt: skip
 REDUCTIONS = {"Σ", "Π", "Σ_i", "Π_", "max", "min", "mean"}
 SPANS = ("over j ≤ k", "over k ≥ j")  # of running sums and products
 OTHERS = "Π_{i≠j}"  # the product of all other entries
@@ -179,10 +173,14 @@ class Reader:
         return x
 
     def sum(self) -> Expression:
-        terms = [Negative(self.product()) if self.meets("−") else self.product()]
+        terms = [Negative(self.term()) if self.meets("−") else self.term()]
         while self.next.text in ("+", "−") and self.next.kind == "sign":
-            terms.append(self.product() if self.take().text == "+" else Negative(self.product()))
+            terms.append(self.term() if self.take().text == "+" else Negative(self.term()))
         return Sum(tuple(terms)) if len(terms) > 1 else terms[0]
+
+    def term(self) -> Expression:
+        first = self.product()
+        return Product((first, self.product()), "∘") if self.meets("∘") else first
 
     def product(self) -> Expression:
         factors, sign = [self.ratio()], ""
@@ -253,7 +251,7 @@ class Reader:
         """What begins with a token."""
         if token.text in REDUCTIONS and (token.kind == "name" or self.next.spaced):
             return self.over(token.text)
-        if token.text in FUNCTIONS and token.text not in self.words:
+        if token.text in functions.NAMES and token.text not in self.words:
             return self.function(token.text)
         if token.text in ("√", "∛"):
             return Call(token.text, (self.atom(),))  # a power belongs to the root

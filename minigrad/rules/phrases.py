@@ -125,3 +125,7 @@ PHRASES: dict[str, Callable[[Any, Context, Any], Any]] = {
     "without the padding": _without_padding,
 }
 ALL = STATES | PHRASES
+ALONG_AXES = {
+    "is the first maximum", "is the first minimum", "reversed", "shifted", "shifted back", "sorted",
+    "taken back to where {}'s entries came from",
+}  # fmt: skip

@@ -42,6 +42,19 @@ def rule_of(node: Node) -> Rule:
 
     Where the docstring says nothing that can be read, as that of a user's operation may, the rule is words: "the rule of
     MyOp". A leaf is given, and has no children.
+
+    >>> import numpy as np, minigrad as mg
+    >>> from minigrad.rules import rule_of
+    >>> z = mg.Input(0.5, name="z")
+    >>> h = np.tanh(z)
+    >>> rule = rule_of(h)
+    >>> names, values = rule.bound(["z"], "h"), rule.bound([z.value], h.value, 0.3)
+    >>> rule.forward.line(names), rule.forward.in_numbers(values)
+    ('h = tanh z', 'tanh(0.5) = 0.4621')
+    >>> rule.adjoints[0].line(names), rule.adjoints[0].in_numbers(values)
+    ('z̄ += h̄ (1 − h²)', '0.3 × (1 − 0.4621²) = 0.2359')
+    >>> rule.adjoints[0].factor(names)
+    '(1 − h²)'
     """
     bound = Binding(node, rules_of(type(node)) if isinstance(node, Operation) else NO_RULES)
     adjoints = [_adjoint(bound, slot) for slot in range(len(node.children))]
@@ -52,10 +65,10 @@ def _forward(bound: Binding) -> Formula:
     """The formula of the value, or as words the operation on its children."""
     statement, name = bound.forward(), type(bound.node).__name__
     if statement is not None:
-        return _formula(bound, bound.rules.result, bound.put(statement.tree), statement.remark, bound.node.shape)
+        return _formula(bound, bound.rules.result, bound.put(statement.tree), statement.remark, bound.node)
     children = [part for symbol in bound.symbols[:-2] for part in (", ", Name(symbol))][1:]
     words = Words((f"{name}(", *children, ")") if isinstance(bound.node, Operation) else ("given",))
-    return _formula(bound, bound.rules.result, words, "", bound.node.shape)
+    return _formula(bound, bound.rules.result, words, "", bound.node)
 
 
 def _adjoint(bound: Binding, slot: int) -> Formula | None:
@@ -65,20 +78,22 @@ def _adjoint(bound: Binding, slot: int) -> Formula | None:
         return None
     target = barred(bound.symbols[slot])
     if statement is None:
-        return _formula(bound, target, Words((f"the rule of {type(bound.node).__name__}",)), "", child.shape)
-    return _formula(bound, target, bound.put(statement.tree, slot), statement.remark, child.shape)
+        return _formula(bound, target, Words((f"the rule of {type(bound.node).__name__}",)), "", child)
+    return _formula(bound, target, bound.put(statement.tree, slot), statement.remark, child)
 
 
-def _formula(bound: Binding, target: str, tree: Expression, remark: str, shape: tuple[int, ...]) -> Formula:
-    context = bound.context._replace(shape=shape)
-    return Formula(target, _said(tree, shape), bound.symbols, bound.definitions, remark, context, bound.lifts)
+def _formula(bound: Binding, target: str, tree: Expression, remark: str, like: Node) -> Formula:
+    context = bound.context._replace(shape=like.shape)
+    return Formula(target, _said(tree, like), bound.symbols, bound.definitions, remark, context, bound.lifts)
 
 
-def _said(tree: Expression, shape: tuple[int, ...]) -> Expression:
-    """The shape where a phrase speaks of another shape."""
+def _said(tree: Expression, like: Node) -> Expression:
+    """The shape or dtype where a phrase speaks of another one."""
     match tree:
         case Phrase(_, "in another shape" | "in {}'s shape"):
-            return replace(tree, shown=f"in the shape {shape}")
+            return replace(tree, shown=f"in the shape {like.shape}")
         case Phrase(_, "repeated" | "summed" as words):
-            return replace(tree, shown=f"{words} to the shape {shape}")
+            return replace(tree, shown=f"{words} to the shape {like.shape}")
+        case Phrase(_, "in another dtype" | "in {}'s dtype"):
+            return replace(tree, shown=f"as {like.dtype}")
     return tree

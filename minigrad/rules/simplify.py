@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 from minigrad.rules.printing import number
 from minigrad.rules.tree import (
@@ -46,6 +47,8 @@ def _computed(tree: Expression) -> Expression:
             return x
         case Power(base, Number(value=1)):
             return base
+        case Product(factors) if all(_number(factor) is not None for factor in factors):
+            return literal(prod([_number(factor) or 0 for factor in factors]))
         case Product(factors, sign) if ONE in factors:
             return product([factor for factor in factors if factor != ONE], sign)
         case Phrase((Compare() | Logic()) as condition, "holds"):
