@@ -245,14 +245,14 @@ def _sentence(outcome: Outcome, plain: Outcome, counts: tuple[int, int, int]) ->
 def costs(found: Sequence[Outcome]) -> str:
     """Processor time as a multiple of backpropagation's over all settings, and backpropagation with as much time."""
     plain = {outcome.name: outcome for outcome in found if outcome.method == BACKPROP}
-    lines = _table(["method", "settings", "least", "greatest"])
+    lines = _table(["method", "comparisons", "least", "greatest"])
     for kind, group in _grouped(found, lambda outcome: outcome.kind):
         others = [outcome for outcome in group if outcome.method != BACKPROP and outcome.name in plain]
         times = sorted(outcome.seconds / plain[outcome.name].seconds for outcome in others)
         if times:
             lines.append(_line([kind, str(len(times)), f"{times[0]:.1f}", f"{times[-1]:.1f}"]))
     longer = [_with_more_steps(outcome, found) for outcome in plain.values() if outcome.experiment.repeats in plain]
-    return "\n".join([COSTS, "", *lines, "", *longer])
+    return "\n\n".join(part for part in (COSTS, "\n".join(lines), "\n".join(longer)) if part)
 
 
 COSTS = "Processor time of a run as a multiple of backpropagation's, in the same setting and as many steps:"

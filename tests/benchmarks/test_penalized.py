@@ -1,11 +1,14 @@
 """The study of penalized backpropagation: its page says what the recorded runs give, and the recording can be taken up again."""
 
 import dataclasses
+import shlex
 
 import pytest
 
 from benchmarks import penalized, penalized_page
 from benchmarks.experiments import BACKPROP, EXPERIMENTS, RELATIVE, Experiment, FirstStep, Row
+from minigrad import __main__ as command_line
+from minigrad.optim.configuration import Configuration
 from minigrad.optim.tasks import open_task
 
 ROWS = penalized.read(Row, penalized.HERE)
@@ -27,6 +30,15 @@ def test_the_page_is_what_the_records_give():
     assert made == (penalized.HERE / penalized_page.PAGE).read_text("utf-8"), (
         "write it anew: python -m benchmarks penalized"
     )
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_command_that_is_shown_trains_the_same_runs(name, monkeypatch):
+    given = []
+    monkeypatch.setattr(command_line, "_train", lambda config, out, quiet, workers, options: given.append(options))
+    experiment = EXPERIMENTS[name]
+    command_line.main(shlex.split(experiment.command)[1:])
+    assert Configuration.of(**given[0]) == experiment.configuration(experiment.methods, experiment.seeds)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
