@@ -5,9 +5,10 @@ So of x³ the adjoint is `3 ȳ x²`, and of a mean of four entries `ȳ / 4`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from minigrad.node import Node
 from minigrad.ops.base import Operation
@@ -17,6 +18,7 @@ from minigrad.rules.formulas import Formula
 from minigrad.rules.tree import Expression, Name, Phrase, Words
 
 NO_RULES = Rules("y", {}, (), None, {}, (), silent=True)  # of a leaf
+MOST_KNOWN = 256  # rules of a class that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,9 @@ class Rule:
         """Names or values by the symbols of the rule: of the children in their order, the value, and its adjoint."""
         given = zip(self.symbols, (*children, result, adjoint), strict=True)
         return {symbol: thing for symbol, thing in given if thing is not None}
+
+
+_KNOWN: WeakKeyDictionary[type[Node], dict[Hashable, Rule]] = WeakKeyDictionary()
 
 
 def rule_of(node: Node) -> Rule:
@@ -56,6 +61,33 @@ def rule_of(node: Node) -> Rule:
     >>> rule.adjoints[0].factor(names)
     '(1 − h²)'
     """
+    alike = _what_matters(node)
+    if alike is None:
+        return _rule(node)
+    known = _KNOWN.setdefault(type(node), {})
+    if alike not in known:
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        known[alike] = _rule(node)
+    return known[alike]
+
+
+def _what_matters(node: Node) -> Hashable | None:
+    """What decides the rule among the nodes of a class; None where an attribute is no number, text or tuple of these."""
+    attributes = node.attributes if isinstance(node, Operation) else {}
+    if not all(map(_is_plain, attributes.values())):
+        return None
+    arrays = [(each.shape, each.dtype) for each in (node, *node.children)]
+    return tuple(arrays), tuple(attributes.items())
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _rule(node: Node) -> Rule:
     bound = Binding(node, rules_of(type(node)) if isinstance(node, Operation) else NO_RULES)
     adjoints = [_adjoint(bound, slot) for slot in range(len(node.children))]
     return Rule(type(node).__name__, _forward(bound), tuple(adjoints), bound.symbols)

@@ -460,15 +460,23 @@ def test_any_docstring_can_be_read(text, words):
     assert all(isinstance(formula.factor(), str) for formula in rule_of(node).adjoints if formula is not None)
 
 
-def test_nesting_has_an_end():
-    for deep in ("(" * 5000, "√" * 5000, "sin " * 5000, "−" * 5000, "Σ " * 5000, "|" * 5000, "a where b else " * 5000):
-        Cube.__doc__, kept = f"y = {deep}x;  x̄ = {deep}ȳ.", Cube.__doc__
-        try:
-            rules_of.__globals__["_KNOWN"].pop(Cube, None)
-            assert lines(Cube(number(2.0, "u")))
-        finally:
-            Cube.__doc__ = kept
-            rules_of.__globals__["_KNOWN"].pop(Cube, None)
+@pytest.mark.parametrize("deep", ["(", "√", "sin ", "−", "Σ ", "|", "2 where x > 0 else ", "⌊", "x'"])
+@pytest.mark.parametrize("count", [50, 5000])
+def test_nesting_has_an_end(deep, count):
+    class Deep(Cube):
+        __doc__ = f"y = {deep * count}x;  x̄ = {deep * count}ȳ."
+        __slots__ = ()
+
+    assert len(lines(Deep(number(2.0, "u")))) == 2
+
+
+def test_rules_of_like_nodes_are_made_once():
+    u = number(2.0, "u")
+    assert rule_of(u**3) is rule_of(u**3)
+    assert rule_of(u**3).forward.text() != rule_of(u**4).forward.text()
+    assert rule_of(Shift(u, shift=[1])) is not rule_of(Shift(u, shift=[1]))
+    for i in range(300):
+        assert lines(Shift(u, shift=i + 1)) == [f"y = u − {i + 1}", "ū += the rule of Shift"]
 
 
 # The grammar ----------------------------------------------------------------------------------------------------------
