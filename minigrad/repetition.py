@@ -275,11 +275,16 @@ def _of_weights(nodes: Sequence[Node]) -> set[Node]:
     return weights
 
 
-def word(node: Node) -> Any:
-    """What an operation is, apart from what it reads: equal for those that do the same. Numbers in an index may differ."""
+def word(node: Node, *, exact: bool = False) -> Any:
+    """What an operation is, apart from what it reads: equal for those that do the same.
+
+    exact: whether the numbers in an index count; else they may be those of the rounds
+    """
     if len(node.children) > MOST_CHILDREN:
         return node
-    given = tuple([(name, _form(value, name in ("index", "places"))) for name, value in node.attributes.items()])
+    given = tuple(
+        [(name, _form(value, not exact and name in ("index", "places"))) for name, value in node.attributes.items()]
+    )
     return type(node), given, node.shape, node.dtype, tuple([(child.shape, child.dtype) for child in node.children])
 
 

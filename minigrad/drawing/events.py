@@ -23,6 +23,8 @@ from minigrad.files import write_file
 from minigrad.graph import by_age, seed_for, sweep
 from minigrad.node import Constant, Input, Node
 from minigrad.ops.base import Operation, Piece
+from minigrad.repetition import word
+from minigrad.rules import rule_of
 from minigrad.wording import as_inputs
 
 if TYPE_CHECKING:
@@ -65,6 +67,17 @@ class Bprop(NamedTuple):
 Event = Fprop | Bprop
 
 
+class RuleText(NamedTuple):
+    """The rule of an operation: "y = a b", and what it sends to its children, "ā += ȳ b", "b̄ += ȳ a" (None where it sends nothing).
+
+    symbols: of the children, of the value, of its adjoint, in the formulas
+    """
+
+    symbols: tuple[str, ...]
+    forward: str
+    adjoints: tuple[str | None, ...]
+
+
 class Moment(NamedTuple):
     """What is known of every node at some time: a place in `arrays`, "not yet", or "no path" where no adjoint will come.
 
@@ -86,7 +99,8 @@ class Record:
     adjoints: of every node its adjoint likewise; None where no path leads from `wrt` to the loss
     events:   an `Fprop` for every operation, then a `Bprop` for every rule applied, in the order of the engine
     arrays:   each once; of one with more entries than `record` was told to store, a summary
-    rules:    by the name of an operation, the formulas of its two directions as its docstring gives them
+    rules:    each once
+    ruled:    of every node its rule, by its place in `rules`; None for leaves
     """
 
     flow: Flow
@@ -95,7 +109,8 @@ class Record:
     adjoints: tuple[int | None, ...]
     events: tuple[Event, ...]
     arrays: tuple[Stored, ...]
-    rules: dict[str, str]
+    rules: tuple[RuleText, ...]
+    ruled: tuple[int | None, ...]
 
     def __repr__(self) -> str:
         backward = sum(isinstance(event, Bprop) for event in self.events)
@@ -143,9 +158,9 @@ class Record:
         return {
             "version": VERSION,
             "nodes": [
-                _node_as_dict(node, children, value, adjoint)
-                for node, children, value, adjoint in zip(
-                    self.flow.nodes, self.flow.operands(), self.values, self.adjoints, strict=True
+                _node_as_dict(*of_node)
+                for of_node in zip(
+                    self.flow.nodes, self.flow.operands(), self.values, self.adjoints, self.ruled, strict=True
                 )
             ],
             "loops": [asdict(loop) for loop in self.flow.loops],
@@ -153,7 +168,7 @@ class Record:
             "wrt": list(self.wrt),
             "events": [_event_as_dict(event) for event in self.events],
             "arrays": [array.as_dict() for array in self.arrays],
-            "rules": self.rules,
+            "rules": [rule._asdict() for rule in self.rules],
             "note": self.flow.note,
         }
 
@@ -178,7 +193,8 @@ class Record:
             adjoints=tuple([of_node.get("adjoint") for of_node in data["nodes"]]),
             events=tuple([_event_from_dict(event) for event in data["events"]]),
             arrays=arrays,
-            rules=dict(data["rules"]),
+            rules=tuple([RuleText(tuple(of["symbols"]), of["forward"], tuple(of["adjoints"])) for of in data["rules"]]),
+            ruled=tuple([of_node.get("rule") for of_node in data["nodes"]]),
         )
 
     def json(self) -> str:
@@ -245,6 +261,7 @@ class _Recorder:
         adjoints = tuple([self.adjoints.get(i) for i in range(len(self.nodes))])
         shown = [arrays[place].text for place in values]
         adjoints_shown = [() if place is None else arrays[place].text for place in adjoints]
+        rules, ruled = _rules(self.nodes)
         return Record(
             flow=flow_of(self.nodes, [loss], shown, adjoints_shown),
             wrt=tuple([self.index[node] for node in dict.fromkeys(wanted) if node in self.index]),
@@ -252,7 +269,8 @@ class _Recorder:
             adjoints=adjoints,
             events=tuple(self.events),
             arrays=tuple(arrays),
-            rules=_rules(self.nodes),
+            rules=rules,
+            ruled=ruled,
         )
 
     def send(self, node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], arrived: Arrived) -> None:
@@ -272,10 +290,19 @@ class _Recorder:
         sends.append(Sent(self.index[child], slot, place, held, is_piece))
 
 
-def _rules(nodes: Sequence[Node]) -> dict[str, str]:
-    """The first lines of the operations' docstrings, which give the formulas."""
-    kinds = dict.fromkeys([type(node) for node in nodes if isinstance(node, Operation)])
-    return {kind.__name__: " ".join((kind.__doc__ or "").split("\n\n")[0].split()) for kind in kinds}
+def _rules(nodes: Sequence[Node]) -> tuple[tuple[RuleText, ...], tuple[int | None, ...]]:
+    """The rules of the nodes, each once, and of every node its place among them."""
+    texts: dict[RuleText, int] = {}
+    known: dict[Any, int] = {}
+    places: list[int | None] = []
+    for node in nodes:
+        key = word(node, exact=True) if isinstance(node, Operation) else None
+        if key is not None and key not in known:
+            rule = rule_of(node)
+            adjoints = tuple([None if formula is None else formula.line() for formula in rule.adjoints])
+            known[key] = texts.setdefault(RuleText(rule.symbols, rule.forward.line(), adjoints), len(texts))
+        places.append(None if key is None else known[key])
+    return tuple(texts), tuple(places)
 
 
 # To and from dictionaries --------------------------------------------------------------------------------------------
@@ -293,7 +320,9 @@ PLAIN: dict[str, Any] = {  # left out where they are that
 }
 
 
-def _node_as_dict(node: FlowNode, children: Sequence[int], value: int, adjoint: int | None) -> dict[str, Any]:
+def _node_as_dict(
+    node: FlowNode, children: Sequence[int], value: int, adjoint: int | None, rule: int | None
+) -> dict[str, Any]:
     data: dict[str, Any] = {
         "kind": node.kind,
         "operation": node.operation,
@@ -306,6 +335,8 @@ def _node_as_dict(node: FlowNode, children: Sequence[int], value: int, adjoint: 
         data["children"] = list(children)
     if adjoint is not None:
         data["adjoint"] = adjoint
+    if rule is not None:
+        data["rule"] = rule
     return data
 
 

@@ -217,7 +217,7 @@ class _Explanation:
         """The reason, as far as it can be read off the values."""
         node, child = self.record.nodes[end.node], self.children[end.node][end.slot]
         if end.sent is None:
-            return self.why_nothing(node, self.record.nodes[child])
+            return self.why_nothing(end)
         others = [other for slot, other in enumerate(self.children[end.node]) if slot != end.slot]
         if node.operation == "ReLU":
             dead = _greatest(self.value(child)) <= 0
@@ -237,19 +237,24 @@ class _Explanation:
             return f"it is saturated, its values are {summary.line(node.value)}"
         if not self.value(child).norm:
             return "its slope is 0 where its input is 0"
-        return f"so says its rule, {self.rule(node)}"
+        return f"so says its rule, {self.rule(end)}"
 
-    def why_nothing(self, node: FlowNode, child: FlowNode) -> str:
+    def why_nothing(self, end: _End) -> str:
         """The reason why a rule sends nothing."""
+        node, child = self.record.nodes[end.node], self.record.nodes[self.children[end.node][end.slot]]
         if node.operation == "StopGradient":
             return "stop_gradient holds it back"
         if child.dtype[:5] != "float":
             return f"{child.dtype} has no adjoint"
-        return f"so says its rule, {self.rule(node)}"
+        return f"so says its rule, {self.rule(end)}"
 
-    def rule(self, node: FlowNode) -> str:
-        """The formulas of an operation."""
-        return self.record.rules.get(node.operation, "").rstrip(".") or "which has no formula"
+    def rule(self, end: _End) -> str:
+        """The formulas of the operation and of what it sends there."""
+        place = self.record.ruled[end.node]
+        if place is None:
+            return "which has no formula"
+        rule = self.record.rules[place]
+        return f"{rule.forward}; {rule.adjoints[end.slot] or 'no adjoint'}"
 
 
 def _greatest(stored: Stored) -> float:

@@ -193,11 +193,24 @@ def test_the_events_of_an_expression_in_the_order_of_the_engine():
         ("Sin", [("x", 0, np.cos(3.0))]),
         ("Multiply", [("x", 0, 2.0), ("y", 1, 3.0)]),
     ]
-    assert record.rules == {
-        "Multiply": "y = a b; ā = ȳ b, b̄ = ȳ a.",
-        "Sin": "y = sin x; x̄ = ȳ cos x.",
-        "Add": "y = a + b; ā = ȳ, b̄ = ȳ.",
+    rules = {names[i]: record.rules[place] for i, place in enumerate(record.ruled) if place is not None}
+    assert rules == {
+        "Multiply": (("a", "b", "y", "ȳ"), "y = a b", ("ā += ȳ b", "b̄ += ȳ a")),
+        "Sin": (("x", "y", "ȳ"), "y = sin x", ("x̄ += ȳ cos x",)),
+        "Add": (("a", "b", "y", "ȳ"), "y = a + b", ("ā += ȳ", "b̄ += ȳ")),
     }
+
+
+def test_a_rule_is_stored_once_and_is_that_of_its_node():
+    x = mg.Input(np.arange(6.0).reshape(2, 3))
+    record = mg.record((x[:, 0] * x[:, 1] + x[:, 1:2].sum(axis=1) + x[0, 0] ** 3).sum() + (x > 0).sum())
+    assert len(set(record.rules)) == len(record.rules)
+    by_operation = {}
+    for node, place in zip(record.nodes, record.ruled, strict=True):
+        assert (place is None) == (node.kind in ("input", "constant"))
+        by_operation.setdefault(node.operation, []).append(record.rules[place].forward if place is not None else None)
+    assert by_operation["GetItem"] == ["y = x[:, 0]", "y = x[:, 1]", "y = x[:, 1:2]", "y = x[0, 0]"]
+    assert record.rules[record.ruled[record.nodes[-1].index]].adjoints == ("ā += ȳ", None)
 
 
 def test_what_has_not_arrived_is_not_yet():
