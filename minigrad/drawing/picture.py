@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, overload
 
 from minigrad.drawing import dot
 from minigrad.drawing.diagram import Diagram, diagram
+from minigrad.drawing.events import Record
 from minigrad.drawing.flow import Flow, flow_graph
 from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
@@ -16,16 +17,20 @@ from minigrad.drawing.layout import DIRECTIONS, Layout
 from minigrad.drawing.style import ROLES, SANS, sheet
 from minigrad.drawing.svg import swatch, to_svg, within
 from minigrad.drawing.text import as_text
+from minigrad.drawing.time_view import Runs, TimeView, time_view
 from minigrad.files import write_file
 from minigrad.node import Node
 
+VIEWS = ("flow", "time")
 LAYOUTS = ("layered", "dot")
 WIDE = 1500  # pixels up to which a picture reads from left to right
 
 
+@overload
 def draw(
     outputs: Node | Sequence[Node],
     *,
+    view: Literal["flow"] = "flow",
     adjoints: bool | None = None,
     direction: str | None = None,
     layout: str = "layered",
@@ -34,27 +39,70 @@ def draw(
     fold: bool = True,
     title: str = "",
     limit: int = 2000,
-) -> Drawing:
+) -> Drawing: ...
+
+
+@overload
+def draw(
+    outputs: Runs,
+    *,
+    view: Literal["time"],
+    cut: str | Sequence[str | Sequence[str]] = (),
+    title: str = "",
+    limit: int = 2000,
+) -> TimeView: ...
+
+
+def draw(
+    outputs: Runs,
+    *,
+    view: str = "flow",
+    cut: str | Sequence[str | Sequence[str]] = (),
+    adjoints: bool | None = None,
+    direction: str | None = None,
+    layout: str = "layered",
+    stubs: bool = True,
+    numbers: bool = True,
+    fold: bool = True,
+    title: str = "",
+    limit: int = 2000,
+) -> Drawing | TimeView:
     """Draw the flow graph of one or several nodes, with values, shapes and adjoints as they are now.
 
+    view="time" draws how adjoints shrink or grow over the steps of an unrolled loss: the states of all steps, the adjoints
+    sent between them, and the curve of their norms. It takes a loss or its `mg.record`, or several with titles, in a
+    dictionary, on one scale.
+
+    view:      "flow", or "time"
+    cut:       in "time", redraws the curve without a path: "h" lets no adjoint from a step to the h of the step before,
+               the name of a gate none through the gate; of several cuts, ("h", "c"), each has a curve, and those in
+               one, [("i", "f")], are cut together
     adjoints:  True shows ∂output/∂node in each node, False does not, None does for a number in a small forward graph
     direction: where values flow: "LR" to the right, "TB" down, "BT" up; None chooses
     layout:    "layered", which needs nothing and is the same everywhere, or "dot", by Graphviz's program
     stubs:     repeat parameters, and leaves with many uses, at each use, instead of one box with many arrows
     numbers:   write numbers into the operations that use them, instead of a box each
     fold:      draw a long run of like operations, and a max pooling, as one box
-    limit:     the most boxes a picture may have (ValueError beyond)
+    limit:     the most boxes, or dots, a picture may have (ValueError beyond)
 
     >>> import minigrad as mg
     >>> x = mg.Input(3.0, name="x")
     >>> mg.draw(x * x + 1)
     <Drawing: 4 nodes in 3 boxes; .svg() .dot() .html() .save(path)>
     """
+    if view not in VIEWS:
+        raise ValueError(f"mg.draw(view={view!r}): one of {', '.join(map(repr, VIEWS))}")
+    if view == "time":
+        return time_view(outputs, cut, title, limit)
+    if cut:
+        raise ValueError('mg.draw(cut=...) belongs to view="time": it redraws the curve of adjoints without a path')
     if direction is not None and direction not in DIRECTIONS:
         raise ValueError(f"mg.draw(direction={direction!r}): one of {', '.join(map(repr, DIRECTIONS))}, or None")
     if layout not in LAYOUTS:
         raise ValueError(f"mg.draw(layout={layout!r}): one of {', '.join(map(repr, LAYOUTS))}")
-    flow = flow_graph(outputs, adjoints, "mg.draw")
+    if isinstance(outputs, Record | Mapping):
+        raise TypeError('mg.draw(record) draws view="time"; view="flow" takes nodes')
+    flow = flow_graph(cast(Node | Sequence[Node], outputs), adjoints, "mg.draw")
     boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)
     if len(boxes.boxes) > limit:
         raise ValueError(

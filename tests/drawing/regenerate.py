@@ -5,7 +5,8 @@ from unittest.mock import patch
 
 import minigrad as mg
 from minigrad.drawing import dot
-from tests.drawing.graphs import expression, net_2_2_1, scoped
+from minigrad.models import LSTM
+from tests.drawing.graphs import expression, layer, net_2_2_1, scoped
 
 GOLDEN = Path(__file__).parent / "golden"
 NETS = {"net_2_2_1": lambda: net_2_2_1()[0], "expression": lambda: expression()[0]}
@@ -23,6 +24,12 @@ def texts():
     return found
 
 
+def over_time():
+    """Adjoints over time, as picture and as text."""
+    drawing = mg.draw(layer(LSTM, 24), view="time", cut=("h", "c"))
+    return {"time_lstm.svg": drawing.svg(), "time_lstm.txt": drawing.text()}
+
+
 if __name__ == "__main__":
-    for name, text in texts().items():
+    for name, text in (texts() | over_time()).items():
         (GOLDEN / name).write_text(text, encoding="utf-8")

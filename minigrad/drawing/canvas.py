@@ -1,0 +1,111 @@
+"""What pictures drawn from scratch have in common: the SVG around them, lines of text, and a page with the same as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from minigrad.drawing.style import BACKGROUND, SANS, Face, themes
+from minigrad.drawing.svg import named, within
+from minigrad.files import write_file
+
+Palette = Mapping[str, tuple[str, str]]  # name -> the color in the light and in the dark theme; the light ones differ
+
+
+def pixels(number: float) -> str:
+    """A coordinate to a tenth of a pixel, the same on every machine."""
+    return f"{round(number, 1) + 0.0:.1f}".removesuffix(".0")  # + 0.0 makes -0.0 positive
+
+
+def text(words: str, x: float, y: float, face: Face, anchor: str = "", more: str = "") -> str:
+    """A line of text; anchor: "middle" or "end"."""
+    weight = f' font-weight="{face.weight}"' if face.weight != 400 else ""
+    placed = f' text-anchor="{anchor}"' if anchor else ""
+    at = f'x="{pixels(x)}" y="{pixels(y)}" font-size="{face.size:g}"'
+    return f'<text {at}{weight}{placed} fill="{face.color}"{more}>{escape(words)}</text>'
+
+
+def as_svg(title: str, description: str, size: tuple[float, float], palette: Palette, inside: str) -> str:
+    """The picture as a file: its title and description, its two themes, its paper, and what is drawn on it."""
+    width, height = map(pixels, size)
+    name = named(title, description, width, height, inside)
+    place = f'width="{width}" height="{height}"'
+    spoken = f'role="img" aria-labelledby="{name}-title {name}-description"'
+    looks = f'font-family="{escape(SANS)}" {spoken}'
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" {place} viewBox="0 0 {width} {height}" {looks}>',
+        f'<title id="{name}-title">{escape(title)}</title>',
+        f'<desc id="{name}-description">{escape(description)}</desc>',
+        f"<style>\n{themes(name, palette)}\n</style>",
+        f'<rect {place} fill="{BACKGROUND}"/>',
+        inside,
+        "</svg>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+class Picture:
+    """A picture that shows itself in a notebook: `svg()`, `text()`, `html()`, `save(path)`."""
+
+    title: str
+    description: str
+
+    def svg(self) -> str:
+        """The picture as SVG, light or dark as its reader prefers."""
+        raise NotImplementedError
+
+    def text(self) -> str:
+        """What the picture shows as text."""
+        raise NotImplementedError
+
+    def html(self) -> str:
+        """A page that needs nothing else: the picture, and the same as text."""
+        return _PAGE.format(
+            title=escape(self.title),
+            description=escape(self.description),
+            svg=within(self.svg()),
+            text=escape(self.text()),
+            sans=SANS,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write a file as a whole or not at all; its suffix says which: .svg, .html or .txt."""
+        path = Path(path)
+        writers = {".svg": self.svg, ".html": self.html, ".txt": self.text}
+        if path.suffix.lower() not in writers:
+            raise ValueError(f"Drawing.save({str(path)!r}): the suffix says what to write, one of {', '.join(writers)}")
+        write_file(path, writers[path.suffix.lower()]())
+
+    def _repr_svg_(self) -> str:
+        return within(self.svg())
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        return {"image/svg+xml": self._repr_svg_(), "text/plain": self.text()}
+
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 2rem; font-family: {sans}; }}
+@media (prefers-color-scheme: dark) {{ body {{ background: #11151b; color: #e8edf3; }} }}
+h1 {{ font-size: 1.2rem; }}
+p {{ max-width: 60rem; }}
+pre {{ overflow-x: auto; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{description}</p>
+{svg}<details><summary>The same as text</summary>
+<pre>{text}</pre>
+</details>
+</body>
+</html>
+"""

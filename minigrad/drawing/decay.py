@@ -1,0 +1,184 @@
+"""How adjoints shrink or grow over time: their norms by step, all paths or without some of them, and the factor in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from minigrad.adjoints import Arrived, Mask, send
+from minigrad.drawing.events import Record, record
+from minigrad.drawing.flow import in_order
+from minigrad.drawing.lanes import Grid, grids
+from minigrad.drawing.stored import summarized
+from minigrad.graph import by_age, seed_for, sweep
+from minigrad.node import Node
+from minigrad.ops.base import Operation
+
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+Norms = Mapping[int, float | None]  # by step; None where no path leads to the loss
+Cut = tuple[str, ...]  # the lanes that carry nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The norms of the adjoints of a state, by step in the order of execution; without: the lanes whose paths are cut."""
+
+    state: str
+    norms: Norms
+    without: Cut = ()
+
+    @property
+    def label(self) -> str:
+        """The state, and what is cut."""
+        return self.state + (f" without {', '.join(self.without)}" if self.without else "")
+
+    def reached(self) -> list[tuple[int, float]]:
+        """The steps that an adjoint gets to, last ones first, and its norms."""
+        return [(step, norm) for step, norm in reversed(list(self.norms.items())) if norm is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop: its grid, and its curves."""
+
+    grid: Grid
+    curves: tuple[Curve, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A recorded run with its loops. unit: the norm that counts as 1, the largest of a state at the last step reached."""
+
+    title: str
+    loops: tuple[Loop, ...]
+    unit: float
+
+
+def run_of(title: str, given: Node | Record, cuts: Sequence[Cut]) -> Run:
+    """The loops of a loss, or of its record."""
+    recorded = given if isinstance(given, Record) else record(given)
+    found = [grid for grid in grids(recorded) if grid.states]
+    if not found:
+        raise ValueError(_no_steps(recorded))
+    curves = {grid.loop: [Curve(grid.lanes[lane].label, grid.norms(lane)) for lane in grid.states] for grid in found}
+    if cuts:
+        if isinstance(given, Record):
+            raise TypeError("mg.draw(record, cut=...): paths can be cut in a graph, not in its record: draw the loss")
+        for grid in found:
+            curves[grid.loop] += _Cutting(given, recorded, grid).curves(cuts)
+    loops = tuple([Loop(grid, tuple(curves[grid.loop])) for grid in found])
+    return Run(title, loops, _unit(loops))
+
+
+def _no_steps(recorded: Record) -> str:
+    if any(not loop.order for loop in recorded.flow.loops):
+        return 'mg.draw(view="time"): no adjoint gets to a state: no path leads from one to the loss, or to what it is differentiated by'
+    return (
+        'mg.draw(view="time"): no time steps were found in this graph. It draws what is unrolled over time, a layer such as '
+        'minigrad.models.LSTM or a loop of at least three like steps; draw other graphs with view="flow"'
+    )
+
+
+def check_cuts(cuts: Sequence[Cut], runs: Sequence[Run]) -> None:
+    """Refuse the name of a lane that no run has."""
+    known = list(dict.fromkeys(lane.label for run in runs for loop in run.loops for lane in loop.grid.lanes))
+    for name in [name for cut in cuts for name in cut]:
+        if name not in known:
+            raise ValueError(f"mg.draw(cut={name!r}): no lane of that name; there are {', '.join(map(repr, known))}")
+
+
+def _unit(loops: Sequence[Loop]) -> float:
+    """The largest norm at the last step that an adjoint gets to."""
+    ends = [curve.reached()[0][1] for loop in loops for curve in loop.curves if not curve.without and curve.reached()]
+    return max([norm for norm in ends if 0 < norm < math.inf], default=1.0)
+
+
+class _Cutting:
+    """A loop whose lanes can be cut: a state sends nothing to the step before, a gate nothing at all.
+
+    The engine sweeps as always, but is told that nobody wants the adjoints of these children.
+    """
+
+    def __init__(self, loss: Node, recorded: Record, grid: Grid) -> None:
+        self.loss, self.grid = loss, grid
+        self.nodes = in_order([loss])
+        order = {step: k for k, step in enumerate(grid.steps)}
+        members = [node for node in recorded.nodes if node.loop == grid.loop and node.step is not None]
+        self.steps = {self.nodes[node.index]: order[node.step or 0] for node in members}
+
+    def curves(self, cuts: Sequence[Cut]) -> list[Curve]:
+        """The states' curves without the lanes of each cut that are in this loop."""
+        lanes = self.grid.lanes
+        found = []
+        for cut in cuts:
+            off = [i for i, lane in enumerate(lanes) if lane.label in cut]
+            if off:
+                kept = [lane for lane in self.grid.states if lane not in off] or self.grid.states
+                norms = self._norms(off)
+                names = tuple([lanes[lane].label for lane in off])
+                found += [
+                    Curve(
+                        lanes[lane].label,
+                        {dot.step: norms.get(dot.node) for dot in self.grid.dots if dot.lane == lane},
+                        names,
+                    )
+                    for lane in kept
+                ]
+        return found
+
+    def _norms(self, off: Sequence[int]) -> dict[int, float]:
+        """The norms of the states' adjoints, by the index of the node."""
+        is_state = {
+            self.nodes[dot.node]: self.grid.lanes[dot.lane].role == "state" for dot in self.grid.dots if dot.lane in off
+        }
+
+        def is_cut(node: Node, child: Node) -> bool:
+            return child in is_state and not (is_state[child] and self.steps.get(node, -1) <= self.steps[child])
+
+        def send_others(node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], arrived: Arrived) -> None:
+            kept = {child for child in node.children if child in wanted and not is_cut(node, child)}
+            send(node, adjoint, mask, kept, arrived)
+
+        states = {self.nodes[dot.node]: dot.node for dot in self.grid.dots if dot.lane in self.grid.states}
+        order = sorted(self.nodes, key=by_age)
+        found = sweep(self.loss, seed_for(self.loss, None), order, states, keep_graph=False, send=send_others)
+        return {states[node]: summarized(adjoint.value).norm for node, adjoint in found.items()}
+
+
+# Words ---------------------------------------------------------------------------------------------------------------
+
+
+def in_words(curve: Curve) -> str:
+    """What is left of the adjoint at the far end: "at t = 1 it has 3.1 · 10⁻⁸ of its norm at t = 50, × 0.70 per step back"."""
+    reached = curve.reached()
+    if not reached:
+        return "no path is left" if curve.without else "no path leads to the loss"
+    (near, start), (far, end) = reached[0], reached[-1]
+    odd = [(step, norm) for step, norm in reached if not 0 < norm < math.inf]
+    if odd:
+        step, norm = odd[0]
+        found = "exactly 0" if norm == 0 else f"{norm:g}"
+        alike = sum(other == norm or (math.isnan(other) and math.isnan(norm)) for _, other in odd)
+        return f"{found} at t = {step}" + (f" and at {alike - 1} more steps" if alike > 1 else "")
+    if len(reached) == 1:
+        return f"its norm is {number(start)} at t = {near}" + (
+            ", and no path leads further" if len(curve.norms) > 1 else ""
+        )
+    factor = math.exp((math.log(end) - math.log(start)) / (len(reached) - 1))
+    left = f"{number(end / start)} of" if end < start else f"{number(end / start)} times"
+    return f"at t = {far} it has {left} its norm at t = {near}, × {factor:.3g} per step back"
+
+
+def number(x: float) -> str:
+    """A number to two digits, as "0.54" or "3.1 · 10⁻⁸"."""
+    if not math.isfinite(x) or x == 0 or 0.01 <= abs(x) < 1000:
+        return f"{x:.2g}" if abs(x) < 100 else f"{x:.0f}"
+    digits, exponent = f"{x:.1e}".split("e")
+    return f"{digits} · {power_of_ten(int(exponent))}"
+
+
+def power_of_ten(exponent: int) -> str:
+    """10⁻⁸."""
+    return f"10{str(exponent).translate(_SUPERSCRIPTS)}"
