@@ -24,7 +24,7 @@ INDICES = {"index", "index_i", "stretch_i", "slice_i", "x_j"}  # which a node fi
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """target = tree, and the remark behind it; words: the same as words, for where the tree means nothing."""
+    """target = tree, and the remark behind it; words: the formula as text, for where a name in the tree means nothing."""
 
     target: str
     tree: Expression
@@ -98,10 +98,7 @@ def _rules(kind: type[Operation]) -> Rules:
     said = [*forward[1:], *back]  # an adjoint too may be used by the next
     definitions = [s for s in said if s.target not in slots and s.target != result]
     symbols = {*known, *slots, *GREEK, result, barred(result), *[s.target for s in definitions]}
-    forward, back, definitions = [
-        [s if set(names(s.tree)) <= symbols else replace(s, tree=s.words, remark="") for s in statements]
-        for statements in (forward, back, definitions)
-    ]
+    forward, back, definitions = [_meant(statements, symbols) for statements in (forward, back, definitions)]
     adjoints = {slots[of]: s for s in back if (of := unbarred(s.target)) in slots}
     return Rules(
         result,
@@ -112,6 +109,11 @@ def _rules(kind: type[Operation]) -> Rules:
         tuple(definitions),
         "no adjoint" in back_text,
     )
+
+
+def _meant(statements: Sequence[Statement], symbols: set[str]) -> list[Statement]:
+    """The statements, as words where a name in a formula stands for nothing."""
+    return [s if set(names(s.tree)) <= symbols else replace(s, tree=s.words, remark="") for s in statements]
 
 
 def _symbols(*texts: str) -> Iterator[str]:

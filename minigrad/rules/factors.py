@@ -19,7 +19,7 @@ def factor(tree: Expression, adjoint: str) -> Expression | None:
         case Negative(x):
             found = factor(x, adjoint)
             return None if found is None else found if found == ZERO else Negative(found)
-        case Product(factors, sign) if not sign and not is_matrix(tree):
+        case Product(factors, "") if not is_matrix(Name(adjoint)):
             return _of_product(factors, adjoint)
         case Quotient(above, below) if adjoint not in names(below):
             found = factor(above, adjoint)
@@ -34,11 +34,14 @@ def factor(tree: Expression, adjoint: str) -> Expression | None:
 
 def beside(tree: Expression, adjoint: str) -> tuple[Expression | None, Expression | None]:
     """What an adjoint is multiplied by from the left, or from the right, in a product of matrices."""
-    match tree:
-        case Product((Name(symbol), *rest)) if symbol == adjoint and adjoint not in names(product(rest)):
-            return None, product(rest)
-        case Product((*rest, Name(symbol))) if symbol == adjoint and adjoint not in names(product(rest)):
-            return product(rest), None
+    if not isinstance(tree, Product) or not is_matrix(Name(adjoint)):
+        return None, None
+    *before, last = tree.factors
+    first, *behind = tree.factors
+    if first == Name(adjoint) and adjoint not in names(product(behind)):
+        return None, product(behind)
+    if last == Name(adjoint) and adjoint not in names(product(before)):
+        return product(before), None
     return None, None
 
 

@@ -35,6 +35,11 @@ class Rule:
 
     def bound(self, children: Sequence[Any], result: Any = None, adjoint: Any = None) -> dict[str, Any]:
         """Names or values by the symbols of the rule: of the children in their order, the value, and its adjoint."""
+        if len(children) != len(self.adjoints):
+            raise ValueError(
+                f"the rule of {self.operation} is about {len(self.adjoints)} children, and {len(children)} are given: "
+                "give one name or value per child, in their order"
+            )
         given = zip(self.symbols, (*children, result, adjoint), strict=True)
         return {symbol: thing for symbol, thing in given if thing is not None}
 

@@ -219,6 +219,17 @@ def test_the_factor_on_an_edge():
     assert factors(np.tanh(u)) == ["(1 − y²)"]
     assert factors(u / w) == ["1 / w2", "−y / w2"]
     assert factors(mg.softmax(mg.Input(np.ones(2), name="z"))) == [""]
+    a, b = mg.Input(np.eye(3), name="a"), mg.Input(np.ones(3), name="b")
+    assert factors(np.cross(a, b)) == ["", ""]
+    assert factors(np.linalg.det(a)) == ["cof a"]
+    assert factors(np.linalg.inv(a)) == [""]
+    assert factors(b.sum()) == ["1"]
+    assert factors(a @ b) == ["@ bᵀ", "aᵀ @"]
+
+
+def test_names_and_values_are_one_per_child():
+    with pytest.raises(ValueError, match="the rule of Tanh is about 1 children, and 2 are given"):
+        rule_of(np.tanh(number(0.5, "u"))).bound(["u", "w"])
 
 
 # Operations of one's own ----------------------------------------------------------------------------------------------
