@@ -131,9 +131,15 @@ def _equation(formula: Formula, values: Arrays, result: Any, *, axes: bool = Tru
     left = _led(written(tree, name, "×").text, tree)
     left += formula.context.text() if axes and reduces(tree) else ""
     right = shown(result).text
-    if left == right or (right.startswith("(") and isinstance(tree, Phrase | ButFor)):
+    if left == right or (
+        right.startswith("(") and (isinstance(tree, ButFor) or (isinstance(tree, Phrase) and right in left))
+    ):
         return left + because
-    sign = ": " if isinstance(tree, Compare | Logic | Phrase | ButFor) else " = "
+    sign = (
+        ": "
+        if isinstance(tree, Compare | Logic | ButFor) or (isinstance(tree, Phrase) and not right.startswith("("))
+        else " = "
+    )
     return left + sign + right + because
 
 

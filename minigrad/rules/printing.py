@@ -98,13 +98,8 @@ def written(tree: Expression, name: Callable[[str], Text], times: str = "") -> T
             return Text(text, ATOM)
         case Indexed(x, index):
             return Text(f"{at(x).at(ATOM)}[{', '.join([at(entry).text for entry in index])}]", ATOM)
-        case ButFor(x, whole, index, value, adds):
-            place = f"[{', '.join([at(entry).text for entry in index])}]"
-            if times:
-                rest = "0 elsewhere" if x == ZERO and adds else f"{'added to' if adds else 'else'} {at(x).text}"
-                return Text(f"{at(value).text} at {place}, {rest}", CHOICE)
-            sign = "+=" if adds else "="
-            return Text(f"{at(x).at(SUM)} but for {at(whole).at(ATOM)}{place} {sign} {at(value).text}", CHOICE)
+        case ButFor():
+            return Text(_placed(tree, at) if times else _but_for(tree, at), CHOICE)
     return Text("".join([part if isinstance(part, str) else at(part).text for part in tree.parts]), CHOICE)
 
 
@@ -169,6 +164,23 @@ def _product(factors: tuple[Expression, ...], texts: list[Text], sign: str, time
 def _is_short(text: str) -> bool:
     """Whether a name may stand beside another as a product: w2, x̄, h."""
     return text[:1].isalpha() and len(text) <= LONG_NAME
+
+
+def _but_for(tree: ButFor, at: Callable[[Expression], Text]) -> str:
+    """0 but for y[0] += a, y[1] += b: some entries, and others."""
+    before = f"{_but_for(tree.x, at)}," if isinstance(tree.x, ButFor) else f"{at(tree.x).at(SUM)} but for"
+    place = at(Indexed(tree.whole, tree.index)).text
+    return f"{before} {place} {'+=' if tree.adds else '='} {at(tree.value).text}"
+
+
+def _placed(tree: ButFor, at: Callable[[Expression], Text]) -> str:
+    """The same in numbers: 0.3 at [0], 0.5 at [1], 0 elsewhere."""
+    placed = f"{at(tree.value).text} at [{', '.join([at(entry).text for entry in tree.index])}]"
+    if isinstance(tree.x, ButFor):
+        return f"{placed}, {_placed(tree.x, at)}"
+    if tree.x == ZERO:
+        return f"{placed}, 0 elsewhere"
+    return f"{placed}, {'added to' if tree.adds else 'else'} {at(tree.x).text}"
 
 
 def _power(base: Expression, below: Text, above: Text) -> Text:

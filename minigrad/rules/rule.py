@@ -5,7 +5,7 @@ So of x³ the adjoint is `3 ȳ x²`, and of a mean of four entries `ȳ / 4`.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -121,11 +121,13 @@ def _adjoint(bound: Binding, slot: int) -> Formula | None:
 
 def _formula(bound: Binding, target: str, tree: Expression, remark: str, like: Node) -> Formula:
     context = bound.context._replace(shape=like.shape)
-    return Formula(target, _said(tree, like), bound.symbols, bound.definitions, remark, context, bound.lifts)
+    return Formula(
+        target, _said(tree, like, context.attributes), bound.symbols, bound.definitions, remark, context, bound.lifts
+    )
 
 
-def _said(tree: Expression, like: Node) -> Expression:
-    """The shape or dtype where a phrase speaks of another one."""
+def _said(tree: Expression, like: Node, attributes: Mapping[str, Any]) -> Expression:
+    """The shape, dtype or order where a phrase speaks of another one."""
     match tree:
         case Phrase(_, "in another shape" | "in {}'s shape"):
             return replace(tree, shown=f"in the shape {like.shape}")
@@ -133,4 +135,9 @@ def _said(tree: Expression, like: Node) -> Expression:
             return replace(tree, shown=f"{words} to the shape {like.shape}")
         case Phrase(_, "in another dtype" | "in {}'s dtype"):
             return replace(tree, shown=f"as {like.dtype}")
+        case Phrase(_, "with its axes in another order") if "axes" in attributes:
+            order = attributes["axes"]
+            return replace(
+                tree, shown="with its axes reversed" if order is None else f"with its axes in the order {order}"
+            )
     return tree

@@ -408,6 +408,25 @@ def test_a_letter_that_is_anothers_name_gets_a_prime():
     assert rule.forward.line(rule.bound(["s"], "h")) == "h = s s′ with s′ = 1 / (1 + exp(−s))"
 
 
+def test_entries_that_are_put_together_are_told_one_after_the_other():
+    x = mg.Input(np.arange(4.0), name="x")
+    (sum_of_parts,) = mg.gradients(x[0] * x[1:3].sum(), [x])
+    rule = rule_of(sum_of_parts)
+    line = rule.forward.line(rule.bound(["p", "q"], "y"))
+    assert line == "y = 0 but for y[1:3] += p, y[0] += q"
+    assert (
+        rule.forward.in_numbers(rule.bound([[5.0, 5.0], 3.0])) == "3 at [0], [5, 5] at [1:3], 0 elsewhere: [3, 5, 5, 0]"
+    )
+
+
+def test_an_order_of_axes_is_told():
+    x = mg.Input(np.ones((2, 3, 4)), name="x")
+    swapped, backward = (rule_of(node).forward for node in (np.transpose(x, (1, 0, 2)), np.transpose(x)))
+    assert swapped.text() == "x with its axes in the order (1, 0, 2)"
+    assert swapped.in_numbers({"x": x.value}) == "(2, 3, 4) with its axes in the order (1, 0, 2) = (3, 2, 4)"
+    assert backward.text() == "x with its axes reversed"
+
+
 def test_one_entry_of_large_arrays_is_computed_the_first_or_the_one_asked_for():
     x, W = mg.Input(np.arange(6.0).reshape(2, 3), name="x"), mg.Input(np.ones((3, 4)), name="W")
     rule = rule_of(x @ W)
