@@ -131,16 +131,11 @@ def _equation(formula: Formula, values: Arrays, result: Any, *, axes: bool = Tru
     left = _led(written(tree, name, "×").text, tree)
     left += formula.context.text() if axes and reduces(tree) else ""
     right = shown(result).text
-    if left == right or (
-        right.startswith("(") and (isinstance(tree, ButFor) or (isinstance(tree, Phrase) and right in left))
-    ):
+    shape = right.startswith("(")
+    if left == right or (shape and (isinstance(tree, ButFor) or (isinstance(tree, Phrase) and right in left))):
         return left + because
-    sign = (
-        ": "
-        if isinstance(tree, Compare | Logic | ButFor) or (isinstance(tree, Phrase) and not right.startswith("("))
-        else " = "
-    )
-    return left + sign + right + because
+    is_sentence = isinstance(tree, Compare | Logic | ButFor) or (isinstance(tree, Phrase) and not shape)
+    return f"{left}{':' if is_sentence else ' ='} {right}{because}"
 
 
 def _led(text: str, tree: Expression) -> str:
