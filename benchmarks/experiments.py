@@ -100,7 +100,6 @@ EXPERIMENTS = {
         "delayed digits, T = 100, length growing from 10",
         {**DIGITS, "length": 100, "length_schedule": "rounded(linear(10, length, 0.6 * steps), 10)", **SLOW},
         (BACKPROP, IMMEDIATE, RELATIVE),
-        FEW,
     ),
     "digits-200": Experiment(
         "delayed digits, T = 200", {**DIGITS, "length": 200, **SLOW}, (BACKPROP, IMMEDIATE, RELATIVE), FEW
@@ -149,7 +148,7 @@ EXPERIMENTS = {
             **LATE,
             **ORTHOGONAL,
         },
-        (BACKPROP, IMMEDIATE, RELATIVE),
+        (BACKPROP, RELATIVE),
         FEWER,
     ),
     "adding-50": Experiment(

@@ -106,6 +106,7 @@ def text(experiments: Experiments, rows: Sequence[Row], first: Sequence[FirstSte
         "## All settings",
         ALL_SETTINGS.format(reached=REACHED),
         overview(found),
+        missing(experiments, found),
         *verdicts(found),
         "## What it costs",
         costs(found),
@@ -193,6 +194,13 @@ def overview(found: Sequence[Outcome]) -> str:
             cells[kind] = "; ".join(told)
         lines.append(_line([about, *cells.values()]))
     return "\n".join(lines)
+
+
+def missing(experiments: Experiments, found: Sequence[Outcome]) -> str:
+    """What nobody recorded so far."""
+    there = {outcome.name for outcome in found}
+    absent = [f"{name} ({experiment.about})" for name, experiment in experiments.items() if name not in there]
+    return f"Planned and not recorded: {'; '.join(absent)}." if absent else ""
 
 
 def verdicts(found: Sequence[Outcome]) -> Iterator[str]:

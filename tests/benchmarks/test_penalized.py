@@ -148,3 +148,5 @@ def test_every_seed_and_every_run_that_ended_early_is_shown():
 def test_a_page_without_records(tmp_path):
     assert penalized.read(Row, tmp_path) == []
     assert "Not measured." in page()
+    assert "Planned and not recorded: tiny (tiny digits)." in page()
+    assert "not recorded:" not in page(row(BACKPROP, 100, 0.5))
