@@ -60,7 +60,7 @@ def _norm(gradients: Sequence[Array]) -> tuple[float, float]:
         squares = sum(float(np.square(gradient, dtype=np.float64).sum()) for gradient in gradients)
     if not gradients or 1e-70 < squares < 1e70:
         return 1.0, math.sqrt(squares)
-    unit = float(np.max([binade(gradient, None) for gradient in gradients]))
+    unit = float(np.max([binade(gradient, None).item() for gradient in gradients]))
     return unit, math.sqrt(sum(float(np.square(gradient / unit, dtype=np.float64).sum()) for gradient in gradients))
 
 

@@ -59,6 +59,16 @@ def test_squares_that_overflow_do_not_make_the_norm_infinite():
     assert w.grad.dtype == np.float32
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-38, 1e37])
+def test_squares_that_get_out_of_hand_in_parameters_of_any_number_of_axes(scale):
+    shapes = ((), (3,), (2, 3), (0, 4), (2, 2, 1))
+    made = parameters(*[np.full(shape, scale, np.float32) for shape in shapes])
+    length = float(np.float32(scale)) * 14**0.5
+    assert clip_by_norm(made, 1.0) == pytest.approx(length)
+    for parameter, shape in zip(made, shapes, strict=True):
+        np.testing.assert_allclose(parameter.grad, np.full(shape, scale / max(length, 1.0)), rtol=1e-6)
+
+
 def test_a_norm_of_zero_is_no_division():
     (w,) = parameters(np.zeros(3))
     assert clip_by_norm([w], 1.0) == 0
