@@ -149,7 +149,8 @@ class Omega(RatioPenalty):
     form: "exact" differentiates all of it, which reaches every parameter. "immediate" holds the states and the incoming
           adjoint λ_{t+1} constant, as the paper does: ‖λ_{t+1} ∂x_{t+1}/∂x_t‖² depends on W alone,
               ∂/∂W = Σ_t c 4 (q_t − 1) / ‖λ_{t+1}‖² · δ_{t+1}' λ_t,   q_t = ‖λ_t‖² / ‖λ_{t+1}‖²,  c = 1 / number of terms
-          with δ_t the adjoint of the pre-activation, so λ_t = δ_{t+1} W. It needs the states as `net.states(u)` gives them.
+          with δ_t the adjoint of the pre-activation, so λ_t = δ_{t+1} W. Where the loss reads x_t itself, too, that is not all of
+          λ_t, and the paper's δ_{t+1} W stands for λ_t in q_t. It needs the states as `net.states(u)` gives them.
     over_time: "sum" sums each example's terms and divides by the batch: c = 1/batch
     """
 

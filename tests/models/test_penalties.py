@@ -254,6 +254,17 @@ def test_under_a_mask_the_immediate_form_is_that_of_each_sequence_alone(lengths,
     np.testing.assert_array_equal(given.value, penalty(loss_of(states, targets), states).value)
 
 
+def test_where_the_loss_reads_every_state_the_immediate_form_is_of_what_comes_from_the_next_one():
+    net = RNN(2, 3, 3, dtype=np.float64, rng=0)
+    states = net.states(np.random.default_rng(0).normal(size=(4, 5, 2)))
+    loss = sum(losses.cross_entropy(net.readout(x), [0, 1, 2, 0]) for x in states)
+    norms = [np.linalg.norm(node.value, axis=1) for node in mg.gradients(loss, states)]
+    a = mg.gradients(loss, states.pre_activations)
+    passed_on = [np.linalg.norm(node.value @ net.W.value, axis=1) for node in a]
+    q = np.array(passed_on[1:]) ** 2 / np.array(norms[1:]) ** 2
+    np.testing.assert_allclose(float(Omega(1.0, "immediate")(loss, states)), ((q - 1) ** 2).mean(), rtol=1e-12)
+
+
 def test_an_all_true_mask_changes_no_bit_of_the_immediate_form():
     net, u, targets = problem(5)
     plain, masked = net.states(u), net.states(u, mask=np.ones(u.shape[:2], bool))
