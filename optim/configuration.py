@@ -7,7 +7,7 @@ import math
 import os
 import tomllib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,10 @@ from minigrad.optim.methods import (
     PENALTIES,
     Method,
     read_method,
+    read_schedule,
     read_weight,
 )
-from minigrad.optim.schedules import Schedule, parsed
+from minigrad.optim.schedules import Schedule
 
 CELLS = {
     "rnn": "x_i = tanh(W x_(i-1) + R u_i + b_1)",
@@ -272,7 +273,7 @@ class Configuration:
         """The learning rate: a number, or the schedule that is asked for."""
         if not self.schedule:
             return self.learning_rate
-        return parsed(self.schedule, rate=self.learning_rate, steps=self.steps)
+        return read_schedule("schedule", self.schedule, rate=self.learning_rate, steps=self.steps)
 
     @property
     def rate_in_words(self) -> str:
@@ -308,7 +309,7 @@ class Configuration:
 
     @property
     def _lengths_by_step(self) -> Schedule:
-        return parsed(self.length_schedule, length=self.length, steps=self.steps)
+        return read_schedule("length_schedule", self.length_schedule, length=self.length, steps=self.steps)
 
     def _check_lengths(self) -> None:
         """ValueError where sequences of such lengths are not to be had."""
@@ -347,10 +348,10 @@ class Configuration:
         for text in self.methods:
             _one_of("methods", text.partition("=")[0], NAMES)
         found = [self.method(text) for text in self.methods]
-        if len({method.label for method in found}) < len(found):
+        if len({replace(method, stated=True).label for method in found}) < len(found):
             raise ValueError(f"methods: {' '.join(self.methods)} names one twice")
-        if self.of_loss == 0 and any(method.kind is None for method in found):
-            raise ValueError("loss_weight=0: backprop has the loss alone, and nothing would be trained")
+        if self.of_loss == 0 and (alone := [method.name for method in found if method.weight == 0]):
+            raise ValueError(f"loss_weight=0: {alone[0]} has the loss alone, and nothing would be trained")
         immediate = any(method.name == "immediate" for method in found)
         if self.cell != "rnn" and immediate:
             raise ValueError(f"methods: the immediate form is the rnn's; with {self.cell} compare backprop and exact")
@@ -381,6 +382,8 @@ class Configuration:
         self._check_schedule()
         self._check_methods()
         self._check_lengths()
+        if self.task != "delayed-digits" and self.delay_noise != Configuration.delay_noise:
+            raise ValueError(f"delay_noise is for delayed-digits, and the task is {self.task}")
         if self.task not in OF_MNIST and (self.data_folder or self.download):
             raise ValueError(f"data_folder and download are for {', '.join(OF_MNIST)}, and the task is {self.task}")
         if self.task in OF_MNIST and not (self.data_folder or self.download):

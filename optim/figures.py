@@ -44,6 +44,7 @@ SETTINGS: dict[Any, Any] = {  # Matplotlib's own type lists every setting there 
     "legend.frameon": False,
 }
 WIDTH = 12.0  # inches
+LONGEST = 60  # letters of a method or a learning rate, whose schedules may have many
 A_LETTER = 0.115  # inches that a letter takes at most, in a title
 DRAWN = {"states": 3, "steps": 2}  # of the net whose graph is drawn: small enough to show every number
 FEW = 4  # seeds whose numbers are listed one by one, and whose maps are drawn
@@ -94,7 +95,7 @@ def _method_by_method(comparison: Comparison) -> Any:
         line[0].set_ylabel(name)
     for axes in grid[-1]:
         axes.set_xlabel("training step")
-    _name_columns(grid[0], [f"{runs[0].name}:\n{counted(comparison, runs)}" for runs in methods])
+    _name_columns(grid[0], [f"{_short(runs[0].name)}:\n{counted(comparison, runs)}" for runs in methods])
     return figure
 
 
@@ -122,7 +123,7 @@ def adjoint_norms(comparison: Comparison, path: Path) -> None:
                 _map(axes, comparison, picture, low, high)
                 if name in KINDS:
                     _note(axes, f"{len(runs) or 'no'} seed{'s' * (len(runs) > 1)}")
-        _name_columns(grid[0], [runs[0].name for runs in comparison.by_method()])
+        _name_columns(grid[0], [_short(runs[0].name) for runs in comparison.by_method()])
         for axes in grid[-1]:
             axes.set_xlabel("time step t")
         _color_bar(maps, grid, low, high)
@@ -153,10 +154,9 @@ def _headline(figure: Any, comparison: Comparison) -> None:
     c = comparison.configuration
     seeds = "1 seed" if c.seeds == 1 else f"{c.seeds} seeds"
     start = "its own" if c.cell in OWN_STARTS else c.initialization
-    falls = f" ({c.schedule.partition('(')[0]})" if c.schedule else ""
     text = (
         f"{c.task}, T = {comparison.task.length}: {c.states} {'tanh' if c.cell == 'rnn' else c.cell} states, {start} start, "
-        f"{c.optimizer} {c.learning_rate:g}{falls}, {seeds}"
+        f"{c.optimizer} {_short(c.rate_in_words)}, {seeds}"
     )
     figure.suptitle(textwrap.fill(text, int(WIDTH / A_LETTER)), x=0.01, ha="left", fontsize=12, color="#555555")
 
@@ -172,6 +172,10 @@ def _name_columns(row: Any, names: list[str]) -> None:
         axes.set_title("\n".join(lines), fontsize=size)
 
 
+def _short(text: str) -> str:
+    return textwrap.shorten(text, LONGEST, placeholder=" …")
+
+
 def _legend_columns(comparison: Comparison) -> int:
     longest = max(len(_label(comparison, runs)) for runs in comparison.by_method())
     return max(int(WIDTH / (A_LETTER * (longest + 5))), 1)
@@ -183,7 +187,7 @@ def _legend_height(comparison: Comparison) -> float:
 
 
 def _label(comparison: Comparison, runs: list[Run]) -> str:
-    return f"{runs[0].name}: {counted(comparison, runs)}"
+    return f"{_short(runs[0].name)}: {counted(comparison, runs)}"
 
 
 def _legend(figure: Any, comparison: Comparison) -> None:

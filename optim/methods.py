@@ -141,10 +141,18 @@ def read_weight(owner: str, text: str, steps: int) -> float | Schedule:
     try:
         number = float(text)
     except ValueError:
-        schedule = parsed(text, steps=steps)
+        schedule = read_schedule(owner, text, steps=steps)
         for step in (0, steps - 1):
             value_at(schedule, step, owner)
         return schedule
     if not 0 <= number <= LARGEST_WEIGHT or math.isnan(number):
         raise ValueError(f"{owner}: a weight is a number from 0 to {LARGEST_WEIGHT:g}, or a schedule")
     return number
+
+
+def read_schedule(owner: str, text: str, **numbers: float) -> Schedule:
+    """Read a schedule as `parsed` does; the error names its owner, the option that has it."""
+    try:
+        return parsed(text, **numbers)
+    except ValueError as error:
+        raise ValueError(f"{owner}: {error}") from None

@@ -4,7 +4,8 @@ is lost by what comes later: no full disk, no Ctrl-C.
 config.toml                          the configuration; `minigrad train --config config.toml` gives the same numbers
 history.csv                          a row per record: losses, score, G
 adjoints.csv                         the adjoint norms of all time steps: at every record, and at steps 1, 2, 5, 10, … before the second
-parameters/<method>-seed<k>.safetensors, <method>-seed<k>-best.safetensors: the last ones, and the best on validation
+parameters/<method>-seed<k>.safetensors, <method>-seed<k>-best.safetensors: the last ones, and the best on validation; <method> has
+                                     _ for brackets and the like, and a number where two would be alike
 report.md                            how many seeds learned, tables, and what the figures show
 learning-curves.png, adjoint-norms.png, graph.svg
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from minigrad.files import not_written, write_file
@@ -33,6 +34,7 @@ EXTRAS = {
     "threadpoolctl": "to give the same numbers again",
     "tomli_w": "to save the configuration",
 }
+LONGEST_NAME = 100  # letters of a method in a file's name
 FIGURES: dict[str, Callable[[Comparison, Path], None]] = {
     "learning-curves.png": learning_curves,
     "adjoint-norms.png": adjoint_norms,
@@ -69,7 +71,7 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise not_written(folder, error) from error
-        name = f"{_file_name(run.method)}-seed{run.seed}"
+        name = f"{_file_names(comparison.configuration.methods)[run.method]}-seed{run.seed}"
         save_arrays(folder / f"{name}.safetensors", run.parameters)
         save_arrays(folder / f"{name}-best.safetensors", run.best.arrays or run.parameters)
         _write_history(comparison, self.path / "history.csv")
@@ -107,9 +109,14 @@ def _new_folder(task: str, out: str) -> Path:
     raise FileExistsError(f"{out} is there already, and no run is written over: give another --out")
 
 
-def _file_name(method: str) -> str:
-    """The method without what a file system or a shell takes for its own, as in omega=linear(0.3, 0, steps)."""
-    return re.sub(r"[^\w.=-]+", "_", method).strip("_")
+def _file_names(methods: Sequence[str]) -> dict[str, str]:
+    """A name for each method, short and without what a file system or a shell takes for its own, as omega=linear(0.3, 0, steps) has."""
+    names: dict[str, str] = {}
+    for method in methods:
+        name = re.sub(r"[^\w.=-]+", "_", method).strip("_")[:LONGEST_NAME]
+        numbered = itertools.chain([name], (f"{name}_{k}" for k in itertools.count(2)))
+        names[method] = next(candidate for candidate in numbered if candidate not in names.values())
+    return names
 
 
 def _write_history(comparison: Comparison, path: Path) -> None:

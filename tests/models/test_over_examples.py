@@ -72,6 +72,15 @@ def test_the_mean_and_the_sum_give_the_same(name):
 
 
 @pytest.mark.parametrize("name", SCALED)
+def test_of_one_example_any_loss_is_its_own(name):
+    net = RNN(2, 4, 3, dtype=np.float64, rng=0)
+    states = net.states(INPUTS[:1])
+    root = np.sqrt(losses.mean_squared_error(net.readout(states[-1]), NUMBERS[:1]))
+    by_hand = SCALED[name](over_examples="sum")(root, states)
+    assert float(SCALED[name]()(root, states)) == float(by_hand) > 0
+
+
+@pytest.mark.parametrize("name", SCALED)
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_it_is_the_mean_of_what_each_example_gives_alone(reduction, name):
     def G(rows):

@@ -362,6 +362,17 @@ def stop_at(monkeypatch, method_calls, error):
     monkeypatch.setattr(Step, "__call__", stopping)
 
 
+def test_every_method_has_parameter_files_of_its_own(here):
+    long = f"omega=piecewise({{{', '.join(f'{step}: 0.1' for step in range(60))}}})"
+    methods = ["omega=0.1", "omega=linear(0.3, 0, steps / 2)", "omega=linear(0.3, 0, steps * 2)", "omega", long]
+    changed = {"steps": 2, "record_every": 2, "methods": methods, "penalty": "variance"}
+    assert Job(Configuration.of(**(SMALL | changed)), quiet=True).run() == 0
+    last = [path.name for path in (here / "runs/temporal-order-1/parameters").glob("*-seed0.safetensors")]
+    names = ["omega", "omega=0.1", "omega=linear_0.3_0_steps_2", "omega=linear_0.3_0_steps_2_2"]
+    assert sorted(last)[:4] == sorted(f"{name}-seed0.safetensors" for name in names)
+    assert len(last) == len(methods)
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_what_was_reached(monkeypatch, here, capsys):
     stop_at(monkeypatch, 11, KeyboardInterrupt())

@@ -50,7 +50,7 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
         ({"methods": ["exact", "exact"]}, "names one twice"),
         ({"methods": []}, "name at least one of backprop, exact, immediate"),
         ({"methods": ["backprop=1"]}, "methods: backprop=1: backprop has no penalty"),
-        ({"methods": ["omega="]}, "the schedule '' cannot be read"),
+        ({"methods": ["omega="]}, "methods: omega=: the schedule '' cannot be read"),
         ({"methods": ["omega=-1"]}, "methods: omega=-1: a weight is a number from 0"),
         ({"methods": ["omega=nan"]}, "methods: omega=nan: a weight is a number from 0"),
         ({"methods": ["omega=1e31"]}, "methods: omega=1e31: a weight is a number from 0"),
@@ -58,6 +58,9 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
         ({"methods": ["omega=lin(1, 0)"]}, r"calls of .*lin\(1, 0\) is none"),
         ({"methods": ["omga=1"]}, r"methods='omga' is unknown \(did you mean omega\?\)"),
         ({"methods": ["exact", "relative-variance"]}, "names one twice"),
+        ({"methods": ["exact", "relative-variance=0.1"]}, "names one twice"),
+        ({"methods": ["omega=0.3", "omega=0.30"]}, "names one twice"),
+        ({"task": "adding", "delay_noise": 0}, "delay_noise is for delayed-digits, and the task is adding"),
         ({"penalty": "soft-orthogonality"}, "penalty='soft-orthogonality' is unknown"),
         (
             {"methods": ["soft-orthogonality"], "cell": "exponential"},
@@ -104,7 +107,10 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
             for wrong in ("", "..", "50..", "1..2..3", "50-200", "5e1", 2.5, True, None, [50, 200], "9" * 5000)
         ],
         ({"shortest": 20}, "there is no option 'shortest'"),
-        ({"length_schedule": "linear(20, T, 9)"}, r"made of numbers, length, steps and calls of .*; T is none"),
+        (
+            {"length_schedule": "linear(20, T, 9)"},
+            r"length_schedule: .* made of numbers, length, steps and calls of .*; T is none",
+        ),
         ({"length_schedule": "linear(2, length, 9)"}, "at step 0 it gives the length 2, and it must be at least 8"),
         (
             {"length_schedule": "linear(50, 7, steps)"},
@@ -116,7 +122,9 @@ def test_saved_and_loaded_it_is_the_same(task, tmp_path):
         ({"loss_weight": 0}, "loss_weight=0: backprop has the loss alone, and nothing would be trained"),
         ({"loss_weight": "0.0"}, "loss_weight=0: backprop has the loss alone"),
         ({"loss_weight": -1}, "loss_weight='-1': a weight is a number from 0"),
-        ({"loss_weight": "x"}, "made of numbers, steps and calls of"),
+        ({"loss_weight": 0, "methods": ["omega=0"]}, "loss_weight=0: omega has the loss alone"),
+        ({"loss_weight": "x"}, "loss_weight='x': a schedule is made of numbers, steps and calls of"),
+        ({"schedule": "foo(3)"}, "schedule: a schedule is made of numbers, rate, steps and calls of"),
         ({"loss_weight": True}, "loss_weight=True: a text is expected"),
         ({"loss_weight": "piecewise({0: 0, 10: 1e400})", "steps": 20}, "a finite number of at least 0"),
         ({"input_noise": -1}, "input_noise=-1.0: it must be 0 or more"),
@@ -153,6 +161,7 @@ def test_omega_shares_its_weight_with_its_immediate_form():
     c = Configuration.of(penalty="omega", weight=0.7)
     assert c.methods == ("backprop", "immediate", "exact")
     assert [c.method(method).weight for method in c.methods] == [0, 0.7, 0.7]
+    assert Configuration.of(penalty="omega", weight=0.7, methods=["immediate"]).method("immediate").weight == 0.7
 
 
 def test_the_weight_of_a_method_may_follow_a_schedule():

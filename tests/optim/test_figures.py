@@ -19,6 +19,7 @@ MANY = [
     "variance",
     "relative-variance=linear(0.3, 0.1, steps)",
 ]
+TABLE = f"piecewise({{{', '.join(f'{step}: 0.1' for step in range(60))}}})"
 FIGURES = [figures.learning_curves, figures.adjoint_norms]
 
 
@@ -60,6 +61,7 @@ def one_run_with_one_record():
 
 
 ODD = {
+    "a schedule of many numbers": lambda: invented({"backprop": [0.3], f"omega={TABLE}": [1.0]}, schedule=TABLE),
     "one method, one seed, one step": lambda: invented({"backprop": [0.3]}, steps=1),
     "seven methods, four seeds": lambda: invented({name: [0.3, 1.0, 0.5, 1.0] for name in MANY}),
     "four methods, eight seeds": lambda: invented({name: np.linspace(0.3, 1, 8).tolist() for name in MANY[:4]}),
@@ -91,6 +93,19 @@ def test_whatever_a_comparison_became_is_drawn_and_nothing_covers_anything(funct
         assert -1 <= box.y0 < box.y1 <= height + 1
     assert not any(panel.overlaps(box) for panel in panels for box in outside)
     assert all(not one.overlaps(other) for i, one in enumerate(panels) for other in panels[:i])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"learning_rate": 0.25}, "sgd 0.25,"),
+        ({"learning_rate": 0.25, "schedule": "linear(0.5, 0, steps)"}, "sgd linear(0.5, 0.0, 6),"),
+        ({"schedule": TABLE}, "5: 0.1, …,"),
+    ],
+)
+def test_the_headline_has_the_rate_that_was_used(options, said, drawn):
+    figure = drawn(figures.learning_curves, invented({"backprop": [0.3]}, **options))
+    assert said in figure._suptitle.get_text().replace("\n", " ")
 
 
 @pytest.mark.parametrize("n", [1, 3, 8])
