@@ -8,9 +8,12 @@ take its place. Blocks are shifted inside, so that links to ports are straight.
 from __future__ import annotations
 
 from itertools import pairwise
+from math import inf
 
 from minigrad.drawing.grid import End, Grid
 from minigrad.drawing.layers import sources_first
+
+PULLS = 3
 
 
 def coordinates(grid: Grid) -> list[float]:
@@ -35,7 +38,21 @@ def coordinates(grid: Grid) -> list[float]:
     for places in zip(*runs, strict=True):
         ordered = sorted([place + shift for place, shift in zip(places, shifts, strict=True)])
         x.append((ordered[1] + ordered[2]) / 2)
+    for down in (True, False) * PULLS:
+        _pull(grid, x, down)
     return x
+
+
+def _pull(grid: Grid, x: list[float], down: bool) -> None:
+    """Move what no straight link holds to where its links want it, as far as its neighbors leave room."""
+    for row in grid.rows if down else reversed(grid.rows):
+        for k, item in enumerate(row):
+            wanted = sorted([x[other] + there - here for other, here, there in (*grid.ups[item], *grid.downs[item])])
+            if not wanted or any(abs(x[item] - place) < 0.5 for place in wanted):
+                continue
+            low = x[row[k - 1]] + grid.distance(row[k - 1], item) if k else -inf
+            high = x[row[k + 1]] - grid.distance(item, row[k + 1]) if k + 1 < len(row) else inf
+            x[item] = min(max(wanted[(len(wanted) - 1) // 2], low), high)
 
 
 def _conflicts(grid: Grid) -> set[tuple[int, int]]:

@@ -146,7 +146,7 @@ def _box(plan: Plan, node: FlowNode) -> Box:
         members = plan.folds[node.index].members
         lines.insert(1, ("small", f"#{members[0]} … #{members[-1]}"))
     path, is_output = plan.paths[node.index], node.index in plan.flow.outputs
-    return _sized(f"n{node.index}", node, _role(node), lines, _tooltip(plan, node, details=False), path, is_output)
+    return _sized(f"n{node.index}", node, _role(node), lines, _tooltip(plan, node), path, is_output)
 
 
 def _heading(plan: Plan, node: FlowNode) -> str:
@@ -180,7 +180,7 @@ def _stub(plan: Plan, stub: Stub, copy: int, *, first: bool) -> Box:
     lines = [("title" if leaf else "small", symbols.shortened(_reference(plan, node), LONGEST_TITLE))]
     if leaf and first:
         lines += _details(node)
-    tooltip = _tooltip(plan, node, details=not (leaf and first))
+    tooltip = _tooltip(plan, node) if leaf and first else _stub_tooltip(plan, node)
     if stub.steps:
         names = {plan.flow.nodes[value].name or plan.flow.nodes[value].operation for value in stub.values}
         what = (node.name or symbols.word(node.operation)) if len(names) == 1 else "values"
@@ -259,25 +259,32 @@ def _arrow_role(giver: FlowNode, taker: FlowNode) -> str:
 # Words ---------------------------------------------------------------------------------------------------------------
 
 
-def _tooltip(plan: Plan, node: FlowNode, *, details: bool) -> str:
-    """What there is to know of a node; its value and its adjoint, unless the box says them."""
-    children = [f"#{child}" for child in plan.operands[node.index][:12]]
-    what = symbols.expression(node.operation, node.attributes, children) if children else symbols.word(node.operation)
-    lines = [f"#{node.index} {node.name} = {what}" if node.name else f"#{node.index} {what}"]
+def _tooltip(plan: Plan, node: FlowNode) -> str:
+    """What there is to know of a node besides what its box says."""
+    lines = [_said(plan, node)]
     if node.index in plan.folds:
         members = plan.folds[node.index].members
-        lines = [f"{len(members)} nodes, #{members[0]} … #{members[-1]}: {plan.folds[node.index].title}", *lines]
-    if node.scope:
+        lines.insert(0, f"{len(members)} nodes, #{members[0]} … #{members[-1]}: {plan.folds[node.index].title}")
+    frames = "/".join([part.title for part in plan.paths[node.index] if part.title])
+    if node.scope.strip("/") not in ("", frames):
         lines.append(f"scope {node.scope}")
     if node.kind == "adjoint":
         origin = "a node that is not shown" if node.adjoint_of is None else f"#{node.adjoint_of} "
         lines.append(f"made by the bprop of {origin}{_named(plan.flow, node.adjoint_of)}")
-    lines.append(f"shape {node.shape} {node.dtype}")
-    if details:
-        lines.append(f"value {summary.line(node.value)}")
-        if node.adjoint:
-            lines.append(f"adjoint {summary.line(node.adjoint)}")
-    return "\n".join(lines)
+    return "\n".join([*lines, f"shape {node.shape} {node.dtype}"])
+
+
+def _stub_tooltip(plan: Plan, node: FlowNode) -> str:
+    """What a value is, where it is read."""
+    lines = [_said(plan, node), f"shape {node.shape} {node.dtype}", f"value {summary.line(node.value)}"]
+    return "\n".join([*lines, f"adjoint {summary.line(node.adjoint)}"] if node.adjoint else lines)
+
+
+def _said(plan: Plan, node: FlowNode) -> str:
+    """A node as a line of mathematics."""
+    children = [f"#{child}" for child in plan.operands[node.index][:12]]
+    what = symbols.expression(node.operation, node.attributes, children) if children else symbols.word(node.operation)
+    return f"#{node.index} {node.name} = {what}" if node.name else f"#{node.index} {what}"
 
 
 def _named(flow: Flow, index: int | None) -> str:

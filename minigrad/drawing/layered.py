@@ -106,7 +106,7 @@ class _InsideOut:
         self.templates[number] = _in_a_row(row, self.links[number].values(), BETWEEN_ROWS[self.direction])
 
     def _kinds(self, steps: Sequence[int]) -> list[tuple[Spec, Spacing, list[int]]]:
-        """The steps of each structure, most frequent ones first; a link or port that one has, all have."""
+        """The steps of each structure, most frequent ones and then those with most lanes first; a link or port that one has, all have."""
         kinds: dict[tuple[int, tuple[Child, ...]], list[int]] = {}
         specs = {}
         for step in steps:
@@ -114,13 +114,13 @@ class _InsideOut:
             part = _part(self.tree.blocks[step])
             kinds.setdefault((part.kind if part else 0, specs[step].children), []).append(step)
         found = []
-        for (_, children), alike in sorted(kinds.items(), key=lambda kind: -len(kind[1])):
+        for (_, children), alike in kinds.items():
             links = dict.fromkeys(link for step in alike for link in specs[step].links)
             ins = {port for step in alike for port in specs[step].ins}
             outs = {port for step in alike for port in specs[step].outs}
             spacing = self._spacing(self.tree.blocks[alike[-1]])
             found.append((Spec(children, tuple(links), (), tuple(sorted(ins)), tuple(sorted(outs))), spacing, alike))
-        return found
+        return sorted(found, key=lambda kind: (-len(kind[2]), -len(kind[0].ins) - len(kind[0].outs)))
 
 
 def _part(block: Block) -> Part | None:

@@ -19,7 +19,8 @@ from minigrad.drawing.uses import Links, Use, drawn
 
 STUBS_FROM = {"parameter": 2, "state": 2, "input": 4, "constant": 4}  # uses from which a leaf is repeated
 FAR = 7  # an arrow over more rows than that becomes a reference,
-FAR_BACK = 5  # and so does one to an adjoint over more than that
+FAR_WITHIN = 5  # within a step over more than that, unless it comes in a lane,
+FAR_BACK = 5  # and to an adjoint over more than that
 MANY = 2  # values that one node reads from more steps than that come by one reference
 
 
@@ -166,7 +167,8 @@ class Plan:
         """The pairs (source, target) that lie many rows apart, in one step of a kind and so in all of them."""
         within = [use for use in uses if use.target in self.where]
         depth = self._depths(within)
-        spots = {self._spot(use) for use in within if depth[use.target] - depth.get(use.source, 0) > FAR}
+        rows = {use: depth[use.target] - depth.get(use.source, 0) for use in within}
+        spots = {self._spot(use) for use in within if rows[use] > (FAR_WITHIN if self._is_inside(use) else FAR)}
         far = {(use.source, use.target) for use in within if self._spot(use) in spots}
         late = [node.kind == "adjoint" for node in self.flow.nodes]
         layer = self._layers(late)
@@ -176,6 +178,10 @@ class Plan:
             for source, target, _ in outside
             if layer[target] - layer[source] > (FAR_BACK if late[target] else FAR)
         }
+
+    def _is_inside(self, use: Use) -> bool:
+        """Whether a use lies within a step."""
+        return self.where.get(use.source) == self.where[use.target]
 
     def _depths(self, within: Sequence[Use]) -> dict[int, int]:
         """How many rows of its step lie before a node."""

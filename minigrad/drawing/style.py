@@ -120,8 +120,9 @@ def sheet(picture: str, roles: Iterable[str], arrows: Iterable[str]) -> str:
         f"#{picture}{{{light};color-scheme:light dark}}",
         f"@media (prefers-color-scheme:dark){{#{picture}{{{dark}}}}}",
         f"#{picture} .paper{{fill:var(--paper)}}",
-        *[f"#{picture} .{face}{{fill:var(--{ink})}}" for face, ink in INKS.items()],
-        f"#{picture} .value,#{picture} .adjoint{{font-family:{MONO}}}",
+        f"#{picture} text{{fill:var(--ink);font-family:{MONO}}}",
+        *[f"#{picture} .{face}{{fill:var(--{ink})}}" for face, ink in INKS.items() if face != "value"],
+        *[f"#{picture} .{face}{{font-family:{SANS}}}" for face in ("title", "small", "index", "heading")],
     ]
     for frame in ("frame", "inner-frame"):
         rules.append(f"#{picture} .{frame}>rect{{fill:var(--{frame});stroke:var(--frame-line)}}")

@@ -94,11 +94,12 @@ def _box(box: Box, center: Point) -> str:
         y += FACES[face].height
         texts.append(_text(text, y - 0.28 * FACES[face].height, face))
     inset = 6 if style.round < 1 else 10
-    number = _text(str(box.node), 10.5, "index", f' x="{_n(inset - box.width / 2)}" text-anchor="start"')
+    middle = inset + (metrics.width(str(box.node), INDEX) - box.width) / 2
+    number = _text(str(box.node), 10.5, "index", f' x="{_n(middle)}"')
     corner = f"{_n(center[0])} {_n(center[1] - box.height / 2)}"
     return (
-        f'<g class="{box.role}-box" transform="translate({corner})"><title>{escape(box.tooltip)}</title>\n'
-        f"{outline}{number}\n{chr(10).join(texts)}</g>"
+        f'<g class="{box.role}-box" transform="translate({corner})"><title>{escape(box.tooltip)}</title>'
+        f"{outline}{number}{''.join(texts)}</g>"
     )
 
 
@@ -117,12 +118,13 @@ def _outline(
 
 
 def _text(text: str, y: float, face: str, more: str = "", classes: str = "") -> str:
-    """A line of text. What all text has in common stands at the picture."""
+    """A line of text. What all text has in common stands at the picture, and text without a class is a value."""
     look = {**FACES, "index": INDEX, "heading": HEADING}[face]
     size = f' font-size="{look.size}"' if look.size != FACES["value"].size else ""
     weight = f' font-weight="{look.weight}"' if look.weight != 400 else ""
     color = f' fill="{look.color}"' if look.color != TEXT else ""
-    return f'<text class="{face}{classes}" y="{_n(y)}"{size}{weight}{color}{more}>{escape(_spaced(text))}</text>'
+    name = f' class="{face}{classes}"' if face != "value" else ""
+    return f'<text{name} y="{_n(y)}"{size}{weight}{color}{more}>{escape(_spaced(text))}</text>'
 
 
 def _spaced(text: str) -> str:

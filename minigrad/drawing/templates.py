@@ -130,11 +130,36 @@ class Sketch:
         self.ways = self._ways()
         self.crossings = order(self.grid)
         self.x = coordinates(self.grid)
+        for ports in (self.ins, self.outs):
+            self._gather(sorted(ports.values(), key=lambda port: self.x[port]))
         self.bent = self._bent()
 
     def _port(self, row: int) -> int:
         self.row.append(row)
         return self.grid.add(row, 0.0, BETWEEN_BENDS)
+
+    def _gather(self, ports: Sequence[int]) -> None:
+        """Put ports, which share their row with nobody, where their links want them, as near as their distances allow.
+
+        The nearest places in order are means of runs (R. E. Barlow and others, Statistical inference under order restrictions,
+        1972): neighbors that want to pass each other stand side by side.
+        """
+        offsets = [0.0]
+        for left, right in pairwise(ports):
+            offsets.append(offsets[-1] + self.grid.distance(left, right))
+        runs: list[tuple[float, int]] = []  # the mean of what is wanted, and of how many
+        for port, offset in zip(ports, offsets, strict=False):
+            wanted = [
+                self.x[other] + there - here for other, here, there in (*self.grid.ups[port], *self.grid.downs[port])
+            ]
+            mean, count = (sum(wanted) / len(wanted) if wanted else self.x[port]) - offset, 1
+            while runs and runs[-1][0] > mean:
+                before, many = runs.pop()
+                mean, count = (before * many + mean * count) / (many + count), many + count
+            runs.append((mean, count))
+        places = [mean for mean, count in runs for _ in range(count)]
+        for port, offset, place in zip(ports, offsets, places, strict=False):
+            self.x[port] = place + offset
 
     def _pin(self) -> None:
         """Lanes stand in the same order where they enter and where they leave."""

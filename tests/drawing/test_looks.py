@@ -87,7 +87,7 @@ def test_a_picture_is_whole_without_its_style_sheet(name):
     assert len(found) >= 2 * len(drawing.diagram.boxes)
     for text, ink, fill in found:
         assert contrast(ink, fill) >= 4.5
-        assert ink == LIGHT[INKS[text.get("class").split()[0]]]
+        assert ink == LIGHT[INKS[text.get("class", "value").split()[0]]]
         assert float(text.get("font-size", root.get("font-size"))) >= 9
     for group in root.findall(f"{SVG}g"):
         role, _, kind = group.get("class").rpartition("-")
