@@ -13,7 +13,7 @@ from itertools import pairwise, permutations
 from typing import NamedTuple
 
 from minigrad.drawing.coordinates import coordinates
-from minigrad.drawing.grid import Grid
+from minigrad.drawing.grid import End, Grid
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layout import Point, Route
 from minigrad.drawing.ordering import order
@@ -233,30 +233,30 @@ class Sketch:
         return self.x[self.ins[lane] if lane in self.ins else self.outs[lane]]
 
     def settle(self, places: Mapping[int, float]) -> None:
-        """Put the ports of lanes there. A line that leaves its box nearly where its lane is comes along."""
-        for ports in (self.ins, self.outs):
+        """Put the ports of lanes there. A line comes along as a whole if there is room for it below or above its lane."""
+        for ports, ends in ((self.ins, self.grid.downs), (self.outs, self.grid.ups)):
             for lane, port in ports.items():
-                if ports is self.outs:
-                    self._straighten(port, places[lane])
                 self.x[port] = places[lane]
+                line = self._bends(port, ends)
+                if all(self._has_room(item, places[lane]) for item in line):
+                    for item in line:
+                        self.x[item] = places[lane]
 
-    def _straighten(self, port: int, x: float) -> None:
-        """Move the bends of the line that ends in this port, if they are near and have room."""
-        line = []
-        ends = self.grid.ups[port]
-        while ends and self.grid.bends[ends[0].other]:
-            line.append(ends[0].other)
-            ends = self.grid.ups[line[-1]]
-        if all(abs(self.x[item] - x) <= NEARLY and self._has_room(item, x) for item in line):
-            for item in line:
-                self.x[item] = x
+    def _bends(self, port: int, ends: Sequence[Sequence[End]]) -> list[int]:
+        """The bends that a line from or to a port passes, while it has no branch."""
+        line: list[int] = []
+        at = ends[port]
+        while len(at) == 1 and self.grid.bends[at[0].other]:
+            line.append(at[0].other)
+            at = ends[line[-1]]
+        return line
 
     def _has_room(self, item: int, x: float) -> bool:
-        """Whether an item may stand there without coming too close to its neighbors."""
+        """Whether an item may stand there, between the neighbors it has."""
         row = self.grid.rows[self.row[item]]
-        place = row.index(item)
-        near = [row[k] for k in (place - 1, place + 1) if 0 <= k < len(row)]
-        return all(abs(self.x[other] - x) >= self.grid.distance(other, item) for other in near)
+        k = row.index(item)
+        left = k == 0 or self.x[row[k - 1]] + self.grid.distance(row[k - 1], item) <= x
+        return left and (k + 1 == len(row) or x <= self.x[row[k + 1]] - self.grid.distance(item, row[k + 1]))
 
     # Coordinates in pixels -------------------------------------------------------------------------------------------
 
