@@ -28,7 +28,7 @@ WIDE = 1500  # pixels up to which a picture reads from left to right
 
 @overload
 def draw(
-    outputs: Node | Sequence[Node],
+    outputs: Node | Sequence[Node] | Record,
     *,
     view: Literal["flow"] = "flow",
     adjoints: bool | None = None,
@@ -100,9 +100,9 @@ def draw(
         raise ValueError(f"mg.draw(direction={direction!r}): one of {', '.join(map(repr, DIRECTIONS))}, or None")
     if layout not in LAYOUTS:
         raise ValueError(f"mg.draw(layout={layout!r}): one of {', '.join(map(repr, LAYOUTS))}")
-    if isinstance(outputs, Record | Mapping):
-        raise TypeError('mg.draw(record) draws view="time"; view="flow" takes nodes')
-    flow = flow_graph(cast(Node | Sequence[Node], outputs), adjoints, "mg.draw")
+    if isinstance(outputs, Mapping):
+        raise TypeError('mg.draw of several runs draws view="time"; view="flow" takes nodes, or one record')
+    flow = flow_graph(cast(Node | Sequence[Node] | Record, outputs), adjoints, "mg.draw")
     boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)
     if len(boxes.boxes) > limit:
         raise ValueError(

@@ -377,7 +377,7 @@ def test_what_is_asked_for_wrongly_is_refused():
         with pytest.raises(TypeError, match=r'view="time"\) takes'):
             draw(wrong)
     with pytest.raises(TypeError, match='view="flow" takes nodes'):
-        mg.draw(mg.record(loss))
+        mg.draw({"run": mg.record(loss)})
 
 
 def test_words_for_what_was_reached():
