@@ -43,7 +43,7 @@ class Rules:
     forward:     the formula of the value, None where the docstring says nothing
     adjoints:    the formulas of the adjoints by slot
     definitions: what other symbols stand for, in order
-    silent:      whether no child has an adjoint
+    complete:    whether a child without formula has no adjoint: the docstring says so, or it is one of minigrad's own
     """
 
     result: str
@@ -52,7 +52,7 @@ class Rules:
     forward: Statement | None
     adjoints: dict[int, Statement]
     definitions: tuple[Statement, ...]
-    silent: bool
+    complete: bool
 
 
 _KNOWN: WeakKeyDictionary[type[Operation], Rules] = WeakKeyDictionary()
@@ -85,7 +85,8 @@ def unbarred(symbol: str) -> str:
 def _rules(kind: type[Operation]) -> Rules:
     roles = {role: slot for slot, role in enumerate(kind.roles)}
     forward_text, back_text = _text(kind, "fprop"), _text(kind, "bprop")
-    known = {*roles, *attribute_names(kind), *(INDICES if kind.__module__.startswith("minigrad.") else ())}
+    own = kind.__module__.startswith("minigrad.")
+    known = {*roles, *attribute_names(kind), *(INDICES if own else ())}
     forward, back = _statements(forward_text, known), _statements(back_text, known)
     result = forward[0].target.partition("_")[0] if forward else "y"
     families = () if roles else _families(forward_text)
@@ -107,7 +108,7 @@ def _rules(kind: type[Operation]) -> Rules:
         forward[0] if forward else None,
         adjoints,
         tuple(definitions),
-        "no adjoint" in back_text,
+        "no adjoint" in back_text or (bool(adjoints) and own),
     )
 
 

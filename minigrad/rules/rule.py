@@ -17,7 +17,7 @@ from minigrad.rules.docstrings import Rules, barred, rules_of
 from minigrad.rules.formulas import Formula
 from minigrad.rules.tree import Expression, Name, Phrase, Words
 
-NO_RULES = Rules("y", {}, (), None, {}, (), silent=True)  # of a leaf
+NO_RULES = Rules("y", {}, (), None, {}, (), complete=True)  # of a leaf
 MOST_KNOWN = 256  # rules of a class that are kept
 
 
@@ -111,7 +111,7 @@ def _forward(bound: Binding) -> Formula:
 def _adjoint(bound: Binding, slot: int) -> Formula | None:
     """The formula of what a child is sent; None where it has no adjoint."""
     child, statement = bound.node.children[slot], bound.adjoint(slot)
-    if child.dtype.kind != "f" or (statement is None and bound.rules.silent):
+    if child.dtype.kind != "f" or (statement is None and bound.rules.complete):
         return None
     target = barred(bound.symbols[slot])
     if statement is None:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.graph import ancestry
+from minigrad.models import inputs, losses, normalization
+from minigrad.ops import arithmetic, control, indexing, linear_algebra, random, reductions, sorting
 from minigrad.ops.base import Operation
 from minigrad.rules import rule_of
 from minigrad.rules.docstrings import INDICES, attribute_names, rules_of
@@ -137,7 +139,7 @@ def test_the_list_of_rules_in_words_is_exact():
     assert {
         name for name, rule in rules.items() if rule.forward is None or in_words(rule.forward.tree)
     } == FORWARD_IN_WORDS
-    back = {name: rule.adjoints.values() for name, rule in rules.items() if not rule.silent}
+    back = {name: rule.adjoints.values() for name, rule in rules.items() if rule.adjoints or not rule.complete}
     assert {
         name for name, adjoints in back.items() if not adjoints or any(in_words(rule.tree) for rule in adjoints)
     } == BACK_IN_WORDS
@@ -161,6 +163,52 @@ def test_the_rule_computes_what_fprop_and_bprop_compute(kind):
 
     check()
     assert met
+
+
+X = np.array([[0.25, 0.75], [0.5, 0.5]])
+LOW, HIGH = np.array(-0.5), np.array(0.5)
+BY_DEFINITION = {
+    arithmetic.Numbers: ([np.array([1.0, np.nan])], {}),
+    losses.Probabilities: ([X], {"role": "p"}),
+    losses.Distributions: ([X], {"role": "p"}),
+    losses.FiniteTargets: ([X], {}),
+    losses.ExampleWeights: ([X], {"divides": True}),
+    losses.Labels: ([np.array([0.0, 1.0])], {"lowest": 0}),
+    inputs.Indices: ([np.array([0, 2])], {"n": 3, "role": "entries"}),
+    normalization.FiniteStatistics: ([X], {"role": "mean"}),
+    normalization.Unit: ([X], {"axis": 1}),
+    indexing.SameCount: ([X > 0.4], {"count": 3}),
+    indexing.InRange: ([np.array([0, 2])], {"length": 3, "refusal": "no"}),
+    indexing.IsLast: ([np.array([0, 0])], {"index": (indexing.ARRAY,), "shape_of": (2,)}),
+    reductions.Binade: ([X], {"axis": 1}),
+    sorting.Monotonic: ([np.array([1.0, 2.0])], {}),
+    linear_algebra.DetSign: ([np.eye(2)], {}),
+    control.StopGradient: ([X], {}),
+    control.ClipAdjoint: ([X, LOW, HIGH], {}),
+    control.OrderedBounds: ([X, LOW, HIGH], {}),
+    control.ScaleAdjoint: ([X, HIGH], {}),
+    control.Probe: ([X], {"callback": len}),
+    control.Report: ([X], {"callback": len}),
+}
+
+
+def test_no_operation_is_left_out():
+    assert {kind for kind in OPERATIONS if kind not in CASES} == {
+        *BY_DEFINITION,
+        random.RandomUniform,
+        random.RandomNormal,
+    }
+
+
+@pytest.mark.parametrize("kind", BY_DEFINITION, ids=lambda kind: kind.__name__)
+def test_the_rule_of_what_is_checked_by_definition(kind):
+    arrays, attributes = BY_DEFINITION[kind]
+    compare(kind(*[mg.Input(array) for array in arrays], **attributes), np.random.default_rng(0))
+
+
+def test_a_random_number_is_drawn():
+    node = next(n for n in ancestry([mg.random_uniform(2, rng=np.random.default_rng(0))]) if not n.children)
+    assert rule_of(node).forward.text() == "a number drawn from U[0, 1)"
 
 
 # Written --------------------------------------------------------------------------------------------------------------
