@@ -140,7 +140,8 @@ class _Search:
                 self.births.append((of_round[0].number, key, number))
                 for node in of_round:
                     self._place(node, key, number)
-            self.births.append((operations[rounds.end - 1].number + 1, None, 0))
+            *_, before, last = [of_round[0].number for of_round in rounds.parts(operations)]
+            self.births.append((last + last - before, None, 0))  # rounds bear equally many nodes, in the graph or not
 
     def place_adjoints(self) -> None:
         """Give adjoints the places of the nodes they belong to; these need not be in the graph."""

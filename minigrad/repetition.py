@@ -18,7 +18,6 @@ from minigrad.ops.base import Operation
 
 FEWEST = 3  # rounds that make a loop
 NEXT = 16  # places of the same operation at which a second round is looked for
-MOST_CHILDREN = 8  # of an operation in a loop: what reads more collects the rounds of one
 NEVER = 1 << 62
 
 T = TypeVar("T")
@@ -280,8 +279,6 @@ def word(node: Node, *, exact: bool = False) -> Any:
 
     exact: whether the numbers in an index count; else they may be those of the rounds
     """
-    if len(node.children) > MOST_CHILDREN:
-        return node
     given = tuple(
         [(name, _form(value, not exact and name in ("index", "places"))) for name, value in node.attributes.items()]
     )

@@ -63,9 +63,9 @@ def lstm_by_hand(n_steps):
     return states
 
 
-def gru_by_hand(n_steps):
+def gru_by_hand(n_steps, h=None):
     W_z, W_r, W_g = (mg.Parameter(RNG.normal(size=(3, 5))) for _ in range(3))
-    h = mg.Constant(np.zeros((4, 3)))
+    h = mg.Constant(np.zeros((4, 3))) if h is None else h
     states = []
     for _ in range(n_steps):
         x = mg.Input(RNG.normal(size=(4, 2)))
@@ -254,6 +254,26 @@ def test_what_stands_around_a_loop_is_not_in_it(before, after):
     assert [loop.steps[t][-1] is h for t, h in enumerate(states, 1)] == [True] * 6
 
 
+def test_a_border_is_where_the_fewest_values_are_carried_on():
+    """The sum before the loop might be the end of a round, whose border two values would cross, and not one."""
+    states = gru_by_hand(5, mg.Input(np.ones((4, 3))) + mg.Input(np.ones((4, 3))))
+    (loop,) = found(states[-1][0].sum())
+    assert [step[-1] is h for step, (h,) in zip(loop.steps.values(), states, strict=True)] == [True] * 5
+
+
+def test_rounds_of_several_functions_of_nothing_else():
+    (loop,) = found(repeated(lambda y: np.sin(np.cos(y)), 7))
+    assert steps_of(loop) == dict.fromkeys(range(1, 8), 2)
+
+
+def test_a_step_may_read_many_things_at_once():
+    h = mg.Constant(np.zeros((4, 3)))
+    for _ in range(4):
+        h = np.stack([h * 0.1 * k for k in range(12)]).mean(axis=0)
+    (loop,) = found(h.sum())
+    assert steps_of(loop) == dict.fromkeys([1, 2, 3, 4], 12 * 2 + 2)
+
+
 def test_a_first_step_of_its_own_is_left_out_and_the_others_keep_their_numbers():
     x, h = mg.Input(np.ones((4, 7, 2))), None
     for t in range(7):
@@ -373,6 +393,27 @@ def test_adjoints_of_a_loop_by_hand_have_its_steps():
     assert alone is None
 
 
+def test_adjoints_of_nodes_that_are_not_in_the_graph():
+    states = by_hand(6)
+    readouts = [np.sin(h * V).sum() for h in states]
+    total = sum(readouts)
+    loss = total * 3.0 + np.square(by_hand(6)[-1]).sum()
+    homes = {
+        node.number: t for t, y in enumerate(readouts, 1) for node in (y, y.children[0], y.children[0].children[0])
+    }
+    steps = {}
+    graph = mg.Graph(*mg.gradients(loss, [W, V])).nodes
+    for loop in loops(graph):
+        steps |= {node: t for t, step in loop.steps.items() for node in step}
+    assert not any(node is y for node in graph for y in (*readouts, total, loss))
+    of_readouts = [node for node in graph if node.children and node.adjoint_of in homes]
+    assert len({node.adjoint_of for node in of_readouts}) >= 12
+    assert [steps.get(node) for node in of_readouts] == [homes[node.adjoint_of] for node in of_readouts]
+    assert not any(
+        node in steps for node in graph if node.children and node.adjoint_of in (total.number + 1, loss.number)
+    )
+
+
 def test_a_sum_over_steps_that_are_born_inside_them():
     h, total = mg.Constant(np.zeros((4, 3))), 0.0
     for _ in range(5):
@@ -386,11 +427,11 @@ def test_a_sum_over_steps_that_are_born_inside_them():
 # No loops ------------------------------------------------------------------------------------------------------------
 
 
-def layers(n, weights=lambda: mg.Parameter(RNG.normal(size=(3, 3)))):
+def layers(n, weights=lambda: mg.Parameter(RNG.normal(size=(3, 3))), layer=lambda h, M: np.tanh(h @ M)):
     h = mg.Input(np.ones((4, 3)))
     made = [weights() for _ in range(n)]
     for M in made:
-        h = np.tanh(h @ M)
+        h = layer(h, M)
     return h.sum()
 
 
@@ -398,6 +439,12 @@ NO_LOOPS = {
     "a net of layers": lambda: Sequential(*[Dense(3, 3, np.tanh) for _ in range(12)])(np.ones((4, 3))).sum(),
     "layers by hand": lambda: layers(12),
     "layers whose weights are turned first": lambda: layers(12, lambda: mg.Parameter(np.ones((3, 3))).T),
+    "layers whose weights take as many operations as they": lambda: layers(
+        12, lambda: mg.Parameter(np.ones((3, 3))).T.reshape(9).reshape(3, 3), lambda h, M: np.tanh(h @ M + 1.0)
+    ),
+    "layers of which some have weights": lambda: layers(
+        12, iter([kind(np.ones((3, 3))) for _ in range(6) for kind in (mg.Parameter, mg.Input)]).__next__
+    ),
     "a doubled sum": lambda: repeated(lambda y: y + y, 16),
     "a chain": lambda: repeated(np.sin, 50),
     "a square of a square": lambda: repeated(lambda y: y * y, 6),

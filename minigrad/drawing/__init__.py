@@ -2,7 +2,7 @@
 
 nodes -> `flow` (what there is to show, as plain data) -> `diagram` (boxes and arrows) -> a layout, by Graphviz's `dot` or
 by `layered` -> a writer. Every step takes plain data and gives plain data, so that another transform, layout or writer
-fits in between.
+fits in between. `events` records besides what the engine did, in order; `explanation` and `description` put it into words.
 """
 
 from minigrad.drawing.events import Record as Record

@@ -18,6 +18,7 @@ from minigrad.node import Constant, Node
 if TYPE_CHECKING:
     from minigrad.drawing.stored import Stored
 
+LISTED = 10_000  # entries of a parameter whose rows are looked at
 LONGEST_PATH = 12  # nodes of a path that are written; of a longer one both ends
 MOST = 5  # reasons that are given
 PRODUCTS = ("Multiply", "MatMul", "Outer", "Cross", "Einsum", "Divide", "ScaleAdjoint")
@@ -48,7 +49,8 @@ def explain(parameter: Node, loss: Node) -> str:
     wanted = [node for node in nodes if node.dtype.kind == "f" and not isinstance(node, Constant)]
     if isinstance(parameter, Constant) and parameter.dtype.kind == "f":
         wanted.append(parameter)
-    return _Explanation(record(loss, wanted, largest=max(LARGEST, parameter.size))).of(index)
+    largest = parameter.size if LARGEST < parameter.size <= LISTED else LARGEST
+    return _Explanation(record(loss, wanted, largest=largest)).of(index)
 
 
 class _End(NamedTuple):
@@ -115,11 +117,12 @@ class _Explanation:
     def amount(self, adjoint: Stored) -> str:
         """The size of an adjoint, and how many of its entries are 0."""
         text = f"its adjoint has the norm {summary.number(adjoint.norm)}"
-        if adjoint.entries is None or all(adjoint.entries):
+        if not adjoint.zeros:
             return f"{text}."
-        array = adjoint.array()
-        text = f"{text}, and {int((array == 0).sum())} of {adjoint.size} entries are 0"
-        rows = [str(i) for i, row in enumerate(array) if not row.any()] if array.ndim > 1 else []
+        text = f"{text}, and {adjoint.zeros} of {adjoint.size} entries are 0"
+        rows = []
+        if len(adjoint.shape) > 1 and adjoint.entries is not None:
+            rows = [str(i) for i, row in enumerate(adjoint.array()) if not row.any()]
         return f"{text}: all of {plural(len(rows), 'row')} {listed(rows)}." if rows else f"{text}."
 
     def path(self, index: int) -> list[str]:

@@ -20,6 +20,7 @@ class Stored:
     entries: all of them in a row, or None where the array was too large
     range:   the least, the greatest and the mean of the finite entries of an array that was too large; else ()
     strange: how many entries are nan, and how many infinite
+    zeros:   how many are 0
     """
 
     shape: tuple[int, ...]
@@ -29,6 +30,7 @@ class Stored:
     entries: tuple[float | bool, ...] | None
     range: tuple[float, ...] = ()
     strange: tuple[int, int] = (0, 0)
+    zeros: int = 0
 
     @property
     def size(self) -> int:
@@ -51,7 +53,8 @@ class Stored:
         least, greatest, mean = map(_written, self.range or (math.nan,) * 3)
         found = {"entries": self.size, "least": least, "greatest": greatest, "mean": mean, "norm": _written(self.norm)}
         nans, infinities = self.strange
-        return {**data, "summary": {**found, "nan": nans, "inf": infinities, "text": list(self.text)}}
+        counts = {"nan": nans, "inf": infinities, "zero": self.zeros}
+        return {**data, "summary": {**found, **counts, "text": list(self.text)}}
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Stored:
@@ -71,6 +74,7 @@ class Stored:
             entries=None,
             range=() if math.isnan(finite[0]) else finite,
             strange=(found["nan"], found["inf"]),
+            zeros=found["zero"],
         )
 
 
@@ -98,7 +102,8 @@ def stored(array: np.ndarray[Any, Any]) -> Stored:
     entries = tuple(_shortest(array).ravel().tolist())
     found = summary.figures(array)
     text, norm = summary.rows(array), _norm(array, found)
-    return Stored(array.shape, str(array.dtype), text, norm, entries, strange=(found.nans, found.infinities))
+    strange, zeros = (found.nans, found.infinities), array.size - int(np.count_nonzero(array))
+    return Stored(array.shape, str(array.dtype), text, norm, entries, strange=strange, zeros=zeros)
 
 
 def summarized(array: np.ndarray[Any, Any]) -> Stored:
@@ -112,6 +117,7 @@ def summarized(array: np.ndarray[Any, Any]) -> Stored:
         entries=None,
         range=() if math.isnan(found.mean) else (found.least, found.greatest, found.mean),
         strange=(found.nans, found.infinities),
+        zeros=array.size - int(np.count_nonzero(array)),
     )
 
 

@@ -96,6 +96,12 @@ def test_rows_that_are_zero_are_named():
     assert "and 4 of 8 entries are 0: all of 2 rows 1 and 3." in text
 
 
+def test_zeros_of_a_large_parameter_are_counted():
+    w = mg.Parameter(np.ones((200, 100)), name="w")
+    text = mg.explain(w, (w[:150] * 2.0).sum())
+    assert "and 5000 of 20000 entries are 0." in text
+
+
 def test_where_a_nan_comes_from():
     w = mg.Parameter([1.0, 2.0], name="w")
     with np.errstate(all="ignore"):
