@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from minigrad.drawing.style import BACKGROUND, SANS, Face, themes
+from minigrad.drawing.style import BACKGROUND, MONO, SANS, Face, themes
 from minigrad.drawing.svg import named, within
 from minigrad.files import write_file
 
@@ -23,6 +23,7 @@ def text(words: str, x: float, y: float, face: Face, anchor: str = "", more: str
     """A line of text; anchor: "middle" or "end"."""
     weight = f' font-weight="{face.weight}"' if face.weight != 400 else ""
     placed = f' text-anchor="{anchor}"' if anchor else ""
+    placed += f' font-family="{escape(MONO)}"' if face.monospaced else ""
     at = f'x="{pixels(x)}" y="{pixels(y)}" font-size="{face.size:g}"'
     return f'<text {at}{weight}{placed} fill="{face.color}"{more}>{escape(words)}</text>'
 

@@ -14,6 +14,7 @@ from minigrad.drawing.flow import Flow, flow_graph
 from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layout import DIRECTIONS, Layout
+from minigrad.drawing.mirror import MirrorView, mirror_view
 from minigrad.drawing.style import ROLES, SANS, sheet
 from minigrad.drawing.svg import swatch, to_svg, within
 from minigrad.drawing.text import as_text
@@ -21,7 +22,8 @@ from minigrad.drawing.time_view import Runs, TimeView, time_view
 from minigrad.files import write_file
 from minigrad.node import Node
 
-VIEWS = ("flow", "time")
+VIEWS = ("flow", "mirror", "time")
+MOST, MOST_MIRRORED = 2000, 200  # boxes of a picture
 LAYOUTS = ("layered", "dot")
 WIDE = 1500  # pixels up to which a picture reads from left to right
 
@@ -38,8 +40,12 @@ def draw(
     numbers: bool = True,
     fold: bool = True,
     title: str = "",
-    limit: int = 2000,
+    limit: int | None = None,
 ) -> Drawing: ...
+
+
+@overload
+def draw(outputs: Node, *, view: Literal["mirror"], title: str = "", limit: int | None = None) -> MirrorView: ...
 
 
 @overload
@@ -49,7 +55,7 @@ def draw(
     view: Literal["time"],
     cut: str | Sequence[str | Sequence[str]] = (),
     title: str = "",
-    limit: int = 2000,
+    limit: int | None = None,
 ) -> TimeView: ...
 
 
@@ -65,15 +71,18 @@ def draw(
     numbers: bool = True,
     fold: bool = True,
     title: str = "",
-    limit: int = 2000,
-) -> Drawing | TimeView:
+    limit: int | None = None,
+) -> Drawing | MirrorView | TimeView:
     """Draw the flow graph of one or several nodes, with values, shapes and adjoints as they are now.
+
+    view="mirror" draws the adjoint of each node below it: the arrows between adjoints are reversed, and each says what the
+    adjoint is multiplied by on its way. The loss has no adjoints in it yet, and not too many nodes.
 
     view="time" draws how adjoints shrink or grow over the steps of an unrolled loss: the states of all steps, the adjoints
     sent between them, and the curve of their norms. It takes a loss or its `mg.record`, or several with titles, in a
     dictionary, on one scale.
 
-    view:      "flow", or "time"
+    view:      "flow", "mirror", or "time"
     cut:       in "time", redraws the curve without a path: "h" lets no adjoint from a step to the h of the step before,
                the name of a gate none through the gate; of several cuts, ("h", "c"), each has a curve, and those in
                one, [("i", "f")], are cut together
@@ -83,7 +92,7 @@ def draw(
     stubs:     repeat parameters, and leaves with many uses, at each use, instead of one box with many arrows
     numbers:   write numbers into the operations that use them, instead of a box each
     fold:      draw a long run of like operations, and a max pooling, as one box
-    limit:     the most boxes, or dots, a picture may have (ValueError beyond)
+    limit:     the most boxes, or dots, a picture may have, by default 2,000, in "mirror" 200 above and 200 below (ValueError beyond)
 
     >>> import minigrad as mg
     >>> x = mg.Input(3.0, name="x")
@@ -93,9 +102,11 @@ def draw(
     if view not in VIEWS:
         raise ValueError(f"mg.draw(view={view!r}): one of {', '.join(map(repr, VIEWS))}")
     if view == "time":
-        return time_view(outputs, cut, title, limit)
+        return time_view(outputs, cut, title, MOST if limit is None else limit)
     if cut:
         raise ValueError('mg.draw(cut=...) belongs to view="time": it redraws the curve of adjoints without a path')
+    if view == "mirror":
+        return mirror_view(outputs, title, MOST_MIRRORED if limit is None else limit)
     if direction is not None and direction not in DIRECTIONS:
         raise ValueError(f"mg.draw(direction={direction!r}): one of {', '.join(map(repr, DIRECTIONS))}, or None")
     if layout not in LAYOUTS:
@@ -104,6 +115,7 @@ def draw(
         raise TypeError('mg.draw of several runs draws view="time"; view="flow" takes nodes, or one record')
     flow = flow_graph(cast(Node | Sequence[Node] | Record, outputs), adjoints, "mg.draw")
     boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)
+    limit = MOST if limit is None else limit
     if len(boxes.boxes) > limit:
         raise ValueError(
             f"mg.draw: a picture of {len(boxes.boxes)} boxes cannot be read (limit={limit}). Draw a part (an intermediate "

@@ -24,12 +24,17 @@ def texts():
     return found
 
 
-def over_time():
-    """Adjoints over time, as picture and as text."""
-    drawing = mg.draw(layer(LSTM, 24), view="time", cut=("h", "c"))
-    return {"time_lstm.svg": drawing.svg(), "time_lstm.txt": drawing.text()}
+def views():
+    """A picture of each further view, and its text."""
+    mirror = mg.draw(net_2_2_1()[0], view="mirror")
+    time = mg.draw(layer(LSTM, 24), view="time", cut=("h", "c"))
+    return {
+        f"{name}{suffix}": text
+        for name, view in (("mirror_2_2_1", mirror), ("time_lstm", time))
+        for suffix, text in ((".svg", view.svg()), (".txt", view.text()))
+    }
 
 
 if __name__ == "__main__":
-    for name, text in (texts() | over_time()).items():
+    for name, text in (texts() | views()).items():
         (GOLDEN / name).write_text(text, encoding="utf-8")

@@ -14,7 +14,7 @@ from minigrad.drawing.lanes import JOINT, OUTSIDE, WHOLE, grids
 from minigrad.drawing.shades import ABOVE, LEVELS, PALETTE, SHADES, Scale
 from minigrad.models import GRU, LSTM, Bidirectional, SimpleRNN, Stacked
 from tests.drawing.graphs import by_hand, expression, layer, net_2_2_1, recurrent, two_layers
-from tests.drawing.regenerate import GOLDEN, over_time
+from tests.drawing.regenerate import GOLDEN, views
 from tests.drawing.test_looks import contrast
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -341,8 +341,8 @@ def test_it_shows_itself_and_is_saved(tmp_path):
         view.save(tmp_path / "x.png")
 
 
-def test_the_committed_picture_is_that_of_today():
-    for name, text in over_time().items():
+def test_the_committed_pictures_are_those_of_today():
+    for name, text in views().items():
         assert (GOLDEN / name).read_text("utf-8") == text, "python -m tests.drawing.regenerate"
 
 

@@ -1,0 +1,365 @@
+"""A graph and its adjoints as in a mirror: under each node its adjoint, at the same x; the arrows between adjoints are
+reversed, and each has the local factor of the chain rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import NamedTuple
+
+from minigrad.drawing import metrics, summary, symbols
+from minigrad.drawing.canvas import Picture, as_svg, pixels, text
+from minigrad.drawing.description import described
+from minigrad.drawing.diagram import Box, Diagram, diagram
+from minigrad.drawing.events import Bprop, Record, record
+from minigrad.drawing.flow import FlowNode, in_order
+from minigrad.drawing.layered import layered
+from minigrad.drawing.layout import Layout, Point, Route
+from minigrad.drawing.style import ADJOINT, ARROWS, DARK, FACES, INDEX, LIGHT, ROLES, SCOPE_FILLS, TEXT, Face
+from minigrad.errors import no_node
+from minigrad.node import Node
+from minigrad.rules import rule_of
+
+LONGEST_FACTOR = 26
+LONGEST_NAME = 14
+SLOT = 16.0  # between two arrows that arrive at a box
+HEAD = 7.0  # of an arrow
+TOP = 84.0  # the title and the heading of the upper half
+BETWEEN = 40.0  # the halves
+TURN = 56.0  # how far the turn goes beyond its boxes
+
+HEADLINE = Face(18, 26, False, 600, TEXT)
+UPPER = Face(13, 20, False, 600, TEXT)
+LOWER = Face(13, 20, False, 600, ADJOINT)
+FACTOR = Face(10.5, 14, False, 600, ADJOINT)
+SHOWN = ("paper", "ink", "faint", "slope", "frame", "inner-frame", "frame-line", "value-arrow", "adjoint-arrow", "adjoint-fill",
+         "adjoint-line")  # fmt: skip
+PALETTE = {
+    **{name: (LIGHT[name], DARK[name]) for name in SHOWN},
+    **{f"{role}-{part}": (LIGHT[f"{role}-{part}"], DARK[f"{role}-{part}"])
+       for role in ("parameter", "state", "input", "constant", "operation") for part in ("fill", "line")},
+}  # fmt: skip
+
+
+def mirror_view(given: object, title: str, limit: int) -> MirrorView:
+    """Draw a loss and its adjoints, mirrored."""
+    if isinstance(given, Record):
+        raise TypeError('mg.draw(record, view="mirror"): factors are read off the rules of nodes: draw the loss')
+    if not isinstance(given, Node):
+        raise no_node('mg.draw(view="mirror") takes the loss', given, "draw one of them, or their sum")
+    recorded = record(given)
+    if any(node.order for node in recorded.nodes):
+        raise ValueError(
+            'mg.draw(view="mirror"): this graph contains adjoints already: draw the loss that was differentiated, or all '
+            'of it with view="flow"'
+        )
+    boxes = diagram(recorded.flow, stubs=False, numbers=True, fold=False, title="")
+    if len(boxes.boxes) > limit:
+        raise ValueError(
+            f'mg.draw(view="mirror"): a picture of {2 * len(boxes.boxes)} boxes cannot be read (limit={limit} in each half). '
+            "Draw a part (fewer time steps, a smaller net), or raise the limit"
+        )
+    loss = recorded.nodes[recorded.flow.outputs[0]]
+    adjoints = [f"∂{_called(loss) if loss.name else 'L'}/∂{_called(node)}" for node in recorded.nodes]
+    return MirrorView(
+        recorded, boxes, adjoints, _factors(in_order([given]), recorded.nodes, adjoints), symbols.clean(title)
+    )
+
+
+class Factor(NamedTuple):
+    """What becomes of an adjoint on its way to a child: a label, "· (1 − u²)", and the whole part, "∂L/∂u · (1 − u²)".
+
+    Where the rule is no product, ∂ stands for the adjoint in the label.
+    """
+
+    label: str
+    part: str
+
+
+def _factors(
+    nodes: Sequence[Node], shown: Sequence[FlowNode], adjoints: Sequence[str]
+) -> dict[tuple[int, int], Factor]:
+    """The factors by node and place of the child; adjoints: how that of each node is written."""
+    known: dict[tuple[int, int], Factor] = {}
+    index = {node: i for i, node in enumerate(nodes)}
+    for i, node in enumerate(nodes):
+        rule = rule_of(node)
+        names = rule.bound([_called(shown[index[child]]) for child in node.children], _called(shown[i]))
+        for slot, formula in enumerate(rule.adjoints):
+            if formula is not None:
+                factor, letter = formula.factor(names), rule.symbols[-1]
+                if factor:
+                    known[i, slot] = _times(adjoints[i], factor, summed=node.children[slot].size < node.size)
+                else:
+                    label, part = [formula.text(names | {letter: adjoint}) for adjoint in ("∂", adjoints[i])]
+                    known[i, slot] = Factor(label, part)
+    return known
+
+
+def _times(adjoint: str, factor: str, *, summed: bool) -> Factor:
+    """An adjoint times a factor, from the side on which it stands; summed where the child was broadcast."""
+    if factor.endswith(" @"):
+        return Factor(factor, f"{factor} {adjoint}")
+    if factor.startswith("@ "):
+        return Factor(factor, f"{adjoint} {factor}")
+    sign = "Σ " if summed else ""
+    if factor == "1":
+        return Factor(sign.strip(), sign + adjoint)
+    shown = f"({factor})" if factor.startswith("−") or " / " in factor else factor
+    return Factor(f"{sign}· {shown}", f"{sign}{adjoint} · {shown}")
+
+
+def _called(node: FlowNode) -> str:
+    """What a node is called in formulas: a number as it is, else its name or its place."""
+    if node.is_number:
+        return summary.line(node.value)
+    return symbols.shortened(node.name.split(".")[-1], LONGEST_NAME) or f"#{node.index}"
+
+
+class MirrorView(Picture):
+    """A loss above, its adjoints below. In a notebook it shows itself.
+
+    record:   the data
+    adjoints: how the adjoint of each node is written, "∂L/∂u1"
+    factors:  by node and place of the child what becomes of the adjoint on its way
+    """
+
+    def __init__(
+        self,
+        recorded: Record,
+        boxes: Diagram,
+        adjoints: Sequence[str],
+        factors: Mapping[tuple[int, int], Factor],
+        title: str,
+    ) -> None:
+        self.record, self.adjoints, self.factors = recorded, adjoints, factors
+        self.loss = recorded.nodes[recorded.flow.outputs[0]]
+        self.title = title or f"fprop and bprop of {symbols.shortened(self.loss.title, 40)}"
+        self.description = described(recorded)
+        self.boxes = boxes
+
+    def __repr__(self) -> str:
+        return f"<MirrorView: {len(self.boxes.boxes)} nodes and their adjoints; .svg() .text() .html() .save(path)>"
+
+    def text(self) -> str:
+        """The values in the order of fprop, then the adjoints in the order of bprop, each with what it is made of."""
+        children = self.record.flow.operands()
+        nodes = self.record.nodes
+        lines = [self.title, "", "fprop"]
+        for node in nodes:
+            if not node.is_number:
+                made = [_called(nodes[child]) for child in children[node.index]]
+                what = f"{symbols.expression(node.operation, node.attributes, made)} = " if made else ""
+                lines.append(f"  {_called(node)} = {what}{summary.line(node.value)}")
+        parts: dict[int, list[str]] = {}
+        for event in self.record.events:
+            for sent in event.sends if isinstance(event, Bprop) else ():
+                parts.setdefault(sent.child, []).append(self.factors[event.node, sent.slot].part)
+        lines += ["", "bprop"]
+        for node in sorted(nodes, key=lambda node: -node.index):
+            if node.adjoint:
+                made = [f"{' + '.join(parts[node.index])} = "] if node.index in parts else [""]
+                lines.append(f"  {self.adjoints[node.index]} = {made[0]}{summary.line(node.adjoint)}")
+        return "\n".join(lines)
+
+    def svg(self) -> str:
+        """The picture as SVG, light or dark as its reader prefers."""
+        return _Halves(self).drawn()
+
+
+@dataclass(frozen=True, slots=True)
+class _Card:
+    """A box of both halves: its lines above and below, its size, and the room before it for factors."""
+
+    box: Box
+    values: tuple[tuple[str, str], ...]
+    adjoints: tuple[tuple[str, str], ...]
+    room: float
+
+    @property
+    def width(self) -> float:
+        return self.box.width - self.room
+
+
+class _Halves:
+    """The layout of the upper half, which the lower one mirrors."""
+
+    def __init__(self, view: MirrorView) -> None:
+        self.view = view
+        self.labels = {(arrow.target, arrow.slot): self._label(arrow.target, arrow.slot) for arrow in view.boxes.arrows}
+        self.cards = [self._card(place, box) for place, box in enumerate(view.boxes.boxes)]
+        wide = replace(view.boxes, boxes=tuple([card.box for card in self.cards]))
+        self.layout: Layout = layered(wide, "LR")
+        self.fold = TOP + self.layout.height + BETWEEN  # where the lower half begins
+
+    def _label(self, target: int, slot: int) -> str:
+        factor = self.view.factors.get((self.view.boxes.boxes[target].node, slot))
+        return "" if factor is None else symbols.shortened(factor.label, LONGEST_FACTOR)
+
+    def _card(self, place: int, box: Box) -> _Card:
+        node = self.view.record.nodes[box.node]
+        values = tuple([line for line in box.lines if line[0] != "adjoint"])
+        adjoints = (
+            (("title", self.view.adjoints[box.node]), *[("adjoint", row) for row in node.adjoint])
+            if node.adjoint
+            else ()
+        )
+        labels = [label for (target, _), label in self.labels.items() if target == place]
+        room = max([metrics.width(label, FACTOR) + 8 for label in labels if label], default=0.0)
+        widths = [metrics.width(words, FACES[face]) + 20 for face, words in (*values, *adjoints)]
+        corner = 2 * metrics.width(str(box.node), INDEX) + 4
+        heights = [sum(FACES[face].height for face, _ in lines) + 11 for lines in (values, adjoints)]
+        high = max(*heights, SLOT * (len(labels) + 1))
+        wide = math.ceil(max(*widths, metrics.width(values[0][1], FACES["title"]) + 20 + corner) + room)
+        return _Card(replace(box, width=float(wide), height=high, path=(), scope=()), values, adjoints, room)
+
+    def drawn(self) -> str:
+        view, layout = self.view, self.layout
+        high = self.fold + layout.height + 34
+        said = f"{view.adjoints[view.loss.index]} = 1"
+        wide = max(layout.width, self._right(self._output()) + TURN + metrics.width(said, FACTOR)) + 20
+        parts = [
+            f'<path d="M0,{pixels(self.fold - 30)}h{pixels(wide)}V{pixels(high)}h-{pixels(wide)}z" fill="{SCOPE_FILLS[0]}"/>',
+            text(view.title, 18, 34, HEADLINE),
+            text("fprop: values →", 18, TOP - 12, UPPER),
+            text("← bprop: adjoints, each under its node", 18, self.fold - 10, LOWER),
+            self._arrows(),
+            self._turn(said),
+            *[self._box(i, card) for i, card in enumerate(self.cards)],
+            text(self._key(), 18, high - 14, FACES["small"]),
+        ]
+        return as_svg(view.title, view.description, (wide, high), PALETTE, "\n".join(parts))
+
+    def _key(self) -> str:
+        """What the labels mean."""
+        said = ["A label is what the adjoint is multiplied by on its way, none means 1. Adjoints that meet are added."]
+        if any(label.startswith("Σ") for label in self.labels.values()):
+            said.append("Σ: summed where the value was broadcast.")
+        if any("∂" in label for label in self.labels.values()):
+            said.append("∂: the adjoint itself, in a rule that is no product.")
+        return " ".join(said)
+
+    def _output(self) -> int:
+        return next(i for i, box in enumerate(self.view.boxes.boxes) if box.is_output)
+
+    def _above(self, point: Point) -> Point:
+        return point[0], point[1] + TOP
+
+    def _below(self, point: Point) -> Point:
+        return point[0], self.fold + self.layout.height - point[1]
+
+    def _left(self, place: int) -> float:
+        return self.layout.centers[place][0] + self.cards[place].box.width / 2 - self.cards[place].width
+
+    def _right(self, place: int) -> float:
+        return self.layout.centers[place][0] + self.cards[place].box.width / 2
+
+    def _arrows(self) -> str:
+        parts = []
+        forward, backward, heads = [], [], []
+        for arrow, route in zip(self.view.boxes.arrows, self.layout.routes, strict=True):
+            left = self._left(arrow.target)
+            forward.append(_forward(route, left - HEAD, self._above))
+            heads.append(_head(*self._above((left, route.tip[1])), 1))
+            sender, child = [
+                self.view.record.nodes[self.view.boxes.boxes[end].node] for end in (arrow.target, arrow.source)
+            ]
+            if not (sender.adjoint and child.adjoint):
+                continue
+            backward.append((_backward(route, left, self._below), _head(*self._below(route.start), -1)))
+            label = self.labels[arrow.target, arrow.slot]
+            if label:
+                x, y = self._below((left, route.tip[1]))
+                parts.append(text(label, x - 5, y - 4, FACTOR, "end"))
+        values, adjoints = ARROWS["value"][0], ARROWS["adjoint"][0]
+        lines = "".join(forward)
+        back = "".join(dict.fromkeys([line for line, _ in backward]))
+        return "\n".join(
+            [
+                f'<path d="{lines}" fill="none" stroke="{values}" stroke-width="1.4"/>',
+                f'<path d="{"".join(heads)}" fill="{values}"/>',
+                f'<path d="{back}" fill="none" stroke="{adjoints}" stroke-width="1.4"/>',
+                f'<path d="{"".join(dict.fromkeys([head for _, head in backward]))}" fill="{adjoints}"/>',
+                *parts,
+            ]
+        )
+
+    def _turn(self, said: str) -> str:
+        """The way from the loss to its adjoint, which is 1."""
+        place = self._output()
+        x, (_, y), (_, to_y) = (
+            self._right(place),
+            self._above(self.layout.centers[place]),
+            self._below(self.layout.centers[place]),
+        )
+        path = f"M{pixels(x)},{pixels(y)}C{pixels(x + TURN)},{pixels(y)},{pixels(x + TURN)},{pixels(to_y)},{pixels(x + HEAD)},{pixels(to_y)}"
+        color = ARROWS["adjoint"][0]
+        return "\n".join(
+            [
+                f'<path d="{path}" fill="none" stroke="{color}" stroke-width="1.4"/>',
+                f'<path d="{_head(x, to_y, -1)}" fill="{color}"/>',
+                text(said, x + 0.75 * TURN + 6, (y + to_y) / 2 + 4, FACTOR),
+            ]
+        )
+
+    def _box(self, place: int, card: _Card) -> str:
+        center = self.layout.centers[place]
+        left = self._left(place)
+        x, y = self._above((left, center[1] - card.box.height / 2))
+        parts = [_card(card.box, (x, y, card.width, card.box.height), card.values, card.box.role)]
+        if card.adjoints:
+            x, y = self._below((left, center[1] + card.box.height / 2))
+            parts.append(_card(card.box, (x, y, card.width, card.box.height), card.adjoints, "adjoint"))
+        return "\n".join(parts)
+
+
+def _card(box: Box, place: tuple[float, float, float, float], lines: Sequence[tuple[str, str]], role: str) -> str:
+    """A box with its lines in the middle; that of a leaf's adjoint, which is what one asks for, has a heavy outline."""
+    x, y, width, height = place
+    style, leaf = ROLES[role], role == "adjoint" and box.role != "operation"
+    rounding = ROLES[box.role].round
+    radius = min(height / 2, 14) if rounding == 1 else rounding * 20 or 2
+    dashed = f' stroke-dasharray="{style.dashes}"' if style.dashes and not leaf else ""
+    weight = 2.6 if box.is_output or leaf else 1.4
+    size = f'x="{pixels(x)}" y="{pixels(y)}" width="{pixels(width)}" height="{pixels(height)}" rx="{pixels(radius)}"'
+    rest = height - 11 - sum(FACES[face].height for face, _ in lines)
+    at = y + 5 + rest / 2
+    parts = [f'<rect {size} fill="{style.fill}" stroke="{style.stroke}" stroke-width="{weight}"{dashed}/>']
+    if role != "adjoint":
+        parts.append(text(str(box.node), x + (10 if rounding == 1 else 6), y + 11, INDEX))
+    for face, words in lines:
+        at += FACES[face].height
+        parts.append(text(words, x + width / 2, at - 0.28 * FACES[face].height, FACES[face], "middle"))
+    return f"<g><title>{escape(box.tooltip)}</title>\n{chr(10).join(parts)}</g>"
+
+
+def _forward(route: Route, end: float, moved: Callable[[Point], Point]) -> str:
+    """The path of a route, and on to the box itself."""
+    parts = [f"M{_pair(moved(route.start))}"]
+    for piece in route.pieces:
+        points = " ".join([_pair(moved(point)) for point in piece])
+        parts.append(f"L{points}" if len(piece) == 1 else f"C{points}")
+    return f"{''.join(parts)}H{pixels(end)}"
+
+
+def _backward(route: Route, start: float, moved: Callable[[Point], Point]) -> str:
+    """The same way back."""
+    begin = (route.start[0] + HEAD, route.start[1])
+    ends = [begin, *[piece[-1] for piece in route.pieces]]
+    parts = [f"M{_pair(moved((start, route.tip[1])))}L{_pair(moved(ends[-1]))}"]
+    for piece, end in zip(reversed(route.pieces), reversed(ends[:-1]), strict=True):
+        points = " ".join([_pair(moved(point)) for point in (*reversed(piece[:-1]), end)])
+        parts.append(f"L{points}" if len(piece) == 1 else f"C{points}")
+    return "".join(parts)
+
+
+def _head(x: float, y: float, way: int) -> str:
+    """The head of an arrow with its tip there, to the right (1) or to the left (-1)."""
+    return f"M{pixels(x)},{pixels(y)}l{pixels(-way * HEAD)},-3.2v6.4z"
+
+
+def _pair(point: Point) -> str:
+    return f"{pixels(point[0])},{pixels(point[1])}"

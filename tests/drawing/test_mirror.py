@@ -1,0 +1,220 @@
+"""The mirror: each adjoint below its node, the arrows reversed, the local factor on each, and the right numbers."""
+
+import re
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.drawing.events import Bprop
+from minigrad.drawing.flow import in_order
+from minigrad.drawing.mirror import PALETTE, SLOT, TOP, _Halves
+from minigrad.drawing.style import FACES
+from minigrad.models import LSTM
+from minigrad.rules import rule_of
+from minigrad.rules.formulas import fitted
+from tests.drawing.graphs import attention, classifier, expression, layer, net_2_2_1, odd, penalized, recurrent
+from tests.drawing.test_looks import contrast
+
+SVG = "{http://www.w3.org/2000/svg}"
+GRAPHS = {
+    "net": lambda: net_2_2_1()[0],
+    "expression": lambda: expression()[0],
+    "recurrent": lambda: recurrent(3)[0],
+    "lstm": lambda: layer(LSTM, 3),
+    "classifier": classifier,
+    "attention": attention,
+}
+
+
+def draw(loss, **options):
+    return mg.draw(loss, view="mirror", **options)
+
+
+def boxes(view):
+    """Of every card by its first line: left, top, width, height, and its lines."""
+    found = {}
+    for group in ET.fromstring(view.svg()).iter(f"{SVG}g"):
+        rect = group.find(f"{SVG}rect")
+        lines = [text.text for text in group.findall(f"{SVG}text") if text.get("text-anchor") == "middle"]
+        found.setdefault(lines[0], []).append(
+            [*[float(rect.get(name)) for name in ("x", "y", "width", "height")], lines]
+        )
+    return found
+
+
+def test_adjoints_lie_under_their_nodes():
+    view = draw(net_2_2_1()[0])
+    shown = boxes(view)
+    for node in view.record.nodes:
+        (above,), (below,) = (
+            [
+                [card for title, cards in shown.items() for card in cards if title == wanted]
+                for wanted in (
+                    next(box.lines[0][1] for box in view.boxes.boxes if box.node == node.index),
+                    view.adjoints[node.index],
+                )
+            ]
+            if node.name
+            else ([0], [0])
+        )
+        if node.name:
+            assert above[0] == below[0]
+            assert above[2:4] == below[2:4]
+            assert above[1] < below[1]
+            assert below[4][1:] == list(node.adjoint)
+
+
+def test_the_lower_half_is_the_mirror_image_of_the_upper_one():
+    view = draw(net_2_2_1()[0])
+    halves = _Halves(view)
+    middles = []
+    for group in ET.fromstring(view.svg()).iter(f"{SVG}g"):
+        x, y, height = [float(group.find(f"{SVG}rect").get(name)) for name in ("x", "y", "height")]
+        middles.append((x, y + height / 2))
+    axis = TOP + halves.fold + halves.layout.height
+    assert len(middles) == 2 * 28
+    for x, y in middles:
+        assert any(abs(x - other_x) < 0.2 and abs(axis - y - other_y) < 0.2 for other_x, other_y in middles)
+
+
+def test_every_arrow_says_the_local_factor():
+    view = draw(net_2_2_1()[0])
+    said = sorted(
+        text.text for text in ET.fromstring(view.svg()).iter(f"{SVG}text") if text.get("text-anchor") == "end"
+    )
+    factors = [
+        "w11",
+        "x1",
+        "w21",
+        "x2",
+        "w12",
+        "x1",
+        "w22",
+        "x2",
+        "(1 − u1²)",
+        "(1 − u2²)",
+        "w1",
+        "u1",
+        "w2",
+        "u2",
+        "(−1)",
+        "2 · #26",
+    ]
+    assert said == sorted(f"· {factor}" for factor in factors)
+    assert "∂L/∂L = 1" in view.svg()
+
+
+def test_parts_are_the_rules_of_the_docstrings_with_names():
+    loss, _ = net_2_2_1()
+    text = draw(loss).text()
+    for line in (
+        "u1 = tanh(#15) = 0.7163",
+        "∂L/∂#15 = ∂L/∂u1 · (1 − u1²) = -0.5512",
+        "∂L/∂x1 = ∂L/∂#17 · w12 + ∂L/∂#12 · w11 = -0.4455",
+        "∂L/∂y = ∂L/∂#26 · (−1) = 1.887",
+        "∂L/∂L = 1",
+    ):
+        assert f"  {line}" in text.splitlines()
+    text = draw(recurrent(2)[0]).text()
+    assert "  ∂L/∂b = Σ ∂L/∂#19 + Σ ∂L/∂#11 = " in text
+    assert "  ∂L/∂V = (∂L/∂#21)ᵀ = " in text
+    assert "  ∂L/∂x_1 = ∂L/∂#15 @ #14ᵀ = " in text
+    assert "  ∂L/∂#14 = x_1ᵀ @ ∂L/∂#15 = " in text
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_labels_times_adjoints_are_what_was_sent(name):
+    """Where the label is a product, its number times the adjoint is the number that goes along the arrow."""
+    loss = GRAPHS[name]()
+    view, nodes = draw(loss), in_order([loss])
+    record = mg.record(loss, largest=10_000)
+    checked = 0
+    for event in [event for event in record.events if isinstance(event, Bprop)]:
+        node, adjoint = nodes[event.node], record.arrays[event.adjoint].array()
+        rule = rule_of(node)
+        values = rule.bound([child.value for child in node.children], node.value, adjoint)
+        for sent in event.sends:
+            factor = rule.adjoints[sent.slot].factor_value(values)
+            label = view.factors[event.node, sent.slot].label
+            assert (factor is None) == (label.startswith("@ ") or label.endswith(" @") or "∂" in label)
+            if factor is not None:
+                found = record.arrays[sent.array].array()
+                assert label.startswith("Σ") == (found.size < adjoint.size)
+                whole = np.asarray(adjoint * factor)
+                made = whole if whole.size == found.size else fitted(whole, found.shape)  # a transpose moves entries
+                np.testing.assert_allclose(np.sort(made, axis=None), np.sort(found, axis=None), rtol=1e-5, atol=1e-7)
+                checked += 1
+    assert checked >= 5
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_boxes_do_not_overlap_and_labels_have_room(name):
+    view = draw(GRAPHS[name]())
+    cards = [card[:4] for cards in boxes(view).values() for card in cards]
+    for i, (x, y, width, height) in enumerate(cards):
+        for a, b, wide, high in cards[:i]:
+            assert x + width <= a or a + wide <= x or y + height <= b or b + high <= y
+    labels = [text for text in ET.fromstring(view.svg()).iter(f"{SVG}text") if text.get("text-anchor") == "end"]
+    places = [(float(text.get("x")), float(text.get("y"))) for text in labels]
+    assert len(set(places)) == len(places)
+    for i, (x, y) in enumerate(places):
+        for a, b in places[:i]:
+            assert x != a or abs(y - b) >= SLOT - 0.1
+
+
+def test_nodes_without_adjoint_have_none_below():
+    x = mg.Input([1.0, 2.0], name="x")
+    loss = np.where(x > 1, x * 2, 0.0).sum()
+    view = draw(loss)
+    assert sum(len(cards) for cards in boxes(view).values()) == len(view.boxes.boxes) + sum(
+        bool(node.adjoint) for node in view.record.nodes if any(box.node == node.index for box in view.boxes.boxes)
+    )
+    assert not any("#1 " in title for title in boxes(view) if title.startswith("∂"))
+
+
+def test_hostile_names_and_odd_values():
+    with np.errstate(all="ignore"):
+        loss = sum(node.astype(np.float64).sum() for node in odd() if node.dtype.kind == "f")
+        view = draw(loss)
+    root = ET.fromstring(view.svg())
+    assert not [element for element in root.iter() if element.tag.endswith("script")]
+    assert "nan" in view.text()
+    assert "\x1b" not in view.text() + view.html()
+
+
+def test_looks():
+    view = draw(net_2_2_1()[0], title="a < b")
+    root = ET.fromstring(view.svg())
+    assert view.svg() == draw(net_2_2_1()[0], title="a < b").svg()
+    assert root.find(f"{SVG}title").text == "a < b"
+    assert root.find(f"{SVG}desc").text.startswith("L = 0.8898 is computed from 9 parameters")
+    light = {pair[0] for pair in PALETTE.values()} | {"none", None}
+    assert {element.get(where) for element in root.iter() for where in ("fill", "stroke")} <= light
+    assert min(float(text.get("font-size")) for text in root.iter(f"{SVG}text")) >= 9
+    assert re.search(r'font-family="[^"]*monospace"', view.svg())
+    for theme in (0, 1):
+        colors = {name: pair[theme] for name, pair in PALETTE.items()}
+        for ink, ground in (("slope", "adjoint-fill"), ("ink", "adjoint-fill"), ("slope", "frame"), ("slope", "paper")):
+            assert contrast(colors[ink], colors[ground]) >= 4.5
+        assert contrast(colors["adjoint-line"], colors["frame"]) >= 3
+    assert FACES["adjoint"].monospaced
+    assert repr(view) == "<MirrorView: 28 nodes and their adjoints; .svg() .text() .html() .save(path)>"
+    assert len(view.svg()) < 45_000
+
+
+def test_what_cannot_be_mirrored_is_refused():
+    loss, weights = net_2_2_1()
+    with pytest.raises(ValueError, match=r'contains adjoints already.*view="flow"'):
+        draw(loss + mg.gradients(loss, weights)[0] ** 2)
+    with pytest.raises(TypeError, match="takes the loss"):
+        draw(penalized())
+    with pytest.raises(TypeError, match="draw the loss"):
+        draw(mg.record(loss))
+    with pytest.raises(ValueError, match="is not a scalar"):
+        draw(mg.Input([1.0, 2.0]) * 2)
+    with pytest.raises(ValueError, match=r"limit=20 in each half"):
+        draw(loss, limit=20)
+    with pytest.raises(ValueError, match=r"limit=200 in each half"):
+        draw(layer(LSTM, 20))
