@@ -86,7 +86,7 @@ TASK_DEFAULTS: dict[str, dict[str, Any]] = {
     "digits": {"length": 64, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
     "permuted-digits": {"length": 64, "steps": 4000, **_ADAM, **_ORTHOGONAL},
     "mnist": {"length": 28, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
-    "pixel-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM, **_ORTHOGONAL},
+    "pixel-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM, **_ORTHOGONAL, "learning_rate": 0.0005},
     "permuted-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM, **_ORTHOGONAL},
     "names": {"length": 14, "steps": 4000, **_ADAM},
     "temporal-order": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
