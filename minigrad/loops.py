@@ -140,8 +140,7 @@ class _Search:
                 self.births.append((of_round[0].number, key, number))
                 for node in of_round:
                     self._place(node, key, number)
-            *_, before, last = [of_round[0].number for of_round in rounds.parts(operations)]
-            self.births.append((last + last - before, None, 0))  # rounds bear equally many nodes, in the graph or not
+            self.births.append((operations[rounds.end - 1].number + 1, None, 0))  # of the rest nobody knows
 
     def place_adjoints(self) -> None:
         """Give adjoints the places of the nodes they belong to; these need not be in the graph."""
