@@ -69,6 +69,24 @@ def measured(make: Callable[[], mg.Node]) -> Measured:
     return Measured(seconds, len(svg.encode()) / 1000, len(drawing.diagram.boxes), *_density(drawing))
 
 
+OVER_TIME: dict[str, Callable[[], mg.Node]] = {
+    "LSTM, 100 steps, over time": lambda: recurrent(LSTM, 100),
+    "GRU, 100 steps, over time": lambda: recurrent(GRU, 100),
+}
+
+
+def measured_over_time(make: Callable[[], mg.Node]) -> tuple[float, float, int]:
+    """Draw the adjoints of a graph over time: CPU seconds, kilobytes, dots."""
+    node = make()
+    seconds = math.inf
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        drawing = mg.draw(node, view="time")
+        svg = drawing.svg()
+        seconds = min(seconds, time.process_time() - start)
+    return seconds, len(svg.encode()) / 1000, drawing.n_dots
+
+
 def _density(drawing: Drawing) -> tuple[float, float]:
     """The part of the page that boxes cover, and the mean length of arrows in pixels."""
     layout = drawing.layout
@@ -85,7 +103,7 @@ def _length(route: Route) -> float:
 def main() -> None:
     """Print a line per picture."""
     mg.draw(mg.Input(1.0)).svg()  # imports
-    width = max([len(name) for name in PICTURES])
+    width = max([len(name) for name in (*PICTURES, *OVER_TIME)])
     print(f"{'picture':{width}}  CPU s    kB  boxes  covered  arrow px")
     for name, make in PICTURES.items():
         m = measured(make)
@@ -93,6 +111,9 @@ def main() -> None:
             f"{name:{width}}  {m.seconds:5.3f}  {m.kilobytes:4.0f}  {m.boxes:5}  {m.cover:6.0%}  {m.arrow:8.0f}",
             flush=True,
         )
+    for name, make in OVER_TIME.items():
+        seconds, kilobytes, dots = measured_over_time(make)
+        print(f"{name:{width}}  {seconds:5.3f}  {kilobytes:4.0f}  {dots:5}", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from minigrad.drawing.layered import layered
 from minigrad.drawing.layout import Layout, Point, Route
 from minigrad.drawing.style import ADJOINT, ARROWS, DARK, FACES, INDEX, LIGHT, ROLES, SCOPE_FILLS, TEXT, Face
 from minigrad.errors import no_node
-from minigrad.node import Node
-from minigrad.rules import rule_of
+from minigrad.node import Array, Node
+from minigrad.rules import Formula, rule_of
 
 LONGEST_FACTOR = 26
 LONGEST_NAME = 14
@@ -64,43 +64,51 @@ def mirror_view(given: object, title: str, limit: int) -> MirrorView:
         )
     loss = recorded.nodes[recorded.flow.outputs[0]]
     adjoints = [f"∂{_called(loss) if loss.name else 'L'}/∂{_called(node)}" for node in recorded.nodes]
-    return MirrorView(
-        recorded, boxes, adjoints, _factors(in_order([given]), recorded.nodes, adjoints), symbols.clean(title)
-    )
+    return MirrorView(recorded, boxes, adjoints, _factors(in_order([given]), recorded, adjoints), symbols.clean(title))
 
 
 class Factor(NamedTuple):
-    """What becomes of an adjoint on its way to a child: a label, "· (1 − u²)", and the whole part, "∂L/∂u · (1 − u²)".
+    """What becomes of an adjoint on its way to a child: a label, "· (1 − u²)", the whole part, "∂L/∂u · (1 − u²)", and in numbers.
 
     Where the rule is no product, ∂ stands for the adjoint in the label.
     """
 
     label: str
     part: str
+    numbers: str = ""
 
 
-def _factors(
-    nodes: Sequence[Node], shown: Sequence[FlowNode], adjoints: Sequence[str]
-) -> dict[tuple[int, int], Factor]:
+def _factors(nodes: Sequence[Node], recorded: Record, adjoints: Sequence[str]) -> dict[tuple[int, int], Factor]:
     """The factors by node and place of the child; adjoints: how that of each node is written."""
     known: dict[tuple[int, int], Factor] = {}
     index = {node: i for i, node in enumerate(nodes)}
+    called = [_called(node) for node in recorded.nodes]
     for i, node in enumerate(nodes):
         rule = rule_of(node)
-        names = rule.bound([_called(shown[index[child]]) for child in node.children], _called(shown[i]))
+        names = rule.bound([called[index[child]] for child in node.children], called[i])
+        found = _adjoint_of(recorded, i)
+        values = rule.bound([child.value for child in node.children], node.value, found)
         for slot, formula in enumerate(rule.adjoints):
             if formula is not None:
-                factor, letter = formula.factor(names), rule.symbols[-1]
-                if factor:
-                    known[i, slot] = _times(adjoints[i], factor, summed=node.children[slot].size < node.size)
-                else:
-                    label, part = [formula.text(names | {letter: adjoint}) for adjoint in ("∂", adjoints[i])]
-                    known[i, slot] = Factor(label, part)
+                summed = node.children[slot].size < node.size
+                factor = _factor(formula, names, rule.symbols[-1], adjoints[i], summed=summed)
+                known[i, slot] = factor if found is None else factor._replace(numbers=formula.in_numbers(values))
     return known
 
 
-def _times(adjoint: str, factor: str, *, summed: bool) -> Factor:
+def _adjoint_of(recorded: Record, i: int) -> Array | None:
+    """The adjoint of a node, if there is one and it is stored whole."""
+    place = recorded.adjoints[i]
+    if place is None or recorded.arrays[place].entries is None:
+        return None
+    return recorded.arrays[place].array()
+
+
+def _factor(formula: Formula, names: Mapping[str, str], letter: str, adjoint: str, *, summed: bool) -> Factor:
     """An adjoint times a factor, from the side on which it stands; summed where the child was broadcast."""
+    factor = formula.factor(names)
+    if not factor:
+        return Factor(*[formula.text({**names, letter: written}) for written in ("∂", adjoint)])
     if factor.endswith(" @"):
         return Factor(factor, f"{factor} {adjoint}")
     if factor.startswith("@ "):
@@ -273,7 +281,8 @@ class _Halves:
             label = self.labels[arrow.target, arrow.slot]
             if label:
                 x, y = self._below((left, route.tip[1]))
-                parts.append(text(label, x - 5, y - 4, FACTOR, "end"))
+                words = text(label, x - 5, y - 4, FACTOR, "end")
+                parts.append(f"<g><title>{escape(self._said(sender, child, arrow.slot))}</title>{words}</g>")
         values, adjoints = ARROWS["value"][0], ARROWS["adjoint"][0]
         lines = "".join(forward)
         back = "".join(dict.fromkeys([line for line, _ in backward]))
@@ -285,6 +294,13 @@ class _Halves:
                 f'<path d="{"".join(dict.fromkeys([head for _, head in backward]))}" fill="{adjoints}"/>',
                 *parts,
             ]
+        )
+
+    def _said(self, sender: FlowNode, child: FlowNode, slot: int) -> str:
+        """What goes along an arrow, with names and in numbers."""
+        factor = self.view.factors[sender.index, slot]
+        return "\n".join(
+            [f"to {self.view.adjoints[child.index]}: {factor.part}", *[factor.numbers] * bool(factor.numbers)]
         )
 
     def _turn(self, said: str) -> str:

@@ -101,6 +101,17 @@ def draw(
     """
     if view not in VIEWS:
         raise ValueError(f"mg.draw(view={view!r}): one of {', '.join(map(repr, VIEWS))}")
+    of_flow = {
+        "adjoints": adjoints is not None,
+        "direction": direction is not None,
+        "layout": layout != "layered",
+        "stubs": not stubs,
+        "numbers": not numbers,
+        "fold": not fold,
+    }
+    if view != "flow" and any(of_flow.values()):
+        name = max(of_flow, key=of_flow.__getitem__)
+        raise ValueError(f'mg.draw({name}=...) belongs to view="flow": leave it out of view="{view}"')
     if view == "time":
         return time_view(outputs, cut, title, MOST if limit is None else limit)
     if cut:

@@ -30,7 +30,7 @@ WIDE = 48.0  # the least width of a step in which the links of gates are drawn
 ROW, THIN_ROW = 26.0, 16.0
 CURVES = 150.0  # the height of the curves
 GAP = 18.0
-ARC = 14.0  # the height of the middle of a link beside another one, twice
+ARC = 14.0  # how far the control point of a link beside another one, or past dots, lies above them
 TICKS = 6  # on an axis at most
 
 HEADLINE = Face(18, 26, False, 600, TEXT)
@@ -124,7 +124,7 @@ class TimeView(Picture):
         parts = [
             text(self.title, MARGIN, MARGIN + 12, HEADLINE),
             self.scale.legend(MARGIN, MARGIN + 32, self._direction()),
-            _key(MARGIN + 260, MARGIN + 58, self._marks()),
+            _key(MARGIN + 260, MARGIN + 58, self._marks(), dense=frame.step < WIDE),
         ]
         y = MARGIN + 84
         for run in self.runs:
@@ -401,7 +401,7 @@ class _Lanes:
         x, y, to_x, to_y = self._ends(link)
         start = f"M{pixels(x)},{pixels(y)}"
         if _is_arc(link):
-            return f"{start}Q{pixels((x + to_x) / 2)},{pixels(y - ARC)},{pixels(to_x)},{pixels(to_y)}"
+            return f"{start}Q{pixels((x + to_x) / 2)},{pixels(y - _rise(link))},{pixels(to_x)},{pixels(to_y)}"
         if self.is_dense or y == to_y:
             return f"{start}L{pixels(to_x)},{pixels(to_y)}"
         bend = (to_x - x) / 2
@@ -411,7 +411,7 @@ class _Lanes:
 
     def _cross(self, link: Link) -> str:
         x, y, to_x, to_y = self._ends(link)
-        return _cross((x + to_x) / 2, (y + to_y) / 2 - (ARC / 2 if _is_arc(link) else 0.0), 3.0)
+        return _cross((x + to_x) / 2, (y + to_y) / 2 - (_rise(link) / 2 if _is_arc(link) else 0.0), 3.0)
 
     def _dots(self) -> list[str]:
         size = min(5.5, max(2.8, self.axis.step * 0.2))
@@ -432,11 +432,16 @@ def _is_arc(link: Link) -> bool:
     return link.source[0] == link.target[0] and (link.way > 0 or abs(link.source[1] - link.target[1]) > 1)
 
 
-def _key(x: float, y: float, roles: set[str]) -> str:
+def _rise(link: Link) -> float:
+    """How far the control point of an arc lies above its ends: longer arcs are higher."""
+    return ARC * min(abs(link.source[1] - link.target[1]) + link.way, 4) / 2
+
+
+def _key(x: float, y: float, roles: set[str], *, dense: bool) -> str:
     """What the shapes stand for."""
     meanings = {
         "state": "state",
-        "gate": "gate (in narrow steps its links are left out)",
+        "gate": "gate" + ", without its links" * dense,
         JOINT: "sum of what several dots send",
         "": "other operation",
     }

@@ -346,6 +346,18 @@ def test_the_committed_pictures_are_those_of_today():
         assert (GOLDEN / name).read_text("utf-8") == text, "python -m tests.drawing.regenerate"
 
 
+def test_hostile_names_stay_text():
+    h = mg.Input(np.ones(2), name="start")
+    for t in range(14):
+        h = np.tanh(h * 1.5)
+        h.name = f'<script>"&\x1b[31m\ud800 漢字 {t}'
+    view = draw({"]]><b>": h.sum(), "\u202e": h.sum()})
+    root = ET.fromstring(view.svg())
+    assert not [element for element in root.iter() if element.tag.endswith(("script", "b"))]
+    assert view.runs[0].loops[0].grid.lanes[0].label.startswith('<script>"&')
+    assert not set("\x1b\ud800\u202e") & set(view.svg() + view.text() + view.html())
+
+
 # Errors --------------------------------------------------------------------------------------------------------------
 
 
@@ -367,6 +379,8 @@ def test_what_is_asked_for_wrongly_is_refused():
         draw(mg.record(loss), cut="h")
     with pytest.raises(ValueError, match='belongs to view="time"'):
         mg.draw(loss, cut="h")
+    with pytest.raises(ValueError, match=r'stubs=.* belongs to view="flow": leave it out of view="time"'):
+        draw(loss, stubs=False)
     with pytest.raises(ValueError, match=r"view='times'.*one of 'flow'"):
         mg.draw(loss, view="times")
     with pytest.raises(ValueError, match=r"97 dots .*limit=50"):
