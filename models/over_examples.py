@@ -49,7 +49,7 @@ def reduction_of(loss: Node, states: Sequence[Node]) -> Reduction | None:
 
 
 def _of_sum(divisor: float, batch: int) -> Reduction | None:
-    """What a sum over the examples is that is divided by a number."""
+    """Tell what a sum over the examples is, once divided by a number."""
     if abs(divisor) == 1:
         return "sum"
     if math.isnan(divisor):
@@ -59,7 +59,7 @@ def _of_sum(divisor: float, batch: int) -> Reduction | None:
 
 
 def _divisor(node: Multiply | Divide, of: Node) -> float:
-    """What a product or quotient divides one of its operands by: a number; inf for another sum; nan for all else."""
+    """Find the divisor that a product or quotient applies to one operand: a number; inf for another sum; nan for all else."""
     (other,) = (child for child in node.children if child is not of)
     if isinstance(node, Divide) and other is node.children[1] and _is_sum(other):
         return math.inf
@@ -82,7 +82,7 @@ def _between(loss: Node, ends: set[Node]) -> set[Node]:
 
 
 def _reduces_examples(node: Sum | Mean, batch: int) -> bool:
-    """Whether the examples are summed over, and were not before. Their axis is the first one that is as long as the batch."""
+    """Tell whether a reduction is the first one over the examples. Their axis is the first one that is as long as the batch."""
     (x,) = node.children
     axes = {axis % x.ndim for axis in _axes(node)}
     n_reduced = math.prod(x.shape[axis] for axis in axes)
@@ -91,14 +91,14 @@ def _reduces_examples(node: Sum | Mean, batch: int) -> bool:
 
 
 def _is_reduced(x: Node, batch: int) -> bool:
-    """Whether what is summed has no axis of examples any more: it was summed before, or is made of single numbers."""
+    """Tell whether a node has no axis of examples any more: it was summed before, or is made of single numbers."""
     if isinstance(x, Sum | Mean):
         return _reduces_examples(x, batch)
     return isinstance(x, Operation) and x.moves and all(child.size == 1 for child in x.children)
 
 
 def _is_sum(node: Node) -> bool:
-    """Whether it is a sum, also in another dtype, or one that is kept from being 0."""
+    """Tell whether a node is a sum, cast or kept from being 0 or not."""
     return isinstance(node, Sum) or (isinstance(node, AsType | Maximum) and any(map(_is_sum, node.children)))
 
 

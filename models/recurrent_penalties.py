@@ -95,13 +95,13 @@ class Penalty:
             return self.of(*_padding_last(rows, counts))
 
     def _counts(self, rows: Node, states: Sequence[Node], mask: Operand | None) -> Node | None:
-        """Which steps count, (time, batch): by the mask that is given, or by that of the states."""
+        """Choose the steps that count, (time, batch), by the given mask or by that of the states."""
         if mask is None:
             return getattr(states, "present", None)
         return time_mask(type(self).__name__, mask, (rows.shape[1], rows.shape[0])).T
 
     def rows(self, loss: Node, states: Sequence[Node]) -> Node:
-        """What G is a function of, (time, batch, n_states): the adjoints λ_t = ∂loss/∂x_t."""
+        """Stack the arguments of G, the adjoints λ_t = ∂loss/∂x_t: (time, batch, n_states)."""
         return _stacked(adjoints(loss, states))
 
     def of(self, rows: Node, counts: Node | None = None) -> Node:
@@ -126,7 +126,7 @@ class RatioPenalty(Penalty):
         self.over_time = _one_of(self, "over_time", over_time, ("mean", "sum"))
 
     def _divisor(self, counted: Node, counts: Node | None) -> Node | float:
-        """What the sum over all terms is divided by: how many count, or how many examples have a step that does."""
+        """Count the terms that count, or the examples with a step that counts, to divide the sum of the terms by."""
         if self.over_time == "mean":
             return maximum(counted.sum(), 1.0)
         return _n_examples(counts, counted)
@@ -142,7 +142,7 @@ class Omega(RatioPenalty):
     Back: with q_t = ‖λ_t‖² / ‖λ_{t+1}‖² and c = 1 / number of terms,
     λ̄_t = 4 c ((q_t − 1) / ‖λ_{t+1}‖² − (q_{t-1} − 1) q_{t-1} / ‖λ_t‖²) λ_t, and on by backpropagation through backpropagation.
 
-    A term counts where ‖λ_{t+1}‖² ≥ 1e-20, so the reach grows backward in time as training goes on. With the states
+    A term counts where ‖λ_{t+1}‖² ≥ 1e-20: as training makes adjoints longer, earlier time steps come to count. With the states
     x_1..x_T there are T − 1 terms per example; give [x_0, *states] to count the step from x_0 too. Squares keep it fast: it
     is inf or nan, which ends a training by name, where a norm is beyond 1e19 (float32; 1e154 in float64).
 
@@ -183,7 +183,7 @@ class Omega(RatioPenalty):
             return self._of_squares(square(a[1:] @ states.W).sum(axis=-1), square(rows[1:]).sum(axis=-1), counts)
 
     def _of_squares(self, earlier: Node, later: Node, counts: Node | None = None) -> Node:
-        """Of ‖λ_t‖² and ‖λ_{t+1}‖²: no `where` here, whose mask every rule from here to the states would have to keep."""
+        """Make G of ‖λ_t‖² and ‖λ_{t+1}‖². There is no `where`: every rule on the way back to the states would carry its mask."""
         counted = _both(later >= LEAST_NORM**2, _pairs(counts)).astype(later.dtype)
         ratios = earlier / (later * counted + (1.0 - counted))
         return (square(ratios - 1.0) * counted).sum() / self._divisor(counted, counts)
@@ -366,7 +366,7 @@ def _stacked(rows: Sequence[Node]) -> Node:
 
 
 def _neighbors(values: Node) -> tuple[Node, Node]:
-    """What stands at t and at t + 1, for t = 1..T−1."""
+    """Split values by time into those at t and those at t + 1, t = 1..T−1."""
     return values[:-1], values[1:]
 
 
@@ -379,12 +379,12 @@ def _padding_last(rows: Node, counts: Node) -> tuple[Node, Node]:
 
 
 def _pairs(counts: Node | None) -> Node | None:
-    """Which neighbors both count, where those that do come first."""
+    """Mark the pairs of neighbors (t, t + 1) that both count, of rows in which padding comes last."""
     return None if counts is None else counts[1:]
 
 
 def _both(seen: Node, pairs: Node | None) -> Node:
-    """Where terms can be seen and, under a mask, are between steps that count."""
+    """Mark the terms that are large enough and, under a mask, between two steps that count."""
     return seen if pairs is None else seen & pairs
 
 
@@ -414,7 +414,7 @@ def _mean(terms: Node, counts: Node) -> Node:
 
 
 def _n_examples(counts: Node | None, rows: Node) -> Node | float:
-    """How many examples of rows (time, batch, ...) have a step that counts, at least 1."""
+    """Count the examples of rows (time, batch, ...) with a step that counts; at least 1."""
     if counts is None:
         return float(max(rows.shape[1], 1))
     return maximum(counts.any(axis=0).astype(rows.dtype).sum(), 1.0)

@@ -215,7 +215,7 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
 
 
 def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
-    """What the run reached, on all test examples, with the last parameters and with the best ones."""
+    """Measure the run on all test examples, with the last parameters and with the best ones."""
     run.parameters = run.parameters or net.state_dict()
     net.load_state_dict(run.parameters)  # where Ctrl-C came in the middle, the best ones may be there
     run.G, run.log10_ratio, _ = gauge.read()
@@ -231,7 +231,6 @@ def _measure(run: Run, task: Task, net: Module, gauge: Gauge) -> None:
         run.best.restore(net)
         run.best_test_loss, outputs = evaluate(net, task.loss, task.test.given(net), task.test.targets)
         run.best_test_score = task.score(outputs, task.test.targets)
-    net.load_state_dict(run.parameters)
 
 
 def _validated(task: Task, net: Module) -> dict[str, float]:

@@ -16,6 +16,7 @@ import numpy as np
 from minigrad.files import write_file
 from minigrad.models.inputs import shown
 from minigrad.models.scheduled import value_at
+from minigrad.optim.cells import CELLS
 from minigrad.optim.lengths import MOST, drawn, growing, of_range, read_range
 from minigrad.optim.methods import (
     BASELINES,
@@ -29,21 +30,8 @@ from minigrad.optim.methods import (
     read_weight,
 )
 from minigrad.optim.schedules import Schedule
+from minigrad.optim.task_options import OF_ANY_LENGTH, OF_MNIST, TASKS
 
-CELLS = {
-    "rnn": "x_i = tanh(W x_(i-1) + R u_i + b_1)",
-    "lstm": "long short-term memory, x_i = o tanh(c_i), c_i = f c_(i-1) + i g",
-    "gru": "gated recurrent units, x_i = (1 - z) x_(i-1) + z g",
-    "irnn": "x_i = relu(W x_(i-1) + R u_i + b), W = I at the start",
-    "antisymmetric": "x_i = x_(i-1) + ε tanh((W - W' - γ I) x_(i-1) + R u_i + b)",
-    "exponential": "x_i = modReLU(exp(A) x_(i-1) + R u_i), A = -A'",
-    "inverse": "x_i = tanh(W^(±1) x_(i-1) + R u_i + b), the inverse of W and W itself in turn",
-    "lipschitz": "x_i = x_(i-1) + ε (A x_(i-1) + tanh(W x_(i-1) + R u_i + b))",
-    "unicornn": "undamped oscillators, x_i = x_(i-1) + δ z_i, z_i = z_(i-1) - δ (tanh(w x_(i-1) + R u_i + b) + α x_(i-1))",
-    "tilted": "x_i = tanh(W x_(i-1) + R u_i + b), of which ln mean_i exp(x_i) is read out",
-}
-OWN_STARTS = ("irnn", "antisymmetric", "exponential", "inverse", "lipschitz", "unicornn")  # their papers' starts
-MIXED = ("antisymmetric", "exponential", "lipschitz", "unicornn")  # their recurrent matrix is made of other parameters
 INITIALIZATIONS = {
     "normal": "W, R, V normal with standard deviation --std; biases 0",
     "orthogonal": "W orthogonal; R, V normal with standard deviation --std; biases 0",
@@ -66,42 +54,13 @@ LARGEST = {  # beyond, a number is taken for a slip: a float32 holds no 1e39, an
 }
 N_LOOKED_AT = 10**5  # steps at which a schedule of lengths is looked at beforehand, at most
 LARGEST_FILE = 1 << 20  # bytes of a configuration file
-OF_MNIST = ("mnist", "pixel-mnist", "permuted-mnist")
-GENERATED = ("temporal-order", "temporal-order-3bit", "adding", "multiplication", "copy-memory")
-DELAYED = 8  # time steps that a digit takes, read row by row; the others are the delay
-MEMORIZED = 10  # symbols of copy-memory
-SHORTEST = {  # lengths that can be chosen, from which, and why
-    "delayed-digits": (DELAYED, "shows a digit in 8 steps"),
-    "temporal-order": (10, "has tenths"),
-    "temporal-order-3bit": (10, "has tenths"),
-    "adding": (10, "has tenths"),
-    "multiplication": (10, "has tenths"),
-    "copy-memory": (2 * MEMORIZED + 1, f"shows {MEMORIZED} symbols, at least one blank, and takes {MEMORIZED} answers"),
-}
-_ADAM = {"optimizer": "adam", "learning_rate": 0.002, "schedule": "hold_then_linear(rate, steps)", "batch_size": 50}
-_ORTHOGONAL = {"initialization": "orthogonal"}
-_NUMBERS = {**_ORTHOGONAL, "schedule": "hold_then_linear(rate, steps, 0.6)"}
-TASK_DEFAULTS: dict[str, dict[str, Any]] = {
-    "delayed-digits": {"length": 50, "steps": 4000, "seeds": 3, **_ADAM},
-    "digits": {"length": 64, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
-    "permuted-digits": {"length": 64, "steps": 4000, **_ADAM, **_ORTHOGONAL},
-    "mnist": {"length": 28, "steps": 4000, "batch_size": 32, "optimizer": "adam"},
-    "pixel-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM, **_ORTHOGONAL, "learning_rate": 0.0005},
-    "permuted-mnist": {"length": 784, "steps": 500, "record_every": 50, **_ADAM, **_ORTHOGONAL},
-    "names": {"length": 14, "steps": 4000, **_ADAM},
-    "temporal-order": {"length": 50, "steps": 6000, "batch_size": 20, "optimizer": "sgd"},
-    "temporal-order-3bit": {"length": 50, "steps": 4000, **_ADAM},
-    "adding": {"length": 50, "steps": 16000, **_ADAM, **_NUMBERS},
-    "multiplication": {"length": 50, "steps": 16000, **_ADAM, **_NUMBERS},
-    "copy-memory": {"length": 30, "steps": 4000, **_ADAM, **_ORTHOGONAL},
-}
 
 
 def _by_task(name: str, default: Any = None) -> str:
     """The default of an option, the commonest first, and of which tasks it is another."""
     tasks: dict[Any, list[str]] = {}
-    for task, defaults in TASK_DEFAULTS.items():
-        tasks.setdefault(defaults.get(name, default), []).append(task)
+    for task, options in TASKS.items():
+        tasks.setdefault(options.defaults.get(name, default), []).append(task)
     first, *others = sorted(tasks, key=lambda value: -len(tasks[value]))
     return "; ".join([f"default: {first}", *[f"{value} of {', '.join(tasks[value])}" for value in others]])
 
@@ -117,14 +76,12 @@ class Configuration:
     `Configuration.of(task="adding", steps=100)` fills the rest and refuses what cannot be.
     """
 
-    task: str = _option(
-        "delayed-digits", "TASK", f"what is learned: {', '.join(TASK_DEFAULTS)} (default: delayed-digits)"
-    )
+    task: str = _option("delayed-digits", "TASK", f"what is learned: {', '.join(TASKS)} (default: delayed-digits)")
     length: int = _option(
         0,
         "T",
         f"time steps of a sequence ({_by_task('length')}); a range, 50..200, draws one of up to {MOST} for every batch, and the longest is validated "
-        f"and tested; to be chosen for {', '.join(SHORTEST)}",
+        f"and tested; to be chosen for {', '.join(OF_ANY_LENGTH)}",
         type=str,
     )
     shortest: int = 0  # of a range of lengths; 0 where there is one length
@@ -211,9 +168,9 @@ class Configuration:
             if name not in names:
                 raise ValueError(f"there is no option {name!r}{_did_you_mean(name, names)}")
         task = given.get("task", cls.task)
-        _one_of("task", task, TASK_DEFAULTS)
-        defaults = dict(TASK_DEFAULTS[task])
-        if given.get("cell") in OWN_STARTS:
+        _one_of("task", task, TASKS)
+        defaults = dict(TASKS[task].defaults)
+        if given.get("cell") in [name for name, cell in CELLS.items() if cell.own_start]:
             defaults.pop("initialization", None)
         optimizer = given.get("optimizer", defaults["optimizer"])
         _one_of("optimizer", optimizer, LEARNING_RATES)
@@ -286,7 +243,7 @@ class Configuration:
         return read_weight(f"loss_weight={shown(self.loss_weight)}", self.loss_weight, self.steps)
 
     def method(self, text: str) -> Method:
-        """What one of `methods` stands for."""
+        """Read one of `methods`."""
         return read_method(text, self.penalty, self.weight, self.steps)
 
     def lengths(self, rng: np.random.Generator) -> Iterator[int]:
@@ -297,7 +254,7 @@ class Configuration:
 
     @property
     def lengths_in_words(self) -> str:
-        """What a task's description says of lengths that differ from batch to batch; "" where they do not."""
+        """Describe lengths that differ from batch to batch; "" where they do not."""
         if self.length_schedule:
             said = f"whose length follows {self._lengths_by_step!r}"
         elif self.shortest:
@@ -313,16 +270,16 @@ class Configuration:
 
     def _check_lengths(self) -> None:
         """ValueError where sequences of such lengths are not to be had."""
-        if self.task not in SHORTEST:
-            fixed, choice = TASK_DEFAULTS[self.task]["length"], f"only {', '.join(SHORTEST)} have a choice"
+        task = TASKS[self.task]
+        if not task.shortest:
+            fixed, choice = task.defaults["length"], f"only {', '.join(OF_ANY_LENGTH)} have a choice"
             _refuse_unless(
                 self.length == fixed and not self.shortest, "length", self.length, f"{fixed} for {self.task}: {choice}"
             )
             _refuse_unless(not self.length_schedule, "length_schedule", self.length_schedule, f"left out: {choice}")
             return
-        least, why = SHORTEST[self.task]
-        shortest = self.shortest or self.length
-        _refuse_unless(shortest >= least, "length", shortest, f"at least {least}: {self.task} {why}")
+        shortest, least = self.shortest or self.length, f"at least {task.shortest}: {self.task} {task.why}"
+        _refuse_unless(shortest >= task.shortest, "length", shortest, least)
         if not self.length_schedule:
             return
         if self.shortest:
@@ -330,9 +287,9 @@ class Configuration:
         schedule = self._lengths_by_step
         for step in np.linspace(0, self.steps - 1, min(self.steps, N_LOOKED_AT), dtype=int):
             length = value_at(schedule, int(step), "length_schedule")
-            if round(length) < least:
+            if round(length) < task.shortest:
                 raise ValueError(
-                    f"length_schedule: at step {step} it gives the length {length:g}, and it must be at least {least}: {self.task} {why}"
+                    f"length_schedule: at step {step} it gives the length {length:g}, and it must be {least}"
                 )
 
     def _check_schedule(self) -> None:
@@ -355,7 +312,7 @@ class Configuration:
         immediate = any(method.name == "immediate" for method in found)
         if self.cell != "rnn" and immediate:
             raise ValueError(f"methods: the immediate form is the rnn's; with {self.cell} compare backprop and exact")
-        if self.cell in MIXED and any(method.name == "soft-orthogonality" for method in found):
+        if CELLS[self.cell].mixed and any(method.name == "soft-orthogonality" for method in found):
             raise ValueError(
                 f"methods: soft-orthogonality is for a recurrent matrix that is a parameter itself, which {self.cell} has not"
             )
@@ -363,10 +320,10 @@ class Configuration:
     def _check(self) -> None:
         for name, table in (("initialization", INITIALIZATIONS), ("cell", CELLS)):
             _one_of(name, getattr(self, name), table)
-        if self.initialization != "normal" and self.cell in OWN_STARTS:
+        if self.initialization != "normal" and CELLS[self.cell].own_start:
             raise ValueError(
                 f"initialization={self.initialization!r}: {self.cell} starts in a way of its own; {self.initialization} is for "
-                f"{', '.join(cell for cell in CELLS if cell not in OWN_STARTS)}"
+                f"{', '.join(name for name, cell in CELLS.items() if not cell.own_start)}"
             )
         if self.cell == "tilted" and self.task == "copy-memory":
             raise ValueError(

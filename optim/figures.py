@@ -17,8 +17,8 @@ import numpy as np
 from minigrad.drawing import draw
 from minigrad.files import write_file
 from minigrad.node import Array, Input
+from minigrad.optim.cells import CELLS
 from minigrad.optim.comparison import Comparison, Run
-from minigrad.optim.configuration import OWN_STARTS
 from minigrad.optim.findings import counted
 from minigrad.optim.nets import make_net
 
@@ -100,7 +100,7 @@ def _method_by_method(comparison: Comparison) -> Any:
 
 
 def adjoint_norms(comparison: Comparison, path: Path) -> None:
-    """How much of the last state's adjoint reaches each state: ‖λ_t‖/‖λ_T‖ over time steps t and training steps.
+    """Draw which part of the last state's adjoint reaches each state: ‖λ_t‖/‖λ_T‖ over time steps t and training steps.
 
     Above maps, a column per method: white where λ_t is as long as λ_T, blue where shorter, red where longer, gray where there is
     no number; one scale for all. A row per seed or, of many, one of those that learned and one of the others. Below the same as
@@ -150,10 +150,10 @@ def _save(figure: Any, path: Path) -> None:
 
 
 def _headline(figure: Any, comparison: Comparison) -> None:
-    """What was trained, in as many lines as it takes."""
+    """Name task, net, start, optimizer and seeds above a figure, in as many lines as it takes."""
     c = comparison.configuration
     seeds = "1 seed" if c.seeds == 1 else f"{c.seeds} seeds"
-    start = "its own" if c.cell in OWN_STARTS else c.initialization
+    start = "its own" if CELLS[c.cell].own_start else c.initialization
     text = (
         f"{c.task}, T = {comparison.task.length}: {c.states} {'tanh' if c.cell == 'rnn' else c.cell} states, {start} start, "
         f"{c.optimizer} {_short(c.rate_in_words)}, {seeds}"
@@ -261,7 +261,7 @@ def _ends(axes: Any, comparison: Comparison) -> None:
 
 
 def _line(n: int, look: tuple[str, Any]) -> dict[str, Any]:
-    """How a line is drawn where the method has n: the more, the thinner."""
+    """Choose the look of a line, of a method that has n of them: the more, the thinner."""
     color, style = look
     width, alpha = (2.4, 1.0) if n == 1 else (1.7, 0.9) if n <= FEW else (1.1, 0.75)
     return {"color": color, "linestyle": style, "linewidth": width, "alpha": alpha}
@@ -350,7 +350,7 @@ def _colors(low: float, high: float) -> Any:
 
 
 def _edges(steps: list[int]) -> Array:
-    """Where the rows of a map begin and end on an axis log(1 + step): halfway between two records, and at the last one."""
+    """Place the edges of a map's rows on an axis log(1 + step): halfway between two records, and at the last one."""
     at = np.log1p(steps)
     first = at[1] - at[0] if len(at) > 1 else np.log(2)
     return np.array([at[0] - first / 2, *(at[1:] + at[:-1]) / 2, at[-1] if len(at) > 1 else at[0] + first / 2])

@@ -1,4 +1,4 @@
-"""What a comparison found, in sentences that its numbers carry, no more, and that are true however it ended."""
+"""Sentences about a comparison: each follows from its numbers, and is true however it ended."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def criterion(comparison: Comparison) -> str:
 
 
 def sentences(comparison: Comparison) -> list[str]:
-    """What else can be said, computed from the numbers."""
+    """State how far adjoints reach, and each method against backpropagation."""
     return [
         *_ended_early(comparison),
         *[_of_method(comparison, runs) for runs in comparison.by_method()],
@@ -91,7 +91,7 @@ def _of_method(comparison: Comparison, runs: list[Run]) -> str:
 
 
 def reach(ratios: list[float]) -> str:
-    """How long the first state's adjoint is against the last's, from log10 of it for every seed."""
+    """Compare the length of the first state's adjoint with the last's, from log10 of the ratio for every seed."""
     finite = [ratio for ratio in ratios if math.isfinite(ratio)]
     n, n_lost = len(ratios), sum(ratio == -math.inf for ratio in ratios)
     n_none = n - len(finite) - n_lost
@@ -169,13 +169,13 @@ def _differences(pairs: list[tuple[Run, Run]]) -> str:
 
 
 def _difference(run: Run, plain: Run) -> tuple[float, float]:
-    """Of the test scores, with its paired standard error: both answer the same examples, so what is hard for both cancels."""
+    """Subtract two test scores, and estimate the paired standard error: an example that is hard for both runs cancels."""
     error = float(np.std(run.right.astype(float) - plain.right, ddof=1)) / math.sqrt(len(run.right))
     return run.test_score - plain.test_score, error
 
 
 def _context(comparison: Comparison) -> list[str]:
-    """That a start needs no penalty, where the numbers show it."""
+    """Say that the orthogonal start needs no penalty, where the numbers show it."""
     plain = comparison.of_method("backprop")
     if comparison.configuration.initialization != "orthogonal" or not plain:
         return []
@@ -185,5 +185,5 @@ def _context(comparison: Comparison) -> list[str]:
 
 
 def _standard_error(p: float, n: int) -> float:
-    """Of a fraction p of n independent examples."""
+    """The standard error of a fraction p of n independent examples."""
     return math.sqrt(p * (1 - p) / n)

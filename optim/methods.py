@@ -112,7 +112,7 @@ class Method:
         return repr(self.weight) if callable(self.weight) else f"{self.weight:g}"
 
     def penalties(self) -> tuple[penalties.Penalty | penalties.WeightPenalty, ...]:
-        """What a training step adds to the loss."""
+        """The penalties that a training step adds to the loss."""
         return () if self.kind is None else (self.kind.build(self.weight),)
 
 

@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.models import (
-    GRU,
-    IRNN,
-    LSTM,
-    RNN,
-    AntisymmetricRNN,
-    Dense,
-    ExpRNN,
-    InverseRNN,
-    LipschitzRNN,
-    Module,
-    Recurrent,
-    Sequential,
-    SimpleRNN,
-    Tilted,
-    UnICORNN,
-    initializers,
-)
+from minigrad.models import RNN, Dense, Module, Sequential, initializers
 from minigrad.node import Node
 from minigrad.ops import stack
-from minigrad.optim.configuration import OWN_STARTS, Configuration
+from minigrad.optim.cells import CELLS
+from minigrad.optim.configuration import Configuration
 from minigrad.optim.tasks import Task
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
-
-LAYERS: dict[str, Callable[..., Recurrent]] = {
-    "lstm": LSTM,
-    "gru": GRU,
-    "irnn": IRNN,
-    "antisymmetric": AntisymmetricRNN,
-    "exponential": ExpRNN,
-    "inverse": InverseRNN,
-    "lipschitz": LipschitzRNN,
-    "unicornn": UnICORNN,
-    "tilted": lambda n_inputs, n_units, **options: Tilted(SimpleRNN(n_inputs, n_units, **options)),
-}
 
 
 class EveryStep(Module):
@@ -62,12 +33,13 @@ def make_net(configuration: Configuration, task: Task, rng: np.random.Generator)
     normal = initializers.normal(configuration.std)
     orthogonal = initializers.orthogonal() if configuration.initialization == "orthogonal" else None
     starts: dict[str, Any] = {"initializer": normal, "recurrent_initializer": orthogonal, "rng": rng}
-    if configuration.cell == "rnn":
+    cell = CELLS[configuration.cell]
+    if cell.layer is None:
         net = RNN(task.n_inputs, configuration.states, task.n_outputs, **starts)
         return EveryStep(net) if task.every_step else net
-    if configuration.cell in OWN_STARTS:
+    if cell.own_start:
         starts = {"rng": rng}
-    layer = LAYERS[configuration.cell](task.n_inputs, configuration.states, **starts)
+    layer = cell.layer(task.n_inputs, configuration.states, **starts)
     layer.sequences = task.every_step
     readout = Dense(configuration.states, task.n_outputs, initializer=normal, rng=rng)
     return Sequential(recurrent=layer, readout=readout)

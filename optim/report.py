@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from minigrad.optim.cells import CELLS
 from minigrad.optim.comparison import N_GAUGED, Comparison, Run
-from minigrad.optim.configuration import CELLS, INITIALIZATIONS, MIXED, OWN_STARTS, Configuration
+from minigrad.optim.configuration import INITIALIZATIONS, Configuration
 from minigrad.optim.figures import DRAWN, FEW, KINDS, map_rows
 from minigrad.optim.findings import ADJOINTS, criterion, headline, sentences
 from minigrad.optim.methods import PENALTIES
@@ -51,7 +52,7 @@ validation examples: the mean over the examples of the norm of each one's own.{_
 
 Task: {task.description}.
 
-Net: {CELLS[c.cell]}, i = 1..{task.length}, {c.states} states, outputs from {_read_out(c, task)}. Start: {_start(c)}.
+Net: {CELLS[c.cell].formula}, i = 1..{task.length}, {c.states} states, outputs from {_read_out(c, task)}. Start: {_start(c)}.
 
 Training: {_training(c)}{" For one seed all methods start from the same parameters and see the same batches." * (len(c.methods) > 1)}
 
@@ -72,9 +73,9 @@ Seconds: training alone. A paired standard error is that of the difference of tw
 def _one_option_away(c: Configuration) -> str:
     """A start and a cheap method that may do as well, where this run can have them and has not."""
     options = []
-    if c.initialization != "orthogonal" and c.cell not in OWN_STARTS:
+    if c.initialization != "orthogonal" and not CELLS[c.cell].own_start:
         options.append("a start from which adjoints hardly vanish (`--initialization orthogonal`)")
-    if c.cell not in MIXED and all(c.method(method).name != "soft-orthogonality" for method in c.methods):
+    if not CELLS[c.cell].mixed and all(c.method(method).name != "soft-orthogonality" for method in c.methods):
         options.append("a penalty on W itself (`--methods backprop soft-orthogonality`)")
     return f" One option away: {', and '.join(options)}." if options else ""
 
@@ -159,14 +160,14 @@ def _training(c: Configuration) -> str:
 
 
 def _ends(task: Task) -> str:
-    """What T and 1 are where sequences differ in length."""
+    """Explain λ_1 and λ_T where sequences differ in length."""
     if task.test.mask is None:
         return ""
     return " Sequences of differing lengths\nend together at T; λ_1 is that of each one's own first step."
 
 
 def _read_out(c: Configuration, task: Task) -> str:
-    """Which states the outputs are made of, in words."""
+    """Name the states that the outputs are made of."""
     if task.every_step:
         return "every x_i"
     return "that" if c.cell == "tilted" else "x_T"
@@ -181,7 +182,7 @@ def in_words(given: float | Schedule, steps: int) -> str:
 
 
 def _methods(c: Configuration) -> str:
-    """What each method adds to the loss, and which gradient it follows."""
+    """State the penalty of each method, its weight and the form of its gradient."""
     methods = [method for method in map(c.method, c.methods) if method.kind is not None]
     said = [f"- {m.label} adds {in_words(m.weight, c.steps)} times G. G: {m.kind.text}." for m in methods if m.kind]
     forms = {method.kind.form for method in methods if method.kind}
@@ -194,7 +195,7 @@ def _start(c: Configuration) -> str:
     if c.cell == "rnn":
         return INITIALIZATIONS[c.initialization].replace("--std", f"{c.std:g}")
     normal = f"weights normal with standard deviation {c.std:g}"
-    if c.cell in OWN_STARTS:
+    if CELLS[c.cell].own_start:
         return f"the cell's own; the outputs' {normal}"
     return f"recurrent weights orthogonal, the other {normal}" if c.initialization == "orthogonal" else f"all {normal}"
 

@@ -325,7 +325,7 @@ def parsed(text: str, **numbers: float) -> Schedule:
 
 
 def _value(node: ast.expr | None, numbers: Mapping[str, float]) -> Any:
-    """What an expression of numbers, names of numbers and calls of this module's functions stands for."""
+    """Evaluate an expression of numbers, names of numbers and calls of this module's functions."""
     match node:
         case ast.Constant(int() | float() as number):
             return number

@@ -14,9 +14,10 @@ from minigrad.models import Module, datasets, losses
 from minigrad.models.generated import answered_rightly
 from minigrad.models.preprocessing import one_hot
 from minigrad.node import Array
-from minigrad.optim.configuration import DELAYED, MEMORIZED, Configuration
+from minigrad.optim.configuration import Configuration
 from minigrad.optim.examples import batches
 from minigrad.optim.padding import input_name
+from minigrad.optim.task_options import DELAYED, MEMORIZED
 from minigrad.optim.training import Loss
 
 N_GENERATED = 10_000  # fresh sequences a generated task is tested on
@@ -41,7 +42,7 @@ class Batch(NamedTuple):
     mask: Array | None = None
 
     def given(self, net: Module) -> Any:
-        """What the net is called with, as `Step` takes it."""
+        """The arguments of the net, as `Step` takes them."""
         return self.inputs if self.mask is None else {input_name(net): self.inputs, "mask": self.mask}
 
     def first(self, n: int) -> Batch:
@@ -92,14 +93,14 @@ class Task:
 
     @property
     def criterion(self) -> str:
-        """When a run has learned it, in words."""
+        """The least score of a run that has learned the task, in words."""
         if self.learned == SOLVED:
             return f"less than {datasets.SOLVED:.0%} of {len(self.test.targets):,} test sequences answered wrongly"
         return f"at least {100 * self.learned:.4g}% of {self.answered}"
 
     @property
     def answered(self) -> str:
-        """What the score is a fraction of, in words."""
+        """The answers that the score is the right fraction of, in words."""
         n = f"{len(self.test.targets):,}"
         if self.every_step:
             return f"the symbols of {n} test sequences repeated rightly"

@@ -13,7 +13,8 @@ import pytest
 
 from minigrad import __version__
 from minigrad.__main__ import main
-from minigrad.optim.configuration import OF_MNIST, TASK_DEFAULTS, Configuration
+from minigrad.optim.configuration import Configuration
+from minigrad.optim.task_options import OF_MNIST, TASKS
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["train", "--task", "temporal-order", "--length", "10", "--states", "4", "--steps", "2", "--batch-size", "3"]
@@ -33,7 +34,7 @@ def test_help_says_what_there_is(capsys):
     for option in [f.name for f in dataclasses.fields(Configuration) if f.metadata]:
         assert f"--{option.replace('_', '-')}" in text
     for words in (
-        f"{', '.join(TASK_DEFAULTS)} (default: delayed-digits)",
+        f"{', '.join(TASKS)} (default: delayed-digits)",
         "examples:",
         "--task temporal-order --seeds 4",
     ):
@@ -60,8 +61,8 @@ def test_the_defaults_that_the_help_names_are_the_defaults(capsys):
     ):
         assert f"(default: {default})" in text
     for option in ("length", "batch_size", "steps", "optimizer"):
-        for task, defaults in TASK_DEFAULTS.items():
-            value = defaults[option]
+        for task, options in TASKS.items():
+            value = options.defaults[option]
             assert getattr(Configuration.of(task=task, download=task in OF_MNIST), option) == value
             of_task = re.compile(rf"\(default: {value}[;)]|; {value} of ([\w-]+, )*{task}[,;)]")
             assert of_task.search(text), (option, task)

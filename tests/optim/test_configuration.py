@@ -4,7 +4,8 @@ import tomllib
 
 import pytest
 
-from minigrad.optim.configuration import OF_MNIST, TASK_DEFAULTS, Configuration
+from minigrad.optim.configuration import Configuration
+from minigrad.optim.task_options import OF_MNIST, TASKS
 
 
 def test_defaults_suit_the_task_and_the_optimizer():
@@ -28,7 +29,7 @@ def test_defaults_suit_the_task_and_the_optimizer():
     assert Configuration.of(loss_weight=0.1).loss_weight == "0.1"
 
 
-@pytest.mark.parametrize("task", [task for task in TASK_DEFAULTS if task not in OF_MNIST])
+@pytest.mark.parametrize("task", [task for task in TASKS if task not in OF_MNIST])
 def test_saved_and_loaded_it_is_the_same(task, tmp_path):
     configuration = Configuration.of(task=task, weight=0.1 + 0.2, methods=["immediate", "backprop"])
     configuration.save(tmp_path / "config.toml")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from minigrad.models import RNN
+from minigrad.optim.cells import CELLS
 from minigrad.optim.comparison import compare
-from minigrad.optim.configuration import CELLS, MIXED, OWN_STARTS, Configuration
+from minigrad.optim.configuration import Configuration
 from minigrad.optim.methods import BASELINES, PENALTIES
-from minigrad.optim.nets import LAYERS, make_net
+from minigrad.optim.nets import make_net
 from minigrad.optim.report import report
 from minigrad.optim.sizes import estimated_bytes
 from minigrad.optim.tasks import open_task
@@ -20,11 +21,6 @@ SMALL = {
 def small(**changed):
     configuration = Configuration.of(**(SMALL | changed))
     return configuration, open_task(configuration)
-
-
-def test_every_cell_has_a_layer_and_a_formula():
-    assert set(CELLS) == {"rnn", *LAYERS}
-    assert set(OWN_STARTS) < set(LAYERS)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -42,7 +38,7 @@ def test_every_cell_runs_reports_and_repeats(cell, tmp_path):
     assert plain.history.rows()[0]["G"] == exact.history.rows()[0]["G"]
     different = any((plain.parameters[name] != exact.parameters[name]).any() for name in plain.parameters)
     assert different or plain.G == 0
-    assert f"Net: {CELLS[cell]}, i = 1..10, 4 states" in report(found, tmp_path)
+    assert f"Net: {CELLS[cell].formula}, i = 1..10, 4 states" in report(found, tmp_path)
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
@@ -53,7 +49,7 @@ def test_any_penalty_goes_with_any_cell(cell, penalty):
     assert np.isfinite(run.G)
 
 
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell not in MIXED])
+@pytest.mark.parametrize("cell", [name for name, cell in CELLS.items() if not cell.mixed])
 def test_the_baselines_go_with_every_cell_they_are_said_to_go_with(cell):
     runs = compare(*small(cell=cell, methods=list(BASELINES), steps=2), quiet=True).runs
     plain = compare(*small(cell=cell, methods=["backprop"], steps=2), quiet=True).runs[0]

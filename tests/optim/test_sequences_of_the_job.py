@@ -9,11 +9,13 @@ import pytest
 from minigrad.models.penalties import adjoints
 from minigrad.node import Input
 from minigrad.optim import tasks
+from minigrad.optim.cells import CELLS
 from minigrad.optim.comparison import Gauge, compare
-from minigrad.optim.configuration import CELLS, OF_MNIST, TASK_DEFAULTS, Configuration
+from minigrad.optim.configuration import Configuration
 from minigrad.optim.nets import make_net
 from minigrad.optim.report import report
 from minigrad.optim.sizes import check_size, estimated_bytes
+from minigrad.optim.task_options import OF_MNIST, TASKS
 from minigrad.optim.tasks import open_task
 from minigrad.optim.training import outputs_and_states
 from tests.optim.small_job import some_mnist
@@ -29,7 +31,7 @@ def opened(options):
     return configuration, replace(task, validation=task.validation.first(30), test=task.test.first(30))
 
 
-@pytest.mark.parametrize("name", TASK_DEFAULTS)
+@pytest.mark.parametrize("name", TASKS)
 def test_every_task_is_trained_by_its_default_methods(name, tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "N_GENERATED", 20)
     folder = {"data_folder": str(some_mnist(tmp_path))} if name in OF_MNIST else {}
