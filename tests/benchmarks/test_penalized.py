@@ -121,6 +121,8 @@ def test_the_first_step_is_measured_and_kept(tmp_path):
         ([(0.1, 0.9)] * 7 + [(0.9, 0.1)], "What helped"),
         ([(0.9, 0.1)] * 7 + [(0.9, 0.905)], "What hurt"),
         ([(0.1, 0.9)] * 6 + [(0.9, 0.9)] * 2, "What helped"),
+        ([(0.1, 0.9)] * 4, "What helped"),
+        ([(0.1, 0.9)] * 3, "What made no clear difference"),
         ([(0.1, 0.9)] * 5 + [(0.9, 0.9)] * 3, "What made no clear difference"),
         ([(0.1, 0.9)] * 6 + [(0.9, 0.1)] * 2, "What made no clear difference"),
         ([(0.1, 0.9)] * 3 + [(0.9, 0.1)], "What made no clear difference"),
