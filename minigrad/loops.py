@@ -91,7 +91,7 @@ def _order_of(number: int, births: Sequence[int], orders: Sequence[int]) -> int:
     at = bisect_right(births, number)
     if at and births[at - 1] == number:
         return orders[at - 1]
-    return min(orders[max(at - 1, 0) : at + 1], default=0)
+    return min(orders[at - 1 : at + 1]) if at else 0  # what was born before all others is forward
 
 
 class _Search:

@@ -126,6 +126,12 @@ def test_adjoints_are_drawn_as_such():
     assert any(node.adjoint for node in mg.draw(slope, adjoints=True).flow.nodes)
 
 
+def test_a_gradient_is_no_adjoint_of_adjoints_where_what_it_belongs_to_is_not_drawn():
+    x = mg.Input(2.0, name="x")
+    (slope,) = mg.gradients(x**2, [x])
+    assert [box.role for box in mg.draw(slope).diagram.boxes] == ["input", "adjoint", "adjoint"]
+
+
 def test_adjoints_are_never_shown_as_zero_before_they_are_known():
     x = mg.Input([1.0, 2.0], name="x")
     assert "∂" not in mg.draw(x * 2).svg()
