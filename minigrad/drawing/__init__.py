@@ -1,8 +1,11 @@
 """A graph as a picture and as text.
 
-nodes -> `flow` (what there is to show, as plain data) -> `diagram` (boxes and arrows) -> a layout, by Graphviz's `dot` or
-by `layered` -> a writer. Every step takes plain data and gives plain data, so that another transform, layout or writer
-fits in between. `events` records besides what the engine did, in order; `explanation` and `description` put it into words.
+nodes -> `flow` (what there is to show, as plain data) -> `plan` (which nodes get a box, in which frames; `folds` finds what
+is drawn as one box, `steps` the time steps) -> `diagram` (boxes and arrows) -> a layout -> a writer (`svg`, `dot`, `text`).
+The layout of our own, `layered`, lays out blocks from the inside: `blocks` is the tree of them, `templates` the inside of
+one, by its `layers`, their `ordering` and the `coordinates` in a `grid`. Every stage takes plain data and gives plain data,
+so that another transform, layout or writer fits in between. `events` records besides what the engine did, in order;
+`explanation` and `description` put it into words.
 """
 
 from minigrad.drawing.events import Record as Record

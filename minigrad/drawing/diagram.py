@@ -8,6 +8,7 @@ from minigrad.drawing import metrics, summary, symbols
 from minigrad.drawing.blocks import Path
 from minigrad.drawing.flow import Flow, FlowNode
 from minigrad.drawing.plan import Plan, Stub
+from minigrad.drawing.steps import Chain
 from minigrad.drawing.style import FACES, INDEX, ROLES
 
 LONGEST_TITLE = 30
@@ -99,7 +100,7 @@ def diagram(flow: Flow, *, stubs: bool, numbers: bool, fold: bool, title: str) -
         _alike(boxes),
         tuple(arrows),
         title or _title(flow),
-        _description(flow),
+        " ".join([_description(flow), *map(_steps, plan.chains)]),
         flow.note,
         _lanes(plan, place, stub_at),
         tuple([(place[source], place[target]) for source, target in plan.stubs if source in place and target in place]),
@@ -289,6 +290,15 @@ def _said(plan: Plan, node: FlowNode) -> str:
 
 def _named(flow: Flow, index: int | None) -> str:
     return "" if index is None else f"{symbols.word(flow.nodes[index].operation)} {flow.nodes[index].name}".strip()
+
+
+def _steps(chain: Chain) -> str:
+    """A chain of steps in one sentence: which, and whether they are laid out alike."""
+    first, last = chain.frame(0)[1], chain.frame(len(chain.steps) - 1)[1]
+    kinds = len(set(chain.kinds))
+    alike = "all alike" if kinds == 1 else f"of {kinds} structures, each laid out by itself"
+    of = (" of adjoints", " of adjoints of adjoints")[min(chain.sweep[0], 2) - 1] if chain.sweep[0] else ""
+    return f"{len(chain.steps)} steps{of}, {first} … {last}, {alike}."
 
 
 def _title(flow: Flow) -> str:

@@ -6,6 +6,7 @@ that a step reads from the one before runs in a lane: c and h of an LSTM. What e
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ class Chain:
     sweep:  the sweep its nodes belong to
     steps:  the nodes of each, in order
     labels: their numbers: t of a net unrolled over time
-    scopes: the scope that the nodes of each have in common
+    scopes: the innermost scope of each that most of its nodes lie in
     kinds:  for each step a number; steps of one kind have the same structure
     lanes:  for each boundary, from the one before the first step to the one after the last, the value in each lane
     """
@@ -76,6 +77,12 @@ def common(scopes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return first[:shared]
 
 
+def mostly(scopes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The innermost scope around more than half of these."""
+    counts = Counter(scope[:depth] for scope in scopes for depth in range(len(scope) + 1))
+    return max([scope for scope, count in counts.items() if 2 * count > len(scopes)], key=len)
+
+
 def _regions(links: _Steps, hidden: Container[int]) -> dict[Region, dict[int, list[int]]]:
     """The nodes of every loop in a sweep by their steps; loops of one operation alone are none."""
     regions: dict[Region, dict[int, list[int]]] = {}
@@ -106,7 +113,7 @@ def _chain(links: _Steps, sweep: Sweep, members: dict[int, list[int]], taken: se
     _adopt(links, sweep, place, {*taken, *_initial(links, place)})
     if any(place.get(source, -1) > k for target, k in place.items() for source, _ in links.sources[target]):
         return None
-    scopes = [common([names(links.flow.nodes[node]) for node in nodes]) for nodes in steps]
+    scopes = [mostly([names(links.flow.nodes[node]) for node in nodes]) for nodes in steps]
     chain = Chain(sweep, [[] for _ in steps], [label for label, _ in ordered], scopes)
     for node in sorted(place):
         chain.steps[place[node]].append(node)

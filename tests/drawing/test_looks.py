@@ -150,6 +150,17 @@ def test_every_picture_has_a_title_a_description_and_a_text(name):
     assert len(drawing.text().splitlines()) == 1 + len(drawing.flow.nodes)
 
 
+def test_a_description_tells_of_the_steps():
+    def words(name):
+        return ET.fromstring(mg.draw(ALL[name]()).svg()).find(f"{SVG}desc").text
+
+    assert words("LSTM 20").endswith(" 20 steps, t=1 … t=20, all alike.")
+    assert words("a loop without names").endswith(" 6 steps, step 1 … step 6, all alike.")
+    assert words("a loop with losses").endswith(" 6 steps, step 1 … step 6, of 2 structures, each laid out by itself.")
+    assert " 20 steps of adjoints, t=20 … t=1, of " in words("recurrent 20 gradient")
+    assert "steps" not in words("2-2-1")
+
+
 def test_a_legend_explains_what_is_unusual():
     def legend(node):
         groups = ET.fromstring(mg.draw(node).svg()).findall(f"{SVG}g")
