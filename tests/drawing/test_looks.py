@@ -156,7 +156,7 @@ def test_a_description_tells_of_the_steps():
 
     assert words("LSTM 20").endswith(" 20 steps, t=1 … t=20, all alike.")
     assert words("a loop without names").endswith(" 6 steps, step 1 … step 6, all alike.")
-    assert words("a loop with losses").endswith(" 6 steps, step 1 … step 6, of 2 structures, each laid out by itself.")
+    assert words("a loop with losses").endswith(" 6 steps, t=1 … t=6, of 2 structures, each laid out by itself.")
     assert " 20 steps of adjoints, t=20 … t=1, of " in words("recurrent 20 gradient")
     assert "steps" not in words("2-2-1")
 
