@@ -52,7 +52,7 @@ LARGEST = {  # beyond, a number is taken for a slip: a float32 holds no 1e39, an
     "clip": 1e30,
     "learning_rate": 3e38,
 }
-N_LOOKED_AT = 10**5  # steps at which a schedule of lengths is looked at beforehand, at most
+N_LOOKED_AT = 10**5  # steps at which a schedule is looked at beforehand, at most
 LARGEST_FILE = 1 << 20  # bytes of a configuration file
 
 
@@ -265,6 +265,11 @@ class Configuration:
         return f"; trained on batches {said}, validated and tested at T = {self.length}"
 
     @property
+    def _looked_at(self) -> list[int]:
+        """Steps at which schedules are looked at beforehand: all, or N_LOOKED_AT of them, the first and last included."""
+        return np.linspace(0, self.steps - 1, min(self.steps, N_LOOKED_AT), dtype=int).tolist()  # type: ignore[no-any-return]
+
+    @property
     def _lengths_by_step(self) -> Schedule:
         return read_schedule("length_schedule", self.length_schedule, length=self.length, steps=self.steps)
 
@@ -285,18 +290,18 @@ class Configuration:
         if self.shortest:
             raise ValueError("length and length_schedule: give a range or a schedule, and not both")
         schedule = self._lengths_by_step
-        for step in np.linspace(0, self.steps - 1, min(self.steps, N_LOOKED_AT), dtype=int):
-            length = value_at(schedule, int(step), "length_schedule")
+        for step in self._looked_at:
+            length = value_at(schedule, step, "length_schedule")
             if round(length) < task.shortest:
                 raise ValueError(
                     f"length_schedule: at step {step} it gives the length {length:g}, and it must be {least}"
                 )
 
     def _check_schedule(self) -> None:
-        """ValueError where the schedule cannot be read, or gives no rate at the first or last step."""
+        """ValueError where the schedule cannot be read, gives no rate at some step, or 0 at all of them."""
         if callable(rate := self.rate):
-            for step in (0, self.steps - 1):
-                value_at(rate, step, "schedule")
+            rates = [value_at(rate, step, "schedule") for step in self._looked_at]
+            _refuse_unless(any(rates), "schedule", self.schedule, "above 0 at some step")
 
     def _check_methods(self) -> None:
         """ValueError where there is none, one that is unknown, one twice, or one that does not fit the cell."""
@@ -307,8 +312,12 @@ class Configuration:
         found = [self.method(text) for text in self.methods]
         if len({replace(method, stated=True).label for method in found}) < len(found):
             raise ValueError(f"methods: {' '.join(self.methods)} names one twice")
-        if self.of_loss == 0 and (alone := [method.name for method in found if method.weight == 0]):
-            raise ValueError(f"loss_weight=0: {alone[0]} has the loss alone, and nothing would be trained")
+        of_loss = self.of_loss
+        unused = not any(map(of_loss, self._looked_at)) if callable(of_loss) else of_loss == 0
+        if unused and (alone := [method.name for method in found if method.weight == 0]):
+            raise ValueError(
+                f"loss_weight={self.loss_weight}: {alone[0]} has the loss alone, and nothing would be trained"
+            )
         immediate = any(method.name == "immediate" for method in found)
         if self.cell != "rnn" and immediate:
             raise ValueError(f"methods: the immediate form is the rnn's; with {self.cell} compare backprop and exact")

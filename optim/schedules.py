@@ -315,7 +315,8 @@ def parsed(text: str, **numbers: float) -> Schedule:
     try:
         found = _value(ast.parse(text, mode="eval").body, numbers) if len(text) <= LONGEST_TEXT else None
     except (SyntaxError, TypeError, ArithmeticError, RecursionError) as error:
-        raise ValueError(f"the schedule {text[:LONGEST_TEXT]!r} cannot be read ({error})") from None
+        why = error.msg if isinstance(error, SyntaxError) else error
+        raise ValueError(f"the schedule {text[:LONGEST_TEXT]!r} cannot be read ({why})") from None
     if not isinstance(found, Schedule):
         raise ValueError(
             f"the schedule {text[:LONGEST_TEXT]!r} cannot be read: expected a call, such as cosine(0.01, 4000), of at most "

@@ -61,7 +61,7 @@ class Task:
     batches:    an endless stream of batches, drawn by the given generator
     validation: what is watched while training, and decides which parameters are kept as the best
     test:       what is used once, when the training is over
-    chance:     the test score of an answer that ignores the inputs
+    chance:     the test score of one answer to all inputs, that of least loss
     goal:       what a run learns, in words that follow "learned to"
     learned:    the least test score of a run that has learned it
     right:      of outputs and targets, how much of each example is answered rightly, `(n,)`, from 0 to 1
