@@ -90,9 +90,10 @@ def check_cuts(cuts: Sequence[Cut], runs: Sequence[Run]) -> None:
 
 
 def _unit(loops: Sequence[Loop]) -> float:
-    """The largest norm at the last step that an adjoint gets to."""
-    ends = [curve.reached()[0][1] for loop in loops for curve in loop.curves if not curve.without and curve.reached()]
-    return max([norm for norm in ends if 0 < norm < math.inf], default=1.0)
+    """The largest of the states' norms at the last step at which each is no zero."""
+    curves = [curve for loop in loops for curve in loop.curves if not curve.without]
+    ends = [[norm for _, norm in curve.reached() if _is_alive(norm)] for curve in curves]
+    return max([norms[0] for norms in ends if norms], default=1.0)
 
 
 class _Cutting:
@@ -152,23 +153,49 @@ class _Cutting:
 
 def in_words(curve: Curve) -> str:
     """What is left of the adjoint at the far end: "at t = 1 it has 3.1 · 10⁻⁸ of its norm at t = 50, × 0.70 per step back"."""
-    reached = curve.reached()
-    if not reached:
-        return "no path is left" if curve.without else "no path leads to the loss"
-    (near, start), (far, end) = reached[0], reached[-1]
-    odd = [(step, norm) for step, norm in reached if not 0 < norm < math.inf]
-    if odd:
-        step, norm = odd[0]
-        found = "exactly 0" if norm == 0 else f"{norm:g}"
-        alike = sum(other == norm or (math.isnan(other) and math.isnan(norm)) for _, other in odd)
-        return f"{found} at t = {step}" + (f" and at {alike - 1} more steps" if alike > 1 else "")
-    if len(reached) == 1:
-        return f"its norm is {number(start)} at t = {near}" + (
-            ", and no path leads further" if len(curve.norms) > 1 else ""
-        )
-    factor = math.exp((math.log(end) - math.log(start)) / (len(reached) - 1))
-    left = f"{number(end / start)} of" if end < start else f"{number(end / start)} times"
-    return f"at t = {far} it has {left} its norm at t = {near}, × {factor:.3g} per step back"
+    steps = list(curve.norms)[::-1]
+    alive = [step for step in steps if _is_alive(curve.norms[step])]
+    groups = {
+        "exactly 0": [step for step in steps if curve.norms[step] == 0],
+        "no finite number": [step for step, norm in curve.reached() if not math.isfinite(norm)],
+        "no path leads": [step for step in steps if curve.norms[step] is None],
+    }
+    to = {"no path leads": "to"}
+    said = [f"{what} {to.get(what, 'at')} {_listed(found, steps)}" for what, found in groups.items() if found]
+    return "; ".join([*([_decay(curve, alive, steps)] if alive else []), *said])
+
+
+def _is_alive(norm: float | None) -> bool:
+    return norm is not None and 0 < norm < math.inf
+
+
+def _decay(curve: Curve, alive: Sequence[int], steps: Sequence[int]) -> str:
+    """From the last step at which the adjoint is no zero to the first one."""
+    start, end = [curve.norms[step] or math.nan for step in (alive[0], alive[-1])]
+    if len(alive) == 1:
+        return f"its norm is {number(start)} at t = {alive[0]}"
+    decades = math.log10(end) - math.log10(start)  # a ratio may be larger than any number
+    per_step = decades / (steps.index(alive[-1]) - steps.index(alive[0]))
+    factor = f"{10**per_step:.3g}" if -2 <= per_step < 2 else _power(per_step)
+    ratio = number(10**decades) if -2 <= decades < 3 else _power(decades)
+    left = f"{ratio} {'times' if decades >= 0 or ratio == '1' else 'of'}"
+    return f"at t = {alive[-1]} it has {left} its norm at t = {alive[0]}, × {factor} per step back"
+
+
+def _power(decades: float) -> str:
+    """10 to that power, to two digits."""
+    exponent = math.floor(decades + 1e-9)
+    return f"{10 ** (decades - exponent):.1f} · {power_of_ten(exponent)}"
+
+
+def _listed(found: Sequence[int], steps: Sequence[int]) -> str:
+    """Steps in words: "t = 5", "t = 20 … 15"."""
+    first, last = steps.index(found[0]), steps.index(found[-1])
+    if len(found) == 1:
+        return f"t = {found[0]}"
+    if last - first + 1 == len(found):
+        return f"t = {found[0]} … {found[-1]}"
+    return f"t = {found[0]} and {len(found) - 1} more steps"
 
 
 def number(x: float) -> str:

@@ -6,11 +6,13 @@ before others join in.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from minigrad.drawing import symbols
+from minigrad.drawing.description import word
 from minigrad.drawing.events import Bprop, Record
 from minigrad.drawing.flow import FlowNode
 from minigrad.drawing.steps import common
@@ -19,6 +21,8 @@ WHOLE = 12  # steps up to which a grid has all operations
 LONGEST_LABEL = 22
 DEPTH = 2  # of operations within operations in a label
 BINDING = {"Multiply", "Divide", "Subtract", "MatMul"}  # closer than a sum
+STEP = re.compile(r"[\s_=\[(]*\d+[\])]*$")  # the number of a step at the end of a name
+OPEN = re.compile(r"[\s_=\[(\d]+$")  # what is left of it where names begin alike
 JOINT = "joint"
 OUTSIDE = -1  # the lane of all that is no part of the loop
 
@@ -236,7 +240,7 @@ class _Loop:
         nodes = [self.inside[i] for i in members]
         if nodes[0].name and self.roles[members[0]] != JOINT:
             shared = "".join(common([tuple(node.name) for node in nodes]))
-            shown = shared.rstrip("0123456789_[(= ") if len({node.name for node in nodes}) > 1 else shared
+            shown = OPEN.sub("", shared) if len({node.name for node in nodes}) > 1 else shared
             if shown:
                 return symbols.shortened(shown, LONGEST_LABEL)
         node = nodes[-1]
@@ -244,7 +248,7 @@ class _Loop:
             return node.name or "input"
         written = self._written(node, DEPTH)
         if written == symbols.ANY:
-            written = f"·[{node.attributes['index']}]" if "index" in node.attributes else symbols.word(node.operation)
+            written = f"·[{node.attributes['index']}]" if "index" in node.attributes else word(node)
         return symbols.shortened(written, LONGEST_LABEL)
 
     def _written(self, node: FlowNode, depth: int) -> str:
@@ -274,7 +278,7 @@ class _Loop:
     def _short(self, node: FlowNode) -> str:
         """The name of a node without what is written before a dot, and without the number of its step."""
         name = node.name.split(".")[-1]
-        return name.rstrip("0123456789").rstrip("_[(") or name if node.step is not None else name
+        return STEP.sub("", name) or name if node.step is not None else name
 
 
 def _distinct(labels: Sequence[str]) -> list[str]:

@@ -104,6 +104,6 @@ class Scale:
         parts.append(text(power_of_ten(-self.decades), x, y + 23, KEY))
         parts.append(text("1", one, y + 23, KEY, "middle"))
         parts.append(text(power_of_ten(GROWTH), end, y + 23, KEY, "end"))
-        words = f"color and width: the norm of the adjoint sent along{direction}; 1 is the largest of a state at the last step"
+        words = f"color and width: the norm of the adjoint sent along{direction}; 1 is the largest of a state at the last step reached"
         parts.append(text(words, x + 252, y + 9, KEY))
         return "\n".join(parts)

@@ -25,7 +25,7 @@ Cuts = str | Sequence[str | Sequence[str]]
 
 MARGIN = 28.0
 PLOT = 900.0  # the width of all steps, but for many,
-NARROWEST = 9.0  # since a step is at least as wide
+NARROWEST, NARROW = 9.0, 5.0  # since a step is at least as wide; of states alone
 WIDE = 48.0  # the least width of a step in which the links of gates are drawn
 ROW, THIN_ROW = 26.0, 16.0
 CURVES = 150.0  # the height of the curves
@@ -119,7 +119,7 @@ class TimeView(Picture):
     def svg(self) -> str:
         """The picture as SVG, light or dark as its reader prefers."""
         steps = [step for run in self.runs for loop in run.loops for step in loop.grid.steps]
-        frame = _Axis.of(min(steps), max(steps), self._labels())
+        frame = _Axis.of(min(steps), max(steps), self._labels(), NARROWEST if "gate" in self._marks() else NARROW)
         width = frame.right + 64.0
         parts = [
             text(self.title, MARGIN, MARGIN + 12, HEADLINE),
@@ -176,10 +176,10 @@ class _Axis:
         self.first, self.last, self.left, self.step = first, last, left, step
 
     @classmethod
-    def of(cls, first: int, last: int, labels: Iterable[str]) -> _Axis:
+    def of(cls, first: int, last: int, labels: Iterable[str], least: float) -> _Axis:
         count = last - first + 1
         left = MARGIN + max(64.0, *[metrics.width(label, LABEL) + 18 for label in labels])
-        return cls(first, last, left, max(PLOT / max(count, 5), NARROWEST))
+        return cls(first, last, left, max(PLOT / max(count, 5), least))
 
     @property
     def right(self) -> float:
@@ -254,7 +254,7 @@ class _Panel:
         cut = bool(self.curves[k][1].without)
         place = [bool(curve.without) for _, curve in self.curves[:k]].count(cut)
         inks, dashes = (CUT_INKS, CUT_DASHES) if cut else (CURVE_INKS, DASHES)
-        return inks[place % len(inks)], dashes[place % len(dashes)]
+        return inks[place % len(inks)], dashes[(place + place // len(inks)) % len(dashes)]
 
     def _numbers(self, y: float) -> list[str]:
         axis = self.axis
@@ -311,7 +311,8 @@ class _Panel:
 def _name(loop: Loop, curve: Curve, several: bool) -> str:
     """What a curve is called beside it: the state, and of several loops its name as far as there is room."""
     label = symbols.shortened(curve.label, 20)
-    return f"{symbols.shortened(loop.grid.name, 10)}: {label}" if several and loop.grid.name else label
+    name = symbols.shortened(loop.grid.name.split("/")[-1], 10)
+    return f"{name}: {label}" if several and name else label
 
 
 def _beside(labels: list[tuple[float, str, str]], x: float) -> list[str]:
@@ -414,14 +415,14 @@ class _Lanes:
         return _cross((x + to_x) / 2, (y + to_y) / 2 - (_rise(link) / 2 if _is_arc(link) else 0.0), 3.0)
 
     def _dots(self) -> list[str]:
-        size = min(5.5, max(2.8, self.axis.step * 0.2))
+        size = min(5.5, 1 + self.axis.step * 0.2)
         found = []
         for dot in self.grid.dots:
             lane = self.grid.lanes[dot.lane]
             at = self.axis.x(self.grid, dot.lane, dot.step), self._y(dot.lane)
             norm = math.nan if dot.norm is None else dot.norm
             level = self.scale.level(norm / self.unit)
-            shape = _cross(*at, size) if level is None else _shape(lane.role, *at, size, self.scale.color(level))
+            shape = _cross(*at, 0.75 * size) if level is None else _shape(lane.role, *at, size, self.scale.color(level))
             said = f"{lane.label} at t = {dot.step}: {number(norm)}"
             found.append(f"<g><title>{escape(said)}</title>{shape}</g>")
         return found

@@ -186,6 +186,24 @@ def test_a_cut_of_the_only_state_leaves_what_comes_from_the_loss():
     assert in_words(curve(draw(layer(GRU, 14), cut="h"), "h without h")).startswith("its norm is ")
 
 
+def test_an_adjoint_that_comes_in_before_the_last_step_is_measured_from_there():
+    outputs = LSTM(3, 4, rng=0, dtype=np.float64)(sequence(20), sequences=True)
+    view = draw((outputs[:, 5] ** 2).sum())
+    h = curve(view, "h")
+    assert view.runs[0].unit == max(h.norms[6], curve(view, "c").norms[6])
+    assert in_words(h).startswith("at t = 1 it has ")
+    assert in_words(h).endswith("per step back; exactly 0 at t = 20 … 7")
+
+
+def test_steps_counted_in_names_are_left_out_of_labels():
+    x, w = mg.Input(0.3, name="x"), mg.Parameter(0.9, name="w")
+    for t in range(10):
+        x = np.tanh(w * x)
+        x.name = f"x[{t}]"
+    (grid,) = grids(mg.record(x))
+    assert [lane.label for lane in grid.lanes] == ["w × x", "x"]
+
+
 def test_several_cuts_have_a_curve_each():
     view = draw(layer(LSTM, 14), cut=("h", "c"))
     assert [one.label for one in view.runs[0].loops[0].curves] == ["c", "h", "c without h", "h without c"]
@@ -266,7 +284,7 @@ def test_exact_zeros_and_what_is_no_number_are_crossed():
     for _ in range(16):
         h = mg.relu(W @ h - 0.1)
     view = draw(h.sum())
-    assert in_words(curve(view, "relu")) == "exactly 0 at t = 15 and at 14 more steps"
+    assert in_words(curve(view, "relu")) == "its norm is 1.7 at t = 16; exactly 0 at t = 15 … 1"
     crosses = [group for group in ET.fromstring(view.svg()).iter(f"{SVG}g") if group[1].get("stroke-width") == "1.4"]
     assert len(crosses) == 15
     h = mg.Input(np.ones(3))
@@ -274,7 +292,7 @@ def test_exact_zeros_and_what_is_no_number_are_crossed():
         for _ in range(16):
             h = np.sqrt(W @ h)
         view = draw(h.sum())
-    assert in_words(curve(view, "√(W @ ·)")) == "nan at t = 15 and at 14 more steps"
+    assert in_words(curve(view, "√(W @ ·)")) == "its norm is 1.7 at t = 16; no finite number at t = 15 … 1"
     assert "no finite number" in view.svg()
 
 
@@ -395,8 +413,14 @@ def test_what_is_asked_for_wrongly_is_refused():
 
 
 def test_words_for_what_was_reached():
-    assert in_words(Curve("h", {1: None, 2: None})) == "no path leads to the loss"
-    assert in_words(Curve("h", {1: None, 2: None}, ("c",))) == "no path is left"
+    assert in_words(Curve("h", {1: None, 2: None})) == "no path leads to t = 2 … 1"
     assert in_words(Curve("h", {1: 2.0})) == "its norm is 2 at t = 1"
-    assert in_words(Curve("h", {1: None, 2: 5.0})) == "its norm is 5 at t = 2, and no path leads further"
+    assert in_words(Curve("h", {1: None, 2: 5.0})) == "its norm is 5 at t = 2; no path leads to t = 1"
+    decay = "at t = 1 it has 0.25 of its norm at t = 3, × 0.5 per step back"
+    assert in_words(Curve("h", {1: 1.0, 2: 2.0, 3: 4.0})) == decay
+    assert in_words(Curve("h", {1: 1.0, 2: 0.0, 3: 4.0, 4: 0.0})) == f"{decay}; exactly 0 at t = 4 and 1 more steps"
+    assert in_words(Curve("h", {1: 1e300, 2: 1e-300})).startswith("at t = 1 it has 1.0 · 10⁶⁰⁰ times")
+    assert (
+        in_words(Curve("h", {3: 4.0, 2: 4.0, 1: 4.0})) == "at t = 3 it has 1 times its norm at t = 1, × 1 per step back"
+    )
     assert [number(x) for x in (0.0, 0.5, 123.0, 3.14e-8, 2e5)] == ["0", "0.5", "123", "3.1 · 10⁻⁸", "2.0 · 10⁵"]
