@@ -6,6 +6,7 @@ given something and send nothing on.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from minigrad.drawing import summary
@@ -188,20 +189,26 @@ class _Explanation:
         """A sentence for every rule at which the adjoint ends; of several alike, one for all."""
         ends: dict[str, list[_End]] = {}
         for end in self.ends(index):
-            ends.setdefault(f"{self.record.nodes[end.node].operation} {self.why(end)}", []).append(end)
-        texts = []
-        for alike in list(ends.values())[:MOST]:
-            first = alike[0]
-            child = self.children[first.node][first.slot]
-            what = "nothing" if first.sent is None else "0"
-            more = f" (and {len(alike) - 1} more like it)" if len(alike) > 1 else ""
-            texts.append(
-                f"It ends at {self.short(self.record.nodes[first.node])}{self.place(first.node)}{more}, which sends {what} to "
-                f"{self.short(self.record.nodes[child])}: {self.why(first)}."
-            )
+            at = self.children[end.node][end.slot] if self.cancels(end) else self.record.nodes[end.node].operation
+            ends.setdefault(f"{at} {self.why(end)}", []).append(end)
+        texts = [self.sentence(alike) for alike in list(ends.values())[:MOST]]
         if len(ends) > MOST:
             texts.append(f"And in {len(ends) - MOST} more ways.")
         return texts or ["Its adjoint was not asked for: record it, mg.record(loss, [..., node])."]
+
+    def sentence(self, alike: Sequence[_End]) -> str:
+        """Where it ends and why; of several alike the first."""
+        first = alike[0]
+        node, child = self.record.nodes[first.node], self.record.nodes[self.children[first.node][first.slot]]
+        if self.cancels(first):
+            return f"It ends at {self.short(child)}{self.place(child.index)}: {self.why(first)}."
+        more = f" (and {len(alike) - 1} more like it)" if len(alike) > 1 else ""
+        sends = f"sends {'nothing' if first.sent is None else '0'} to {self.short(child)}"
+        return f"It ends at {self.short(node)}{self.place(first.node)}{more}, which {sends}: {self.why(first)}."
+
+    def cancels(self, end: _End) -> bool:
+        """Whether what is sent there is not 0, but the sum of all that arrives is."""
+        return end.sent is not None and self.record.arrays[end.sent.array].norm != 0
 
     def ends(self, index: int) -> list[_End]:
         """Where what flows from the loss to a node ends: from the node upward, the first rules that are given something."""
@@ -221,6 +228,8 @@ class _Explanation:
         node, child = self.record.nodes[end.node], self.children[end.node][end.slot]
         if end.sent is None:
             return self.why_nothing(end)
+        if self.cancels(end):
+            return "what arrives there from several parents adds up to 0"
         others = [other for slot, other in enumerate(self.children[end.node]) if slot != end.slot]
         if node.operation == "ReLU":
             dead = _greatest(self.value(child)) <= 0

@@ -63,6 +63,16 @@ def test_reasons_alike_are_counted_and_all_kinds_are_given():
     assert "stop_gradient" in text
 
 
+def test_parts_that_cancel():
+    w = mg.Parameter(np.array([1.0, 2.0]), name="w")
+    assert mg.explain(w, (w - w).sum()).splitlines()[1:] == [
+        '  It ends at "w": what arrives there from several parents adds up to 0.'
+    ]
+    y = np.tanh(w)
+    text = mg.explain(w, (y - y).sum())
+    assert text.splitlines()[1:] == ["  It ends at tanh #1: what arrives there from several parents adds up to 0."]
+
+
 def test_the_end_is_named_though_it_is_far_from_the_parameter():
     net = Sequential(Dense(2, 3, np.tanh, rng=0), Dense(3, 3, mg.relu, rng=0), Dense(3, 1, rng=0))
     net[1].b.value = np.full(3, -100.0, np.float32)
