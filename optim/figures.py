@@ -158,7 +158,8 @@ def _headline(figure: Any, comparison: Comparison) -> None:
         f"{c.task}, T = {comparison.task.length}: {c.states} {'tanh' if c.cell == 'rnn' else c.cell} states, {start} start, "
         f"{c.optimizer} {_short(c.rate_in_words)}, {seeds}"
     )
-    figure.suptitle(textwrap.fill(text, int(WIDTH / A_LETTER)), x=0.01, ha="left", fontsize=12, color="#555555")
+    n_letters = int(WIDTH / A_LETTER * 14 / 12)  # letters of size 12, where those of titles have 14
+    figure.suptitle(textwrap.fill(text, n_letters), x=0.01, ha="left", fontsize=12, color="#555555")
 
 
 def _name_columns(row: Any, names: list[str]) -> None:

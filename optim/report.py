@@ -74,7 +74,8 @@ def _one_option_away(c: Configuration) -> str:
     """A start and a cheap method that may do as well, where this run can have them and has not."""
     options = []
     if c.initialization != "orthogonal" and not CELLS[c.cell].own_start:
-        options.append("a start from which adjoints hardly vanish (`--initialization orthogonal`)")
+        start = "a start from which adjoints hardly vanish" if c.cell == "rnn" else "orthogonal recurrent weights"
+        options.append(f"{start} (`--initialization orthogonal`)")
     if not CELLS[c.cell].mixed and all(c.method(method).name != "soft-orthogonality" for method in c.methods):
         options.append("a penalty on W itself (`--methods backprop soft-orthogonality`)")
     return f" One option away: {', and '.join(options)}." if options else ""

@@ -229,6 +229,7 @@ def test_the_report_names_what_is_one_option_away_and_not_taken():
         (plain, {}, True, True),
         (plain, {"initialization": "orthogonal"}, False, True),
         (both, {}, True, False),
+        (plain, {"cell": "lstm"}, True, True),
         (plain, {"cell": "exponential"}, False, False),
     ):
         made = invented({method: [0.3] for method in methods}, **changed)
@@ -236,6 +237,7 @@ def test_the_report_names_what_is_one_option_away_and_not_taken():
         assert ("`--initialization orthogonal`" in first) == start
         assert ("`--methods backprop soft-orthogonality`" in first) == cheap
         assert ("One option away" in first) == (start or cheap)
+        assert ("adjoints hardly vanish" in first) == (start and "cell" not in changed)  # of gates nobody measured it
         if start:
             small(**changed, methods=methods, initialization="orthogonal")
         if cheap:
