@@ -226,9 +226,12 @@ class _Halves:
 
     def drawn(self) -> str:
         view, layout = self.view, self.layout
-        high = self.fold + layout.height + 34
+        key = self._key()
+        high = self.fold + layout.height + 20 + 16 * len(key)
         said = f"{view.adjoints[view.loss.index]} = 1"
-        wide = max(layout.width, self._right(self._output()) + TURN + metrics.width(said, FACTOR)) + 20
+        turn = self._right(self._output()) + TURN + metrics.width(said, FACTOR)
+        lines = [(view.title, HEADLINE), *[(line, FACES["small"]) for line in key]]
+        wide = max(layout.width, turn, *[18 + metrics.width(*line) for line in lines]) + 20
         parts = [
             f'<path d="M0,{pixels(self.fold - 30)}h{pixels(wide)}V{pixels(high)}h-{pixels(wide)}z" fill="{SCOPE_FILLS[0]}"/>',
             text(view.title, 18, 34, HEADLINE),
@@ -237,18 +240,20 @@ class _Halves:
             self._arrows(),
             self._turn(said),
             *[self._box(i, card) for i, card in enumerate(self.cards)],
-            text(self._key(), 18, high - 14, FACES["small"]),
+            *[text(line, 18, high - 16 - 16 * i, FACES["small"]) for i, line in enumerate(reversed(key))],
         ]
         return as_svg(view.title, view.description, (wide, high), PALETTE, "\n".join(parts))
 
-    def _key(self) -> str:
+    def _key(self) -> list[str]:
         """What the labels mean."""
         said = ["A label is what the adjoint is multiplied by on its way, none means 1. Adjoints that meet are added."]
+        if not self.view.loss.name:
+            said.append(f"L is #{self.view.loss.index}.")
         if any(label.startswith("Σ") for label in self.labels.values()):
             said.append("Σ: summed where the value was broadcast.")
         if any("∂" in label for label in self.labels.values()):
             said.append("∂: the adjoint itself, in a rule that is no product.")
-        return " ".join(said)
+        return said
 
     def _output(self) -> int:
         return next(i for i, box in enumerate(self.view.boxes.boxes) if box.is_output)

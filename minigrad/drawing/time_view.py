@@ -120,7 +120,8 @@ class TimeView(Picture):
         """The picture as SVG, light or dark as its reader prefers."""
         steps = [step for run in self.runs for loop in run.loops for step in loop.grid.steps]
         frame = _Axis.of(min(steps), max(steps), self._labels(), NARROWEST if "gate" in self._marks() else NARROW)
-        width = frame.right + 64.0
+        words = [metrics.width(line, WORDS) + 40 for run in self.runs for line in _lines(run, several=False)]
+        width = max(frame.right + 64, 2 * MARGIN + max(metrics.width(self.title, HEADLINE), *words))
         parts = [
             text(self.title, MARGIN, MARGIN + 12, HEADLINE),
             self.scale.legend(MARGIN, MARGIN + 32, self._direction()),

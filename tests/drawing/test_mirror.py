@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.drawing import metrics
 from minigrad.drawing.events import Bprop
 from minigrad.drawing.flow import in_order
-from minigrad.drawing.mirror import PALETTE, SLOT, TOP, _Halves
+from minigrad.drawing.mirror import HEADLINE, PALETTE, SLOT, TOP, _Halves
 from minigrad.drawing.style import FACES
 from minigrad.models import LSTM
 from minigrad.rules import rule_of
@@ -26,6 +27,11 @@ GRAPHS = {
     "classifier": classifier,
     "attention": attention,
 }
+
+
+def doubled_once():
+    x = mg.Parameter(3.0, name="x")
+    return x + x
 
 
 def draw(loss, **options):
@@ -212,6 +218,19 @@ def test_looks():
     assert FACES["adjoint"].monospaced
     assert repr(view) == "<MirrorView: 28 nodes and their adjoints; .svg() .text() .html() .save(path)>"
     assert len(view.svg()) < 48_000
+
+
+@pytest.mark.parametrize("graph", [doubled_once, lambda: mg.Parameter(2.0, name="p"), lambda: net_2_2_1()[0]])
+@pytest.mark.parametrize("title", ["", "a title that is longer than the picture of a graph of two nodes is wide"])
+def test_all_text_lies_on_the_page(graph, title):
+    view = draw(graph(), title=title)
+    root = ET.fromstring(view.svg())
+    for text in root.iter(f"{SVG}text"):
+        face = HEADLINE if text.text == view.title else FACES["small"]
+        if text.get("text-anchor") is None:
+            assert float(text.get("x")) + metrics.width(text.text, face) <= float(root.get("width"))
+        assert 0 < float(text.get("y")) < float(root.get("height"))
+    assert ("L is #1." in view.svg()) == (graph is doubled_once)
 
 
 def test_what_cannot_be_mirrored_is_refused():

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.drawing import metrics
 from minigrad.drawing.decay import Curve, in_words, number
 from minigrad.drawing.events import Bprop
 from minigrad.drawing.lanes import JOINT, OUTSIDE, WHOLE, grids
 from minigrad.drawing.shades import ABOVE, LEVELS, PALETTE, SHADES, Scale
+from minigrad.drawing.time_view import HEADLINE
 from minigrad.models import GRU, LSTM, Bidirectional, SimpleRNN, Stacked
 from tests.drawing.graphs import by_hand, expression, layer, net_2_2_1, recurrent, two_layers
 from tests.drawing.regenerate import GOLDEN, views
@@ -345,6 +347,12 @@ def test_a_picture_has_words_and_is_whole(length):
     assert min(float(text.get("font-size")) for text in root.iter(f"{SVG}text")) >= 9
     width = float(root.get("width"))
     assert all(0 <= float(text.get("x")) <= width for text in root.iter(f"{SVG}text"))
+
+
+def test_a_long_title_makes_the_picture_wide_enough():
+    title = "How far back in time does the gradient of the loss reach in this net? " * 3
+    root = ET.fromstring(draw(layer(GRU, 4), title=title).svg())
+    assert float(root.get("width")) > 20 + metrics.width(title, HEADLINE)
 
 
 def test_it_shows_itself_and_is_saved(tmp_path):
