@@ -249,7 +249,8 @@ class RelativeVariance(Penalty):
 class OwnAdjointsPenalty(Penalty):
     """A G that depends on the scale of the loss: `of` is given each example's own adjoints, batch · λ_t where the loss is a mean.
 
-    over_examples: whether the loss is the "mean" of its examples or their "sum"; None reads it from the nodes of the loss
+    over_examples: whether the loss is the "mean" of its examples or their "sum"; None reads it from the nodes of the loss, in which
+                   the first axis as long as the batch is taken for that of the examples
     """
 
     def __init__(self, weight: Weight = 1.0, *, over_examples: Reduction | None = None) -> None:
@@ -278,7 +279,8 @@ class AdjointVariance(OwnAdjointsPenalty):
 
     over_time: "sum" for Σ_t (n_t − m)², as the notes' repository has it;  ā_t = 2/batch (n_t − m) a_t / ‖a_t‖
     norm:      "l2", or "l1", the sum of absolute values, ‖a_t‖₁ = Σ_k |a_tk|, in which sgn(a_t) stands for a_t / ‖a_t‖
-    over_examples: whether the loss is the "mean" of its examples or their "sum"; None reads it from the nodes of the loss
+    over_examples: whether the loss is the "mean" of its examples or their "sum"; None reads it from the nodes of the loss, in which
+                   the first axis as long as the batch is taken for that of the examples
     """
 
     def __init__(

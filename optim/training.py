@@ -74,8 +74,8 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What else a step's program depends on: how its arrays hang together, which of the optimizer's parameters are trained, and
-    the weight of the loss.
+    """The key of a step's program beside shapes: the form of its arrays, which of the optimizer's parameters are trained, and the
+    weight of the loss.
     """
 
     form: tuple[Form, Form, tuple[str, ...]]

@@ -154,3 +154,13 @@ def test_sizes_count_the_programs_of_all_lengths():
     assert ranged == growing > fixed + 7 * 200 * 50_000
     with pytest.raises(ValueError, match=r"length=100000, .* GiB of memory by estimate"):
         check_size(Configuration.of(task="copy-memory", length="50..100000"))
+
+
+def test_sizes_count_the_examples_that_are_generated():
+    """With one state nearly all of the memory is theirs; the digits of delayed-digits are few."""
+    generated, read = (
+        estimated_bytes(Configuration.of(task=task, length=20_000, states=1)) for task in ("adding", "delayed-digits")
+    )
+    assert generated > 11_000 * 20_000 * 2 * 4 + read
+    with pytest.raises(ValueError, match=r"states=1, length=20000, .* GiB of memory by estimate"):
+        check_size(Configuration.of(task="adding", length=20_000, states=1))
