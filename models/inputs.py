@@ -174,7 +174,7 @@ def not_negative(owner: str, name: str, given: NumberOrNode) -> NumberOrNode:
         raise ValueError(f"{owner}({name}): expected one number, found an array or node of shape {shape}")
     if isinstance(given, Node):
         return given
-    if not 0 <= given < inf:
+    if not 0 <= number(owner, name, given[()] if isinstance(given, np.ndarray) else given) < inf:
         raise ValueError(f"{owner}({name}={given!r}): expected a finite number of at least 0")
     return float(given)
 

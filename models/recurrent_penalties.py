@@ -17,7 +17,7 @@ from minigrad.graph import gradients
 from minigrad.models.inputs import time_mask
 from minigrad.models.over_examples import Reduction, reduction_of
 from minigrad.models.recurrent import States
-from minigrad.models.scheduled import Weight, checked_weight, weighted
+from minigrad.models.scheduled import Weight, check_term, checked_weight, shown_weight, weighted
 from minigrad.node import Node
 from minigrad.ops import (
     absolute,
@@ -49,9 +49,7 @@ def adjoints(loss: Node, states: Sequence[Node]) -> tuple[Node, ...]:
 
     The loss has to be made from these very states: `loss(net.readout(states[-1]), targets)`.
     """
-    if not isinstance(loss, Node) or loss.size != 1:
-        found = loss.label if isinstance(loss, Node) else instead(loss, "give one node")
-        raise ValueError(f"adjoints(loss, states): expected a scalar node as the loss, found {found}")
+    _check_loss("adjoints", loss)
     if isinstance(states, Node) or not states:
         raise ValueError("adjoints(loss, states): expected a sequence of at least one node, such as net.states(u)")
     try:
@@ -61,6 +59,12 @@ def adjoints(loss: Node, states: Sequence[Node]) -> tuple[Node, ...]:
             f"{error}. Make the loss from the very states that are penalized: states = net.states(u); "
             "loss = losses.cross_entropy(net.readout(states[-1]), targets)"
         ) from None
+
+
+def _check_loss(owner: str, loss: Node) -> None:
+    if not isinstance(loss, Node) or loss.size != 1:
+        found = loss.label if isinstance(loss, Node) else instead(loss, "give one node")
+        raise ValueError(f"{owner}(loss, states): expected a scalar node as the loss, found {found}")
 
 
 class Penalty:
@@ -80,6 +84,7 @@ class Penalty:
 
     def __call__(self, loss: Node, states: Sequence[Node], mask: Operand | None = None) -> Node:
         """weight · G, a scalar node."""
+        _check_loss(type(self).__name__, loss)
         return weighted(self.weight, lambda: self.measure(loss, states, mask), loss.dtype)
 
     def measure(self, loss: Node, states: Sequence[Node], mask: Operand | None = None) -> Node:
@@ -91,8 +96,13 @@ class Penalty:
         counts = self._counts(rows, states, mask)
         with scope("penalty"):
             if counts is None or len(signature(self.of).parameters) < 2:
-                return self.of(rows)
-            return self.of(*_padding_last(rows, counts))
+                G = self.of(rows)
+            else:
+                G = self.of(*_padding_last(rows, counts))
+        return check_term(self, G)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({shown_weight(self.weight)})"
 
     def _counts(self, rows: Node, states: Sequence[Node], mask: Operand | None) -> Node | None:
         """Choose the steps that count, (time, batch), by the given mask or by that of the states."""

@@ -90,3 +90,19 @@ def weighted(weight: float | Node, measure: Callable[[], Node], dtype: np.dtype[
     if weight == 0:
         return Constant(np.zeros((), dtype))
     return measure() if weight == 1 else weight * measure()
+
+
+def shown_weight(weight: float | Node) -> str:
+    """The weight as it was given: a number, a schedule, or a node by its label."""
+    if isinstance(weight, Scheduled):
+        return repr(weight.schedule)
+    return weight.label if isinstance(weight, Node) else f"{weight:g}"
+
+
+def check_term(owner: object, term: Node) -> Node:
+    """Give back what is to be added to a loss; TypeError, which names the owner, unless it is a scalar node."""
+    if isinstance(term, Node) and term.size == 1:
+        return term
+    found = term.label if isinstance(term, Node) else f"a {type(term).__name__}"
+    name = getattr(owner, "__name__", type(owner).__name__)
+    raise TypeError(f"the penalty {name} gives {found}: expected a scalar node, such as (rows ** 2).sum()")

@@ -12,7 +12,7 @@ import numpy as np
 from minigrad.context import scope
 from minigrad.models.inputs import not_negative
 from minigrad.models.module import Module, all_paths
-from minigrad.models.scheduled import Weight, checked_weight, weighted
+from minigrad.models.scheduled import Weight, check_term, checked_weight, shown_weight, weighted
 from minigrad.node import Constant, Node, Parameter, as_node
 from minigrad.ops import absolute, logsumexp, relu, sign, square
 
@@ -67,7 +67,12 @@ class ParameterPenalty(WeightPenalty):
     def __call__(self, target: Module | Node | Sequence[Node]) -> Node:
         chosen = self.chosen(target)
         with scope("penalty"):
-            return weighted(self.weight, lambda: _total([self.of(node) for node in chosen]), chosen[0].dtype)
+            return weighted(
+                self.weight, lambda: _total([check_term(self, self.of(node)) for node in chosen]), chosen[0].dtype
+            )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({shown_weight(self.weight)})"
 
     def of(self, w: Node) -> Node:
         """Ω of one parameter, a scalar node."""

@@ -30,7 +30,7 @@ from minigrad.models.module import locate
 from minigrad.models.penalties import WeightPenalty
 from minigrad.models.recurrent import Recurrent, Steps
 from minigrad.models.rnn import RNN, collected_runs
-from minigrad.models.scheduled import Weight, checked_weight, value_at, weighted
+from minigrad.models.scheduled import Weight, check_term, checked_weight, value_at, weighted
 from minigrad.node import Array, Input, Node, Parameter, next_number
 from minigrad.optim.broadcasting import refuse_all_pairs
 from minigrad.optim.clipping import clip_by_norm
@@ -232,7 +232,7 @@ class Step:
         outputs, states = self._outputs(inputs)
         loss = loss_of(self.loss, outputs, targets, named_options, self._compared)
         penalties = tuple(
-            penalty(self.model) if isinstance(penalty, WeightPenalty) else penalty(loss, states)
+            check_term(penalty, penalty(self.model) if isinstance(penalty, WeightPenalty) else penalty(loss, states))
             for penalty in self.penalties
         )
         trained = self._trained(setting)

@@ -19,6 +19,7 @@ from minigrad.models.penalties import (
     RelativeVariance,
 )
 from minigrad.ops import sigmoid
+from minigrad.optim import SGD, Step, schedules
 from tests.models import second_backpropagation as closed
 
 
@@ -484,3 +485,52 @@ def test_the_relative_variance_is_the_mean_over_the_examples_that_count():
     rows[:, 3, 1] = [1.0, 1.0, 4.0]  # examples 0 and 2 have vanished
     expected = (np.var([1, 2, 3]) / 4 + np.var([1, 1, 4]) / 4) / 2
     np.testing.assert_allclose(float(RelativeVariance().of(mg.Input(rows))), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("weight", ["0.3", None, 1j, [0.3]])
+@pytest.mark.parametrize("kind", [Omega, RelativeVariance, penalties.L2, penalties.SoftOrthogonality, penalties.L1])
+def test_a_weight_that_is_no_number_is_named(kind, weight):
+    with pytest.raises((TypeError, ValueError), match=rf"{kind.__name__}\(weight.*expected (a|one) number"):
+        kind(weight)
+
+
+@pytest.mark.parametrize("weight", [0.25, np.float32(0.25), np.array(0.25), 1, True])
+def test_a_weight_of_any_kind_of_number_is_taken(weight):
+    assert Omega(weight).weight == float(weight)
+
+
+def test_arguments_in_the_wrong_order_are_named():
+    net = RNN(2, 3, 2, rng=0)
+    states = net.states(np.ones((4, 5, 2)))
+    loss = losses.cross_entropy(net.readout(states[-1]), np.zeros(4, int))
+    for penalty in (Omega(), RelativeVariance(), penalties.NormStabilizer()):
+        with pytest.raises(
+            ValueError, match=rf"{type(penalty).__name__}\(loss, states\): expected a scalar node as the loss"
+        ):
+            penalty(states, loss)
+
+
+@pytest.mark.parametrize(("given", "found"), [(lambda rows: 1.0, "a float"), (lambda rows: rows[0], r"\(4, 3\)")])
+def test_a_penalty_of_ones_own_that_is_no_scalar_node_is_named(given, found):
+    class Mine(Penalty):
+        def of(self, rows, counts=None):
+            return given(rows)
+
+    class Weights(penalties.ParameterPenalty):
+        def of(self, w):
+            return given(mg.Input(np.ones((2, 4, 3))))
+
+    def mine(loss, states):
+        return given(mg.Input(np.ones((2, 4, 3))))
+
+    net = RNN(2, 3, 2, rng=0)
+    data = np.ones((4, 5, 2)), np.zeros(4, int)
+    for penalty, name in ((Mine(), "Mine"), (Weights(), "Weights"), (mine, "mine")):
+        with pytest.raises(TypeError, match=rf"the penalty {name} gives .*{found}.*: expected a scalar node"):
+            Step(net, losses.cross_entropy, SGD(net.parameters(), 0.1), penalties=[penalty])(*data)
+
+
+def test_a_penalty_shows_its_weight():
+    assert repr(Omega()) == "Omega(0.3)"
+    assert repr(penalties.L2(1e-4)) == "L2(0.0001)"
+    assert repr(RelativeVariance(schedules.linear(0.3, 0, 10))) == "RelativeVariance(linear(0.3, 0.0, 10))"
