@@ -13,6 +13,7 @@ from minigrad.drawing.events import Record
 from minigrad.drawing.flow import Flow, flow_graph
 from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
+from minigrad.drawing.layers_view import LayersView, layers_view
 from minigrad.drawing.layout import DIRECTIONS, Layout
 from minigrad.drawing.mirror import MirrorView, mirror_view
 from minigrad.drawing.style import ROLES, SANS, sheet
@@ -22,8 +23,8 @@ from minigrad.drawing.time_view import Runs, TimeView, time_view
 from minigrad.files import write_file
 from minigrad.node import Node
 
-VIEWS = ("flow", "mirror", "time")
-MOST, MOST_MIRRORED = 2000, 200  # boxes of a picture
+VIEWS = ("flow", "mirror", "time", "layers")
+MOST, FEW = 2000, 200  # boxes of a picture
 LAYOUTS = ("layered", "dot")
 WIDE = 1500  # pixels up to which a picture reads from left to right
 
@@ -50,6 +51,12 @@ def draw(outputs: Node, *, view: Literal["mirror"], title: str = "", limit: int 
 
 @overload
 def draw(
+    outputs: Node | Sequence[Node] | Record, *, view: Literal["layers"], title: str = "", limit: int | None = None
+) -> LayersView: ...
+
+
+@overload
+def draw(
     outputs: Runs,
     *,
     view: Literal["time"],
@@ -72,7 +79,7 @@ def draw(
     fold: bool = True,
     title: str = "",
     limit: int | None = None,
-) -> Drawing | MirrorView | TimeView:
+) -> Drawing | LayersView | MirrorView | TimeView:
     """Draw the flow graph of one or several nodes, with values, shapes and adjoints as they are now.
 
     view="mirror" draws the adjoint of each node below it: the arrows between adjoints are reversed, and each says what the
@@ -82,7 +89,9 @@ def draw(
     sent between them, and the curve of their norms. It takes a loss or its `mg.record`, or several with titles, in a
     dictionary, on one scale.
 
-    view:      "flow", "mirror", or "time"
+    view="layers" draws a box for each layer, with the shape it gives and the parameters it reads: operations in one scope.
+
+    view:      "flow", "mirror", "time", or "layers"
     cut:       in "time", redraws the curve without a path: "h" lets no adjoint from a step to the h of the step before,
                the name of a gate none through the gate; of several cuts, ("h", "c"), each has a curve, and those in
                one, [("i", "f")], are cut together
@@ -92,7 +101,7 @@ def draw(
     stubs:     repeat parameters, and leaves with many uses, at each use, instead of one box with many arrows
     numbers:   write numbers into the operations that use them, instead of a box each
     fold:      draw a long run of like operations, and a max pooling, as one box
-    limit:     the most boxes, or dots, a picture may have, by default 2,000, in "mirror" 200 above and 200 below (ValueError beyond)
+    limit:     the most boxes, or dots, a picture may have, by default 2,000, in "mirror" 200 above and 200 below, in "layers" 200 (ValueError beyond)
 
     >>> import minigrad as mg
     >>> x = mg.Input(3.0, name="x")
@@ -117,7 +126,9 @@ def draw(
     if cut:
         raise ValueError('mg.draw(cut=...) belongs to view="time": it redraws the curve of adjoints without a path')
     if view == "mirror":
-        return mirror_view(outputs, title, MOST_MIRRORED if limit is None else limit)
+        return mirror_view(outputs, title, FEW if limit is None else limit)
+    if view == "layers":
+        return layers_view(outputs, title, FEW if limit is None else limit)
     if direction is not None and direction not in DIRECTIONS:
         raise ValueError(f"mg.draw(direction={direction!r}): one of {', '.join(map(repr, DIRECTIONS))}, or None")
     if layout not in LAYOUTS:

@@ -6,7 +6,7 @@ from unittest.mock import patch
 import minigrad as mg
 from minigrad.drawing import dot
 from minigrad.models import LSTM
-from tests.drawing.graphs import expression, layer, net_2_2_1, scoped
+from tests.drawing.graphs import classifier, expression, layer, net_2_2_1, scoped
 
 GOLDEN = Path(__file__).parent / "golden"
 NETS = {"net_2_2_1": lambda: net_2_2_1()[0], "expression": lambda: expression()[0]}
@@ -27,10 +27,11 @@ def texts():
 def views():
     """A picture of each further view, and its text."""
     mirror = mg.draw(net_2_2_1()[0], view="mirror")
+    layers = mg.draw(classifier("conv"), view="layers")
     time = mg.draw(layer(LSTM, 24), view="time", cut=("h", "c"))
     return {
         f"{name}{suffix}": text
-        for name, view in (("mirror_2_2_1", mirror), ("time_lstm", time))
+        for name, view in (("layers_conv", layers), ("mirror_2_2_1", mirror), ("time_lstm", time))
         for suffix, text in ((".svg", view.svg()), (".txt", view.text()))
     }
 
