@@ -88,7 +88,6 @@ class Table:
 
     def place(self, array: np.ndarray[Any, Any]) -> int:
         """The place of the array in the table."""
-        array = np.asarray(array, order="C")  # sums depend on the order of the entries in memory
         key = array.shape, array.dtype.str, array.tobytes()
         found = self._places.get(key)
         if found is None:

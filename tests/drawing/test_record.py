@@ -13,6 +13,7 @@ from minigrad import lines
 from minigrad.adjoints import send
 from minigrad.drawing import events
 from minigrad.drawing.events import Bprop, Fprop
+from minigrad.drawing.stored import stored, summarized
 from minigrad.models import GRU, LSTM, Dense, Sequential
 from tests import quick
 from tests.compiler.random_graphs import flat_graph, recurrent_graph
@@ -70,6 +71,10 @@ def check(record, gradients):
             found = record.arrays[place].array()
             assert found.dtype == gradient.dtype
             np.testing.assert_array_equal(found, gradient.value)
+            numbers = ~np.isnan(found)
+            np.testing.assert_array_equal(
+                np.signbit(found[numbers]), np.signbit(gradient.value[numbers])
+            )  # of zeros too
     check_sends(record)
     check_order(record)
 
@@ -116,6 +121,7 @@ def check_order(record):
     assert set(times) == {node for node in asked if paths.intersection(operands[node])}
     done = set()
     for event in backward:
+        assert event.adjoint == record.adjoints[event.node]
         assert done.isdisjoint(sent.child for sent in event.sends)
         done.add(event.node)
 
@@ -434,16 +440,23 @@ def test_entries_are_stored_bit_for_bit(dtype):
 def test_a_large_array_is_summarized_and_says_so():
     x = mg.Input(np.append(np.arange(99.0), np.nan))
     record = mg.record((x * 2).sum())
-    stored = record.arrays[record.values[0]]
-    assert stored.entries is None
-    assert (stored.size, stored.range, stored.strange) == (100, (0.0, 98.0, 49.0), (1, 0))
+    found = record.arrays[record.values[0]]
+    assert found.entries is None
+    assert (found.size, found.range, found.strange) == (100, (0.0, 98.0, 49.0), (1, 0))
     with pytest.raises(ValueError, match=r"largest=100"):
-        stored.array()
+        found.array()
     data = json.loads(record.json())["arrays"][record.values[0]]
     assert "entries" not in data
     assert data["summary"]["entries"] == 100
     assert mg.Record.from_dict(json.loads(record.json())).arrays[record.values[0]].shape == (100,)
     assert mg.record((x * 2).sum(), largest=100).arrays[0].entries is not None
+
+
+@pytest.mark.parametrize("store", [stored, summarized])
+def test_the_order_in_memory_does_not_matter(store):
+    for seed in range(20):
+        array = np.random.default_rng(seed).normal(size=(20, 10)).astype(np.float32)
+        assert store(np.asfortranarray(array)) == store(array)
 
 
 def test_an_array_is_stored_once():
