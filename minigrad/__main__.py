@@ -124,7 +124,7 @@ def _settings(default: Any, metadata: Any) -> dict[str, Any]:
         return settings | {"action": "store_true"}
     settings["metavar"] = metadata["metavar"]
     if isinstance(default, tuple):
-        return settings | {"nargs": "+"}
+        return settings | {"nargs": "+", "action": "extend"}
     return settings | {"type": metadata.get("type", type(default))}
 
 

@@ -305,10 +305,10 @@ def _loop(
     """
     score = _record(run, task, step.model, gauge)
     for _ in range(configuration.steps):
-        started = time.perf_counter()
+        started = time.process_time()
         batch = next(stream)
         run.recent_losses.append(step(batch.given(step.model), batch.targets)["loss"])
-        run.seconds += time.perf_counter() - started
+        run.seconds += time.process_time() - started
         run.steps += 1
         loss = run.recent_losses[-1]
         if run.steps % configuration.record_every == 0 or run.steps == configuration.steps:

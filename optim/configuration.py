@@ -256,7 +256,7 @@ class Configuration:
     def lengths_in_words(self) -> str:
         """Describe lengths that differ from batch to batch; "" where they do not."""
         if self.length_schedule:
-            said = f"whose length follows {self._lengths_by_step!r}"
+            said = f"whose length follows {self._lengths_by_step!r}, {self.length} at most"
         elif self.shortest:
             n = len(of_range(self.shortest, self.length))
             said = f"of {self.shortest} to {self.length} steps, one of {n} lengths drawn for each"
@@ -303,10 +303,20 @@ class Configuration:
             rates = [value_at(rate, step, "schedule") for step in self._looked_at]
             _refuse_unless(any(rates), "schedule", self.schedule, "above 0 at some step")
 
+    def _check_weight(self) -> None:
+        """ValueError where a weight was given, and only methods that do not take it could have been meant."""
+        shared = any(text == "exact" or (text == "immediate" and self.penalty == "omega") for text in self.methods)
+        without = [text for text in self.methods if text in PENALTIES or text in BASELINES]
+        if self.weight != PENALTIES[self.penalty].weight and without and not shared:
+            raise ValueError(
+                f"weight={self.weight:g} is the weight of the method exact, which is not compared: write {without[0]}={self.weight:g}"
+            )
+
     def _check_methods(self) -> None:
         """ValueError where there is none, one that is unknown, one twice, or one that does not fit the cell."""
         if not self.methods:
             raise ValueError(f"methods: name at least one of {', '.join(NAMES)}")
+        self._check_weight()
         for text in self.methods:
             _one_of("methods", text.partition("=")[0], NAMES)
         found = [self.method(text) for text in self.methods]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import textwrap
+from itertools import cycle, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from minigrad.optim.findings import counted
 from minigrad.optim.nets import make_net
 
 PLAIN = ("#444444", "-")
-STYLES: list[tuple[str, Any]] = [  # of the penalized methods in turn
+STYLES: list[tuple[str, Any]] = [  # of the penalties in FIRST, and of others what is left, in turn
     ("#0072b2", "-"),
     ("#d55e00", (0, (4, 1.5))),
     ("#009e73", (0, (6, 1, 1, 1))),
@@ -31,6 +32,7 @@ STYLES: list[tuple[str, Any]] = [  # of the penalized methods in turn
     ("#56b4e9", (0, (9, 2))),
     ("#e69f00", (0, (3, 1, 1, 1, 1, 1))),
 ]
+FIRST = ("Omega (immediate)", "relative variance (exact)", "soft orthogonality", "Omega (exact)")
 NORMS = r"$\|\lambda_t\| \, / \, \|\lambda_T\|$"
 SETTINGS: dict[Any, Any] = {  # Matplotlib's own type lists every setting there is
     "font.size": 13,
@@ -269,11 +271,13 @@ def _line(n: int, look: tuple[str, Any]) -> dict[str, Any]:
 
 
 def _style(comparison: Comparison, runs: list[Run]) -> tuple[str, Any]:
-    """Color and line of a method: its own in all figures of the comparison."""
-    methods = comparison.configuration.methods
-    penalized = [method for method in methods if method != "backprop"]
-    method = runs[0].method
-    return PLAIN if method == "backprop" else STYLES[penalized.index(method) % len(STYLES)]
+    """Color and line of a method: its own in all figures of a comparison, the same in most comparisons."""
+    c = comparison.configuration
+    labels = [c.method(method).label for method in c.methods if method != "backprop"]
+    others = [label for label in labels if label not in FIRST]
+    free = [style for label, style in zip_longest(FIRST, STYLES) if label not in labels]
+    styles = {**dict(zip(FIRST, STYLES, strict=False)), **dict(zip(others, cycle(free), strict=False))}
+    return PLAIN if runs[0].method == "backprop" else styles[c.method(runs[0].method).label]
 
 
 def map_rows(comparison: Comparison) -> dict[str, list[list[Run]]]:

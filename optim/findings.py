@@ -86,7 +86,7 @@ def _of_method(comparison: Comparison, runs: list[Run]) -> str:
     highest = task.chance + 3 * _standard_error(task.chance, len(task.test.targets))
     n = sum(run.test_score <= highest for run in runs)
     if n:
-        said += f"; the test score is not above chance ({task.chance:.3f}){_in_seeds(n, len(runs))}"
+        said += f"; the test score is not above chance ({task.chance:.3f}) by more than three standard errors{_in_seeds(n, len(runs))}"
     return f"{runs[0].name}: at the end {said}."
 
 

@@ -69,7 +69,7 @@ class Job:
         c = self.configuration
         methods = ", ".join(c.method(method).label for method in c.methods)
         self._say(_wrapped(f"The net is to {self.task.goal}: {self.task.description}."))
-        steps = f"{c.steps} steps of {c.optimizer} {c.rate_in_words} each"
+        steps = f"{c.steps} step{'s' * (c.steps > 1)} of {c.optimizer} {c.rate_in_words} each"
         self._say(_wrapped(f"{methods}; {steps}; {c.seeds} seed{'s' * (c.seeds > 1)}."))
         self._say(f"Results go to {self.folder.path}")
 

@@ -64,10 +64,17 @@ Training: {_training(c)}{" For one seed all methods start from the same paramete
 Test score: the fraction of {task.answered}. The best record is the one with the highest validation
 score (of equal ones the lowest validation loss), on {n_watched:,} examples that are neither trained on nor tested. The test set is
 used once, when the training is over. G: {PENALTIES[c.penalty].text}; it is measured for every method, trained with it or not.
-Seconds: training alone. A paired standard error is that of the difference of two scores, example by example.""",
+Seconds: processor time of the training alone.{_paired(comparison)}""",
         *([] if comparison.interrupted else [again(folder)]),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _paired(comparison: Comparison) -> str:
+    """What a paired standard error is, where a sentence speaks of one."""
+    if not any("paired standard error" in sentence for sentence in sentences(comparison)):
+        return ""
+    return " A paired standard error is that of the difference of two scores, example by example."
 
 
 def _one_option_away(c: Configuration) -> str:
@@ -100,7 +107,7 @@ trained on, the mean since the last record.
 
 *How far the adjoints reach back.* Each map shows one method{rows}: the length of λ_t against that of λ_T, for all time steps t
 from left to right, while the training goes on from bottom to top; its first steps are spread out. White: as long as λ_T. Blue:
-shorter; where the left is dark blue, the first time steps hardly count in the gradient. Red: longer. Gray: no number. The curves
+shorter; where the left is dark blue, the first time steps hardly count in the gradient. Reddish: longer. Gray: no number. The curves
 below show the same at the end of training, {lines}, and dotted in gray at its start.
 
 ![the graph of the net](graph.svg)
@@ -157,7 +164,7 @@ def _training(c: Configuration) -> str:
     rate = in_words(c.rate, c.steps)
     noise = f" with noise of standard deviation {c.input_noise:g} on their inputs" if c.input_noise else ""
     weight = f" the loss multiplied by {in_words(c.of_loss, c.steps)};" if c.of_loss != 1 else ""
-    return f"{c.steps} steps of {c.optimizer}, {c.batch_size} examples each{noise}, at the learning rate {rate};{weight} {clip}; {seeds}."
+    return f"{c.steps} step{'s' * (c.steps > 1)} of {c.optimizer}, {c.batch_size} examples each{noise}, at the learning rate {rate};{weight} {clip}; {seeds}."
 
 
 def _ends(task: Task) -> str:

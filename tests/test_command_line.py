@@ -68,6 +68,11 @@ def test_the_defaults_that_the_help_names_are_the_defaults(capsys):
             assert of_task.search(text), (option, task)
 
 
+def test_methods_that_are_given_one_by_one_are_all_compared(here):
+    assert main([*SMALL, "--quiet", "--out", "one", "--methods", "backprop", "--methods", "omega", "log-ratio"]) == 0
+    assert Configuration.load("one/config.toml").methods == ("backprop", "omega", "log-ratio")
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit) as end:
         main(["--version"])

@@ -154,10 +154,20 @@ def test_what_cannot_be_is_refused(options, message):
     ],
 )
 def test_a_method_has_a_penalty_and_a_weight_of_its_own(method, label, weight):
-    found = Configuration.of(penalty="log-ratio", weight=0.7, methods=[method]).method(method)
+    methods = list(dict.fromkeys(["exact", method]))  # exact is the one that takes the option
+    found = Configuration.of(penalty="log-ratio", weight=0.7, methods=methods).method(method)
     assert (found.label, found.weight) == (label, weight)
     (penalty,) = found.penalties()
     assert penalty.weight == weight
+
+
+def test_a_weight_that_no_method_takes_is_refused():
+    with pytest.raises(
+        ValueError, match=r"weight=0.5 is the weight of the method exact, which is not compared: write omega=0.5"
+    ):
+        Configuration.of(weight=0.5, methods=["backprop", "omega", "relative-variance"])
+    assert Configuration.of(weight=0.5, methods=["backprop", "omega", "exact"]).weight == 0.5
+    assert Configuration.of(weight=0.5, methods=["backprop"]).weight == 0.5  # nothing was meant by it
 
 
 def test_omega_shares_its_weight_with_its_immediate_form():

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from minigrad.optim import figures
+from minigrad.optim.comparison import Comparison, Run
+from minigrad.optim.configuration import Configuration
+from minigrad.optim.tasks import open_task
 from tests.optim.small_job import invented, run_small
 
 MANY = [
@@ -216,3 +219,20 @@ def test_the_graph_of_the_net_is_small(tmp_path):
     assert height < 1800
     assert "(3, 3)" in text
     assert "50" not in re.findall(r">\((\d+), \d+\)<", text)
+
+
+def test_a_method_looks_the_same_in_most_comparisons_and_unlike_the_others():
+    looks = {}
+    for methods in (
+        ["backprop", "immediate", "exact"],
+        ["backprop", "exact"],
+        ["relative-variance", "soft-orthogonality", "log-ratio"],
+        ["backprop", "log-ratio", "omega=0.1", "immediate", "omega", "exact"],
+    ):
+        configuration = Configuration.of(methods=methods)
+        made = Comparison(configuration, open_task(configuration))
+        made.runs = [Run(method, 0, configuration.method(method).label) for method in methods]
+        found = {run.name: figures._style(made, [run]) for run in made.runs}
+        assert len(set(map(str, found.values()))) == len(methods)
+        for name in set(found) & {"backpropagation", *figures.FIRST}:
+            assert looks.setdefault(name, found[name]) == found[name]

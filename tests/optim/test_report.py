@@ -114,7 +114,7 @@ def test_a_single_seed_has_its_row():
 def test_one_seed_is_called_one_seed_and_its_error_is_named():
     said = "\n".join(sentences(invented({"backprop": [0.25], "exact": [0.256], "immediate": [0.9]})))
     assert (
-        "backpropagation: at the end λ_1 is 10^7.0 times shorter than λ_T; the test score is not above chance (0.250)."
+        "backpropagation: at the end λ_1 is 10^7.0 times shorter than λ_T; the test score is not above chance (0.250) by more than three standard errors."
         in said
     )
     assert "Omega (exact): at the end λ_1 is 3.2 times shorter than λ_T; the test score is not above chance" in said
@@ -133,7 +133,7 @@ def test_several_seeds_are_compared_one_by_one():
     made = invented({"backprop": [0.25, 0.5, 0.3], "exact": [0.995, 0.2, 0.999]})
     said = "\n".join(sentences(made))
     assert "a higher test score in 2 of 3 seeds, a lower one in 1; its steps took 1.0 times as long." in said
-    assert "backpropagation: at the end λ_1 is 10^7.0 times shorter than λ_T; the test score is not above chance (0.250) in 1 of 3 seeds." in said  # fmt: skip
+    assert "backpropagation: at the end λ_1 is 10^7.0 times shorter than λ_T; the test score is not above chance (0.250) by more than three standard errors in 1 of 3 seeds." in said  # fmt: skip
     assert "one seed" not in said
     text = report(made, Path("runs/my runs"))
     assert "minigrad train --config 'runs/my runs/config.toml'" in text
