@@ -384,6 +384,12 @@ def test_hostile_names_stay_text():
     assert not set("\x1b\ud800\u202e") & set(view.svg() + view.text() + view.html())
 
 
+def test_a_record_read_from_a_file_gives_the_same_picture(tmp_path):
+    record = mg.record(layer(LSTM, 14))
+    record.save(tmp_path / "record.json")
+    assert draw(mg.Record.load(tmp_path / "record.json")).svg() == draw(record).svg() == draw(layer(LSTM, 14)).svg()
+
+
 # Errors --------------------------------------------------------------------------------------------------------------
 
 
