@@ -111,6 +111,14 @@ def test_the_headline_has_the_rate_that_was_used(options, said, drawn):
     assert said in figure._suptitle.get_text().replace("\n", " ")
 
 
+def test_a_map_of_many_seeds_has_the_steps_that_all_of_them_recorded():
+    made = ended(invented({"backprop": [0.3] * 5}), -1, "stopped after 2 of 6 steps")
+    steps, table = figures._median(made.runs)
+    assert steps == [0, 1, 2]
+    assert table.shape == (3, 10)
+    assert figures._median(made.runs[:4])[0] == [0, 1, 2, 3, 6]
+
+
 @pytest.mark.parametrize("n", [1, 3, 8])
 def test_every_seed_has_its_line_and_titles_or_legend_count(n, drawn):
     """Of seeds that learned and seeds that did not there is no median; of several seeds each method has panels of its own."""
