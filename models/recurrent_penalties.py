@@ -77,6 +77,20 @@ class Penalty:
     Under a mask padding does not count: an example contributes what its sequence alone would, and one of padding alone
     nothing. `net.states(u, mask=mask)` knows its mask; with a list of other nodes, as the cells of an LSTM, give it:
     `penalty(loss, [c for _, c in steps.whole], mask)`.
+
+    One of your own, the largest entry of all adjoints, which leaves padding out:
+
+    >>> import numpy as np
+    >>> from minigrad.models import RNN, losses, penalties
+    >>> class Largest(penalties.Penalty):
+    ...     def of(self, rows, counts=None):  # rows: (time, batch, n_states), counts: (time, batch) or None
+    ...         sizes = abs(rows).max(axis=-1)
+    ...         return (sizes if counts is None else np.where(counts, sizes, 0.0)).max()
+    >>> net = RNN(2, 3, 2, rng=0)
+    >>> states = net.states(np.ones((4, 5, 2)))
+    >>> loss = losses.cross_entropy(net.readout(states[-1]), np.zeros(4, int))
+    >>> (loss + Largest(0.1)(loss, states)).shape
+    ()
     """
 
     def __init__(self, weight: Weight = 1.0) -> None:
