@@ -44,7 +44,7 @@ class Experiment:
 
     @property
     def digest(self) -> str:
-        """Eight digits that change when an option does, or a default that it relies on."""
+        """Eight digits that change when one of the options does, or a default of the task."""
         options = asdict(self.configuration(self.methods, self.seeds))
         defaults = {f.name: f.default for f in fields(Configuration) if f.default is not MISSING}
         told = {name: value for name, value in options.items() if name not in ASIDE and value != defaults[name]}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.experiments import BACKPROP, RELATIVE, SOFT, Experiment, FirstStep, Row
 from minigrad.files import write_file
+from minigrad.optim.configuration import Configuration
 
 PAGE = "penalized.md"
 REACHED = 0.7  # a test score to reach in every task
@@ -162,16 +163,32 @@ def opening(found: Sequence[Outcome]) -> str:
     )
     for who, key, method in OTHERWISE:
         if (other := of.get((key, method))) is not None:
+            told += f" {who} learns it on {other.reached} (median {other.median})"
+            there = of.get((key, BACKPROP))
             told += (
-                f" {who} learns it on {other.reached} (median {other.median}) in {_times(other, plain)} times the time."
+                "."
+                if there is None or there is other
+                else f" in {_times(other, there)} times the time of backpropagation there."
             )
-    return told
+    better, total, worse = (len(part) for part in compared(found, RELATIVE))
+    return told + (
+        f" Over all settings below in which both were trained, relative variance was clearly better than backpropagation in {better} of "
+        f"{total}, and clearly worse in {worse}."
+    )
+
+
+def compared(found: Sequence[Outcome], method: str) -> tuple[list[str], list[str], list[str]]:
+    """The experiments in which a method was clearly better than backpropagation, all, and those in which it was clearly worse."""
+    plain = {outcome.name: outcome for outcome in found if outcome.method == BACKPROP}
+    counts = {o.name: o.against(plain[o.name]) for o in found if o.method == method and o.name in plain}
+    better = [name for name, count in counts.items() if _clearly(*count)]
+    return better, list(counts), [name for name, count in counts.items() if _clearly(*reversed(count))]
 
 
 OPENING = """\
 A recurrent net is shown a handwritten digit row by row, then 42 steps of noise, and is asked which digit it was. Whoever guesses is right \
 on 0.10 of the digits; a net that is right on {least:g} or more has learned it. From small random weights plain backpropagation learns it \
-on {plain.reached} seeds (median score {plain.median}), penalized backpropagation, which asks besides for adjoints of equal size at all time steps, on \
+on {plain.reached} seeds (median score {plain.median}), penalized backpropagation (relative variance, which pulls the adjoints of all time steps toward one size) on \
 {penalized.reached} (median {penalized.median}) in {times} times the processor time. In the end the adjoint at the first time step is 10^{ratios[0]} times \
 as large as at the last one without the penalty, and 10^{ratios[1]} times with it (medians)."""
 OTHERWISE = (
@@ -190,7 +207,7 @@ def overview(found: Sequence[Outcome]) -> str:
         for kind, alike in _grouped(group, lambda outcome: outcome.kind):
             told = [outcome.in_brief for outcome in alike]
             if len(alike) > 1:
-                told = [f"{outcome.weight}: {text}" for outcome, text in zip(alike, told, strict=True)]
+                told = [f"weight {outcome.weight}: {text}" for outcome, text in zip(alike, told, strict=True)]
             cells[kind] = "; ".join(told)
         lines.append(_line([about, *cells.values()]))
     return "\n".join(lines)
@@ -285,7 +302,10 @@ def first_step(measured: Sequence[FirstStep]) -> str:
     if not measured:
         return "Not measured."
     lines = _table(["T", "method", "first step", "a following step"])
-    lines += [_line([str(of.length), of.method, f"{of.first:.2f}", f"{of.following:.3f}"]) for of in measured]
+    lines += [
+        _line([str(of.length), Configuration.of().method(of.method).label, f"{of.first:.2f}", f"{of.following:.3f}"])
+        for of in measured
+    ]
     return "\n".join([FIRST_STEP, "", *lines])
 
 
@@ -303,13 +323,17 @@ def section(name: str, experiment: Experiment, found: Sequence[Outcome]) -> Iter
     task, steps = experiment.options["task"], max(row.steps for row in mine[0].rows)
     yield f"### {experiment.about}"
     yield f"    {experiment.command}"
-    yield f"Seeds {min(experiment.seeds)} to {max(experiment.seeds)}, {steps} steps; chance {CHANCE[task]}."
+    n_planned, n_recorded = len(list(experiment.runs())), sum(len(outcome.rows) for outcome in mine)
+    partly = f"; {n_recorded} of {n_planned} runs are recorded" if n_recorded < n_planned else ""
+    yield f"Seeds {min(experiment.seeds)} to {max(experiment.seeds)}{partly}; {steps} steps; chance {CHANCE[task]}."
     columns: dict[str, Callable[[Outcome], str]] = {
         "method": lambda outcome: outcome.label,
         f"at {REACHED:g} or more": lambda outcome: outcome.reached,
         **({f"at {LEARNED[task]:g} or more": lambda outcome: outcome.learned} if task in LEARNED else {}),
         "median": lambda outcome: outcome.median,
-        "test score of every seed": lambda outcome: " ".join(f"{score:.2f}" for score in outcome.scores),
+        "test score of every seed": lambda outcome: " ".join(
+            f"{score:.{3 if task in LEARNED else 2}f}" for score in outcome.scores
+        ),
         "median of the best on validation": lambda outcome: _median(outcome, "best_test_score", ".2f"),
         "median log10 ‖λ_1‖/‖λ_T‖ at the end": lambda outcome: _median(outcome, "log10_ratio", ".1f"),
         "seconds": lambda outcome: _median(outcome, "seconds", ".1f"),

@@ -112,7 +112,7 @@ def test_the_first_step_is_measured_and_kept(tmp_path):
     penalized.write(found, tmp_path)
     assert penalized.read(FirstStep, tmp_path) == found
     assert [(of.method, of.length) for of in found] == [(BACKPROP, 3), (RELATIVE, 3)]
-    assert f"| 3 | backprop | {found[0].first:.2f} |" in page(first=found)
+    assert f"| 3 | backpropagation | {found[0].first:.2f} |" in page(first=found)
 
 
 @pytest.mark.parametrize(
@@ -152,3 +152,22 @@ def test_a_page_without_records(tmp_path):
     assert "Not measured." in page()
     assert "Planned and not recorded: tiny (tiny digits)." in page()
     assert "not recorded:" not in page(row(BACKPROP, 100, 0.5))
+
+
+def test_settings_in_which_a_method_is_clearly_better_or_worse_are_counted():
+    scores = {
+        ("digits-50", BACKPROP): [0.1] * 4,
+        ("digits-50", RELATIVE): [0.9] * 4,
+        ("order-50", BACKPROP): [0.9] * 4,
+        ("order-50", RELATIVE): [0.3] * 4,
+        ("adding-50", BACKPROP): [0.9] * 4,
+        ("adding-50", RELATIVE): [0.9, 0.9, 1.0, 0.2],
+        ("order-50-adam", RELATIVE): [0.9] * 4,
+    }
+    rows = [
+        dataclasses.replace(row(method, seed, score), experiment=name)
+        for (name, method), of_seeds in scores.items()
+        for seed, score in enumerate(of_seeds)
+    ]
+    better, every, worse = penalized_page.compared(penalized_page.outcomes(EXPERIMENTS, rows), RELATIVE)
+    assert (better, set(every), worse) == (["digits-50"], {"digits-50", "order-50", "adding-50"}, ["order-50"])
