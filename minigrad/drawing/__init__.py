@@ -5,7 +5,7 @@ is drawn as one box, `steps` the time steps) -> `diagram` (boxes and arrows) -> 
 The layout of our own, `layered`, lays out blocks from the inside: `blocks` is the tree of them, `templates` the inside of
 one, by its `layers`, their `ordering` and the `coordinates` in a `grid`. Every stage takes plain data and gives plain data,
 so that another transform, layout or writer fits in between. `events` records besides what the engine did, in order;
-`explanation` and `description` put it into words.
+`explanation` and `description` put it into words, and `stepper` into a page that goes through it event by event.
 """
 
 from minigrad.drawing.events import Record as Record

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +24,7 @@ from minigrad.graph import by_age, seed_for, sweep
 from minigrad.node import Constant, Input, Node
 from minigrad.ops.base import Operation, Piece
 from minigrad.repetition import word
-from minigrad.rules import rule_of
+from minigrad.rules import Rule, rule_of
 from minigrad.wording import as_inputs
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class Record:
     arrays:   each once; of one with more entries than `record` was told to store, a summary
     rules:    each once
     ruled:    of every node its rule, by its place in `rules`; None for leaves
+    formulas: of every node its rule as formulas, to be written in numbers; () in a record read from a file
     """
 
     flow: Flow
@@ -111,6 +112,7 @@ class Record:
     arrays: tuple[Stored, ...]
     rules: tuple[RuleText, ...]
     ruled: tuple[int | None, ...]
+    formulas: tuple[Rule | None, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:
         backward = sum(isinstance(event, Bprop) for event in self.events)
@@ -126,6 +128,18 @@ class Record:
         from minigrad.drawing.description import described
 
         return described(self)
+
+    def html(self, title: str = "") -> str:
+        """Write a page that steps through the events, one file that needs nothing else: see `Drawing.html`."""
+        from minigrad.drawing.picture import draw
+
+        return draw(self, title=title).html()
+
+    def forward(self) -> Record:
+        """The same without adjoints: every fprop, and no bprop."""
+        flow = replace(self.flow, nodes=tuple([replace(node, adjoint=()) for node in self.nodes]))
+        events = tuple([event for event in self.events if isinstance(event, Fprop)])
+        return replace(self, flow=flow, wrt=(), adjoints=(None,) * len(self.nodes), events=events)
 
     def at(self, n_events: int) -> Moment:
         """What is known when the first so many events have happened: leaves from the start, the loss's adjoint once all
@@ -216,6 +230,8 @@ def record(
 ) -> Record:
     """Record how the loss is computed and differentiated: every fprop, every bprop, and what each sends to its children.
 
+    `record.html()` is a page that steps through them.
+
     wrt:     the nodes whose adjoints are asked for; None for all inputs and all parameters that are trained or, where there
              is none of these, for all that is computed
     adjoint: of the loss, as in `gradients`
@@ -236,6 +252,11 @@ def record(
     return _Recorder(nodes, Table(largest)).record(loss, seed, wanted)
 
 
+def record_forward(outputs: Sequence[Node], *, largest: int = LARGEST) -> Record:
+    """Record how nodes are computed, and no adjoint: of several outputs, or of one that cannot be differentiated."""
+    return _Recorder(in_order(outputs), Table(largest)).recorded(outputs, ())
+
+
 def _asked_for(nodes: Sequence[Node]) -> list[Node]:
     computed = [node for node in nodes if node.dtype.kind == "f" and not isinstance(node, Constant)]
     leaves = [node for node in computed if isinstance(node, Input) or getattr(node, "trainable", False)]
@@ -249,28 +270,33 @@ class _Recorder:
         self.nodes = nodes
         self.index = {node: i for i, node in enumerate(nodes)}
         self.table = table
+        self.values = tuple([table.place(node._value) for node in nodes])
         self.adjoints: dict[int, int] = {}
         self.events: list[Event] = [Fprop(i) for i, node in enumerate(nodes) if isinstance(node, Operation)]
 
     def record(self, loss: Node, seed: Node, wanted: Sequence[Node]) -> Record:
-        values = tuple([self.table.place(node._value) for node in self.nodes])
         found = sweep(loss, seed, sorted(self.nodes, key=by_age), wanted, keep_graph=True, send=self.send)
         for node, adjoint in found.items():
             self.adjoints[self.index[node]] = self.table.place(adjoint._value)
+        return self.recorded([loss], wanted)
+
+    def recorded(self, outputs: Sequence[Node], wanted: Sequence[Node]) -> Record:
+        """What was written down."""
         arrays = self.table.arrays
         adjoints = tuple([self.adjoints.get(i) for i in range(len(self.nodes))])
-        shown = [arrays[place].text for place in values]
+        shown = [arrays[place].text for place in self.values]
         adjoints_shown = [() if place is None else arrays[place].text for place in adjoints]
-        rules, ruled = _rules(self.nodes)
+        rules, ruled, formulas = _rules(self.nodes)
         return Record(
-            flow=flow_of(self.nodes, [loss], shown, adjoints_shown),
+            flow=flow_of(self.nodes, outputs, shown, adjoints_shown),
             wrt=tuple([self.index[node] for node in dict.fromkeys(wanted) if node in self.index]),
-            values=values,
+            values=self.values,
             adjoints=adjoints,
             events=tuple(self.events),
             arrays=tuple(arrays),
             rules=rules,
             ruled=ruled,
+            formulas=formulas,
         )
 
     def send(self, node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], arrived: Arrived) -> None:
@@ -290,19 +316,22 @@ class _Recorder:
         sends.append(Sent(self.index[child], slot, place, held, is_piece))
 
 
-def _rules(nodes: Sequence[Node]) -> tuple[tuple[RuleText, ...], tuple[int | None, ...]]:
-    """The rules of the nodes, each once, and of every node its place among them."""
+def _rules(
+    nodes: Sequence[Node],
+) -> tuple[tuple[RuleText, ...], tuple[int | None, ...], tuple[Rule | None, ...]]:
+    """The rules of the nodes as text, each once, of every node its place among them, and its rule as formulas."""
     texts: dict[RuleText, int] = {}
-    known: dict[Any, int] = {}
-    places: list[int | None] = []
+    known: dict[Any, tuple[int, Rule]] = {}
+    places: list[tuple[int, Rule] | tuple[None, None]] = []
     for node in nodes:
         key = word(node, exact=True) if isinstance(node, Operation) else None
         if key is not None and key not in known:
             rule = rule_of(node)
             adjoints = tuple([None if formula is None else formula.line() for formula in rule.adjoints])
-            known[key] = texts.setdefault(RuleText(rule.symbols, rule.forward.line(), adjoints), len(texts))
-        places.append(None if key is None else known[key])
-    return tuple(texts), tuple(places)
+            text = RuleText(rule.symbols, rule.forward.line(), adjoints)
+            known[key] = texts.setdefault(text, len(texts)), rule
+        places.append((None, None) if key is None else known[key])
+    return tuple(texts), tuple([place for place, _ in places]), tuple([rule for _, rule in places])
 
 
 # To and from dictionaries --------------------------------------------------------------------------------------------

@@ -198,6 +198,11 @@ def in_order(outputs: Iterable[Node]) -> list[Node]:
     return list(ordered)
 
 
+def differentiable(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes whose adjoints a picture shows: of floating dtype, but for constants."""
+    return [node for node in nodes if node.dtype.kind == "f" and not isinstance(node, Constant)]
+
+
 def _kind(node: Node) -> str:
     if isinstance(node, Parameter):
         return "parameter" if node.trainable else "state"
@@ -217,7 +222,7 @@ def _adjoints(
     if asked and len(outputs) > 1:
         raise ValueError(f"{caller}(adjoints=True) needs one output to differentiate, not {len(outputs)}")
     output = outputs[0]
-    inputs = [node for node in nodes if node.dtype.kind == "f" and not isinstance(node, Constant)]
+    inputs = differentiable(nodes)
     if not asked and not (len(outputs) == 1 and _worth_it(output, nodes)):
         return {}, ""
     try:

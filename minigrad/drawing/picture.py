@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
+import numpy as np
+
 from minigrad.drawing import dot
 from minigrad.drawing.diagram import Diagram, diagram
-from minigrad.drawing.events import Record
-from minigrad.drawing.flow import Flow, flow_graph
+from minigrad.drawing.events import Record, record, record_forward
+from minigrad.drawing.flow import Flow, differentiable, flow_graph, in_order
 from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layers_view import LayersView, layers_view
 from minigrad.drawing.layout import DIRECTIONS, Layout
 from minigrad.drawing.mirror import MirrorView, mirror_view
-from minigrad.drawing.style import ROLES, SANS, sheet
-from minigrad.drawing.svg import swatch, to_svg, within
+from minigrad.drawing.stepper import stepper
+from minigrad.drawing.svg import to_svg, within
 from minigrad.drawing.text import as_text
 from minigrad.drawing.time_view import Runs, TimeView, time_view
 from minigrad.files import write_file
@@ -82,6 +83,8 @@ def draw(
 ) -> Drawing | LayersView | MirrorView | TimeView:
     """Draw the flow graph of one or several nodes, with values, shapes and adjoints as they are now.
 
+    Its `.html()` steps through every fprop and bprop, and says what each sends.
+
     view="mirror" draws the adjoint of each node below it: the arrows between adjoints are reversed, and each says what the
     adjoint is multiplied by on its way. The loss has no adjoints in it yet, and not too many nodes.
 
@@ -135,7 +138,8 @@ def draw(
         raise ValueError(f"mg.draw(layout={layout!r}): one of {', '.join(map(repr, LAYOUTS))}")
     if isinstance(outputs, Mapping):
         raise TypeError('mg.draw of several runs draws view="time"; view="flow" takes nodes, or one record')
-    flow = flow_graph(cast(Node | Sequence[Node] | Record, outputs), adjoints, "mg.draw")
+    drawn = cast(Node | Sequence[Node] | Record, outputs)
+    flow = flow_graph(drawn, adjoints, "mg.draw")
     boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)
     limit = MOST if limit is None else limit
     if len(boxes.boxes) > limit:
@@ -143,7 +147,7 @@ def draw(
             f"mg.draw: a picture of {len(boxes.boxes)} boxes cannot be read (limit={limit}). Draw a part (an intermediate "
             "node, fewer time steps, a smaller net), print mg.listing(node), or raise the limit"
         )
-    return Drawing(flow, boxes, direction, layout)
+    return Drawing(flow, boxes, direction, layout, (drawn,) if isinstance(drawn, Node) else drawn)
 
 
 class Drawing:
@@ -152,11 +156,14 @@ class Drawing:
     flow: the graph as plain data (`flow.as_dict()` turns into JSON)
     """
 
-    def __init__(self, flow: Flow, boxes: Diagram, direction: str | None, layout: str) -> None:
+    def __init__(
+        self, flow: Flow, boxes: Diagram, direction: str | None, layout: str, drawn: Record | Sequence[Node]
+    ) -> None:
         self.flow = flow
         self.diagram = boxes
         self.direction = direction or _good_direction(boxes)
         self._asked = layout
+        self._drawn = drawn
         self._layout: Layout | None = None
 
     def __repr__(self) -> str:
@@ -191,23 +198,24 @@ class Drawing:
         return as_text(self.flow)
 
     def html(self) -> str:
-        """A page that needs nothing else: the picture, what its boxes mean, and the listing."""
-        shown = {box.role for box in self.diagram.boxes}
-        roles = [role for role in ROLES if role in shown]
-        legend = "\n".join([f"<li>{swatch(role)} {escape(ROLES[role].meaning)}</li>" for role in roles])
-        words = "a … b  μ m: least, greatest and mean entry" + (
-            "; ∂: the adjoint, ∂output/∂node" if any(node.adjoint for node in self.flow.nodes) else ""
-        )
-        return _PAGE.format(
-            title=escape(self.diagram.title),
-            description=escape(self.diagram.description),
-            svg=within(self.svg()),
-            legend=legend,
-            words=escape(words),
-            listing=escape(self.text()),
-            sans=SANS,
-            style=sheet("page", roles, ()),
-        )
+        """Write a page that steps through what the engine does, one file that needs nothing else: beside the graph the
+        current event, with the rule in numbers and what it sends, below a scrubber; what has not arrived reads "not yet".
+
+        Values are those at the time of the call. Where the picture has no adjoints, it goes through the fprops.
+        Of a record read from a file rules are written without numbers.
+        """
+        return stepper(self._record(), self.diagram, self.svg(), self.text())
+
+    def _record(self) -> Record:
+        """The events of what is drawn; adjoints of all that the picture shows them of."""
+        shown = any(node.adjoint for node in self.flow.nodes)
+        if isinstance(self._drawn, Record):
+            return self._drawn if shown else self._drawn.forward()
+        if not shown:
+            return record_forward(self._drawn)
+        (output,) = self._drawn
+        with np.errstate(all="ignore"):
+            return record(output, differentiable(in_order([output])))
 
     def save(self, path: str | Path) -> None:
         """Write a file as a whole or not at all; its suffix says which: .svg .html .dot .gv, or .png .pdf by Graphviz's `dot`."""
@@ -245,34 +253,3 @@ def _good_direction(boxes: Diagram) -> str:
     for box, layer in zip(boxes.boxes, where, strict=True):
         widths[layer] = max(widths.get(layer, 0.0), box.width + BETWEEN_ROWS["LR"])
     return "LR" if sum(widths.values()) <= WIDE else "TB"
-
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-{style}
-body {{ margin: 2rem; background: var(--paper); color: var(--ink); font-family: {sans}; }}
-h1 {{ font-size: 1.2rem; }}
-p, ul, summary {{ color: var(--faint); font-size: .9rem; }}
-ul {{ display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; list-style: none; padding: 0; }}
-li svg {{ vertical-align: middle; }}
-pre {{ overflow-x: auto; }}
-</style>
-</head>
-<body id="page">
-<h1>{title}</h1>
-<p>{description}</p>
-{svg}<ul>
-{legend}
-</ul>
-<p>{words}</p>
-<details><summary>The same as text</summary>
-<pre>{listing}</pre>
-</details>
-</body>
-</html>
-"""
