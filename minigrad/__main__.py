@@ -1,4 +1,4 @@
-"""The command line: `minigrad train`. It only parses; the work is `minigrad.optim`'s."""
+"""The command line: `minigrad train`, `draw` and `explain`. It only parses; the work is `minigrad.optim`'s."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 from minigrad import __version__
 from minigrad.files import FULL
 from minigrad.optim.configuration import Configuration
+from minigrad.optim.drawing_commands import add_commands
 from minigrad.optim.job import Job
 
 DESCRIPTION = """\
@@ -52,10 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that has no λ shows ?
     options = vars(_parser().parse_args(arguments))
     with _terminated_as_by_ctrl_c():
-        return _train(options.pop("config"), options.pop("out"), options.pop("quiet"), options.pop("workers"), options)
+        return int(options.pop("command")(**options))
 
 
-def _train(config: str, out: str, quiet: bool, workers: int, options: dict[str, Any]) -> int:
+def _train(config: str, out: str, quiet: bool, workers: int, **options: Any) -> int:
     """Do the main job; every failure that is no mistake of minigrad's own is one line and an exit code."""
     kept = ""
     try:
@@ -114,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--config", default="", metavar="FILE", help="take the options from a saved config.toml; those given here override it")  # fmt: skip
     train.add_argument("--workers", type=int, default=1, metavar="N", help="runs at the same time, in processes; the same numbers as with one (default: 1)")  # fmt: skip
     train.add_argument("--quiet", action="store_true", help="print errors only")
+    train.set_defaults(command=_train)
+    add_commands(commands)
     return parser
 
 

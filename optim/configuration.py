@@ -166,7 +166,7 @@ class Configuration:
         names = [f.name for f in fields(cls) if f.metadata]
         for name in given:
             if name not in names:
-                raise ValueError(f"there is no option {name!r}{_did_you_mean(name, names)}")
+                raise ValueError(f"there is no option {name!r}{did_you_mean(name, names)}")
         task = given.get("task", cls.task)
         _one_of("task", task, TASKS)
         defaults = dict(TASKS[task].defaults)
@@ -383,10 +383,11 @@ def _typed(cls: type[Configuration], name: str, value: Any) -> Any:
 
 def _one_of(name: str, value: Any, known: Iterable[str]) -> None:
     if not isinstance(value, str) or value not in list(known):
-        raise ValueError(f"{name}={shown(value)} is unknown{_did_you_mean(value, known)}: one of {', '.join(known)}")
+        raise ValueError(f"{name}={shown(value)} is unknown{did_you_mean(value, known)}: one of {', '.join(known)}")
 
 
-def _did_you_mean(word: Any, words: Iterable[str]) -> str:
+def did_you_mean(word: Any, words: Iterable[str]) -> str:
+    """Name the nearest of the known words in parentheses; "" where none is near."""
     close = difflib.get_close_matches(str(word), list(words), 1)
     return f" (did you mean {close[0]}?)" if close else ""
 

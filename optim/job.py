@@ -94,14 +94,19 @@ class Job:
 
     def _say(self, text: str) -> None:
         """Print it; where that is impossible (a full disk, a reader that has gone) the work goes on and is saved."""
-        if self.quiet or self.unsaid:
-            return
-        try:
-            print(text, flush=True)
-        except OSError as error:
-            self.unsaid = error.strerror or str(error)
-            with suppress(OSError):  # Python would try once more as it ends
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not self.quiet and not self.unsaid:
+            self.unsaid = printed(text)
+
+
+def printed(text: str) -> str:
+    """Print the text; "", or why that is impossible."""
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        with suppress(OSError):  # Python would try once more as it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return error.strerror or str(error)
+    return ""
 
 
 def _wrapped(text: str, indent: str = "") -> str:

@@ -26,7 +26,7 @@ from minigrad.optim.figures import adjoint_norms, learning_curves, net_graph
 from minigrad.optim.history import History, write_table
 from minigrad.optim.report import report
 
-__all__ = ["RunFolder", "check_extras", "load_arrays", "save_arrays"]
+__all__ = ["RunFolder", "check_extras", "file_names", "load_arrays", "save_arrays"]
 
 EXTRAS = {
     "matplotlib": "to draw figures",
@@ -71,7 +71,7 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise not_written(folder, error) from error
-        name = f"{_file_names(comparison.configuration.methods)[run.method]}-seed{run.seed}"
+        name = f"{file_names(comparison.configuration.methods)[run.method]}-seed{run.seed}"
         save_arrays(folder / f"{name}.safetensors", run.parameters)
         save_arrays(folder / f"{name}-best.safetensors", run.best.arrays or run.parameters)
         _write_history(comparison, self.path / "history.csv")
@@ -109,7 +109,7 @@ def _new_folder(task: str, out: str) -> Path:
     raise FileExistsError(f"{out} is there already, and no run is written over: give another --out")
 
 
-def _file_names(methods: Sequence[str]) -> dict[str, str]:
+def file_names(methods: Sequence[str]) -> dict[str, str]:
     """A name for each method, short and without what a file system or a shell takes for its own, as omega=linear(0.3, 0, steps) has."""
     names: dict[str, str] = {}
     for method in methods:

@@ -16,6 +16,7 @@ from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layers_view import LayersView, layers_view
 from minigrad.drawing.layout import DIRECTIONS, Layout
+from minigrad.drawing.mermaid import to_mermaid
 from minigrad.drawing.mirror import MirrorView, mirror_view
 from minigrad.drawing.stepper import stepper
 from minigrad.drawing.svg import to_svg, within
@@ -193,6 +194,10 @@ class Drawing:
         """The picture as text for Graphviz."""
         return dot.to_dot(self.diagram, self.direction)
 
+    def mermaid(self) -> str:
+        """The picture as text for Mermaid, which draws up to 500 arrows (ValueError beyond)."""
+        return to_mermaid(self.diagram, self.direction)
+
     def text(self) -> str:
         """What the picture shows as text: a line per node."""
         return as_text(self.flow)
@@ -218,10 +223,11 @@ class Drawing:
             return record(output, differentiable(in_order([output])))
 
     def save(self, path: str | Path) -> None:
-        """Write a file as a whole or not at all; its suffix says which: .svg .html .dot .gv, or .png .pdf by Graphviz's `dot`."""
+        """Write a file as a whole or not at all; its suffix says which: .svg .html .txt .mmd .dot .gv, or .png .pdf by Graphviz's `dot`."""
         path = Path(path)
         suffix = path.suffix.lower()
-        writers = {".svg": self.svg, ".html": self.html, ".dot": self.dot, ".gv": self.dot}
+        texts = {".txt": self.text, ".mmd": self.mermaid, ".dot": self.dot, ".gv": self.dot}
+        writers = {".svg": self.svg, ".html": self.html, **texts}
         if suffix in writers:
             write_file(path, writers[suffix]())
         elif suffix in (".png", ".pdf"):

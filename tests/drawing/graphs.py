@@ -7,42 +7,19 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.models import GRU, LSTM, Conv2D, Dense, Flatten, MaxPool2D, Sequential, SimpleRNN, losses
+from minigrad.optim import example_graphs
 
 
 def net_2_2_1():
     """The 2-2-1 net of the notes with tanh, x = (1, 2), y = 1; its loss and its nine weights."""
-    x1, x2, y = (mg.Input(value, name=name) for name, value in (("x1", 1.0), ("x2", 2.0), ("y", 1.0)))
-    names = ("w01", "w11", "w21", "w02", "w12", "w22", "w0", "w1", "w2")
-    values = (0.1, 0.2, 0.3, -0.1, 0.4, -0.5, 0.05, 0.6, 0.7)
-    weights = [mg.Parameter(value, name=name) for name, value in zip(names, values, strict=True)]
-    w01, w11, w21, w02, w12, w22, w0, w1, w2 = weights
-    with mg.scope("hidden"):
-        u1 = np.tanh(w01 + w11 * x1 + w21 * x2)
-        u2 = np.tanh(w02 + w12 * x1 + w22 * x2)
-        u1.name, u2.name = "u1", "u2"
-    with mg.scope("output"):
-        outcome = w0 + w1 * u1 + w2 * u2
-        outcome.name = "ŷ"
-    loss = (outcome - y) ** 2
-    loss.name = "L"
-    return loss, weights
+    loss = example_graphs.net()
+    return loss, list(mg.Graph(loss).parameters)
 
 
 def expression():
     """The expression of micrograd's README, with the gradients 138.8338 and 645.5773."""
-    a, b = mg.Parameter(-4.0, name="a"), mg.Parameter(2.0, name="b")
-    c = a + b
-    d = a * b + b**3
-    c = c + (c + 1)
-    c = c + (1 + c + (-a))
-    d = d + (d * 2 + np.maximum(b + a, 0))
-    d = d + (3 * d + np.maximum(b - a, 0))
-    e = c - d
-    f = e**2
-    g = f / 2.0
-    g = g + 10.0 / f
-    g.name = "g"
-    return g, [a, b]
+    g = example_graphs.micrograd()
+    return g, list(mg.Graph(g).parameters)
 
 
 def recurrent(length=3, units=4):

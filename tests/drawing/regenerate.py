@@ -18,6 +18,7 @@ def texts():
     for name, net in NETS.items():
         drawing = mg.draw(net())
         found |= {f"{name}.svg": drawing.svg(), f"{name}.dot": drawing.dot(), f"{name}.txt": mg.listing(net()) + "\n"}
+        found[f"{name}.mmd"] = drawing.mermaid()
     answer = (GOLDEN / "dot_answer.json").read_bytes()  # of Graphviz 2.43, to the picture of `scoped`
     with patch.object(dot, "run", lambda *_: answer):
         found["by_dot.svg"] = mg.draw(scoped(), direction="TB", layout="dot").svg()

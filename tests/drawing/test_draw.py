@@ -266,11 +266,11 @@ def test_save(tmp_path, program):
     program("exec /bin/cat")  # what it is given is what it gives
     drawing = mg.draw(scoped(), title="A <title>")
     for suffix, text in ((".svg", drawing.svg()), (".html", drawing.html()), (".dot", drawing.dot()), (".gv", drawing.dot()),
-                         (".png", drawing.dot()), (".PDF", drawing.dot())):  # fmt: skip
+                         (".txt", drawing.text()), (".mmd", drawing.mermaid()), (".png", drawing.dot()), (".PDF", drawing.dot())):  # fmt: skip
         drawing.save(tmp_path / f"picture{suffix}")
         assert (tmp_path / f"picture{suffix}").read_text(encoding="utf-8") == text
     assert "A &lt;title&gt;" in drawing.html()
-    with pytest.raises(ValueError, match=r"one of .svg, .html, .dot, .gv, .png, .pdf"):
+    with pytest.raises(ValueError, match=r"one of .svg, .html, .txt, .mmd, .dot, .gv, .png, .pdf"):
         drawing.save(str(tmp_path / "picture.jpeg"))
 
 

@@ -1,0 +1,77 @@
+"""The nets in a run folder of `minigrad train`, as they were when the training ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from minigrad.node import Input, Node
+from minigrad.optim.arrays import load_arrays
+from minigrad.optim.configuration import Configuration, did_you_mean
+from minigrad.optim.examples import handed, mapped
+from minigrad.optim.nets import make_net
+from minigrad.optim.run_folder import file_names
+from minigrad.optim.tasks import open_task
+
+N_EXAMPLES = 4  # validation examples of which the loss is computed
+
+
+class SavedRun:
+    """A run folder, opened to look at its nets.
+
+    Errors: FileNotFoundError or ValueError where the folder is no run, or where its configuration or data cannot be read.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+        if not os.path.isfile(self.folder / "config.toml"):  # noqa: PTH113 (of a path that no system takes, Path.is_file raises)
+            raise FileNotFoundError(f"{folder} is no run of minigrad train: it has no config.toml")
+        self.configuration = Configuration.load(self.folder / "config.toml")
+        self.methods = self.configuration.methods
+        self.task = open_task(self.configuration)
+
+    def title(self, seed: int | None = None) -> str:
+        """The task and the seed, the first if None."""
+        return f"{self.configuration.task}, seed {self.configuration.first_seed if seed is None else seed}"
+
+    def losses(self, methods: Sequence[str], seed: int | None = None) -> dict[str, Node]:
+        """Compute the loss of each method, by the name that tables and figures give it; by the method itself where two share one."""
+        losses = {method: self.loss(method, seed) for method in methods}
+        names = {method: self.configuration.method(method).label for method in methods}
+        return {
+            name if list(names.values()).count(name) == 1 else method: losses[method] for method, name in names.items()
+        }
+
+    def loss(self, method: str, seed: int | None = None) -> Node:
+        """Compute the loss of a few validation examples with the last parameters of a method and a seed, the first if None."""
+        seed = self.configuration.first_seed if seed is None else seed
+        file = self._file(method, seed)
+        net = make_net(self.configuration, self.task, np.random.default_rng(seed))
+        try:
+            net.load_state_dict(load_arrays(file))
+        except ValueError as error:
+            raise ValueError(f"{file} does not fit the configuration beside it: {error}") from error
+        net.eval()
+        batch = self.task.validation.first(N_EXAMPLES)
+        outputs = handed(net, mapped(partial(Input, name="inputs"), batch.given(net)))
+        return self.task.loss(outputs, Input(batch.targets, "targets"))
+
+    def _file(self, method: str, seed: int) -> Path:
+        """Where the last parameters of the method and seed are; ValueError where they are not."""
+        if method not in self.methods:
+            raise ValueError(
+                f"{self.folder} has no method {method!r}{did_you_mean(method, self.methods)}: one of {', '.join(self.methods)}"
+            )
+        first, last = self.configuration.first_seed, self.configuration.first_seed + self.configuration.seeds - 1
+        if not first <= seed <= last:
+            raise ValueError(f"{self.folder} has no seed {seed}: seeds are {first} to {last}")
+        file = self.folder / "parameters" / f"{file_names(self.methods)[method]}-seed{seed}.safetensors"
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"{file} is missing: that run had not ended when the job was stopped, or was moved away"
+            )
+        return file
