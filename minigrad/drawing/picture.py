@@ -206,10 +206,13 @@ class Drawing:
         """Write a page that steps through what the engine does, one file that needs nothing else: beside the graph the
         current event, with the rule in numbers and what it sends, below a scrubber; what has not arrived reads "not yet".
 
-        Values are those at the time of the call. Where the picture has no adjoints, it goes through the fprops.
-        Of a record read from a file rules are written without numbers.
+        Where the picture has no adjoints, it goes through the fprops. Of a record read from a file rules are written
+        without numbers. ValueError where the graph has been computed anew since it was drawn.
         """
-        return stepper(self._record(), self.diagram, self.svg(), self.text())
+        recorded = self._record()
+        if [node.value for node in recorded.nodes] != [node.value for node in self.flow.nodes]:
+            raise ValueError("Drawing.html: the graph has other values than when it was drawn: draw it again")
+        return stepper(recorded, self.diagram, self.svg(), self.text())
 
     def _record(self) -> Record:
         """The events of what is drawn; adjoints of all that the picture shows them of."""

@@ -180,7 +180,7 @@ function go(to) {
   scrub.value = step;
   scrub.setAttribute("aria-valuetext", `step ${step} of ${last}`);
   count.textContent = `${step} of ${last}`;
-  history.replaceState(null, "", "#" + step);
+  try { history.replaceState(null, "", "#" + step); } catch { /* a page within a page may have no address */ }
 }
 function play(on) {
   clearInterval(timer);

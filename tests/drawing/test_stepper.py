@@ -11,7 +11,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.drawing import Record
-from minigrad.drawing.events import NO_PATH, NOT_YET
+from minigrad.drawing.events import NO_PATH, NOT_YET, Fprop
 from minigrad.drawing.flow import in_order
 from minigrad.drawing.stepper import told
 from minigrad.drawing.summary import number
@@ -170,6 +170,15 @@ def test_size_and_bytes():
     assert not re.search(r"https?:|//[a-z]", page.replace("http://www.w3.org/2000/svg", "").replace(" // ", ""))
 
 
+def test_a_graph_computed_anew_is_drawn_again():
+    x = mg.Input(2.0, name="x")
+    y = x * x
+    drawing = mg.draw(y)
+    mg.Graph(y).fprop({x: 3.0})
+    with pytest.raises(ValueError, match="draw it again"):
+        drawing.html()
+
+
 # In a browser --------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +246,82 @@ def test_a_browser_shows_what_is_known(browse):
     assert ">32 of 32<" in last
     assert "so far 0.4191 + now -0.1653 = 0.2538" in panel_of(browse(page, 30))
     assert [lines for _, lines in boxes_of(last)] == [lines for _, lines in boxes_of(mg.draw(loss).svg())]
+
+
+DRIVER = """<script>
+const out = {panels: [], boxes: [], painted: [], errors: []};
+addEventListener("error", event => out.errors.push(event.message));
+const press = key => document.body.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
+const at = () => document.getElementById("count").textContent;
+const groups = [...document.querySelectorAll("#graph g.node")];
+const state = () => groups.map(g => [...g.querySelectorAll("text")].map(t => t.textContent));
+const watch = new MutationObserver(() => {});
+watch.observe(document.getElementById("graph"), {characterData: true, childList: true, subtree: true});
+press("Home");
+for (let k = 0; ; k++) {
+  out.panels.push(document.getElementById("panel").innerText.split(/\\n+/));
+  out.boxes.push(state());
+  watch.takeRecords();
+  const before = at();
+  press("ArrowRight");
+  if (at() === before) break;
+  out.painted.push(new Set(watch.takeRecords().map(r => r.target.closest("g"))).size);
+}
+out.reached = at();
+press("b");
+out.turn = at();
+press("ArrowLeft");
+out.left = at();
+groups[0].dispatchEvent(new MouseEvent("click", {bubbles: true}));
+out.clicked = at();
+document.getElementById("last").click();
+out.last = at();
+out.wide = document.documentElement.scrollWidth <= innerWidth;
+out.touch = Math.min(...[...document.querySelectorAll("#bar button")].flatMap(b => [b.offsetWidth, b.offsetHeight]));
+const pre = document.createElement("pre");
+pre.id = "out";
+pre.textContent = JSON.stringify(out);
+document.body.append(pre);
+</script></body>"""
+
+
+@pytest.mark.parametrize("graph", [net_2_2_1, expression, recurrent])
+def test_by_keys_to_the_end(browse, graph):
+    """At every step the boxes show the values that the engine computes, or "not yet"; only boxes that changed are painted."""
+    loss = graph()[0]
+    drawing = mg.draw(loss)
+    dom = browse(drawing.html().replace("</body>", DRIVER), 0)
+    out = json.loads(unescape(re.search(r'<pre id="out">(.*?)</pre>', dom, re.DOTALL)[1]))
+    record = mg.record(
+        loss, [node for node in in_order([loss]) if node.dtype.kind == "f" and not isinstance(node, mg.Constant)]
+    )
+    n, turn = len(record.events), sum(isinstance(event, Fprop) for event in record.events)
+    assert out["errors"] == []
+    assert (out["reached"], out["turn"], out["left"], out["last"]) == (
+        f"{n} of {n}", f"{turn + 1} of {n}", f"{turn} of {n}", f"{n} of {n}")  # fmt: skip
+    assert out["clicked"] != out["left"]
+    assert out["wide"]
+    assert out["touch"] >= 38
+    assert len(out["panels"]) == n + 1
+    before = None
+    for k, shown in enumerate(out["boxes"]):
+        moment = record.at(k)
+        for box, lines in zip(drawing.diagram.boxes, shown, strict=True):
+            faces = [face for face, _ in box.lines]
+            told = [text for text in lines[1:] if text.strip()]
+            if "value" in faces:
+                node = record.nodes[box.node]
+                value = [text for face, text in box.lines if face == "value"]
+                assert (NOT_YET in told) == (moment.values[box.node] == NOT_YET)
+                assert (value[0] in [text.replace("\u00a0", " ") for text in told]) == (NOT_YET not in told), node
+            if "adjoint" in faces:
+                final = next(text for face, text in box.lines if face == "adjoint")
+                known = moment.adjoints[box.node] not in (NOT_YET, NO_PATH)
+                assert (final in [text.replace("\u00a0", " ") for text in told]) == known
+        if before is not None:
+            changed = sum(old != new for old, new in zip(before, shown, strict=True))
+            assert out["painted"][k - 1] == changed
+        before = shown
 
 
 def test_hostile_names_do_not_run(browse):
