@@ -59,6 +59,12 @@ def add_commands(commands: Any) -> None:
     drawn.add_argument("--view", choices=VIEWS, help="default: time for a RUN, flow for an EXAMPLE")
     drawn.add_argument("-o", "--out", metavar="FILE", help="its suffix says what to write: .svg .html .txt in every view; .json, the record of "
                        "all that is computed; of flow also .mmd (Mermaid), .dot, .png, .pdf (default: text to the terminal)")  # fmt: skip
+    drawn.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="the most boxes or dots of a picture (default: 2000, in mirror and layers 200)",
+    )
     _add_run_options(drawn, "all in the view time, the first in the others")
     drawn.set_defaults(command=lambda **options: _done("draw", _draw, options))
     explained = _command(commands, "explain", "say in words how adjoints reach a parameter, or where they end", EXPLAIN)
@@ -112,7 +118,9 @@ def _failed(name: str, why: str, code: int) -> int:
     return code
 
 
-def _draw(what: str, view: str | None, out: str | None, method: str | None, seed: int | None) -> None:
+def _draw(
+    what: str, view: str | None, out: str | None, limit: int | None, method: str | None, seed: int | None
+) -> None:
     run = _opened(what, method, seed)
     view = view or ("flow" if run is None else "time")
     if run is None:
@@ -128,10 +136,10 @@ def _draw(what: str, view: str | None, out: str | None, method: str | None, seed
         return
     title = "" if run is None else run.title(seed)
     if view == "time":
-        picture: Any = draw(losses, view="time", title=title)
+        picture: Any = draw(losses, view="time", title=title, limit=limit)
     else:
         title += f": {next(iter(losses))}" * bool(title)
-        picture = draw(loss, view=view, title=title)  # type: ignore[call-overload]
+        picture = draw(loss, view=view, title=title, limit=limit)  # type: ignore[call-overload]
     if out:
         _written(picture.save, out)
     else:

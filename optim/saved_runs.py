@@ -39,12 +39,9 @@ class SavedRun:
         return f"{self.configuration.task}, seed {self.configuration.first_seed if seed is None else seed}"
 
     def losses(self, methods: Sequence[str], seed: int | None = None) -> dict[str, Node]:
-        """Compute the loss of each method, by the name that tables and figures give it; by the method itself where two share one."""
-        losses = {method: self.loss(method, seed) for method in methods}
-        names = {method: self.configuration.method(method).label for method in methods}
-        return {
-            name if list(names.values()).count(name) == 1 else method: losses[method] for method, name in names.items()
-        }
+        """Compute the loss of each method, by the name that tables and figures give it."""
+        losses = [self.loss(method, seed) for method in methods]
+        return {self.configuration.method(method).label: loss for method, loss in zip(methods, losses, strict=True)}
 
     def loss(self, method: str, seed: int | None = None) -> Node:
         """Compute the loss of a few validation examples with the last parameters of a method and a seed, the first if None."""

@@ -158,6 +158,12 @@ def test_runs_of_other_cells_and_tasks(here, capsys, options):
     assert main(["explain", "run"]) == 0
 
 
+def test_the_limit_can_be_raised(here, capsys):
+    assert main(["draw", "lstm", "--view", "mirror", "--limit", "20", "-o", "x.svg"]) == 2
+    assert "(limit=20 in each half)" in capsys.readouterr().err
+    assert main(["draw", "lstm", "--view", "mirror", "--limit", "150", "-o", "x.svg"]) == 0
+
+
 def test_explain_a_run(run, capsys):
     assert main(["explain", run, "W", "--method", "omega=0.1"]) == 0
     opened = SavedRun(run)
