@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -39,9 +40,12 @@ class SavedRun:
         return f"{self.configuration.task}, seed {self.configuration.first_seed if seed is None else seed}"
 
     def losses(self, methods: Sequence[str], seed: int | None = None) -> dict[str, Node]:
-        """Compute the loss of each method, by the name that tables and figures give it."""
+        """Compute the loss of each method, by the name that tables give it; with its weight, where two names would be alike."""
         losses = [self.loss(method, seed) for method in methods]
-        return {self.configuration.method(method).label: loss for method, loss in zip(methods, losses, strict=True)}
+        found = [self.configuration.method(method) for method in methods]
+        if len({method.label for method in found}) < len(found):
+            found = [replace(method, stated=True) for method in found]
+        return {method.label: loss for method, loss in zip(found, losses, strict=True)}
 
     def loss(self, method: str, seed: int | None = None) -> Node:
         """Compute the loss of a few validation examples with the last parameters of a method and a seed, the first if None."""

@@ -158,6 +158,13 @@ def test_runs_of_other_cells_and_tasks(here, capsys, options):
     assert main(["explain", "run"]) == 0
 
 
+def test_methods_whose_names_are_alike_are_both_drawn(here, capsys):
+    assert main([*SMALL, "--quiet", "--weight", "0.2", "--methods", "exact", "relative-variance", "--out", "run"]) == 0
+    assert main(["draw", "run"]) == 0
+    text = capsys.readouterr().out
+    assert all(f"relative variance (exact, {weight}): Adjoint of x" in text for weight in (0.1, 0.2))
+
+
 def test_the_limit_can_be_raised(here, capsys):
     assert main(["draw", "lstm", "--view", "mirror", "--limit", "20", "-o", "x.svg"]) == 2
     assert "(limit=20 in each half)" in capsys.readouterr().err
