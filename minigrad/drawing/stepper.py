@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from minigrad.drawing.stepper_page import LOOKS, PAGE, SCRIPT
 from minigrad.drawing.stored import Stored, stored
 from minigrad.drawing.style import MONO, ROLES, SANS, sheet
 from minigrad.drawing.svg import swatch
-from minigrad.rules import Formula
+from minigrad.rules import Formula, Rule
 
 MOST_COLUMNS, MOST_ROWS = 6, 12  # of an array whose entries are written
 NEGLIGIBLE = 1e-12  # of the largest entry
@@ -83,7 +83,7 @@ def told(record: Record) -> dict[str, Any]:
             ]
         )
     teller = _Teller(record, operands, parts, arrays)
-    events = [teller.told(i, event) for i, event in enumerate(record.events)]
+    events = [teller.told(event) for event in record.events]
     return {"nodes": nodes, "events": events, "arrays": arrays.shown, "turn": turn}
 
 
@@ -131,7 +131,7 @@ class _Teller:
         self.sums: dict[int, np.ndarray[Any, Any] | None] = {}
         self.come = [0] * len(record.nodes)
 
-    def told(self, i: int, event: Fprop | Bprop) -> list[Any]:
+    def told(self, event: Fprop | Bprop) -> list[Any]:
         """One event; of the sends of a bprop, the sums they belong to."""
         if isinstance(event, Fprop):
             rule = self._rule(event.node)
@@ -174,24 +174,21 @@ class _Teller:
         which = f"{ORDINALS[k - 1]} of {n} parts" if k <= len(ORDINALS) else f"part {k} of {n}"
         return f"{which}: waits for {', '.join(others)}"
 
-    def _rule(self, node: int) -> Any:
+    def _rule(self, node: int) -> Rule | None:
         return self.record.formulas[node] if self.record.formulas else None
 
     def _text(self, node: int, slot: int | None) -> str:
         """The rule without numbers, which every record has."""
-        place = self.record.ruled[node]
-        if place is None:
-            return ""
-        rule = self.record.rules[place]
+        rule = self.record.rules[cast(int, self.record.ruled[node])]  # only operations have events
         return rule.forward if slot is None else rule.adjoints[slot] or ""
 
     def _formula(
         self, node: int, formula: Formula | None, text: str, adjoint: int | None, sent: np.ndarray[Any, Any] | None
     ) -> tuple[str, str]:
         """A formula with the names of the nodes, and in numbers where all arrays are known."""
-        if formula is None:
-            return text, ""
         rule = self._rule(node)
+        if formula is None or rule is None:
+            return text, ""
         children = self.operands[node]
         names = rule.bound([self._name(child) for child in children], self._name(node))
         places = [*[self.record.values[child] for child in children], self.record.values[node]]
