@@ -138,7 +138,9 @@ def draw(
     if layout not in LAYOUTS:
         raise ValueError(f"mg.draw(layout={layout!r}): one of {', '.join(map(repr, LAYOUTS))}")
     if isinstance(outputs, Mapping):
-        raise TypeError('mg.draw of several runs draws view="time"; view="flow" takes nodes, or one record')
+        raise TypeError(
+            'mg.draw: expected nodes or a record, not dict: give one flat list of nodes, or draw several runs by view="time"'
+        )
     drawn = cast(Node | Sequence[Node] | Record, outputs)
     flow = flow_graph(drawn, adjoints, "mg.draw")
     boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)

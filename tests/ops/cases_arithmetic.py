@@ -64,9 +64,12 @@ def quotients(draw, function):
 
 @st.composite
 def wheres(draw):
-    """A condition and two branches, all three broadcast."""
-    shapes = draw(hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=3, min_side=0, max_side=3)).input_shapes
+    """A condition and two branches, all three broadcast: one in four may be empty, and a condition of many has both answers."""
+    least = min(draw(st.integers(0, 3)), 1)
+    shapes = draw(hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=3, min_side=least, max_side=3)).input_shapes
     condition = draw(hnp.arrays(np.bool_, shapes[0]))
+    if condition.size > 1:
+        condition.flat[-1] = not condition.flat[0]
     return Trial(np.where, (condition, draw(numbers(-2, 2, shapes[1])), draw(numbers(-2, 2, shapes[2]))))
 
 

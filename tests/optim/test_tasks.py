@@ -204,7 +204,10 @@ def test_lengths_that_grow(name):
     found = [batch.inputs.shape[1] for batch in itertools.islice(task.batches(np.random.default_rng(0)), 8)]
     assert found == [21, 24, 24, 27, 27, 27, 27, 27]
     assert task.length == 27
-    assert "whose length follows rounded(linear(21.0, 31.0, 5), 3), validated and tested at T = 27" in task.description
+    assert (
+        "whose length follows rounded(linear(21.0, 31.0, 5), 3), 27 at most, validated and tested at T = 27"
+        in task.description
+    )
 
 
 def test_noise_is_added_to_training_inputs_alone():
