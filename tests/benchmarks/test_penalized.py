@@ -35,7 +35,9 @@ def test_the_page_is_what_the_records_give():
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_the_command_that_is_shown_trains_the_same_runs(name, monkeypatch):
     given = []
-    monkeypatch.setattr(command_line, "_train", lambda config, out, quiet, workers, **options: given.append(options))
+    monkeypatch.setattr(
+        command_line, "_train", lambda config, out, quiet, workers, **options: given.append(options) or 0
+    )
     experiment = EXPERIMENTS[name]
     command_line.main(shlex.split(experiment.command)[1:])
     assert Configuration.of(**given[0]) == experiment.configuration(experiment.methods, experiment.seeds)
