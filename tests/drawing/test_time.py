@@ -422,7 +422,7 @@ def test_what_is_asked_for_wrongly_is_refused():
     for wrong in (3.0, [loss, 3.0], {"a": None}):
         with pytest.raises(TypeError, match=r'view="time"\) takes'):
             draw(wrong)
-    with pytest.raises(TypeError, match='view="flow" takes nodes'):
+    with pytest.raises(TypeError, match='draw several runs by view="time"'):
         mg.draw({"run": mg.record(loss)})
 
 
