@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -47,19 +48,19 @@ def as_svg(title: str, description: str, size: tuple[float, float], palette: Pal
     return "\n".join(parts) + "\n"
 
 
-class Picture:
+class Picture(ABC):
     """A picture that shows itself in a notebook: `svg()`, `text()`, `html()`, `save(path)`."""
 
     title: str
     description: str
 
+    @abstractmethod
     def svg(self) -> str:
-        """The picture as SVG, light or dark as its reader prefers."""
-        raise NotImplementedError
+        """Write the picture as SVG, light or dark as its reader prefers."""
 
+    @abstractmethod
     def text(self) -> str:
-        """What the picture shows as text."""
-        raise NotImplementedError
+        """Write what the picture shows as text."""
 
     def html(self) -> str:
         """A page that needs nothing else: the picture, and the same as text."""
@@ -76,7 +77,8 @@ class Picture:
         path = Path(path)
         writers = {".svg": self.svg, ".html": self.html, ".txt": self.text}
         if path.suffix.lower() not in writers:
-            raise ValueError(f"Drawing.save({str(path)!r}): the suffix says what to write, one of {', '.join(writers)}")
+            name = type(self).__name__
+            raise ValueError(f"{name}.save({str(path)!r}): the suffix says what to write, one of {', '.join(writers)}")
         write_file(path, writers[path.suffix.lower()]())
 
     def _repr_svg_(self) -> str:
