@@ -1,4 +1,16 @@
-"""The stepper's page: its style sheet, its script, and the frame of both. The script knows no graph and computes nothing."""
+"""The stepper's page: its style sheet, its script, and the frame of both. The script knows no graph and computes nothing.
+
+What a program that looks at the page can rely on, once the script has run:
+
+* `#step` has `data-step`, the number of events that have happened, `data-last`, the number of all, `data-turn`, that of fprops.
+* A box of the graph is `#graph [data-node="12"]`; in it the lines `[data-shows="value"]` and `[data-shows="adjoint"]`.
+* `#panel` has `data-event`: "start", "fprop" or "bprop", and `data-node`: whose. In it `[data-is]` says what a part is: "rule",
+  "numbers", "why", of an fprop "reads" (with `data-node`, the child's) and "value", of a bprop "arrived" (with `data-from`, the
+  sender's node), and "adjoint", unless one part alone arrived. A send is a section with `data-child`, and within it are "rule", "numbers", "sent", "before",
+  "sum" and "status".
+* An array is `[data-array]`, with its place in the data; its entries, where they are shown, are `[data-value]`, row by row. The
+  attribute has the number as text, to four digits; "~0" is below 1e-12 of the largest. Where no entries are shown, there is a sentence.
+"""
 
 LOOKS = """
 #page{margin:0;background:var(--paper);color:var(--ink);font-family: SANS;
@@ -56,14 +68,14 @@ const {nodes, events, arrays, boxes, turn} = data, last = events.length;
 const find = id => document.getElementById(id);
 const graph = find("graph"), panel = find("panel"), bar = find("bar"), scrub = find("scrub"), count = find("count");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-let step = -1, timer = 0, marked = [];
+let step = -1, timer = 0, lit = [];
 
 // The boxes, in the order of the data; of each the lines that hold its value and its adjoint.
 const groups = [...graph.querySelectorAll('g[class$="-box"]')].filter(g => g.querySelector(":scope>title"));
 const views = groups.map((group, i) => {
   const lines = [...group.querySelectorAll("text")];
   const of = name => lines.filter(l => name ? l.classList.contains(name) : !l.classList.length)
-    .map(l => ({line: l, text: l.textContent}));
+    .map(l => { l.dataset.shows = name || "value"; return {line: l, text: l.textContent}; });
   return {group, node: boxes[i], value: of(""), adjoint: of("adjoint"), state: ""};
 });
 const shown = new Map();  // of each node its first box, or that of what reads it
@@ -96,47 +108,62 @@ function make(name, text, kind) {
   if (kind) element.className = kind;
   return element;
 }
+function marked(element, is, marks) {  // by what a program can find it
+  Object.assign(element.dataset, {is}, marks);
+  return element;
+}
+function cell(name, text) {
+  const element = make(name, text);
+  element.dataset.value = text;
+  return element;
+}
 function array(i) {
-  const found = i < 0 ? "not stored" : arrays[i];
-  if (typeof found === "string") return make("span", found);
-  const table = make("table");
-  for (const row of found) {
-    const line = table.appendChild(make("tr"));
-    for (const cell of row) line.append(make("td", cell));
+  const found = i < 0 ? "not stored" : arrays[i], isNumber = found === "~0" || /^\\S+$/.test(found);
+  const element = typeof found !== "string" ? make("table") : isNumber ? cell("span", found) : make("span", found);
+  element.dataset.array = i;
+  if (typeof found !== "string") for (const row of found) {
+    const line = element.appendChild(make("tr"));
+    for (const entry of row) line.append(cell("td", entry));
   }
-  return table;
+  return element;
 }
 function line(kind, ...parts) {
   const p = make("p", undefined, kind);
   p.append(...parts);
   return p;
 }
+function formulas(rule, numbers, heads) {
+  const told = [];
+  if (rule) told.push(...heads ? [make("h3", "Rule")] : [], marked(make("p", rule, "mono"), "rule"));
+  if (numbers) told.push(...heads ? [make("h3", "In numbers")] : [], marked(make("p", numbers, "mono"), "numbers"));
+  return told;
+}
 function fprop([n, rule, numbers]) {
   const [, children, value] = nodes[n];
-  const told = [make("h2", `fprop of ${nodes[n][0]}`)];
-  if (rule) told.push(make("h3", "Rule"), make("p", rule, "mono"));
-  if (numbers) told.push(make("h3", "In numbers"), make("p", numbers, "mono"));
-  told.push(make("h3", "It reads"));
+  const told = [make("h2", `fprop of ${nodes[n][0]}`), ...formulas(rule, numbers, true), make("h3", "It reads")];
   for (const child of [...new Set(children)].slice(0, 12))
-    told.push(line("mono", nodes[child][0], ": ", array(nodes[child][2])));
-  told.push(make("h3", "Its value"), line("mono", array(value)));
+    told.push(marked(line("mono", nodes[child][0], ": ", array(nodes[child][2])), "reads", {node: child}));
+  told.push(make("h3", "Its value"), marked(line("mono", array(value)), "value"));
   return told;
 }
 function bprop([n, adjoint, sends]) {
   const told = [make("h2", `bprop of ${nodes[n][0]}`), make("h3", "What arrived")];
   const parts = nodes[n][6];
-  if (!parts.length) told.push(line("mono slope", "the adjoint the sweep starts with: ", array(adjoint)));
-  for (const [i, j] of parts)
-    told.push(line("mono slope", array(events[i][2][j][3]), ` from ${nodes[events[i][0]][0]}`));
-  if (parts.length > 1) told.push(line("mono slope", "sum: ", array(adjoint)));
+  const whole = before => marked(line("mono slope", before, array(adjoint)), "adjoint");
+  if (!parts.length) told.push(whole("the adjoint the sweep starts with: "));
+  for (const [i, j] of parts) {
+    const [from, , sends] = events[i];
+    told.push(marked(line("mono slope", array(sends[j][3]), ` from ${nodes[from][0]}`), "arrived", {from}));
+  }
+  if (parts.length > 1) told.push(whole("sum: "));
   for (const [child, rule, numbers, sent, before, sum, status] of sends) {
-    const part = make("section");
-    part.append(make("h3", `To ${nodes[child][0]}`));
-    if (rule) part.append(make("p", rule, "mono"));
-    if (numbers) part.append(make("p", numbers, "mono"));
-    part.append(line("mono slope", "sent: ", array(sent)));
-    if (before >= 0) part.append(line("mono slope", "so far ", array(before), " + now ", array(sent), " = ", array(sum)));
-    part.append(make("p", status));
+    const part = make("section"), named = (i, is) => marked(array(i), is);
+    part.dataset.child = child;
+    part.append(make("h3", `To ${nodes[child][0]}`), ...formulas(rule, numbers));
+    part.append(line("mono slope", "sent: ", named(sent, "sent")));
+    if (before >= 0)
+      part.append(line("mono slope", "so far ", named(before, "before"), " + now ", array(sent), " = ", named(sum, "sum")));
+    part.append(marked(make("p", status), "status"));
     told.push(part);
   }
   if (!sends.length) told.push(make("p", "It sends nothing: no path leads on."));
@@ -148,15 +175,15 @@ function told() {
 }
 
 function mark() {
-  for (const [view, kind] of marked) view.group.classList.remove(kind);
-  marked = [];
+  for (const [view, kind] of lit) view.group.classList.remove(kind);
+  lit = [];
   if (!step) return;
   const event = events[step - 1], near = step > turn ? event[2].map(sent => sent[0]) : nodes[event[0]][1];
   const now = views.filter(view => view.node === event[0]);
   const own = now.length ? now : [shown.get(event[0])].filter(Boolean);
-  for (const view of own) marked.push([view, "now"]);
-  for (const view of views) if (near.includes(view.node)) marked.push([view, "near"]);
-  for (const [view, kind] of marked) view.group.classList.add(kind);
+  for (const view of own) lit.push([view, "now"]);
+  for (const view of views) if (near.includes(view.node)) lit.push([view, "near"]);
+  for (const [view, kind] of lit) view.group.classList.add(kind);
   const home = shown.get(event[0]);
   if (home) follow(home.group);
 }
@@ -175,6 +202,8 @@ function go(to) {
   step = to;
   views.forEach(paint);
   panel.replaceChildren(...told());
+  Object.assign(panel.dataset, {event: step ? step > turn ? "bprop" : "fprop" : "start", node: step ? events[step - 1][0] : ""});
+  Object.assign(find("step").dataset, {step, last, turn});
   panel.scrollTop = 0;
   mark();
   scrub.value = step;
@@ -215,6 +244,7 @@ document.addEventListener("keydown", event => {
 });
 for (const view of views) {
   view.group.classList.add("node");
+  view.group.dataset.node = view.node;
   view.group.setAttribute("tabindex", "0");
   view.group.addEventListener("click", () => visit(view.node));
   view.group.addEventListener("keydown", event => { if (event.key === "Enter") visit(view.node); });
