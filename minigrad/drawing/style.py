@@ -104,6 +104,7 @@ FACES = {
 }
 INDEX = Face(9, 9, False, 400, FAINT)  # the number of the node, in the corner
 HEADING = Face(11, 18, False, 600, FAINT)  # the name of a scope
+ALL_FACES = {**FACES, "index": INDEX, "heading": HEADING}
 INKS = {"title": "ink", "small": "faint", "value": "ink", "adjoint": "slope", "index": "faint", "heading": "faint"}
 
 
@@ -121,8 +122,11 @@ def sheet(picture: str, roles: Iterable[str], arrows: Iterable[str]) -> str:
         f"@media (prefers-color-scheme:dark){{#{picture}{{{dark}}}}}",
         f"#{picture} .paper{{fill:var(--paper)}}",
         f"#{picture} text{{fill:var(--ink);font-family:{MONO}}}",
-        *[f"#{picture} .{face}{{fill:var(--{ink})}}" for face, ink in INKS.items() if face != "value"],
-        *[f"#{picture} .{face}{{font-family:{SANS}}}" for face in ("title", "small", "index", "heading")],
+        *[
+            f"#{picture} .{face}{{fill:var(--{INKS[face]});{_set_in(look)}}}"
+            for face, look in ALL_FACES.items()
+            if face != "value"
+        ],
     ]
     for frame in ("frame", "inner-frame"):
         rules.append(f"#{picture} .{frame}>rect{{fill:var(--{frame});stroke:var(--frame-line)}}")
@@ -133,6 +137,12 @@ def sheet(picture: str, roles: Iterable[str], arrows: Iterable[str]) -> str:
         rules.append(f"#{picture} .{arrow}-arrow{{stroke:var(--{arrow}-arrow)}}")
         rules.append(f"#{picture} .{arrow}-head{{fill:var(--{arrow}-arrow)}}")
     return "\n".join(rules)
+
+
+def _set_in(face: Face) -> str:
+    """What text in that face has besides its color, unlike a value."""
+    weight = f";font-weight:{face.weight}" if face.weight != 400 else ""
+    return f"font-size:{face.size:g}px{weight}" + ("" if face.monospaced else f";font-family:{SANS}")
 
 
 def themes(picture: str, palette: Mapping[str, tuple[str, str]]) -> str:

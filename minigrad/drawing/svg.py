@@ -1,12 +1,14 @@
 """The picture as SVG: one file without script, light or dark as its reader prefers.
 
-Colors come from a style sheet within; attributes hold those of the light theme, so the picture is legible where style sheets
-are dropped. The picture's id is made of what it shows: equal pictures have equal ids, and no others.
+Colors and faces come from a style sheet within. Attributes hold fills, outlines and the adjoints' red of the light theme, so the
+picture is legible where style sheets are dropped: all text is then of one size. The picture's id is made of what it shows: equal
+pictures have equal ids, and no others.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from hashlib import sha256
 from html import escape
 
@@ -14,6 +16,7 @@ from minigrad.drawing import metrics
 from minigrad.drawing.diagram import Arrow, Box, Diagram
 from minigrad.drawing.layout import Frame, Layout, Point, Route
 from minigrad.drawing.style import (
+    ADJOINT,
     ARROWS,
     BACKGROUND,
     FACES,
@@ -119,12 +122,9 @@ def _outline(
 
 def _text(text: str, y: float, face: str, more: str = "", classes: str = "") -> str:
     """A line of text. What all text has in common stands at the picture, and text without a class is a value."""
-    look = {**FACES, "index": INDEX, "heading": HEADING}[face]
-    size = f' font-size="{look.size}"' if look.size != FACES["value"].size else ""
-    weight = f' font-weight="{look.weight}"' if look.weight != 400 else ""
-    color = f' fill="{look.color}"' if look.color != TEXT else ""
+    color = f' fill="{ADJOINT}"' if face == "adjoint" else ""
     name = f' class="{face}{classes}"' if face != "value" else ""
-    return f'<text{name} y="{_n(y)}"{size}{weight}{color}{more}>{escape(_spaced(text))}</text>'
+    return f'<text{name} y="{_n(y)}"{color}{more}>{escape(_spaced(text))}</text>'
 
 
 def _spaced(text: str) -> str:
@@ -182,16 +182,15 @@ def fitting(text: str, width: float) -> str:
 
 
 def _arrows(diagram: Diagram, layout: Layout) -> list[str]:
-    """The arrows of each role: their lines, and their heads as one shape (not markers, which some readers drop)."""
+    """The arrows of each role: their lines as one path, their heads as another (not markers, which some readers drop)."""
     parts = []
     for role, (color, dashes) in ARROWS.items():
         routes = [route for arrow, route in zip(diagram.arrows, layout.routes, strict=True) if arrow.role == role]
         if routes:
             dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-            look = f'class="{role}-arrow" fill="none" stroke="{color}"{dashed}'
-            lines = "\n".join(dict.fromkeys([f'<path d="{_line(route)}"/>' for route in routes]))
-            heads = "".join([_head(route) for route in routes])
-            parts.append(f'<g {look}>\n{lines}\n</g>\n<path class="{role}-head" fill="{color}" d="{heads}"/>')
+            lines, heads = ["\n".join(dict.fromkeys(map(part, routes))) for part in (_line, _head)]
+            parts.append(f'<path class="{role}-arrow" fill="none" stroke="{color}"{dashed} d="{lines}"/>')
+            parts.append(f'<path class="{role}-head" fill="{color}" d="{heads}"/>')
     if not layout.ordered:
         parts += [_mark(arrow, route) for arrow, route in zip(diagram.arrows, layout.routes, strict=True) if arrow.mark]
     return parts
@@ -204,14 +203,19 @@ def _line(route: Route) -> str:
     for piece in route.pieces:
         by = [(x - at[0], y - at[1]) for x, y in map(_tenths, piece)]
         at = (at[0] + by[-1][0], at[1] + by[-1][1])
-        parts.append(_straight(*by[0]) if len(by) == 1 else "c" + " ".join([f"{x / 10:g},{y / 10:g}" for x, y in by]))
+        parts.append(_straight(*by[0]) if len(by) == 1 else "c" + _joined(by))
     return "".join(parts)
 
 
 def _straight(x: int, y: int) -> str:
     if x and y:
-        return f"l{x / 10:g},{y / 10:g}"
+        return f"l{_joined([(x, y)])}"
     return f"h{x / 10:g}" if x else f"v{y / 10:g}"
+
+
+def _joined(tenths: Iterable[tuple[int, int]]) -> str:
+    """Coordinates one after another; a minus sign parts them as well as a comma."""
+    return ",".join([f"{number / 10:g}" for pair in tenths for number in pair]).replace(",-", "-")
 
 
 def _head(route: Route) -> str:

@@ -75,26 +75,63 @@ def texts(root):
         for text in group.findall(f"{SVG}text"):
             yield text, text.get("fill", root.get("fill")), group.find(f"{SVG}rect").get("fill")
     for heading in root.findall(f"{SVG}text"):
-        yield heading, heading.get("fill"), heading.get("stroke")
+        yield heading, heading.get("fill", root.get("fill")), heading.get("stroke")
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_picture_is_whole_without_its_style_sheet(name):
-    """Attributes hold the light theme, and a class says what a style sheet would color."""
+    """Attributes hold the light theme, text is black or an adjoint's red, and a class says what a style sheet would change."""
     drawing = mg.draw(ALL[name]())
     root = ET.fromstring(drawing.svg())
     found = list(texts(root))
     assert len(found) >= 2 * len(drawing.diagram.boxes)
     for text, ink, fill in found:
         assert contrast(ink, fill) >= 4.5
-        assert ink == LIGHT[INKS[text.get("class", "value").split()[0]]]
+        assert ink == LIGHT["slope" if text.get("class") == "adjoint" else "ink"]
+        assert text.get("class", "value").split()[0] in INKS
         assert float(text.get("font-size", root.get("font-size"))) >= 9
     for group in root.findall(f"{SVG}g"):
         role, _, kind = group.get("class").rpartition("-")
         if kind == "box":
             assert group.find(f"{SVG}rect").get("fill") == LIGHT[f"{role}-fill"]
-        if kind == "arrow":
-            assert group.get("stroke") == LIGHT[f"{role}-arrow"]
+    for path in root.findall(f"{SVG}path"):
+        role, _, kind = path.get("class").rpartition("-")
+        assert path.get({"arrow": "stroke", "head": "fill"}[kind]) == LIGHT[f"{role}-arrow"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_arrow_is_drawn_as_laid_out(name):
+    """The points of the paths, read back, are those of the layout to rounding: no line is lost or joined to another."""
+    drawing = mg.draw(ALL[name]())
+    lines, heads = {}, {}
+    for path in ET.fromstring(drawing.svg()).findall(f"{SVG}path"):
+        role, _, kind = path.get("class").rpartition("-")
+        (lines if kind == "arrow" else heads)[role] = [points_of(part) for part in path.get("d").split("M")[1:]]
+    assert lines.keys() == heads.keys() == {arrow.role for arrow in drawing.diagram.arrows}
+    for role, drawn in lines.items():
+        routes = [r for a, r in zip(drawing.diagram.arrows, drawing.layout.routes, strict=True) if a.role == role]
+        expected = [(route.start, *[point for piece in route.pieces for point in piece]) for route in routes]
+        assert {tenths(line) for line in drawn} == {tenths(route) for route in expected}
+        assert len(drawn) == len(set(drawn))
+        assert {tenths(head[:1]) for head in heads[role]} == {tenths((route.tip,)) for route in routes}
+
+
+def tenths(points):
+    return tuple([round(10 * number) for point in points for number in point])
+
+
+def points_of(path):
+    """The points of a part of a path after its M: lines, and the three points of each curve."""
+    x, y = 0.0, 0.0
+    points = []
+    for command, numbers in re.findall(r"([clhvz]?)([^clhvz]*)", f"{path.strip()}"):
+        values = [float(number) for number in re.findall(r"-?[\d.]+", numbers)]
+        if command == "h" or command == "v":
+            values = [values[0], 0] if command == "h" else [0, values[0]]
+        corners = [(x + dx, y + dy) for dx, dy in zip(values[::2], values[1::2], strict=True)]
+        points += corners
+        x, y = points[-1]
+    return tuple(points)
 
 
 @pytest.mark.parametrize("name", ALL)
