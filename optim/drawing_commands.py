@@ -57,8 +57,8 @@ def add_commands(commands: Any) -> None:
     """Add `draw` and `explain` to the commands of a parser; each sets `command`, a function of the options."""
     drawn = _command(commands, "draw", "draw a small example, or a net that was trained", DRAW)
     drawn.add_argument("--view", choices=VIEWS, help="default: time for a RUN, flow for an EXAMPLE")
-    drawn.add_argument("-o", "--out", metavar="FILE", help="its suffix says what to write: .svg .html .txt in every view; .json, the record of "
-                       "all that is computed; of flow also .mmd (Mermaid), .dot, .png, .pdf (default: text to the terminal)")  # fmt: skip
+    drawn.add_argument("-o", "--out", metavar="FILE", help="its suffix says what to write: .svg .png .html .txt in every view; .json, the record "
+                       "of all that is computed; of flow also .mmd (Mermaid), .dot, .pdf (default: text to the terminal)")  # fmt: skip
     drawn.add_argument(
         "--limit",
         type=int,

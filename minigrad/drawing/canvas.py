@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from minigrad.drawing.png import to_png
 from minigrad.drawing.style import BACKGROUND, MONO, SANS, Face, themes
 from minigrad.drawing.svg import named, within
 from minigrad.files import write_file
@@ -48,6 +49,15 @@ def as_svg(title: str, description: str, size: tuple[float, float], palette: Pal
     return "\n".join(parts) + "\n"
 
 
+def save(picture: object, path: str | Path, writers: Mapping[str, Callable[[], str | bytes]]) -> None:
+    """Write a file by the writer for its suffix. ValueError names the suffixes there are."""
+    path = Path(path)
+    if path.suffix.lower() not in writers:
+        name = type(picture).__name__
+        raise ValueError(f"{name}.save({str(path)!r}): the suffix says what to write, one of {', '.join(writers)}")
+    write_file(path, writers[path.suffix.lower()]())
+
+
 class Picture(ABC):
     """A picture that shows itself in a notebook: `svg()`, `text()`, `html()`, `save(path)`."""
 
@@ -73,13 +83,8 @@ class Picture(ABC):
         )
 
     def save(self, path: str | Path) -> None:
-        """Write a file as a whole or not at all; its suffix says which: .svg, .html or .txt."""
-        path = Path(path)
-        writers = {".svg": self.svg, ".html": self.html, ".txt": self.text}
-        if path.suffix.lower() not in writers:
-            name = type(self).__name__
-            raise ValueError(f"{name}.save({str(path)!r}): the suffix says what to write, one of {', '.join(writers)}")
-        write_file(path, writers[path.suffix.lower()]())
+        """Write a file as a whole or not at all; its suffix says which: .svg, .html, .txt, or .png by the extra `minigrad[png]`."""
+        save(self, path, {".svg": self.svg, ".html": self.html, ".txt": self.text, ".png": lambda: to_png(self.svg())})
 
     def _repr_svg_(self) -> str:
         return within(self.svg())

@@ -1,4 +1,4 @@
-"""Graphviz: the picture as DOT text, and its program `dot` as a layout and as a writer of PNG and PDF."""
+"""Graphviz: the picture as DOT text, and its program `dot` as a layout and as a writer of PDF."""
 
 from __future__ import annotations
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigrad.drawing.canvas import save
 from minigrad.drawing.metrics import width
+from minigrad.drawing.png import to_png
 from minigrad.drawing.style import BACKGROUND, DARK, FAINT, LIGHT, SANS, TEXT, Face, themes
 from minigrad.drawing.svg import named, within
-from minigrad.files import write_file
 from minigrad.node import Array
 from minigrad.ops.formulas import printed, settled
 
@@ -103,11 +104,8 @@ class Gallery:
         return {"image/svg+xml": self._repr_svg_(), "text/plain": "\n".join(map(str, self.entries))}
 
     def save(self, path: str | Path) -> None:
-        """Write the picture into a file.svg."""
-        path = Path(path)
-        if path.suffix.lower() != ".svg":
-            raise ValueError(f"Gallery.save({str(path)!r}): it is written as .svg")
-        write_file(path, self.svg())
+        """Write a file as a whole or not at all; its suffix says which: .svg, or .png by the extra `minigrad[png]`."""
+        save(self, path, {".svg": self.svg, ".png": lambda: to_png(self.svg())})
 
 
 def _legend(wide: float) -> str:

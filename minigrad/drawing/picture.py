@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, overload
 import numpy as np
 
 from minigrad.drawing import dot
+from minigrad.drawing.canvas import save
 from minigrad.drawing.diagram import Diagram, diagram
 from minigrad.drawing.events import Record, record, record_forward
 from minigrad.drawing.flow import Flow, differentiable, flow_graph, in_order
@@ -18,11 +19,11 @@ from minigrad.drawing.layers_view import LayersView, layers_view
 from minigrad.drawing.layout import DIRECTIONS, Layout
 from minigrad.drawing.mermaid import to_mermaid
 from minigrad.drawing.mirror import MirrorView, mirror_view
+from minigrad.drawing.png import to_png
 from minigrad.drawing.stepper import stepper
 from minigrad.drawing.svg import to_svg, within
 from minigrad.drawing.text import as_text
 from minigrad.drawing.time_view import Runs, TimeView, time_view
-from minigrad.files import write_file
 from minigrad.node import Node
 
 VIEWS = ("flow", "mirror", "time", "layers")
@@ -228,26 +229,20 @@ class Drawing:
             return record(output, differentiable(in_order([output])))
 
     def save(self, path: str | Path) -> None:
-        """Write a file as a whole or not at all; its suffix says which: .svg .html .txt .mmd .dot .gv, or .png .pdf by Graphviz's `dot`."""
-        path = Path(path)
-        suffix = path.suffix.lower()
+        """Write a file as a whole or not at all; its suffix says which: .svg .html .txt .mmd .dot .gv, .png by the extra
+        `minigrad[png]`, or .pdf by Graphviz's `dot`, which lays it out by itself.
+        """
         texts = {".txt": self.text, ".mmd": self.mermaid, ".dot": self.dot, ".gv": self.dot}
-        writers = {".svg": self.svg, ".html": self.html, **texts}
-        if suffix in writers:
-            write_file(path, writers[suffix]())
-        elif suffix in (".png", ".pdf"):
-            write_file(path, self._by_dot(suffix[1:]))
-        else:
-            known = ", ".join([*writers, ".png", ".pdf"])
-            raise ValueError(f"Drawing.save({str(path)!r}): the suffix says what to write, one of {known}")
+        pages = {".png": lambda: to_png(self.svg()), ".pdf": self._pdf}
+        save(self, path, {".svg": self.svg, ".html": self.html, **texts, **pages})
 
-    def _by_dot(self, form: str) -> bytes:
+    def _pdf(self) -> bytes:
         try:
-            return dot.run(form, self.dot(), dot.FILE_SECONDS)
+            return dot.run("pdf", self.dot(), dot.FILE_SECONDS)
         except dot.DotError as error:
             raise dot.DotError(
-                f"a .{form} needs Graphviz ({error}): install it (apt install graphviz, brew install graphviz), "
-                "or save .svg or .html, which need nothing"
+                f"a .pdf needs Graphviz ({error}): install it (apt install graphviz, brew install graphviz), or save .svg or "
+                ".html, which need nothing"
             ) from error
 
     def _repr_svg_(self) -> str:

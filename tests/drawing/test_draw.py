@@ -202,8 +202,8 @@ def test_without_dot_there_is_a_picture(program, tmp_path):
     assert drawing.svg()
     with pytest.raises(dot.DotError, match=r"cannot be run.*layered"):
         mg.draw(scoped(), layout="dot").svg()
-    with pytest.raises(dot.DotError, match=r"a \.png needs Graphviz.*apt install graphviz"):
-        drawing.save(tmp_path / "x.png")
+    with pytest.raises(dot.DotError, match=r"a \.pdf needs Graphviz.*apt install graphviz"):
+        drawing.save(tmp_path / "x.pdf")
 
 
 def test_without_the_package_graphviz_there_is_a_picture(monkeypatch):
@@ -266,7 +266,7 @@ def test_save(tmp_path, program):
     program("exec /bin/cat")  # what it is given is what it gives
     drawing = mg.draw(scoped(), title="A <title>")
     for suffix, text in ((".svg", drawing.svg()), (".html", drawing.html()), (".dot", drawing.dot()), (".gv", drawing.dot()),
-                         (".txt", drawing.text()), (".mmd", drawing.mermaid()), (".png", drawing.dot()), (".PDF", drawing.dot())):  # fmt: skip
+                         (".txt", drawing.text()), (".mmd", drawing.mermaid()), (".PDF", drawing.dot())):  # fmt: skip
         drawing.save(tmp_path / f"picture{suffix}")
         assert (tmp_path / f"picture{suffix}").read_text(encoding="utf-8") == text
     assert "A &lt;title&gt;" in drawing.html()

@@ -64,7 +64,7 @@ def test_save_and_show(tmp_path):
     assert (tmp_path / "few.svg").read_text("utf-8") == few.svg()
     assert ET.fromstring(few._repr_svg_()).get("style") == "max-width:100%;height:auto"
     assert repr(few) == "<Gallery: 2 activation functions; .svg() .save(path)>"
-    with pytest.raises(ValueError, match=r"few\.png.*written as \.svg"):
-        few.save(tmp_path / "few.png")
+    with pytest.raises(ValueError, match=r"few\.txt.*one of \.svg, \.png"):
+        few.save(tmp_path / "few.txt")
     with pytest.raises(ValueError, match="at least one"):
         Gallery([])

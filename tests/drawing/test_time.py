@@ -364,7 +364,7 @@ def test_it_shows_itself_and_is_saved(tmp_path):
         assert (tmp_path / f"x{suffix}").read_text("utf-8") == text
     assert view.text() in view.html()
     with pytest.raises(ValueError, match="the suffix says what to write"):
-        view.save(tmp_path / "x.png")
+        view.save(tmp_path / "x.jpeg")
 
 
 def test_the_committed_pictures_are_those_of_today():
