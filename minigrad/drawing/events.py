@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from minigrad.adjoints import Arrived, Held, Mask, Part, joined, send
 from minigrad.context import leaving
+from minigrad.drawing.absence import NOT_YET, absences, with_absences
 from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowLoop, FlowNode, flow_of, in_order
 from minigrad.drawing.stored import Stored, Table
 from minigrad.files import write_file
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from minigrad.operators import Operand
 
 LARGEST = 64  # entries of an array that is stored whole
-NOT_YET = "not yet"
-NO_PATH = "no path"
 
 
 class Fprop(NamedTuple):
@@ -79,7 +78,8 @@ class RuleText(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What is known of every node at some time: a place in `arrays`, "not yet", or "no path" where no adjoint will come.
+    """What is known of every node at some time: a place in `arrays`, "not yet", or, where no adjoint will come, the word of
+    `absence` that says why: "no path", "stopped", "not asked for", "none".
 
     arrived: the parts of its adjoint so far, each with the node that sent it
     """
@@ -96,7 +96,7 @@ class Record:
     flow:     the nodes, children first, and the edges
     wrt:      the nodes whose adjoints were asked for
     values:   of every node its value, by its place in `arrays`
-    adjoints: of every node its adjoint likewise; None where no path leads from `wrt` to the loss
+    adjoints: of every node its adjoint likewise; None where none arrived, and `absences()` says why
     events:   an `Fprop` for every operation, then a `Bprop` for every rule applied, in the order of the engine
     arrays:   each once; of one with more entries than `record` was told to store, a summary
     rules:    each once
@@ -141,6 +141,10 @@ class Record:
         events = tuple([event for event in self.events if isinstance(event, Fprop)])
         return replace(self, flow=flow, wrt=(), adjoints=(None,) * len(self.nodes), events=events)
 
+    def absences(self) -> list[str]:
+        """Why a node has no adjoint, in a word: "no path", "stopped", "not asked for", "none"; "" where it has one."""
+        return absences(self.flow, self.wrt, _known(self.adjoints))
+
     def at(self, n_events: int) -> Moment:
         """What is known when the first so many events have happened: leaves from the start, the loss's adjoint once all
         values are there, any other adjoint as soon as its last part has arrived.
@@ -162,8 +166,8 @@ class Record:
         for output in self.flow.outputs:
             missing[output] += NOT_YET in values
         adjoints = [
-            NO_PATH if adjoint is None else NOT_YET if late else adjoint
-            for adjoint, late in zip(self.adjoints, missing, strict=True)
+            word or (NOT_YET if late else cast(int, adjoint))
+            for adjoint, late, word in zip(self.adjoints, missing, self.absences(), strict=True)
         ]
         return Moment(tuple(values), tuple(adjoints), tuple(map(tuple, arrived)))
 
@@ -200,9 +204,11 @@ class Record:
             nodes.append(_node_from_dict(i, of_node, arrays))
         loops = [FlowLoop(tuple(one["steps"]), tuple(one["kinds"]), one["order"], one["of"]) for one in data["loops"]]
         flow = Flow(tuple(nodes), tuple(edges), tuple(data["outputs"]), tuple(loops), data["note"])
+        wrt = tuple(data["wrt"])
+        known = _known([of_node.get("adjoint") for of_node in data["nodes"]])
         return Record(
-            flow=flow,
-            wrt=tuple(data["wrt"]),
+            flow=with_absences(flow, wrt, known),
+            wrt=wrt,
             values=tuple([of_node["value"] for of_node in data["nodes"]]),
             adjoints=tuple([of_node.get("adjoint") for of_node in data["nodes"]]),
             events=tuple([_event_from_dict(event) for event in data["events"]]),
@@ -287,9 +293,10 @@ class _Recorder:
         shown = [arrays[place].text for place in self.values]
         adjoints_shown = [() if place is None else arrays[place].text for place in adjoints]
         rules, ruled, formulas = _rules(self.nodes)
+        wrt = tuple([self.index[node] for node in dict.fromkeys(wanted) if node in self.index])
         return Record(
-            flow=flow_of(self.nodes, outputs, shown, adjoints_shown),
-            wrt=tuple([self.index[node] for node in dict.fromkeys(wanted) if node in self.index]),
+            flow=with_absences(flow_of(self.nodes, outputs, shown, adjoints_shown), wrt, self.adjoints),
+            wrt=wrt,
             values=self.values,
             adjoints=adjoints,
             events=tuple(self.events),
@@ -314,6 +321,10 @@ class _Recorder:
         place = self.table.place(whole._value)
         is_piece = isinstance(part.adjoint if isinstance(part, Held) else part, Piece)
         sends.append(Sent(self.index[child], slot, place, held, is_piece))
+
+
+def _known(adjoints: Sequence[int | None]) -> set[int]:
+    return {i for i, adjoint in enumerate(adjoints) if adjoint is not None}
 
 
 def _rules(

@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad.drawing import summary, symbols
 from minigrad.errors import no_node
-from minigrad.graph import Graph, gradients
+from minigrad.graph import Graph, by_age, seed_for, sweep
 from minigrad.lines import line_of
 from minigrad.loops import loops, sweeps
 from minigrad.node import Constant, Input, Node, Parameter
@@ -30,7 +30,8 @@ class FlowNode:
     index:      its place in the order of fprop, from 0
     kind:       "parameter", "state" (not trained), "input", "constant", "operation", "adjoint" (made by a bprop)
     operation:  the name of its class; attributes: what it was given besides children, as text
-    value, adjoint: summaries, one line or the rows of a small matrix; () where it was not computed
+    value, adjoint: summaries, one line or the rows of a small matrix; () where it was not computed. Of an adjoint that never
+                arrives "no path" or "stopped", by `absence`
     adjoint_of: of an adjoint, the index of the node whose bprop made it; None if that node is not in the graph
     order:      0 for what is computed forward, 1 for adjoints, 2 for adjoints of adjoints, ...
     loop, step: the loop it belongs to (a place in `Flow.loops`) and the number of the step; None outside of loops
@@ -118,6 +119,7 @@ def flow_graph(outputs: Node | Sequence[Node] | Record, adjoints: bool | None, c
 
     A record has its graph, with the adjoints it recorded, unless they are not wanted.
     """
+    from minigrad.drawing.absence import with_absences
     from minigrad.drawing.events import Record
 
     if isinstance(outputs, Record):
@@ -136,7 +138,12 @@ def flow_graph(outputs: Node | Sequence[Node] | Record, adjoints: bool | None, c
     nodes = in_order(wanted)
     found, note = _adjoints(wanted, nodes, adjoints, caller)
     values = [summary.rows(node._value) for node in nodes]
-    return flow_of(nodes, wanted, values, [summary.rows(found[node]) if node in found else () for node in nodes], note)
+    shown = [summary.rows(found[node]._value) if found and node in found else () for node in nodes]
+    flow = flow_of(nodes, wanted, values, shown, note)
+    if found is None:
+        return flow
+    asked = set(differentiable(nodes))
+    return with_absences(flow, *[{i for i, node in enumerate(nodes) if node in group} for group in (asked, found)])
 
 
 def flow_of(
@@ -215,24 +222,24 @@ def _kind(node: Node) -> str:
 
 def _adjoints(
     outputs: Sequence[Node], nodes: Sequence[Node], asked: bool | None, caller: str
-) -> tuple[dict[Node, np.ndarray[Any, Any]], str]:
-    """The adjoints to show, and why there are none where an attempt failed."""
+) -> tuple[dict[Node, Node] | None, str]:
+    """The adjoints that arrive, None where none are to be shown, and why there are none where an attempt failed."""
     if asked is False:
-        return {}, ""
+        return None, ""
     if asked and len(outputs) > 1:
         raise ValueError(f"{caller}(adjoints=True) needs one output to differentiate, not {len(outputs)}")
     output = outputs[0]
     inputs = differentiable(nodes)
     if not asked and not (len(outputs) == 1 and _worth_it(output, nodes)):
-        return {}, ""
+        return None, ""
     try:
         with np.errstate(all="ignore"):
-            found = gradients(output, inputs)
+            seed = seed_for(output, None)
+            return sweep(output, seed, sorted(nodes, key=by_age), inputs, keep_graph=True), ""
     except Exception as error:  # a picture helps most where a rule is wrong, so it does not fail with it
         if asked:
             raise
-        return {}, symbols.clean(f"adjoints not computed: {type(error).__name__}: {error}")
-    return {node: adjoint._value for node, adjoint in zip(inputs, found, strict=True)}, ""
+        return None, symbols.clean(f"adjoints not computed: {type(error).__name__}: {error}")
 
 
 def _worth_it(output: Node, nodes: Sequence[Node]) -> bool:

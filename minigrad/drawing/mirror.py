@@ -273,6 +273,8 @@ class _Halves:
     def _arrows(self) -> str:
         parts = []
         forward, backward, heads = [], [], []
+        bprops = [event for event in self.view.record.events if isinstance(event, Bprop)]
+        sent = {(event.node, each.slot) for event in bprops for each in event.sends}
         for arrow, route in zip(self.view.boxes.arrows, self.layout.routes, strict=True):
             left = self._left(arrow.target)
             forward.append(_forward(route, left - HEAD, self._above))
@@ -280,7 +282,7 @@ class _Halves:
             sender, child = [
                 self.view.record.nodes[self.view.boxes.boxes[end].node] for end in (arrow.target, arrow.source)
             ]
-            if not (sender.adjoint and child.adjoint):
+            if (sender.index, arrow.slot) not in sent:
                 continue
             backward.append((_backward(route, left, self._below), _head(*self._below(route.start), -1)))
             label = self.labels[arrow.target, arrow.slot]

@@ -88,8 +88,7 @@ function write(lines, text) {
 }
 function adjointState(n, k) {
   const [, , , , , done, parts] = nodes[n];
-  if (done < 0) return "no path";
-  if (k >= done) return null;
+  if (done < 0 || k >= done) return null;  // the picture says why none comes
   const come = parts.filter(p => p[0] < k).length;
   return come ? `${come} of ${parts.length} parts` : "not yet";
 }

@@ -227,11 +227,11 @@ def test_what_has_not_arrived_is_not_yet():
     assert (start.values[1], start.values[3], start.adjoints) == (
         "not yet",
         "not yet",
-        ("not yet",) * 2 + ("no path", "not yet"),
+        ("not yet",) * 2 + ("not asked for", "not yet"),
     )
     forward = record.at(2)
     assert [array[place] for place in forward.values] == [3, 9, 1, 10]
-    assert forward.adjoints[:3] == ("not yet", "not yet", "no path")
+    assert forward.adjoints[:3] == ("not yet", "not yet", "not asked for")
     assert array[forward.adjoints[3]] == 1
     assert record.at(3).adjoints[0] == "not yet"
     assert array[record.at(3).adjoints[1]] == 1

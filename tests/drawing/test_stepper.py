@@ -11,7 +11,8 @@ import pytest
 
 import minigrad as mg
 from minigrad.drawing import Record
-from minigrad.drawing.events import NO_PATH, NOT_YET, Fprop
+from minigrad.drawing.absence import NOT_YET
+from minigrad.drawing.events import Fprop
 from minigrad.drawing.flow import in_order
 from minigrad.drawing.stepper import told
 from minigrad.drawing.summary import number
@@ -109,7 +110,7 @@ def test_what_is_known_at_a_step_is_what_the_record_says(name):
             assert (k >= known) == (moment.values[i] != NOT_YET)
             assert sum(event < k for event, _ in parts) == len(moment.arrived[i])
             if record.adjoints[i] is None:
-                assert (complete, moment.adjoints[i]) == (-1, NO_PATH)
+                assert (complete, moment.adjoints[i]) == (-1, record.absences()[i])
             else:
                 assert (k >= complete) == (moment.adjoints[i] != NOT_YET)
 
@@ -316,7 +317,7 @@ def test_by_keys_to_the_end(browse, graph):
                 assert (value[0] in [text.replace("\u00a0", " ") for text in told]) == (NOT_YET not in told), node
             if "adjoint" in faces:
                 final = next(text for face, text in box.lines if face == "adjoint")
-                known = moment.adjoints[box.node] not in (NOT_YET, NO_PATH)
+                known = moment.adjoints[box.node] != NOT_YET  # a word why none comes stands from the start
                 assert (final in [text.replace("\u00a0", " ") for text in told]) == known
         if before is not None:
             changed = sum(old != new for old, new in zip(before, shown, strict=True))
