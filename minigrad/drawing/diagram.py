@@ -314,5 +314,6 @@ def _description(flow: Flow) -> str:
              "operation": "operations", "adjoint": "operations of adjoints"}  # fmt: skip
     parts = [f"{kinds.count(kind)} {name if kinds.count(kind) > 1 else name[:-1] if kind != 'adjoint' else name}"
              for kind, name in names.items() if kind in kinds]  # fmt: skip
-    results = [f"{flow.nodes[i].title} = {summary.line(flow.nodes[i].value)}" for i in flow.outputs[:4]]
+    titles = [symbols.shortened(flow.nodes[i].title, 40) for i in flow.outputs[:4]]
+    results = [f"{name} = {summary.line(flow.nodes[i].value)}" for name, i in zip(titles, flow.outputs, strict=False)]
     return f"{len(kinds)} nodes: {', '.join(parts)}. Result: {'; '.join(results)}."

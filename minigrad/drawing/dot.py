@@ -8,6 +8,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from minigrad.drawing import symbols
 from minigrad.drawing.diagram import Box, Diagram
 from minigrad.drawing.layout import Frame, Layout, Point, Route, prefixes
 from minigrad.drawing.style import ARROWS, BACKGROUND, FACES, FAINT, ROLES, SCOPE_FILLS, SCOPE_STROKE
@@ -15,6 +16,8 @@ from minigrad.drawing.style import ARROWS, BACKGROUND, FACES, FAINT, ROLES, SCOP
 LAYOUT_SECONDS = 6.0  # after which the layout of our own takes over
 FILE_SECONDS = 120.0
 INCH = 72.0
+LONGEST_SCOPE = 60  # letters
+LONGEST_TEXT = 2500  # of a tooltip: `dot` reads strings up to 16,384 bytes, and "&" has five
 
 
 class DotError(RuntimeError):
@@ -94,7 +97,7 @@ def _cluster(digraph: Callable[..., Any], scope: tuple[str, ...], number: int) -
     return digraph(
         f"cluster_{number}",
         graph_attr={
-            "label": _quoted(scope[-1]),
+            "label": _quoted(symbols.shortened(scope[-1], LONGEST_SCOPE)),
             "labeljust": "l",
             "style": "rounded,filled",
             "fillcolor": SCOPE_FILLS[(len(scope) - 1) % len(SCOPE_FILLS)],
@@ -133,9 +136,14 @@ def _line(face: str, text: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Text that `dot` shows as it is, and does not take for markup, an escape or a character reference."""
+    """Text that `dot` shows as it is, and does not take for markup, an escape or a character reference; of a long one, its ends."""
     return (
-        text.replace("&", "&amp;").replace("\\", "\\\\").replace("\n", "\\n").replace("<", "&lt;").replace(">", "&gt;")
+        symbols.shortened(text, LONGEST_TEXT)
+        .replace("&", "&amp;")
+        .replace("\\", "\\\\")
+        .replace("\n", "\\n")
+        .replace("<", "&lt;")
+        .replace(">", "&gt;")
     )
 
 

@@ -19,6 +19,7 @@ from minigrad.adjoints import Arrived, Held, Mask, Part, joined, send
 from minigrad.context import leaving
 from minigrad.drawing.absence import NOT_YET, absences, with_absences
 from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowLoop, FlowNode, flow_of, in_order
+from minigrad.drawing.reading import checked, parsed
 from minigrad.drawing.stored import Stored, Table
 from minigrad.files import write_file
 from minigrad.graph import by_age, seed_for, sweep
@@ -192,11 +193,12 @@ class Record:
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> Record:
-        """The record that `as_dict` gave."""
-        if data.get("version") != VERSION:
+        """The record that `as_dict` gave. ValueError says what of the data is wrong, and where."""
+        if isinstance(data, dict) and data.get("version") != VERSION:
             raise ValueError(
-                f"Record: expected version {VERSION} of the data, found {data.get('version')}: record the loss again"
+                f"Record: expected version {VERSION} of the data, found {data.get('version')!r:.60}: record the loss again"
             )
+        data = checked(data)
         arrays = tuple([Stored.from_dict(array) for array in data["arrays"]])
         nodes, edges = [], []
         for i, of_node in enumerate(data["nodes"]):
@@ -227,8 +229,11 @@ class Record:
 
     @staticmethod
     def load(path: str | Path) -> Record:
-        """Read the record that `save` wrote."""
-        return Record.from_dict(json.loads(Path(path).read_text("utf-8")))
+        """Read the record that `save` wrote. ValueError names the file and says what in it is no record."""
+        try:
+            return Record.from_dict(parsed(Path(path).read_text("utf-8")))
+        except ValueError as error:
+            raise ValueError(f"Record.load({str(path)!r}): {error}") from error
 
 
 def record(

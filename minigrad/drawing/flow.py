@@ -164,7 +164,7 @@ def flow_of(
             FlowNode(
                 index=i,
                 kind=_kind(node),
-                operation=type(node).__name__,
+                operation=symbols.clean(type(node).__name__),
                 attributes=symbols.attributes(node.attributes),
                 name=symbols.clean(str(node.name)),
                 shape=node.shape,

@@ -122,7 +122,7 @@ def layers_view(given: object, title: str, limit: int) -> LayersView:
             f'mg.draw(view="layers"): a picture of {len(found)} layers cannot be read (limit={limit}). Scopes gather '
             'operations: with mg.scope("layer"): ...; or raise the limit'
         )
-    return LayersView(flow, found, symbols.clean(title))
+    return LayersView(flow, found, title)
 
 
 class LayersView(Picture):

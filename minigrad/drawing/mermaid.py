@@ -10,6 +10,7 @@ from minigrad.drawing.layout import prefixes
 from minigrad.drawing.style import ARROWS, ROLES, TEXT
 
 MOST_ARROWS, MOST_LETTERS = 500, 50_000  # beyond, Mermaid draws an error in place of the picture
+LONGEST_SCOPE = 60  # letters
 UNSAFE = re.compile(  # what Mermaid, Markdown or HTML may read as its own: a name, "1)", is no list
     r"""[!"#$%&'*+/:;<>?@\[\\\]^_`{|}~°¶] | -(?!\d) | =(?![ ]?[^=\s]) | (?<!\d)\. | \.(?!\d) | ^\d(?=\d*\))""",
     re.VERBOSE,
@@ -66,7 +67,11 @@ def _boxes(diagram: Diagram) -> list[str]:
         inside[box.scope].append(f"  {_box(box)}")
     numbers = {scope: number for number, scope in enumerate(scopes)}
     for scope in sorted(scopes, key=len, reverse=True):  # the innermost are complete first
-        lines = [f'subgraph scope{numbers[scope]}["{escaped(scope[-1])}"]', *inside[scope], "end"]
+        lines = [
+            f'subgraph scope{numbers[scope]}["{escaped(symbols.shortened(scope[-1], LONGEST_SCOPE))}"]',
+            *inside[scope],
+            "end",
+        ]
         inside[scope[:-1]] += [f"  {line}" for line in lines]
     return inside[()]
 

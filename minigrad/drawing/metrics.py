@@ -13,7 +13,7 @@ _SANS = {
     **dict.fromkeys("ijl.,:;|'!()[]/ ", 0.37),
     **dict.fromkeys('ftr-I"', 0.45),
     **dict.fromkeys("+=×÷<>−≤≥≠", 0.86),
-    **dict.fromkeys("mwMW@%…", 0.98),
+    **dict.fromkeys("mwMW@%…�", 0.98),
 }
 
 

@@ -64,7 +64,7 @@ def mirror_view(given: object, title: str, limit: int) -> MirrorView:
         )
     loss = recorded.nodes[recorded.flow.outputs[0]]
     adjoints = [f"∂{_called(loss) if loss.name else 'L'}/∂{_called(node)}" for node in recorded.nodes]
-    return MirrorView(recorded, boxes, adjoints, _factors(in_order([given]), recorded, adjoints), symbols.clean(title))
+    return MirrorView(recorded, boxes, adjoints, _factors(in_order([given]), recorded, adjoints), title)
 
 
 class Factor(NamedTuple):

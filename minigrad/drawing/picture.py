@@ -8,7 +8,7 @@ from typing import Any, Literal, cast, overload
 
 import numpy as np
 
-from minigrad.drawing import dot
+from minigrad.drawing import dot, symbols
 from minigrad.drawing.canvas import save
 from minigrad.drawing.diagram import Diagram, diagram
 from minigrad.drawing.events import Record, record, record_forward
@@ -126,6 +126,7 @@ def draw(
     if view != "flow" and any(of_flow.values()):
         name = max(of_flow, key=of_flow.__getitem__)
         raise ValueError(f'mg.draw({name}=...) belongs to view="flow": leave it out of view="{view}"')
+    title = symbols.clean(title).strip()
     if view == "time":
         return time_view(outputs, cut, title, MOST if limit is None else limit)
     if cut:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from hashlib import sha256
 from html import escape
+from itertools import accumulate
 
 from minigrad.drawing import metrics
 from minigrad.drawing.diagram import Arrow, Box, Diagram
@@ -174,11 +175,14 @@ def _key(diagram: Diagram, layout: Layout) -> tuple[list[str], float, float]:
 
 def fitting(text: str, width: float) -> str:
     """The text, or as much of it as fits."""
-    if metrics.width(text, HEADING) <= width:
-        return text
-    while text and metrics.width(text + "…", HEADING) > width:
-        text = text[:-1]
-    return text + "…"
+    widths = accumulate([metrics.width(letter, HEADING) for letter in text])
+    room = width - metrics.width("…", HEADING)
+    kept = 0
+    for n, wide in enumerate(widths, 1):
+        if wide > width:
+            return text[:kept] + "…"
+        kept = n if wide <= room else kept
+    return text
 
 
 def _arrows(diagram: Diagram, layout: Layout) -> list[str]:

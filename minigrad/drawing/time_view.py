@@ -64,7 +64,7 @@ def time_view(given: Runs, cut: Cuts, title: str, limit: int) -> TimeView:
     cuts = [(cut,)] if isinstance(cut, str) else [(each,) if isinstance(each, str) else tuple(each) for each in cut]
     found = [run_of(symbols.clean(name), run, cuts) for name, run in runs.items()]
     check_cuts(cuts, found)
-    view = TimeView(found, symbols.clean(title))
+    view = TimeView(found, title)
     if view.n_dots > limit:
         raise ValueError(
             f'mg.draw(view="time"): a picture of {view.n_dots} dots cannot be read (limit={limit}). Draw fewer time steps or '

@@ -1,0 +1,160 @@
+"""Names are shown and never read: whatever a node, a scope or a title is called, every writer writes what it would have written."""
+
+import json
+import re
+import shutil
+import subprocess
+import unicodedata
+from collections import Counter
+from functools import cache
+from html.parser import HTMLParser
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.drawing import Record
+from tests.drawing.nasty import NASTY
+from tests.drawing.test_mermaid import LINES
+
+VIEWS = ("flow", "mirror", "time", "layers")
+
+
+class Marked(mg.Elementwise):
+    """y = x;  x̄ = ȳ."""
+
+    def fprop(self, x, *, note):
+        return x + 0
+
+    def bprop(self, adjoint):
+        return (adjoint,)
+
+
+def named(name):
+    """A small recurrent net all of whose names are that one; its loss and its weight."""
+    w = mg.Parameter([[0.5, 0.1], [0.2, 0.4]], name=name)
+    x = mg.Input([1.0, 2.0], name=name)
+    with mg.scope(name or " "):
+        state = Marked(x, note=name)
+        state.name = name
+        for t in (1, 2, 3):
+            with mg.scope(f"t={t}"):
+                state = np.tanh(w @ state)
+                state.name = name
+    return (state**2).sum(), w
+
+
+def drawn(name):
+    """The graph with that name, its weight, its record, and every view of it."""
+    loss, w = named(name)
+    record = mg.record(loss)
+    given = {"flow": record, "mirror": loss, "time": record, "layers": record}
+    return loss, w, record, {view: mg.draw(given[view], view=view, title=name) for view in VIEWS}
+
+
+class Written(NamedTuple):
+    """What writers make of the graph: of each view the markup and the lines of its text; of words the lines."""
+
+    svg: dict[str, set]
+    page: dict[str, set]
+    lines: dict[str, int]
+    words: list[int]
+
+
+def written(name):
+    """What writers make of the graph with that name; all is encoded and has no characters that a terminal obeys."""
+    loss, w, record, pictures = drawn(name)
+    words = [record.describe(), mg.explain(w, loss), mg.listing(loss)]
+    texts = {view: picture.text() for view, picture in pictures.items()}
+    assert all(plain(text) for text in [*words, *texts.values()])
+    assert Record.from_dict(json.loads(record.json())) == record
+    found = [line.strip() for line in pictures["flow"].mermaid().splitlines()]
+    assert all(any(re.fullmatch(line, one) for line in LINES) for one in found)
+    return Written(
+        svg={view: markup(picture.svg()) for view, picture in pictures.items()},
+        page={view: Page(picture.html()).found for view, picture in pictures.items()},
+        lines={view: len(text.split("\n")) for view, text in texts.items()},
+        words=[len(text.split("\n")) for text in words],
+    )
+
+
+@cache
+def harmless():
+    """What they make of it with a plain name."""
+    return written("harmless")
+
+
+def markup(svg):
+    """The elements of an SVG, each with its attributes."""
+    return {(element.tag, *sorted(element.attrib)) for element in ET.fromstring(svg).iter()}
+
+
+class Page(HTMLParser):
+    """The elements of a page, each with its attributes, its comments and declarations, and how many scripts there are."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = set()
+        text.encode()
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.found.add((tag, *sorted(name for name, _ in attributes)))
+
+    def handle_decl(self, decl):
+        self.found.add(("declaration", decl))
+
+    def handle_pi(self, data):
+        self.found.add(("instruction", data))
+
+    def handle_comment(self, data):
+        self.found.add(("comment", data))
+
+
+def plain(text):
+    """Whether the lines of a text have no characters that a terminal obeys."""
+    return all(c.isprintable() or unicodedata.combining(c) for line in text.split("\n") for c in line)
+
+
+def test_there_are_two_hundred():
+    assert len(NASTY) >= 200
+
+
+EACH = pytest.mark.parametrize("name", NASTY, ids=[str(i) for i in range(len(NASTY))])
+
+
+@EACH
+def test_no_name_adds_an_element_or_a_line(name):
+    shown, twin = written(name), harmless()
+    for view in VIEWS:
+        assert shown.svg[view] <= twin.svg[view]
+        assert shown.page[view] <= twin.page[view]
+    assert shown.lines == twin.lines
+    assert shown.words == twin.words
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="no Graphviz: apt install graphviz")
+def test_graphviz_reads_every_name():
+    """All of them in one run of `dot`: as many nodes and arrows as with a plain name, and no link, image or table."""
+    sources = [mg.draw(named(name)[0], title=name).dot() for name in ["harmless", *NASTY]]
+    run = subprocess.run(
+        ["dot", "-Tsvg"], input="\n".join(sources).encode(), capture_output=True, check=True, timeout=120
+    )
+    assert all(
+        "size too small for label" in line for line in run.stderr.decode().splitlines()
+    )  # of the machine's fonts
+    first, *others = re.findall(r"<svg.*?</svg>", run.stdout.decode(), flags=re.DOTALL)
+    assert len(others) == len(NASTY)
+    for name, svg in zip(NASTY, others, strict=True):
+        assert groups(svg) == groups(first), name
+    assert not re.search("<(image|script|foreignObject)[ >]|<[^>]*href=", run.stdout.decode())
+
+
+def groups(svg):
+    """How many nodes and arrows `dot` has drawn. (Frames are one more for each "/" in the name of a scope.)"""
+    found = Counter(re.findall(r'<g id="[^"]*" class="(node|edge)"', svg))
+    ET.fromstring(re.sub(r' xmlns(:\w+)?="[^"]*"| xlink:', " ", svg))
+    return found
