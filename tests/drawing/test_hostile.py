@@ -138,7 +138,7 @@ def test_no_name_adds_an_element_or_a_line(name):
 
 @pytest.mark.skipif(shutil.which("dot") is None, reason="no Graphviz: apt install graphviz")
 def test_graphviz_reads_every_name():
-    """All of them in one run of `dot`: as many nodes and arrows as with a plain name, and no link, image or table."""
+    """All of them in one run of `dot`: as many nodes and arrows as with a plain name, and elements of the same kinds."""
     sources = [mg.draw(named(name)[0], title=name).dot() for name in ["harmless", *NASTY]]
     run = subprocess.run(
         ["dot", "-Tsvg"], input="\n".join(sources).encode(), capture_output=True, check=True, timeout=120
@@ -149,12 +149,10 @@ def test_graphviz_reads_every_name():
     first, *others = re.findall(r"<svg.*?</svg>", run.stdout.decode(), flags=re.DOTALL)
     assert len(others) == len(NASTY)
     for name, svg in zip(NASTY, others, strict=True):
-        assert groups(svg) == groups(first), name
-    assert not re.search("<(image|script|foreignObject)[ >]|<[^>]*href=", run.stdout.decode())
+        assert markup(svg) <= markup(first), name
+        assert drawn_by_dot(svg) == drawn_by_dot(first), name
 
 
-def groups(svg):
-    """How many nodes and arrows `dot` has drawn. (Frames are one more for each "/" in the name of a scope.)"""
-    found = Counter(re.findall(r'<g id="[^"]*" class="(node|edge)"', svg))
-    ET.fromstring(re.sub(r' xmlns(:\w+)?="[^"]*"| xlink:', " ", svg))
-    return found
+def drawn_by_dot(svg):
+    """How many nodes and arrows there are. (Frames are one more for each "/" in the name of a scope.)"""
+    return Counter(re.findall(r'<g id="[^"]*" class="(node|edge)"', svg))
