@@ -70,7 +70,7 @@ def check_gradients(
                 nearby or to the terms of which the adjoint is the sum, if those are below 1. An infinite adjoint is wrong
     rng:        draws the output's adjoint and the directions; by default the same in every call
 
-    The error tells the worst entry, and the node whose bprop is wrong. Draws of random nodes are held fixed. Before, the
+    The error tells the worst entry, and the node whose bprop is wrong; `mg.draw(error)` marks it in the graph. Draws of random nodes are held fixed. Before, the
     operations are asked whether they keep to the rules of the engine: an fprop keeps no state and no buffer, a bprop writes
     into no array, attributes cannot change, what is Elementwise mixes no entries. A bprop that computes with arrays, which a
     replay would not renew, is found at order 2.
@@ -91,6 +91,37 @@ def check_gradients(
         names = _argument_names(f, len(arrays))
         text = miss.text(_function_name(f), names)
         raise GradientError(f"{text}\n{_culprit(miss, options, text)}")
+
+
+class RuleMiss(NamedTuple):
+    """Where the bprop of an operation is not what differences of its own fprop say: the worst entry, and both numbers."""
+
+    entry: str  # "∂y[0]/∂x[2]"
+    by_bprop: float
+    by_differences: float
+
+
+def check_rules(nodes: Iterable[Node], order: int = 1) -> dict[Operation, RuleMiss | None]:
+    """Check the bprop of each operation by differences of its own fprop at the arrays it has; None where they agree.
+
+    Operations that differences cannot judge are left out: stop_gradient and its like, and those at a kink.
+
+    order: up to which it is checked; where one fails at a lower order, the others are not checked beyond
+    """
+    operations = [node for node in nodes if isinstance(node, Operation) and _floating(node.children)]
+    judged = [node for node in operations if node.checked == "differences" and node.adjoint_of is None]
+    found: dict[Operation, _Miss | None] = {}
+    for level in range(1, order + 1):
+        for node in judged:
+            with suppress(Exception):  # a rule may end at an order that was not asked for
+                found[node] = _checked_alone(node, level, _Options(None, 6e-6, 1e-6, 1e-8))
+        if any(found.values()):
+            break
+    return {
+        node: None if miss is None else RuleMiss(miss.symbol(_roles(node)), miss.found, miss.verdict.expected)
+        for node, miss in found.items()
+        if miss is None or not miss.verdict.kink
+    }
 
 
 class _Options(NamedTuple):
@@ -152,12 +183,12 @@ class _Miss(NamedTuple):
         else:
             text = (
                 f"{function}: the derivative of order {self.order} by {name} is wrong ({self.wrong}), as {place}\n"
-                f"{self._symbol(names)} is {self.found:.6g} by bprop, but {self.verdict.expected:.6g} by "
+                f"{self.symbol(names)} is {self.found:.6g} by bprop, but {self.verdict.expected:.6g} by "
                 f"{self.verdict.judge}, {JUDGES[self.verdict.judge]}"
             )
         return f"{text}\n{ASTRAY}" if self.astray else text
 
-    def _symbol(self, names: Sequence[str]) -> str:
+    def symbol(self, names: Sequence[str]) -> str:
         """∂y[0]/∂x[2], or words where it is no such single entry."""
         if self.slot is None or self.entry is None or not self.of:
             return "With the outputs weighted at random, it"
@@ -579,30 +610,45 @@ def _culprit(miss: _Miss, options: _Options, text: str) -> str:
     An operation may be right at order 1 and cut its adjoint from the graph, so it is tried at higher orders as well.
     Its own numbers are told where they are not in the text already.
     """
+    from minigrad.drawing.flow import in_order
+
     nodes = [node for node in ancestry(miss.outputs) if isinstance(node, Operation) and _floating(node.children)]
+    numbers = {node: i for i, node in enumerate(in_order([y for y in miss.outputs if y.adjoint_of is None]))}
     for order in range(1, miss.order + 2):
         for node in nodes:
             if order == 1 or node.adjoint_of is None:
                 alone = _alone(node, order, options)
                 if alone is not None:
-                    roles = [*node.roles, *(f"input {i}" for i in range(len(node.roles), len(node.children)))]
+                    roles = _roles(node)
                     own = alone.text(f"{type(node).__name__} alone", roles)
                     line = f"The node at fault: {where(node)}{f' {node.name!r}' if node.name else ''}"
                     if alone.slot is not None and alone.slot < len(roles):
                         line += f", for its child {roles[alone.slot]}: {node.children[alone.slot].label}"
+                    if node in numbers:
+                        line += f" (#{numbers[node]} in mg.draw(error))"
                     itself = {type(other) for other in nodes if other.adjoint_of is None} == {type(node)}
                     return line if itself or own.partition("\n")[2] in text else f"{line}\n{own}"
     return "Every operation of the graph passes alone"
 
 
+def _roles(node: Operation) -> list[str]:
+    """What an operation calls its children."""
+    return [*node.roles, *(f"input {i}" for i in range(len(node.roles), len(node.children)))]
+
+
 def _alone(node: Operation, order: int, options: _Options) -> _Miss | None:
+    """What is wrong with an operation by itself; None too where it cannot be tried."""
+    try:
+        return _checked_alone(node, order, options)
+    except Exception:  # a rule may end at an order that was not asked for
+        return None
+
+
+def _checked_alone(node: Operation, order: int, options: _Options) -> _Miss | None:
     def twin(children: Sequence[Node]) -> Sequence[Node]:
         operation = object.__new__(type(node))
         Operation.__init__(operation, *children, **node.attributes)
         return [operation]
 
     points = [_point(child._value) for child in node.children]
-    try:
-        return _first_miss(twin, points, order, options._replace(directions=SAMPLES), np.random.default_rng(0))
-    except Exception:  # a rule may end at an order that was not asked for
-        return None
+    return _first_miss(twin, points, order, options._replace(directions=SAMPLES), np.random.default_rng(0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from minigrad.drawing import metrics, summary, symbols
 from minigrad.drawing.blocks import Path
@@ -33,6 +35,14 @@ class Box:
     late: bool
     width: float
     height: float
+
+
+class Mark(NamedTuple):
+    """What stands in the box of a node besides: a sign before its title, and lines; and its role, if not its own ("")."""
+
+    sign: str
+    role: str = ""
+    lines: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +76,13 @@ class Diagram:
     references: tuple[tuple[int, int], ...]
 
 
-def diagram(flow: Flow, *, stubs: bool, numbers: bool, fold: bool, title: str) -> Diagram:
+def diagram(
+    flow: Flow, *, stubs: bool, numbers: bool, fold: bool, title: str, marks: Mapping[int, Mark] | None = None
+) -> Diagram:
     """The picture of a graph: `stubs` repeats leaves at their uses, `numbers` writes numbers where they are used,
-    `fold` draws runs of like operations as one box.
+    `fold` draws runs of like operations as one box, `marks` are those of nodes by their numbers.
     """
+    marks = marks or {}
     plan = Plan(flow, stubs=stubs, numbers=numbers, fold=fold)
     boxes: list[Box] = []
     arrows: list[Arrow] = []
@@ -89,7 +102,7 @@ def diagram(flow: Flow, *, stubs: bool, numbers: bool, fold: bool, title: str) -
                 boxes.append(_stub(plan, stub, copies[source], first=first))
             starts.append(place[source] if stub is None else stub_at[stub])
         place[node.index] = len(boxes)
-        boxes.append(_box(plan, node))
+        boxes.append(_box(plan, node, marks.get(node.index, Mark(""))))
         marked = len(starts) > 1 and node.operation not in symbols.COMMUTATIVE
         for start, (source, slot) in zip(starts, plan.incoming[node.index], strict=True):
             stub = plan.stubs.get((source, node.index))
@@ -140,14 +153,16 @@ def _alike(boxes: list[Box]) -> tuple[Box, ...]:
 # Boxes ---------------------------------------------------------------------------------------------------------------
 
 
-def _box(plan: Plan, node: FlowNode) -> Box:
+def _box(plan: Plan, node: FlowNode, mark: Mark) -> Box:
     """The box of a node, with all that fits."""
-    lines = [("title", symbols.shortened(_heading(plan, node), LONGEST_TITLE)), *_details(node)]
+    title = symbols.shortened(f"{mark.sign} {_heading(plan, node)}".lstrip(), LONGEST_TITLE)
+    lines = [("title", title), *_details(node), *mark.lines]
     if node.index in plan.folds:
         members = plan.folds[node.index].members
         lines.insert(1, ("small", f"#{members[0]} … #{members[-1]}"))
     path, is_output = plan.paths[node.index], node.index in plan.flow.outputs
-    return _sized(f"n{node.index}", node, _role(node), lines, _tooltip(plan, node), path, is_output)
+    tooltip = "\n".join([_tooltip(plan, node), *[text for _, text in mark.lines]])
+    return _sized(f"n{node.index}", node, mark.role or _role(node), lines, tooltip, path, is_output)
 
 
 def _heading(plan: Plan, node: FlowNode) -> str:
@@ -207,7 +222,7 @@ def _details(node: FlowNode) -> list[tuple[str, str]]:
     if node.kind == "adjoint" and node.adjoint_of is not None:
         lines.append(("small", f"bprop of #{node.adjoint_of}"))
     shape = "" if node.shape == () else str(node.shape)
-    dtype = "" if node.dtype.startswith("float") else node.dtype
+    dtype = node.dtype if not node.dtype.startswith("float") else ""
     if shape or dtype:
         lines.append(("small", f"{shape} {dtype}".strip()))
     lines += [("value", row) for row in node.value]

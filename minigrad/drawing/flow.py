@@ -28,6 +28,7 @@ class FlowNode:
     """One node of the graph.
 
     index:      its place in the order of fprop, from 0
+    dtype:      of its value; "" where an operation failed, and so has none
     kind:       "parameter", "state" (not trained), "input", "constant", "operation", "adjoint" (made by a bprop)
     operation:  the name of its class; attributes: what it was given besides children, as text
     value, adjoint: summaries, one line or the rows of a small matrix; () where it was not computed. Of an adjoint that never

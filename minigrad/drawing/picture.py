@@ -17,6 +17,7 @@ from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layers_view import LayersView, layers_view
 from minigrad.drawing.layout import DIRECTIONS, Layout
+from minigrad.drawing.marked import MarkedGraph, draw_checked, draw_error
 from minigrad.drawing.mermaid import to_mermaid
 from minigrad.drawing.mirror import MirrorView, mirror_view
 from minigrad.drawing.png import to_png
@@ -60,6 +61,23 @@ def draw(
 
 @overload
 def draw(
+    outputs: BaseException, *, direction: str | None = None, title: str = "", limit: int | None = None
+) -> MarkedGraph: ...
+
+
+@overload
+def draw(
+    outputs: Node | Sequence[Node],
+    *,
+    check: Literal[True],
+    direction: str | None = None,
+    title: str = "",
+    limit: int | None = None,
+) -> MarkedGraph: ...
+
+
+@overload
+def draw(
     outputs: Runs,
     *,
     view: Literal["time"],
@@ -70,9 +88,10 @@ def draw(
 
 
 def draw(
-    outputs: Runs,
+    outputs: Runs | BaseException,
     *,
     view: str = "flow",
+    check: bool = False,
     cut: str | Sequence[str | Sequence[str]] = (),
     adjoints: bool | None = None,
     direction: str | None = None,
@@ -82,7 +101,7 @@ def draw(
     fold: bool = True,
     title: str = "",
     limit: int | None = None,
-) -> Drawing | LayersView | MirrorView | TimeView:
+) -> Drawing | LayersView | MarkedGraph | MirrorView | TimeView:
     """Draw the flow graph of one or several nodes, with values, shapes and adjoints as they are now.
 
     Its `.html()` steps through every fprop and bprop, and says what each sends.
@@ -96,7 +115,11 @@ def draw(
 
     view="layers" draws a box for each layer, with the shape it gives and the parameters it reads: operations in one scope.
 
+    An error takes the place of the outputs: of an operation, a layer or a bprop that failed, the graph up to there is drawn, the
+    operands' shapes side by side; of a failed `mg.check_gradients` each bprop is marked right or wrong, as by check=True.
+
     view:      "flow", "mirror", "time", or "layers"
+    check:     mark each operation right or wrong: its bprop against differences of its own fprop, at its operands
     cut:       in "time", redraws the curve without a path: "h" lets no adjoint from a step to the h of the step before,
                the name of a gate none through the gate; of several cuts, ("h", "c"), each has a curve, and those in
                one, [("i", "f")], are cut together
@@ -116,6 +139,7 @@ def draw(
     if view not in VIEWS:
         raise ValueError(f"mg.draw(view={view!r}): one of {', '.join(map(repr, VIEWS))}")
     of_flow = {
+        "check": check,
         "adjoints": adjoints is not None,
         "direction": direction is not None,
         "layout": layout != "layered",
@@ -128,7 +152,7 @@ def draw(
         raise ValueError(f'mg.draw({name}=...) belongs to view="flow": leave it out of view="{view}"')
     title = symbols.clean(title).strip()
     if view == "time":
-        return time_view(outputs, cut, title, MOST if limit is None else limit)
+        return time_view(cast(Runs, outputs), cut, title, MOST if limit is None else limit)
     if cut:
         raise ValueError('mg.draw(cut=...) belongs to view="time": it redraws the curve of adjoints without a path')
     if view == "mirror":
@@ -143,6 +167,10 @@ def draw(
         raise TypeError(
             'mg.draw: expected nodes or a record, not dict: give one flat list of nodes, or draw several runs by view="time"'
         )
+    if isinstance(outputs, BaseException):
+        return draw_error(outputs, title, direction, FEW if limit is None else limit)
+    if check:
+        return draw_checked(outputs, title, direction, FEW if limit is None else limit)
     drawn = cast(Node | Sequence[Node] | Record, outputs)
     flow = flow_graph(drawn, adjoints, "mg.draw")
     boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)

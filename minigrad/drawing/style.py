@@ -28,6 +28,9 @@ ROLES = {
     "operation": Style("#ffffff", "#3d4a5c", "", 0.3, "operation"),
     "adjoint": Style("#fdebe4", "#c2410c", "6 3", 0.3, "operation of an adjoint, made by a bprop"),
     "second": Style("#f5e9f5", "#8e3a80", "2 3", 0.3, "operation of an adjoint of adjoints"),
+    "right": Style("#e9f5ec", "#1a7f4b", "", 0.5, "✓ bprop is what differences of fprop say"),
+    "wrong": Style("#fde7ee", "#b00045", "9 3 2 3", 0.3, "✗ bprop is not what differences of fprop say"),
+    "failed": Style("#fde7ee", "#b00045", "9 3", 0.0, "✗ fails here"),
     "reference": Style("#f7f8f9", "#7b8694", "1 3", 1.0, "value of the node with that number, from elsewhere"),
 }
 
@@ -74,6 +77,12 @@ DARK = {
     "adjoint-line": "#f0845a",
     "second-fill": "#30192e",
     "second-line": "#d193ca",
+    "right-fill": "#10281c",
+    "right-line": "#56c596",
+    "wrong-fill": "#3a0f22",
+    "wrong-line": "#ff7aa8",
+    "failed-fill": "#3a0f22",
+    "failed-line": "#ff7aa8",
     "reference-fill": "#151a21",
     "reference-line": "#7d8895",
     "value-arrow": "#8492a5",

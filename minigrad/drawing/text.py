@@ -50,7 +50,11 @@ def as_text(flow: Flow) -> str:
 
 def _row(node: FlowNode, children: Sequence[int]) -> list[str]:
     place = f"{node.scope}/{node.name}" if node.scope and node.name else node.scope + "/" * bool(node.scope) + node.name
-    shape = str(node.shape).replace(" ", "") + ("" if node.dtype == "float64" else f" {node.dtype}")
+    shape = (
+        ""
+        if not node.dtype
+        else str(node.shape).replace(" ", "") + ("" if node.dtype == "float64" else f" {node.dtype}")
+    )
     what = _operation(node, children)
     return [str(node.index), place, what, shape, summary.line(node.value), summary.line(node.adjoint)]
 
