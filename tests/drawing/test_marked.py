@@ -83,36 +83,43 @@ def failing(drawing):
 
 x = mg.Input(np.ones((4, 5)), name="x")
 W = mg.Parameter(np.ones((6, 5)), name="W")
-small = mg.Input(np.ones(3), name="small")
-labels = mg.Input(np.array([1, 2]), name="labels")
-CASES = {
-    "product": (lambda: x @ W, "MatMul", "(4, 5) @ (6, 5)"),
-    "sum": (lambda: x + W, "Add", "(4, 5) + (6, 5)"),
-    "power": (lambda: x**small, "Power", "(4, 5) ^ (3,)"),
-    "where": (lambda: np.where(x > 0, x, W), "Where", "condition (4, 5)  a (4, 5)  b (6, 5)"),
-    "concatenate": (lambda: np.concatenate([x, small]), "Concatenate", "input 0 (4, 5)  input 1 (3,)"),
-    "stack": (lambda: np.stack([x, W]), "Stack", "input 0 (4, 5)  input 1 (6, 5)"),
-    "reshape": (lambda: x.reshape(3, 3), "Reshape", "x (4, 5)"),
-    "axis": (lambda: x.sum(axis=3), "Sum", "x (4, 5)"),
-    "index": (lambda: x[9], "GetItem", "x (4, 5)"),
-    "broadcast": (lambda: np.broadcast_to(x, (3, 3)), "BroadcastTo", "x (4, 5)"),
-    "einsum": (lambda: np.einsum("ij,jk", x, W), "einsum", "operands 1 (4, 5)  operands 2 (6, 5)"),
-    "split": (lambda: np.split(x, 3), "split", "ary (4, 5)"),
-    "solve": (lambda: np.linalg.solve(x, small), "Solve", "a (4, 5)  b (3, 1)"),
-    "dense": (lambda: Dense(3, 2, rng=0)(x), "Dense", "x (4, 5)"),
-    "lstm": (lambda: LSTM(3, 2, rng=0)(x), "LSTM", "u (4, 5)"),
-    "conv": (lambda: Conv2D(1, 2, 3, rng=0)(x), "conv2d", "x (4, 5)  kernels (2, 3, 3, 1)"),
-    "within a net": (lambda: Sequential(Dense(5, 2, rng=0), Dense(3, 2, rng=0))(x), "Dense", "x (4, 2)"),
-    "loss": (lambda: losses.cross_entropy(x, labels), "cross_entropy", "logits (4, 5)  class_indices (2,)"),
-    "no scalar": (lambda: mg.gradients(x * 2, [x]), "gradients", "output (4, 5)  inputs 0 (4, 5)"),
-    "own fprop": (lambda: Fails(x), "Fails", "x (4, 5)"),
-    "shape of a bprop": (lambda: mg.gradients(BadRule(x, make=lambda _, a: a).sum(), [x]), "bprop of BadRule", "y (4, 3)  ȳ (4, 3)"),
-    "count of a bprop": (lambda: mg.gradients(BadRule(x, make=lambda _, a: [a, a]).sum(), [x]), "bprop of BadRule", "y (4, 3)  ȳ (4, 3)"),
-    "crash of a bprop": (lambda: mg.gradients(BadRule(x, make=lambda _, a: 1 / 0).sum(), [x]), "bprop of BadRule", "y (4, 3)  ȳ (4, 3)"),
-    "inside a bprop": (lambda: mg.gradients(BadRule(x, make=lambda y, a: a @ y.children[0]).sum(), [x]), "MatMul in the bprop of BadRule", "(4, 3) @ (4, 5)"),
-    "replay": (lambda: mg.Graph(np.linalg.inv(square)).fprop({square: np.zeros((2, 2))}), "Inv", "a (2, 2)"),
-}  # fmt: skip
-square = mg.Input(np.eye(2), name="square")
+
+
+def cases():
+    """Errors by name: what raises them, the title of the picture, the shapes side by side."""
+    small = mg.Input(np.ones(3), name="small")
+    labels = mg.Input(np.array([1, 2]), name="labels")
+    square = mg.Input(np.eye(2), name="square")
+    return {
+        "product": (lambda: x @ W, "MatMul", "(4, 5) @ (6, 5)"),
+        "sum": (lambda: x + W, "Add", "(4, 5) + (6, 5)"),
+        "power": (lambda: x**small, "Power", "(4, 5) ^ (3,)"),
+        "where": (lambda: np.where(x > 0, x, W), "Where", "condition (4, 5)  a (4, 5)  b (6, 5)"),
+        "concatenate": (lambda: np.concatenate([x, small]), "Concatenate", "input 0 (4, 5)  input 1 (3,)"),
+        "stack": (lambda: np.stack([x, W]), "Stack", "input 0 (4, 5)  input 1 (6, 5)"),
+        "reshape": (lambda: x.reshape(3, 3), "Reshape", "x (4, 5)"),
+        "axis": (lambda: x.sum(axis=3), "Sum", "x (4, 5)"),
+        "index": (lambda: x[9], "GetItem", "x (4, 5)"),
+        "broadcast": (lambda: np.broadcast_to(x, (3, 3)), "BroadcastTo", "x (4, 5)"),
+        "einsum": (lambda: np.einsum("ij,jk", x, W), "einsum", "operands 1 (4, 5)  operands 2 (6, 5)"),
+        "split": (lambda: np.split(x, 3), "split", "ary (4, 5)"),
+        "solve": (lambda: np.linalg.solve(x, small), "Solve", "a (4, 5)  b (3, 1)"),
+        "dense": (lambda: Dense(3, 2, rng=0)(x), "Dense", "x (4, 5)"),
+        "lstm": (lambda: LSTM(3, 2, rng=0)(x), "LSTM", "u (4, 5)"),
+        "conv": (lambda: Conv2D(1, 2, 3, rng=0)(x), "conv2d", "x (4, 5)  kernels (2, 3, 3, 1)"),
+        "within a net": (lambda: Sequential(Dense(5, 2, rng=0), Dense(3, 2, rng=0))(x), "Dense", "x (4, 2)"),
+        "loss": (lambda: losses.cross_entropy(x, labels), "cross_entropy", "logits (4, 5)  class_indices (2,)"),
+        "no scalar": (lambda: mg.gradients(x * 2, [x]), "gradients", "output (4, 5)  inputs 0 (4, 5)"),
+        "own fprop": (lambda: Fails(x), "Fails", "x (4, 5)"),
+        "shape of a bprop": (lambda: mg.gradients(BadRule(x, make=lambda _, a: a).sum(), [x]), "bprop of BadRule", "y (4, 3)  ȳ (4, 3)"),
+        "count of a bprop": (lambda: mg.gradients(BadRule(x, make=lambda _, a: [a, a]).sum(), [x]), "bprop of BadRule", "y (4, 3)  ȳ (4, 3)"),
+        "crash of a bprop": (lambda: mg.gradients(BadRule(x, make=lambda _, a: 1 / 0).sum(), [x]), "bprop of BadRule", "y (4, 3)  ȳ (4, 3)"),
+        "inside a bprop": (lambda: mg.gradients(BadRule(x, make=lambda y, a: a @ y.children[0]).sum(), [x]), "MatMul in the bprop of BadRule", "(4, 3) @ (4, 5)"),
+        "replay": (lambda: mg.Graph(np.linalg.inv(square)).fprop({square: np.zeros((2, 2))}), "Inv", "a (2, 2)"),
+    }  # fmt: skip
+
+
+CASES = cases()
 
 
 @pytest.mark.parametrize("name", CASES)
