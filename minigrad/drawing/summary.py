@@ -9,6 +9,7 @@ import numpy as np
 
 LONGEST_VECTOR = 4  # entries of a vector that is written in full,
 LONGEST_SIDE = 3  # rows and columns of a matrix
+ROUNDING = 4  # units in the last place of the largest entry, up to which a mean is rounding
 
 
 def rows(array: np.ndarray[Any, Any]) -> tuple[str, ...]:
@@ -51,7 +52,10 @@ def number(entry: Any) -> str:
 
 
 class Figures(NamedTuple):
-    """The least, the greatest and the mean of the finite entries (nan where there are none), and how many are nan or infinite."""
+    """The least, the greatest and the mean of the finite entries (nan where there are none), and how many are nan or infinite.
+
+    A mean that is nothing but rounding, as of entries that cancel, is 0: its digits depend on the processor.
+    """
 
     least: float
     greatest: float
@@ -74,6 +78,8 @@ def figures(array: np.ndarray[Any, Any]) -> Figures:
         least, greatest = (float(numbers.min()), float(numbers.max())) if numbers.size else (math.nan, math.nan)
     with np.errstate(over="ignore"):
         mean = float(numbers.mean()) if numbers.size else math.nan
+    if array.dtype.kind == "f" and abs(mean) <= ROUNDING * np.finfo(array.dtype).eps * max(-least, greatest):
+        mean = 0.0
     return Figures(least, greatest, mean, nans, infinities)
 
 

@@ -145,12 +145,13 @@ def crossed():
 def classifier(kind="dense"):
     """A net that tells classes apart, and its loss."""
     rng = np.random.default_rng(0)
+    options = {"rng": 0, "dtype": np.float64}
     if kind == "dense":
-        net = Sequential(Dense(3, 4, activation=mg.relu, rng=0), Dense(4, 2, rng=0))
-        x = mg.Input(rng.normal(size=(5, 3)).astype(np.float32), name="x")
+        net = Sequential(Dense(3, 4, activation=mg.relu, **options), Dense(4, 2, **options))
+        x = mg.Input(rng.normal(size=(5, 3)), name="x")
     else:
-        net = Sequential(Conv2D(1, 2, 3, rng=0), MaxPool2D(2), Flatten(), Dense(8, 2, rng=0))
-        x = mg.Input(rng.normal(size=(5, 6, 6, 1)).astype(np.float32), name="x")
+        net = Sequential(Conv2D(1, 2, 3, **options), MaxPool2D(2), Flatten(), Dense(8, 2, **options))
+        x = mg.Input(rng.normal(size=(5, 6, 6, 1)), name="x")
     return losses.cross_entropy(net(x), np.array([0, 1, 1, 0, 1]))
 
 
@@ -160,6 +161,41 @@ def attention():
     x = mg.Input(rng.normal(size=(4, 3)), name="x")
     q, k, v = (x @ mg.Parameter(rng.normal(size=(3, 3)), name=name) for name in ("Q", "K", "V"))
     return ((x + mg.softmax(q @ k.T / 3**0.5, axis=-1) @ v) ** 2).mean()
+
+
+def masked():
+    """A recurrent layer over sequences of unequal length, and a branch chosen entry by entry."""
+    rng = np.random.default_rng(0)
+    u = mg.Input(rng.normal(size=(2, 4, 3)), name="u")
+    h = GRU(3, 2, rng=0, dtype=np.float64)(u, mask=np.arange(4) < [[4], [2]])
+    return np.where(h > 0, np.sqrt(np.abs(h)), h**3).sum()
+
+
+def second_order():
+    """The product of a Hessian with a vector: a gradient of a gradient."""
+    rng = np.random.default_rng(0)
+    W = mg.Parameter(rng.normal(size=(2, 3)), name="W")
+    loss = (np.tanh(W @ mg.Input(rng.normal(size=3), name="x")) ** 2).sum()
+    return mg.hessian_vector_product(loss, W, rng.normal(size=(2, 3)))
+
+
+def attributes():
+    """Operations with attributes of every kind: strides and margins, slices, axes, orders, letters, a dtype."""
+    rng = np.random.default_rng(0)
+    x = mg.Input(rng.normal(size=(1, 5, 6, 2)), name="image")
+    K = mg.Parameter(rng.normal(size=(3, 2, 2, 2)), name="K")
+    y = mg.conv2d(x, K, stride=(2, 1), padding="same")
+    z = np.einsum("bijc,cd->bdij", y[:, ::-1, 1:-1:2], mg.Parameter(rng.normal(size=(3, 2)), name="P"))
+    w = np.transpose(np.pad(z, ((0, 0), (0, 0), (1, 0), (0, 2)), mode="edge"), (0, 2, 3, 1))[..., np.newaxis, [1, 0]]
+    return (
+        np.linalg.norm(np.cumsum(w, axis=2).mean(axis=(1, 2), keepdims=True), ord=2, axis=-1).astype(np.float32).max()
+    )
+
+
+def scalars():
+    """Numbers of 0 dimensions, and all rules with words: a tie, a clip, a power, a stop."""
+    a, b = mg.Parameter(2.0, name="a"), mg.Parameter(-1.5, name="b")
+    return np.maximum(a, 2.0) * np.clip(b, -1, 1) + mg.stop_gradient(a) ** b - np.hypot(a, b) / 3
 
 
 def doubled(times=16):
@@ -242,6 +278,10 @@ OTHERS = {
     "classifier": classifier,
     "images": lambda: classifier("images"),
     "attention": attention,
+    "masked": masked,
+    "second order": second_order,
+    "attributes": attributes,
+    "scalars": scalars,
     "doubled": doubled,
     "chain": lambda: chain(60),
     "fan": fan,

@@ -7,6 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.drawing import summary, symbols
+from minigrad.models import losses
 from tests.drawing.graphs import recurrent
 
 
@@ -145,3 +146,19 @@ def test_shortened():
 
 def test_the_lazy_names_are_in_dir():
     assert {"draw", "listing", "Drawing", "Node"} <= set(dir(mg))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_mean_that_is_rounding_is_0(dtype):
+    """The adjoint of logits sums to 0 in each row; the digits of what is left depend on the processor."""
+    logits = np.random.default_rng(0).normal(size=(5, 3)).astype(dtype)
+    x = mg.Input(logits)
+    (slope,) = mg.gradients(losses.cross_entropy(x, np.array([0, 1, 2, 1, 0])), [x])
+    assert 0 < abs(slope.value.mean(dtype=np.float64)) < 1e-7
+    assert summary.rows(slope.value)[0].endswith("  μ 0")
+    small = slope.value + dtype(1e-5)
+    assert summary.rows(small)[0].endswith("  μ 1e-05")
+    assert summary.figures(np.array([-3.0, 1.0, 5.0])).mean == 1.0
+    assert summary.figures(np.array([-np.inf, 2.0, 4.0])).mean == 3.0
+    assert summary.figures(np.array([-7, 8, -(10**15), 10**15])).mean == 0.25
+    assert np.isnan(summary.figures(np.array([np.nan])).mean)
