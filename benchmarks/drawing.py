@@ -57,18 +57,22 @@ PICTURES: dict[str, Callable[[], mg.Node]] = {
 }
 
 
-def measured(make: Callable[[], mg.Node]) -> Measured:
+def measured(make: Callable[[], mg.Node], *, roll: bool = False) -> Measured:
     """Draw a graph, its nodes made before the clock runs."""
     node = make()
     seconds = math.inf
     for _ in range(ROUNDS):
         start = time.process_time()
-        drawing = mg.draw(node, limit=5000)
+        drawing = mg.draw(node, limit=5000, roll=roll)
         svg = drawing.svg()
         seconds = min(seconds, time.process_time() - start)
     return Measured(seconds, len(svg.encode()) / 1000, len(drawing.diagram.boxes), *_density(drawing))
 
 
+ROLLED: dict[str, Callable[[], mg.Node]] = {
+    "LSTM, 100 steps, rolled": lambda: recurrent(LSTM, 100),
+    "GRU, 100 steps, rolled": lambda: recurrent(GRU, 100),
+}
 OVER_TIME: dict[str, Callable[[], mg.Node]] = {
     "LSTM, 100 steps, over time": lambda: recurrent(LSTM, 100),
     "GRU, 100 steps, over time": lambda: recurrent(GRU, 100),
@@ -103,10 +107,10 @@ def _length(route: Route) -> float:
 def main() -> None:
     """Print a line per picture."""
     mg.draw(mg.Input(1.0)).svg()  # imports
-    width = max([len(name) for name in (*PICTURES, *OVER_TIME)])
+    width = max([len(name) for name in (*PICTURES, *ROLLED, *OVER_TIME)])
     print(f"{'picture':{width}}  CPU s    kB  boxes  covered  arrow px")
-    for name, make in PICTURES.items():
-        m = measured(make)
+    for name, make in (PICTURES | ROLLED).items():
+        m = measured(make, roll=name in ROLLED)
         print(
             f"{name:{width}}  {m.seconds:5.3f}  {m.kilobytes:4.0f}  {m.boxes:5}  {m.cover:6.0%}  {m.arrow:8.0f}",
             flush=True,

@@ -36,6 +36,7 @@ examples:
   minigrad draw net --view mirror -o net.svg                     each adjoint below its node
   minigrad draw lstm -o lstm.html                                a page
   minigrad draw runs/delayed-digits-1 --view time -o time.svg    how far adjoints reach, by method, on one scale
+  minigrad draw lstm --roll --highlight W_h -o lstm.svg          its step, once, and the paths of a weight
   minigrad draw net -o net.mmd                                   for a README
   minigrad draw gru                                              as text, in the terminal
 
@@ -64,6 +65,19 @@ def add_commands(commands: Any) -> None:
         type=int,
         metavar="N",
         help="the most boxes or dots of a picture (default: 2000, in mirror and layers 200)",
+    )
+    less = drawn.add_argument_group("less of a large graph, in the view flow; given together, applied in this order")
+    less.add_argument(
+        "--roll", action="store_true", help="draw like steps of a loop once, with arrows into the next step"
+    )
+    less.add_argument(
+        "--depth", type=int, metavar="N", help="draw each scope within N others as one box: 0, whole layers"
+    )
+    less.add_argument("--focus", action="append", metavar="NAME", help="draw only what lies between the output and nodes of that "
+                      "name, or number (\"#12\"), or in that scope; may be given again")  # fmt: skip
+    less.add_argument("--hops", type=int, metavar="N", help="with --focus, draw what is at most N arrows away")
+    less.add_argument(
+        "--highlight", action="append", metavar="NAME", help="emphasize the paths from such nodes to the output"
     )
     _add_run_options(drawn, "all in the view time, the first in the others")
     drawn.set_defaults(command=lambda **options: _done("draw", _draw, options))
@@ -119,7 +133,13 @@ def _failed(name: str, why: str, code: int) -> int:
 
 
 def _draw(
-    what: str, view: str | None, out: str | None, limit: int | None, method: str | None, seed: int | None
+    what: str,
+    view: str | None,
+    out: str | None,
+    limit: int | None,
+    method: str | None,
+    seed: int | None,
+    **transforms: Any,
 ) -> None:
     run = _opened(what, method, seed)
     view = view or ("flow" if run is None else "time")
@@ -135,11 +155,12 @@ def _draw(
         _written(record(loss).save, out)
         return
     title = "" if run is None else run.title(seed)
+    asked = {name: given for name, given in transforms.items() if given is not None and given is not False}
     if view == "time":
-        picture: Any = draw(losses, view="time", title=title, limit=limit)
+        picture: Any = draw(losses, view="time", title=title, limit=limit, **asked)
     else:
         title += f": {next(iter(losses))}" * bool(title)
-        picture = draw(loss, view=view, title=title, limit=limit)  # type: ignore[call-overload]
+        picture = draw(loss, view=view, title=title, limit=limit, **asked)  # type: ignore[call-overload]
     if out:
         _written(picture.save, out)
     else:

@@ -269,3 +269,18 @@ def test_a_reader_that_has_gone_is_one_line(capsys, monkeypatch):
     monkeypatch.setattr(Gone, "fileno", lambda _: (_ for _ in ()).throw(OSError()), raising=False)
     assert main(["draw", "net"]) == 3
     assert capsys.readouterr().err == "minigrad draw: standard output could not be written (Broken pipe)\n"
+
+
+def test_less_of_a_graph_is_drawn(here, capsys):
+    assert main(["draw", "lstm", "--roll", "--highlight", "W_h", "-o", "x.svg"]) == 0
+    svg = (here / "x.svg").read_text("utf-8")
+    assert "next step" in svg
+    assert "▶" in svg
+    assert main(["draw", "lstm", "--depth", "0", "-o", "y.svg"]) == 0
+    assert len((here / "y.svg").read_text("utf-8")) < len(svg)
+    assert main(["draw", "net", "--focus", "w11", "--focus", "w1", "--hops", "1"]) == 0
+    assert "more" in capsys.readouterr().out
+    assert main(["draw", "net", "--focus", "w_11"]) == 2
+    assert "did you mean" in capsys.readouterr().err
+    assert main(["draw", "net", "--view", "mirror", "--roll"]) == 2
+    assert 'belongs to view="flow"' in capsys.readouterr().err

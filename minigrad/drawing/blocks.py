@@ -76,8 +76,16 @@ class Tree:
 Links = list[tuple[int, int]]
 
 
-def tree(paths: Sequence[Path], arrows: Sequence[tuple[int, int, int]], references: Sequence[tuple[int, int]]) -> Tree:
-    """Group boxes by their paths; arrows are (source, target, slot), references (source, target)."""
+def tree(
+    paths: Sequence[Path],
+    arrows: Sequence[tuple[int, int, int]],
+    references: Sequence[tuple[int, int]],
+    delays: Sequence[tuple[int, int, int]] = (),
+) -> Tree:
+    """Group boxes by their paths; arrows are (source, target, slot), references (source, target).
+
+    A delay leads from a box of a step out of the step and around it, to a box of the same step; its way comes after those of arrows.
+    """
     blocks = [Block((), -1)]
     home = [0] * len(paths)  # the block around each box
     waiting = [(0, list(range(len(paths))), [(source, target) for source, target, _ in arrows], list(references))]
@@ -109,7 +117,13 @@ def tree(paths: Sequence[Path], arrows: Sequence[tuple[int, int, int]], referenc
             child = {box: -1 - places[units[box]] if keys[box] is not None else box for box in members}
             pairs = [(child[source], child[target]) for source, target in reads if units[source] != units[target]]
             blocks[number].after = dict.fromkeys(pairs)
-    return Tree(blocks, [_way(blocks, home, arrow) for arrow in arrows])
+    ways = [_way(blocks, home, arrow) for arrow in arrows]
+    return Tree(blocks, [*ways, *[_way_around(blocks, home[delay[0]], delay) for delay in delays]])
+
+
+def cut_apart(keys: dict[int, Hashable], members: list[int], links: Links) -> dict[int, Hashable]:
+    """The unit of each box, so that no two units read each other: the keys, or pieces of what has one key."""
+    return keys if _is_acyclic(keys, links) else _cut(keys, members, links)
 
 
 def _units(
@@ -193,6 +207,22 @@ def _way(blocks: list[Block], home: list[int], arrow: tuple[int, int, int]) -> l
             blocks[child].ins.setdefault(source, len(blocks[child].ins))
             way.append((block, Edge(at, out, -1 - child, source)))
             at, out = -1, source
+    for block, edge in way:
+        blocks[block].edges[edge] = None
+    return way
+
+
+def _way_around(blocks: list[Block], step: int, delay: tuple[int, int, int]) -> list[tuple[int, Edge]]:
+    """The links of a delay: out of its step, around it, and into it again."""
+    source, target, slot = delay
+    around = blocks[step].parent
+    blocks[step].outs.setdefault(source, len(blocks[step].outs))
+    blocks[step].ins.setdefault(source, len(blocks[step].ins))
+    way = [
+        (step, Edge(source, 0, -1, source)),
+        (around, Edge(-1 - step, source, -1 - step, source)),
+        (step, Edge(-1, source, target, slot)),
+    ]
     for block, edge in way:
         blocks[block].edges[edge] = None
     return way

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from minigrad.drawing import metrics, summary, symbols
 from minigrad.drawing.blocks import Path
-from minigrad.drawing.flow import Flow, FlowNode
+from minigrad.drawing.flow import Flow, FlowNode, Label
 from minigrad.drawing.plan import Plan, Stub
 from minigrad.drawing.steps import Chain
 from minigrad.drawing.style import FACES, INDEX, ROLES
 
 LONGEST_TITLE = 30
+MARK_ROOM = 11.0  # for what marks a highlighted box
 LONGEST_NAME = 12  # of an operand in it
 
 
@@ -22,6 +23,7 @@ class Box:
     """A box: its name in files, the node it shows, its role (see `style`), its lines as (face, text), its place.
 
     scope: the scopes around it; path: the frames around it, which tell sweeps and time steps apart
+    emphasis: 1 where it is highlighted, -1 where others are and it fades
     """
 
     name: str
@@ -35,6 +37,7 @@ class Box:
     late: bool
     width: float
     height: float
+    emphasis: int = 0
 
 
 class Mark(NamedTuple):
@@ -49,7 +52,7 @@ class Mark(NamedTuple):
 class Arrow:
     """An arrow between boxes, given by their place in the list; slot is the place among the operands.
 
-    mark: the place as text, counted from 1, where the order of the operands matters
+    mark: the place as text, counted from 1, where the order of the operands matters; of a delay, what goes into the next step
     """
 
     source: int
@@ -57,6 +60,7 @@ class Arrow:
     slot: int
     role: str
     mark: str
+    emphasis: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Diagram:
 
     lanes:      for each chain of steps, the boxes whose values are handed from step to step, and the lane of each
     references: the boxes of which the second one has a stub of the first
+    notes:      sentences below the picture
     """
 
     boxes: tuple[Box, ...]
@@ -74,6 +79,7 @@ class Diagram:
     note: str
     lanes: tuple[dict[int, int], ...]
     references: tuple[tuple[int, int], ...]
+    notes: tuple[str, ...] = ()
 
 
 def diagram(
@@ -89,9 +95,7 @@ def diagram(
     place: dict[int, int] = {}  # of the box of a node
     stub_at: dict[Stub, int] = {}
     copies = [0] * len(flow.nodes)
-    for node in flow.nodes:
-        if node.index in plan.hidden:
-            continue
+    for node in [flow.nodes[index] for index in plan.order if index not in plan.hidden]:
         starts = []
         for source, _ in plan.incoming[node.index]:
             stub = plan.stubs.get((source, node.index))
@@ -99,25 +103,48 @@ def diagram(
                 copies[source] += 1
                 stub_at[stub] = len(boxes)
                 first = copies[source] == 1 and source in plan.hidden and node.index not in plan.where
-                boxes.append(_stub(plan, stub, copies[source], first=first))
+                boxes.append(
+                    _stub(plan, stub, copies[source], first=first, emphasis=_emphasis(plan, source, node.index))
+                )
             starts.append(place[source] if stub is None else stub_at[stub])
         place[node.index] = len(boxes)
         boxes.append(_box(plan, node, marks.get(node.index, Mark(""))))
-        marked = len(starts) > 1 and node.operation not in symbols.COMMUTATIVE
+        marked = len(starts) > 1 and node.operation not in symbols.COMMUTATIVE and node.index not in flow.shown.labels
         for start, (source, slot) in zip(starts, plan.incoming[node.index], strict=True):
             stub = plan.stubs.get((source, node.index))
             if stub is None or source == stub.values[0]:  # one arrow from the values of many steps
                 role, mark = _arrow_role(flow.nodes[source], node), str(slot + 1) if marked else ""
-                arrows.append(Arrow(start, place[node.index], slot, role, mark))
+                arrows.append(Arrow(start, place[node.index], slot, role, mark, _emphasis(plan, source, node.index)))
+    arrows += _delays(plan, place)
     return Diagram(
         _alike(boxes),
         tuple(arrows),
         title or _title(flow),
-        " ".join([_description(flow), *map(_steps, plan.chains)]),
+        " ".join(
+            [_description(flow), *[_steps(chain) for chain in plan.chains if not chain.titles], *flow.shown.notes]
+        ),
         flow.note,
         _lanes(plan, place, stub_at),
         tuple([(place[source], place[target]) for source, target in plan.stubs if source in place and target in place]),
+        flow.shown.notes,
     )
+
+
+def _emphasis(plan: Plan, *nodes: int) -> int:
+    """Whether what leads from the first to the last of these is highlighted."""
+    strong = plan.shown.strong
+    return 0 if strong is None else 1 if strong.issuperset(nodes) else -1
+
+
+def _delays(plan: Plan, place: dict[int, int]) -> list[Arrow]:
+    """The arrows from a rolled step to the next one, where steps are drawn as such."""
+    found = []
+    for edge, back in plan.shown.delays.items() if plan.chains else ():
+        name = plan.flow.nodes[edge.source].name
+        mark = f"{name}: " * bool(name) + ("next step" if back == 1 else f"{back} steps later")
+        emphasis = _emphasis(plan, edge.source, edge.target)
+        found.append(Arrow(place[edge.source], place[edge.target], edge.slot, "delay", mark, emphasis))
+    return found
 
 
 def _lanes(plan: Plan, place: dict[int, int], stub_at: dict[Stub, int]) -> tuple[dict[int, int], ...]:
@@ -155,14 +182,32 @@ def _alike(boxes: list[Box]) -> tuple[Box, ...]:
 
 def _box(plan: Plan, node: FlowNode, mark: Mark) -> Box:
     """The box of a node, with all that fits."""
+    if node.index in plan.shown.labels:
+        return _labelled(plan, node, plan.shown.labels[node.index])
     title = symbols.shortened(f"{mark.sign} {_heading(plan, node)}".lstrip(), LONGEST_TITLE)
     lines = [("title", title), *_details(node), *mark.lines]
     if node.index in plan.folds:
         members = plan.folds[node.index].members
         lines.insert(1, ("small", f"#{members[0]} … #{members[-1]}"))
-    path, is_output = plan.paths[node.index], node.index in plan.flow.outputs
     tooltip = "\n".join([_tooltip(plan, node), *[text for _, text in mark.lines]])
-    return _sized(f"n{node.index}", node, mark.role or _role(node), lines, tooltip, path, is_output)
+    return _in(plan, _sized(f"n{node.index}", node, mark.role or _role(node), lines, tooltip, plan.paths[node.index]))
+
+
+def _labelled(plan: Plan, node: FlowNode, label: Label) -> Box:
+    """The box that stands for several nodes."""
+    lines = [("title", label.title), *[("small", line) for line in label.lines]]
+    box = _sized(f"n{node.index}", node, label.role, lines, label.tooltip, plan.paths[node.index])
+    return _in(plan, box)
+
+
+def _in(plan: Plan, box: Box) -> Box:
+    """A box with what the whole picture makes of it: an output, highlighted, faded."""
+    return replace(_emphasized(box, _emphasis(plan, box.node)), is_output=box.node in plan.outputs)
+
+
+def _emphasized(box: Box, emphasis: int) -> Box:
+    """A box with its emphasis, and with room for the mark of it."""
+    return replace(box, emphasis=emphasis, width=box.width + 2 * MARK_ROOM * (emphasis > 0))
 
 
 def _heading(plan: Plan, node: FlowNode) -> str:
@@ -189,7 +234,7 @@ def _called(node: FlowNode) -> str:
     return symbols.shortened(".".join(parts), LONGEST_NAME)
 
 
-def _stub(plan: Plan, stub: Stub, copy: int, *, first: bool) -> Box:
+def _stub(plan: Plan, stub: Stub, copy: int, *, first: bool, emphasis: int) -> Box:
     """The box of a value where it is read; the first of a leaf has the details."""
     node = plan.flow.nodes[stub.values[0]]
     leaf = not plan.operands[node.index]
@@ -197,18 +242,23 @@ def _stub(plan: Plan, stub: Stub, copy: int, *, first: bool) -> Box:
     if leaf and first:
         lines += _details(node)
     tooltip = _tooltip(plan, node) if leaf and first else _stub_tooltip(plan, node)
-    if stub.steps:
+    if len(stub.values) == 1 and stub.steps:
+        lines.append(("small", stub.steps))
+        tooltip += f"\n{stub.steps}"
+    elif stub.steps:
         names = {plan.flow.nodes[value].name or plan.flow.nodes[value].operation for value in stub.values}
         what = (node.name or symbols.word(node.operation)) if len(names) == 1 else "values"
         lines = [("small", f"{len(stub.values)} × {what}"), ("small", stub.steps)]
         tooltip = "\n".join([f"{len(stub.values)} values, of {stub.steps}", *[f"#{value}" for value in stub.values]])
     role = _role(node) if leaf else "reference"
-    return _sized(f"n{node.index}_{copy}", node, role, lines, tooltip, stub.path, False)
+    return _emphasized(_sized(f"n{node.index}_{copy}", node, role, lines, tooltip, stub.path), emphasis)
 
 
 def _reference(plan: Plan, node: FlowNode) -> str:
     """What a value is called where it is read: its name, or its operation where that tells of what, or both with its number."""
     operands = plan.operands[node.index]
+    if node.index in plan.shown.labels:
+        return plan.shown.labels[node.index].title
     if node.name or not operands:
         return node.name or node.kind
     heading = _heading(plan, node)
@@ -230,9 +280,7 @@ def _details(node: FlowNode) -> list[tuple[str, str]]:
     return lines
 
 
-def _sized(
-    name: str, node: FlowNode, role: str, lines: list[tuple[str, str]], tooltip: str, path: Path, is_output: bool
-) -> Box:
+def _sized(name: str, node: FlowNode, role: str, lines: list[tuple[str, str]], tooltip: str, path: Path) -> Box:
     """The box, as large as its lines need: text in the middle, the node's number in the corner."""
     corner = 2 * metrics.width(str(node.index), INDEX) + 12
     widths = [metrics.width(text, FACES[face]) + 20 for face, text in lines]
@@ -248,7 +296,7 @@ def _sized(
         tooltip,
         scope,
         path,
-        is_output,
+        False,
         late,
         float(round(max(44, *widths))),
         height,

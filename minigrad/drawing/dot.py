@@ -13,6 +13,7 @@ from minigrad.drawing.diagram import Box, Diagram
 from minigrad.drawing.layout import Frame, Layout, Point, Route, prefixes
 from minigrad.drawing.style import ARROWS, BACKGROUND, FACES, FAINT, ROLES, SCOPE_FILLS, SCOPE_STROKE
 
+STRONG, MARK = "3.4", "▶ "  # lines of what is highlighted, and the mark before its titles
 LAYOUT_SECONDS = 6.0  # after which the layout of our own takes over
 FILE_SECONDS = 120.0
 INCH = 72.0
@@ -42,8 +43,13 @@ def to_dot(diagram: Diagram, direction: str) -> str:
     for arrow in sorted(diagram.arrows, key=lambda arrow: (arrow.target, arrow.slot)):
         color, dashes = ARROWS[arrow.role]
         more = {"style": "dashed"} if dashes else {}
-        if arrow.mark:
+        if arrow.role == "delay":
+            more |= {"label": _quoted(arrow.mark), "constraint": "false"}
+        elif arrow.mark:
             more["headlabel"] = arrow.mark
+        if arrow.emphasis:
+            more["penwidth"] = STRONG if arrow.emphasis > 0 else "1"
+        color = color if arrow.emphasis >= 0 else SCOPE_STROKE
         graphs[()].edge(diagram.boxes[arrow.source].name, diagram.boxes[arrow.target].name, color=color, **more)
     return str(graphs[()].source)
 
@@ -87,6 +93,11 @@ def _graph(digraph: Callable[..., Any], diagram: Diagram, direction: str) -> Any
             "pad": "0.2",
             "fontname": "Helvetica",
             "tooltip": _quoted(diagram.title),
+            **(
+                {"label": _quoted("\n".join(diagram.notes)), "fontsize": "10", "fontcolor": FAINT}
+                if diagram.notes
+                else {}
+            ),
         },
         node_attr={"shape": "box", "fixedsize": "true", "fontname": "Helvetica", "penwidth": "1.4"},
         edge_attr={"arrowsize": "0.6", "penwidth": "1.3", "fontname": "Helvetica", "fontsize": "8", "fontcolor": FAINT},
@@ -113,7 +124,7 @@ def _attributes(box: Box) -> dict[str, str]:
     style = ROLES[box.role]
     looks = "filled" + (",rounded" if style.round else "") + (",dashed" if style.dashes else "")
     attributes = {
-        "label": f"<{'<BR/>'.join([_line(face, text) for face, text in box.lines])}>",
+        "label": f"<{'<BR/>'.join([_line(face, text, box.emphasis) for face, text in box.lines])}>",
         "width": f"{box.width / INCH:.4f}",
         "height": f"{box.height / INCH:.4f}",
         "style": looks,
@@ -123,12 +134,17 @@ def _attributes(box: Box) -> dict[str, str]:
     }
     if box.is_output:
         attributes["penwidth"] = "2.6"
+    if box.emphasis:
+        attributes["penwidth"] = STRONG if box.emphasis > 0 else "1"
+    if box.emphasis < 0:
+        attributes |= {"fillcolor": BACKGROUND, "color": SCOPE_STROKE}
     return attributes
 
 
-def _line(face: str, text: str) -> str:
+def _line(face: str, text: str, emphasis: int) -> str:
     """A line of a box; spaces that align columns are kept."""
-    look = FACES[face]
+    look = FACES[face]._replace(color=FAINT) if emphasis < 0 else FACES[face]
+    text = f"{MARK}{text}" if emphasis > 0 and face == "title" else text
     name = ' FACE="Courier"' if look.monospaced else ""
     inside = escape(text, quote=False).replace("  ", "&#160; ")
     bold = f"<B>{inside}</B>" if look.weight > 400 else inside

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from minigrad.node import Constant, Input, Node, Parameter
 
 if TYPE_CHECKING:
     from minigrad.drawing.events import Record
+    from minigrad.drawing.steps import Chain
 
 SMALL = 500  # nodes up to which adjoints are computed unasked
 Rows = tuple[str, ...]  # of text
@@ -93,19 +94,64 @@ class FlowLoop:
     of: int
 
 
+class Label(NamedTuple):
+    """A box that stands for several nodes, drawn in place of the last one's own.
+
+    scope: the scope it lies in; None: that of the node
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    role: str
+    tooltip: str
+    scope: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a transform (see `transforms`) leaves of a graph: boxes and arrows in place of a box per node and an arrow per edge.
+
+    edges:  the arrows
+    stands: of a node without a box the node whose box stands for it; -1: none does
+    labels: the boxes that stand for several nodes, by the nodes in whose place they are drawn
+    delays: the arrows by which a rolled step reads earlier steps, and how many steps before
+    chains: the chains of a rolled graph; None: those found in it
+    apart:  what is said of the value on an arrow from one step to another, "1 step before"
+    strong: the nodes that are highlighted; None: none is, and none fades
+    notes:  sentences below the picture
+    """
+
+    edges: tuple[FlowEdge, ...]
+    stands: Mapping[int, int] = field(default_factory=dict)
+    labels: Mapping[int, Label] = field(default_factory=dict)
+    delays: Mapping[FlowEdge, int] = field(default_factory=dict)
+    chains: tuple[Chain, ...] | None = None
+    apart: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    strong: frozenset[int] | None = None
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A graph as data. `note` says why adjoints are missing, where one would expect them."""
+    """A graph as data. `note` says why adjoints are missing, where one would expect them; `transformed`, what is drawn of it."""
 
     nodes: tuple[FlowNode, ...]
     edges: tuple[FlowEdge, ...]
     outputs: tuple[int, ...]
     loops: tuple[FlowLoop, ...] = ()
     note: str = ""
+    transformed: Shown | None = None
+
+    @property
+    def shown(self) -> Shown:
+        """What is drawn of it."""
+        return self.transformed or Shown(self.edges)
 
     def as_dict(self) -> dict[str, Any]:
         """The same as dictionaries, lists, numbers and text."""
-        return {"version": VERSION, **asdict(self)}
+        data = asdict(replace(self, transformed=None))
+        del data["transformed"]  # the graph is the same, however it is drawn
+        return {"version": VERSION, **data}
 
     def operands(self) -> list[list[int]]:
         """The children of every node, in order."""
@@ -204,6 +250,13 @@ def in_order(outputs: Iterable[Node]) -> list[Node]:
             ordered[node] = None
     ordered.update(dict.fromkeys(outputs))
     return list(ordered)
+
+
+def places_of(outputs: Node | Sequence[Node] | Record) -> dict[Node, int]:
+    """The places of the nodes in the graph of the outputs; {} for a record, which has none."""
+    if not isinstance(outputs, Node | Sequence):
+        return {}
+    return {node: i for i, node in enumerate(in_order([outputs] if isinstance(outputs, Node) else outputs))}
 
 
 def differentiable(nodes: Iterable[Node]) -> list[Node]:

@@ -6,7 +6,7 @@ values they hand on run in straight lanes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 
 from minigrad.drawing import metrics
@@ -21,6 +21,9 @@ PAD = 12.0  # between a frame and what is in it
 BETWEEN_ROWS = {"TB": 34.0, "BT": 34.0, "LR": 46.0}
 BETWEEN_BOXES = {"TB": 24.0, "BT": 24.0, "LR": 16.0}
 LONGEST_HEADING = 160.0
+BETWEEN_DELAYS = 9.0
+LABEL_ROOM = (78.0, 20.0)  # beside delays, and below them where they run to the left
+CORNER = 5.0  # radius of a turn of a delay
 
 
 def layered(diagram: Diagram, direction: str) -> Layout:
@@ -34,8 +37,9 @@ class _InsideOut:
 
     def __init__(self, diagram: Diagram, direction: str) -> None:
         self.diagram, self.direction = diagram, direction
-        arrows = [(arrow.source, arrow.target, arrow.slot) for arrow in diagram.arrows]
-        self.tree = tree([box.path for box in diagram.boxes], arrows, diagram.references)
+        arrows = [(arrow.source, arrow.target, arrow.slot) for arrow in diagram.arrows if arrow.role != "delay"]
+        delays = [(arrow.source, arrow.target, arrow.slot) for arrow in diagram.arrows if arrow.role == "delay"]
+        self.tree = tree([box.path for box in diagram.boxes], arrows, diagram.references, delays)
         self._number_lanes()
         self.links = [_links(self.tree, block) for block in self.tree.blocks]
         self.known: dict[tuple[Spec, Spacing], Template] = {}
@@ -103,7 +107,8 @@ class _InsideOut:
             template = sketch.template()
             self.templates.update(dict.fromkeys(steps, template))
         row = [self.templates[step] for step in self.tree.blocks[number].blocks]
-        self.templates[number] = _in_a_row(row, self.links[number].values(), BETWEEN_ROWS[self.direction])
+        room = LABEL_ROOM[self.direction == "LR"]
+        self.templates[number] = _in_a_row(row, self.links[number].values(), BETWEEN_ROWS[self.direction], room)
 
     def _kinds(self, steps: Sequence[int]) -> list[tuple[Spec, Spacing, list[int]]]:
         """The steps of each structure, most frequent ones and then those with most lanes first; a link or port that one has, all have."""
@@ -138,7 +143,13 @@ def _is_row(block: Block) -> bool:
     return all(
         place.get(edge.source, -1) + 1 == (place[edge.target] if edge.target != -1 else last + 1)
         for edge in block.edges
+        if not _is_delay(edge)
     )
+
+
+def _is_delay(edge: Edge | Link) -> bool:
+    """Whether a link leads from a step around it."""
+    return edge.source == edge.target
 
 
 def _links(tree: Tree, block: Block) -> dict[Edge, Link]:
@@ -191,28 +202,68 @@ def _share_lanes(sketches: Sequence[Sketch], lanes: Sequence[int]) -> None:
         sketch.settle({lane: shared[lane] + shift for lane in own})
 
 
-def _in_a_row(steps: Sequence[Template], links: Iterable[Link], gap: float) -> Template:
-    """Steps one after another, so that lanes are straight."""
+def _in_a_row(steps: Sequence[Template], links: Collection[Link], gap: float, room: float) -> Template:
+    """Steps one after another, so that lanes are straight; and around them, with room for a label, delays."""
     starts = _starts(steps)
-    tops = [0.0]
-    for step in steps:
-        tops.append(tops[-1] + step.depth + gap)
-    depth = tops[-1] - gap
-    routes = {}
+    around: dict[int, list[Link]] = {}
     for link in links:
+        if _is_delay(link):
+            around.setdefault(link.source, []).append(link)
+    rim = max([BETWEEN_DELAYS * (len(delays) + 1) for delays in around.values()], default=0.0)
+    tops = [rim]
+    for step in steps:
+        tops.append(tops[-1] + step.depth + max(gap, 2 * rim))
+    depth = tops[len(steps) - 1] + steps[-1].depth + rim
+    routes = {}
+    for k, delays in around.items():
+        routes.update(_around(delays, steps[k], starts[k], tops[k]))
+    for link in [link for link in links if not _is_delay(link)]:
         first = link.source if link.source >= 0 else link.target
         ports = steps[first].outs if link.source >= 0 else steps[first].ins
         x = starts[first] + ports[link.out if link.source >= 0 else link.into]
         y = tops[link.source] + steps[link.source].depth if link.source >= 0 else 0.0
         to_y = tops[link.target] if link.target >= 0 else depth
         routes[link] = Route((x, y), (((x, to_y),),) if to_y > y else (), (x, to_y))
-    breadth = max([start + step.breadth for start, step in zip(starts, steps, strict=True)])
+    widths = [
+        step.breadth + (room + BETWEEN_DELAYS * len(around[k]) if k in around else 0.0) for k, step in enumerate(steps)
+    ]
+    breadth = max([start + width for start, width in zip(starts, widths, strict=True)])
     centers = [
         (start + step.breadth / 2, top + step.depth / 2) for start, top, step in zip(starts, tops, steps, strict=False)
     ]
     ins = {lane: starts[0] + x for lane, x in steps[0].ins.items()}
     outs = {lane: starts[-1] + x for lane, x in steps[-1].outs.items()}
     return Template(breadth, depth, tuple(centers), ins, outs, routes)
+
+
+def _around(delays: Sequence[Link], step: Template, start: float, top: float) -> dict[Link, Route]:
+    """The ways around a step from its end to its start, one in the other."""
+    routes = {}
+    inside_out = sorted(delays, key=lambda link: (-step.outs[link.out], -step.ins[link.into]))
+    for i, link in enumerate(inside_out):
+        by = BETWEEN_DELAYS * (i + 1)
+        side, low, high = start + step.breadth + by, top + step.depth + by, top - by
+        x, to_x = start + step.outs[link.out], start + step.ins[link.into]
+        corners = [(x, low), (side, low), (side, high), (to_x, high)]
+        routes[link] = Route((x, top + step.depth), _rounded((x, top + step.depth), corners, (to_x, top)), (to_x, top))
+    return routes
+
+
+def _rounded(start: Point, corners: Sequence[Point], end: Point) -> tuple[tuple[Point, ...], ...]:
+    """Straight lines from corner to corner, with round turns."""
+    pieces: list[tuple[Point, ...]] = []
+    for before, corner, after in zip([start, *corners], corners, [*corners[1:], end], strict=False):
+        near, far = _toward(corner, before), _toward(corner, after)
+        pieces += [(near,), (corner, corner, far)]
+    return (*pieces, (end,))
+
+
+def _toward(corner: Point, other: Point) -> Point:
+    """The point on the way from a corner where its turn begins."""
+    dx, dy = other[0] - corner[0], other[1] - corner[1]
+    length = max(abs(dx), abs(dy))
+    share = min(CORNER, length / 2) / length if length else 0.0
+    return corner[0] + share * dx, corner[1] + share * dy
 
 
 def _starts(steps: Sequence[Template]) -> list[float]:

@@ -7,10 +7,12 @@ import re
 from minigrad.drawing import symbols
 from minigrad.drawing.diagram import Box, Diagram
 from minigrad.drawing.layout import prefixes
-from minigrad.drawing.style import ARROWS, ROLES, TEXT
+from minigrad.drawing.style import ARROWS, BACKGROUND, FAINT, ROLES, SCOPE_STROKE, TEXT
 
 MOST_ARROWS, MOST_LETTERS = 500, 50_000  # beyond, Mermaid draws an error in place of the picture
 LONGEST_SCOPE = 60  # letters
+STRONG = 4  # lines of what is highlighted
+EMPHASES = {1: f"stroke-width:{STRONG}px", -1: f"fill:{BACKGROUND},stroke:{SCOPE_STROKE},color:{FAINT}"}
 UNSAFE = re.compile(  # what Mermaid, Markdown or HTML may read as its own: a name, "1)", is no list
     r"""[!"#$%&'*+/:;<>?@\[\\\]^_`{|}~°¶] | -(?!\d) | =(?![ ]?[^=\s]) | (?<!\d)\. | \.(?!\d) | ^\d(?=\d*\))""",
     re.VERBOSE,
@@ -32,15 +34,19 @@ def to_mermaid(diagram: Diagram, direction: str) -> str:
     ]
     for place, arrow in enumerate(sorted(diagram.arrows, key=lambda arrow: (arrow.target, arrow.slot))):
         color, dashes = ARROWS[arrow.role]
+        color = color if arrow.emphasis >= 0 else SCOPE_STROKE
+        width = f",stroke-width:{STRONG}px" if arrow.emphasis > 0 else ""
         line = "-.->" if dashes else "-->"
         mark = f"|{escaped(arrow.mark)}|" if arrow.mark else ""
         lines.append(f"  {diagram.boxes[arrow.source].name} {line}{mark} {diagram.boxes[arrow.target].name}")
-        if arrow.role != "value":
-            lines.append(f"  linkStyle {place} stroke:{color}")
+        if arrow.role != "value" or arrow.emphasis:
+            lines.append(f"  linkStyle {place} stroke:{color}{width}")
     for role in [role for role in ROLES if any(box.role == role for box in diagram.boxes)]:
         style = ROLES[role]
         dashes = f",stroke-dasharray:{style.dashes}" if style.dashes else ""
         lines.append(f"  classDef {role}Box fill:{style.fill},stroke:{style.stroke},color:{TEXT}{dashes}")
+    for emphasis, look in EMPHASES.items():
+        lines += [f"  style {box.name} {look}" for box in diagram.boxes if box.emphasis == emphasis]
     text = "\n".join(lines) + "\n"
     if len(text) > MOST_LETTERS:
         raise ValueError(_too_large(f"{len(text):,} letters of text", f"{MOST_LETTERS:,}"))
@@ -78,5 +84,5 @@ def _boxes(diagram: Diagram) -> list[str]:
 
 def _box(box: Box) -> str:
     left, right = ("([", "])") if ROLES[box.role].round == 1 else ("(", ")") if ROLES[box.role].round else ("[", "]")
-    words = "<br>".join([escaped(text) for _, text in box.lines])
+    words = "▶ " * (box.emphasis > 0) + "<br>".join([escaped(text) for _, text in box.lines])
     return f'{box.name}{left}"{words}"{right}:::{box.role}Box'

@@ -12,7 +12,7 @@ from minigrad.drawing import dot, symbols
 from minigrad.drawing.canvas import save
 from minigrad.drawing.diagram import Diagram, diagram
 from minigrad.drawing.events import Record, record, record_forward
-from minigrad.drawing.flow import Flow, differentiable, flow_graph, in_order
+from minigrad.drawing.flow import Flow, differentiable, flow_graph, in_order, places_of
 from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layers_view import LayersView, layers_view
@@ -25,11 +25,13 @@ from minigrad.drawing.stepper import stepper
 from minigrad.drawing.svg import to_svg, within
 from minigrad.drawing.text import as_text
 from minigrad.drawing.time_view import Runs, TimeView, time_view
+from minigrad.drawing.transforms import Asked, transformed
 from minigrad.node import Node
 
 VIEWS = ("flow", "mirror", "time", "layers")
 MOST, FEW = 2000, 200  # boxes of a picture
 LAYOUTS = ("layered", "dot")
+Chosen = Node | str | Sequence[Node | str]  # nodes, their names, scopes
 WIDE = 1500  # pixels up to which a picture reads from left to right
 
 
@@ -44,6 +46,12 @@ def draw(
     stubs: bool = True,
     numbers: bool = True,
     fold: bool = True,
+    roll: bool = False,
+    depth: int | None = None,
+    collapse: str | Sequence[str] = (),
+    focus: Chosen | None = None,
+    hops: int | None = None,
+    highlight: Chosen | None = None,
     title: str = "",
     limit: int | None = None,
 ) -> Drawing: ...
@@ -99,6 +107,12 @@ def draw(
     stubs: bool = True,
     numbers: bool = True,
     fold: bool = True,
+    roll: bool = False,
+    depth: int | None = None,
+    collapse: str | Sequence[str] = (),
+    focus: Chosen | None = None,
+    hops: int | None = None,
+    highlight: Chosen | None = None,
     title: str = "",
     limit: int | None = None,
 ) -> Drawing | LayersView | MarkedGraph | MirrorView | TimeView:
@@ -118,18 +132,35 @@ def draw(
     An error takes the place of the outputs: of an operation, a layer or a bprop that failed, the graph up to there is drawn, the
     operands' shapes side by side; of a failed `mg.check_gradients` each bprop is marked right or wrong, as by check=True.
 
+    What is drawn:
+
     view:      "flow", "mirror", "time", or "layers"
+    adjoints:  True shows ∂output/∂node in each node, False does not, None does for a number in a small forward graph
+    limit:     the most boxes, or dots, a picture may have, by default 2,000, in "mirror" 200 above and 200 below, in "layers" 200 (ValueError beyond)
     check:     mark each operation right or wrong: its bprop against differences of its own fprop, at its operands
+    title:     of the picture
     cut:       in "time", redraws the curve without a path: "h" lets no adjoint from a step to the h of the step before,
                the name of a gate none through the gate; of several cuts, ("h", "c"), each has a curve, and those in
                one, [("i", "f")], are cut together
-    adjoints:  True shows ∂output/∂node in each node, False does not, None does for a number in a small forward graph
+
+    Less of a large graph, or some of it with emphasis (in "flow"; they combine, applied in this order):
+
+    roll:      draw consecutive steps of a loop once, "× 100", that do the same with the same parameters; a dashed arrow leads
+               from the end of the step to its start
+    depth:     draw each scope that lies within so many others as one box: 0 for whole layers
+    collapse:  the same for scopes by name: "encoder", or a list
+    focus:     draw only what lies between the output and a node, all nodes of a name or in a scope ("W_h", "encoder", "#12"), or
+               a list of these; "… 12 more" stands where something is cut off
+    hops:      with focus, draw instead what is at most so many arrows away
+    highlight: emphasize all paths from such nodes to the output; the rest fades
+
+    How it is drawn (in "flow"):
+
     direction: where values flow: "LR" to the right, "TB" down, "BT" up; None chooses
     layout:    "layered", which needs nothing and is the same everywhere, or "dot", by Graphviz's program
     stubs:     repeat parameters, and leaves with many uses, at each use, instead of one box with many arrows
     numbers:   write numbers into the operations that use them, instead of a box each
     fold:      draw a long run of like operations, and a max pooling, as one box
-    limit:     the most boxes, or dots, a picture may have, by default 2,000, in "mirror" 200 above and 200 below, in "layers" 200 (ValueError beyond)
 
     >>> import minigrad as mg
     >>> x = mg.Input(3.0, name="x")
@@ -146,6 +177,12 @@ def draw(
         "stubs": not stubs,
         "numbers": not numbers,
         "fold": not fold,
+        "roll": roll,
+        "depth": depth is not None,
+        "collapse": bool(collapse),
+        "focus": focus is not None,
+        "hops": hops is not None,
+        "highlight": highlight is not None,
     }
     if view != "flow" and any(of_flow.values()):
         name = max(of_flow, key=of_flow.__getitem__)
@@ -167,18 +204,28 @@ def draw(
         raise TypeError(
             'mg.draw: expected nodes or a record, not dict: give one flat list of nodes, or draw several runs by view="time"'
         )
+    asked = Asked(roll, depth, collapse, focus, hops, highlight)
+    if asked.any and (check or isinstance(outputs, BaseException)):
+        what = "check=True" if check else "an error"
+        raise ValueError(
+            f"mg.draw: what {what} marks is all of the graph: leave roll, depth, collapse, focus and highlight out"
+        )
     if isinstance(outputs, BaseException):
         return draw_error(outputs, title, direction, FEW if limit is None else limit)
     if check:
         return draw_checked(outputs, title, direction, FEW if limit is None else limit)
     drawn = cast(Node | Sequence[Node] | Record, outputs)
     flow = flow_graph(drawn, adjoints, "mg.draw")
+    if asked.any:
+        if roll and not stubs:
+            raise ValueError("mg.draw(roll=True) repeats parameters at their uses: leave stubs=False out")
+        flow = transformed(flow, asked, places_of(drawn))
     boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)
     limit = MOST if limit is None else limit
     if len(boxes.boxes) > limit:
         raise ValueError(
-            f"mg.draw: a picture of {len(boxes.boxes)} boxes cannot be read (limit={limit}). Draw a part (an intermediate "
-            "node, fewer time steps, a smaller net), print mg.listing(node), or raise the limit"
+            f"mg.draw: a picture of {len(boxes.boxes)} boxes cannot be read (limit={limit}). roll=True draws like steps once, "
+            "depth=0 a box per scope, focus=node a part; or draw fewer time steps, print mg.listing(node), or raise the limit"
         )
     return Drawing(flow, boxes, direction, layout, (drawn,) if isinstance(drawn, Node) else drawn)
 
@@ -241,6 +288,11 @@ class Drawing:
         Where the picture has no adjoints, it goes through the fprops. Of a record read from a file rules are written
         without numbers. ValueError where the graph has been computed anew since it was drawn.
         """
+        if self.flow.shown.chains is not None:
+            raise ValueError(
+                "Drawing.html: a rolled picture has one box for many steps and cannot be stepped through: draw without roll=True "
+                "(fewer time steps, or focus=node), or save it as .svg"
+            )
         recorded = self._record()
         if [node.value for node in recorded.nodes] != [node.value for node in self.flow.nodes]:
             raise ValueError("Drawing.html: the graph has other values than when it was drawn: draw it again")
@@ -283,7 +335,8 @@ class Drawing:
 
 def _good_direction(boxes: Diagram) -> str:
     """To the right, as one reads, unless the graph is so long that it had better be scrolled down."""
-    where = layers([box.late for box in boxes.boxes], [(arrow.source, arrow.target) for arrow in boxes.arrows])
+    arrows = [(arrow.source, arrow.target) for arrow in boxes.arrows if arrow.role != "delay"]
+    where = layers([box.late for box in boxes.boxes], arrows)
     widths: dict[int, float] = {}
     for box, layer in zip(boxes.boxes, where, strict=True):
         widths[layer] = max(widths.get(layer, 0.0), box.width + BETWEEN_ROWS["LR"])

@@ -8,13 +8,14 @@ graph read those of the forward pass.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from minigrad.drawing.blocks import Part, Path
 from minigrad.drawing.flow import Flow
-from minigrad.drawing.folds import folds
+from minigrad.drawing.folds import Fold, folds
 from minigrad.drawing.layers import layers
-from minigrad.drawing.steps import Chain, chains, names, sweeps
+from minigrad.drawing.steps import Chain, chains, names, split, sweeps
 from minigrad.drawing.uses import Links, Use, drawn
 
 STUBS_FROM = {"parameter": 2, "state": 2, "input": 4, "constant": 4}  # uses from which a leaf is repeated
@@ -25,8 +26,8 @@ MANY = 2  # values that one node reads from more steps than that come by one ref
 
 
 class Stub(NamedTuple):
-    """A reference to a value, or to those of many steps: whose it is (a node, or -1 - c for the way into chain c), and the
-    frames it lies in; of many steps, the titles of the first and the last.
+    """A reference to a value, or to those of many steps: whose it is (a node, or -1 - c for the way into chain c), the
+    frames it lies in, and of which step it is; of many steps, the titles of the first and the last.
     """
 
     values: tuple[int, ...]
@@ -46,21 +47,53 @@ class Plan:
         self.numbers = numbers
         uses = drawn(flow, numbers=numbers)
         links = Links(flow, uses)
-        self.folds = {found.members[-1]: found for found in folds(flow, links)} if fold else {}
+        self.shown = flow.shown
+        self.outputs = {self.shown.stands.get(output, output) for output in flow.outputs}
+        self.folds = self._folds(links) if fold else {}
         self.operands = links.operands
         self.uses = self._unfolded(uses)
         self.incoming = Links(flow, self.uses).sources
-        hidden = {node for found in self.folds.values() for node in found.members[:-1]}
-        self.chains: list[Chain] = chains(flow, self.uses, hidden) if stubs else []
+        hidden = {node for found in self.folds.values() for node in found.members[:-1]} | set(self.shown.stands)
+        self.chains = self._chains(hidden) if stubs else []
         self.where = {
             node: (c, k) for c, chain in enumerate(self.chains) for k, nodes in enumerate(chain.steps) for node in nodes
         }
         self.rank = {node: i for chain in self.chains for nodes in chain.steps for i, node in enumerate(nodes)}
         self.paths = self._paths()
         self.repeated = self._repeated() if stubs else set()
+        self.order = self._order()
         self.stubs = self._stubs() if stubs else {}
-        hidden |= {node.index for node in flow.nodes if numbers and node.is_number} - set(flow.outputs)
+        hidden |= {node.index for node in flow.nodes if numbers and node.is_number} - self.outputs
         self.hidden = hidden | (self.repeated - self._only_in_chains())
+
+    def _folds(self, links: Links) -> dict[int, Fold]:
+        """The folds by their last nodes; none of what a transform has made, or of a rolled step."""
+        chains = self.shown.chains or ()
+        kept = {*self.shown.labels, *[node for chain in chains for nodes in chain.steps for node in nodes]}
+        return {found.members[-1]: found for found in folds(self.flow, links) if kept.isdisjoint(found.members)}
+
+    def _chains(self, hidden: set[int]) -> list[Chain]:
+        """The chains; boxes that stand for scopes are in none, unless in that of a rolled graph."""
+        if self.shown.chains is not None:
+            return list(self.shown.chains)
+        groups = {index for index, label in self.shown.labels.items() if label.scope is not None}
+        return chains(self.flow, self.uses, hidden | groups)
+
+    def _order(self) -> list[int]:
+        """The nodes, each behind what is drawn into it; a box for many nodes may read what was born after some of them."""
+        if self.flow.transformed is None:
+            return list(range(len(self.flow.nodes)))
+        missing = [len(sources) for sources in self.incoming]
+        targets = Links(self.flow, self.uses).targets
+        ready = [index for index, count in enumerate(missing) if not count]
+        order = []
+        while ready:
+            order.append(heappop(ready))
+            for target in targets[order[-1]]:
+                missing[target] -= 1
+                if not missing[target]:
+                    heappush(ready, target)
+        return order
 
     def _unfolded(self, uses: list[Use]) -> list[Use]:
         """The edges that lead into folds or by them."""
@@ -80,7 +113,7 @@ class Plan:
         for source, target, _ in reversed(self.uses):
             if not self.operands[source]:  # a leaf lies with its first reader
                 sweep[source] = sweep[target]
-        paths: list[Path] = [tuple([Part(name, sweep[node.index]) for name in names(node)]) for node in self.flow.nodes]
+        paths: list[Path] = [tuple([Part(name, sweep[i]) for name in self._scopes(i)]) for i in range(len(sweep))]
         for c, chain in enumerate(self.chains):
             for k, nodes in enumerate(chain.steps):
                 around, title = chain.frame(k)
@@ -93,6 +126,11 @@ class Plan:
                 paths[last] = paths[last][:-1]
         self._put_parameters(paths)
         return paths
+
+    def _scopes(self, index: int) -> tuple[str, ...]:
+        """The scopes around the box of a node."""
+        label = self.shown.labels.get(index)
+        return names(self.flow.nodes[index]) if label is None or label.scope is None else split(label.scope)
 
     def _put_parameters(self, paths: list[Path]) -> None:
         """A parameter without a scope of its own lies in the innermost frame around all that read it, steps aside."""
@@ -113,7 +151,7 @@ class Plan:
             source
             for source, count in counts.items()
             if count >= STUBS_FROM.get(self.flow.nodes[source].kind, count + 1)
-            and source not in self.flow.outputs
+            and source not in self.outputs
             and source not in self.where
         }
 
@@ -131,14 +169,20 @@ class Plan:
             lane = self._lane_into(source, target)
             if lane is not None and (source in self.repeated or not self._comes_out(source)):
                 found[source, target] = Stub((source,), -1 - lane, self.outer(lane))
-            elif lane is None and (source in self.repeated or self._is_apart(source, target)):
-                found[source, target] = Stub((source,), target, self.paths[target])
+            elif lane is None and (source in self.repeated or self._is_apart(source, target) or self._is_said(use)):
+                found[source, target] = Stub(
+                    (source,), target, self.paths[target], self.shown.apart.get((source, target), "")
+                )
             if (source, target) not in found or lane is not None:
                 near.append(use)
         for source, target in self._far(near):
             found[source, target] = Stub((source,), target, self.paths[target])
         self._join(found)
         return found
+
+    def _is_said(self, use: Use) -> bool:
+        """Whether there is something to say of the value, so that it comes by a stub."""
+        return (use.source, use.target) in self.shown.apart
 
     def _lane_into(self, source: int, target: int) -> int | None:
         """The chain whose first step reads the source as a value that comes in by a lane."""
@@ -189,7 +233,7 @@ class Plan:
         sources: dict[int, list[int]] = {}
         for source, target, _ in within:
             sources.setdefault(target, []).append(source)
-        for node in sorted(self.where):
+        for node in [node for node in self.order if node in self.where]:
             inner = [depth[source] for source in sources.get(node, ()) if self.where.get(source) == self.where[node]]
             depth[node] = 1 + max(inner, default=0)
         return depth

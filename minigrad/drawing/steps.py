@@ -27,6 +27,7 @@ class Chain:
     scopes: the innermost scope of each that most of its nodes lie in
     kinds:  for each step a number; steps of one kind have the same structure
     lanes:  for each boundary, from the one before the first step to the one after the last, the value in each lane
+    titles: of a rolled chain what its steps are called; around: the scopes around them
     """
 
     sweep: Sweep
@@ -35,9 +36,13 @@ class Chain:
     scopes: list[tuple[str, ...]]
     kinds: list[int] = field(default_factory=list)
     lanes: list[dict[int, int]] = field(default_factory=list)  # value -> lane
+    titles: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()
 
     def frame(self, step: int) -> tuple[tuple[str, ...], str]:
         """The scopes around the chain, and the title of a step's frame: its own scope, where all steps have one."""
+        if self.titles:
+            return self.around, self.titles[step]
         around = common(self.scopes)
         if len(set(self.scopes)) == len(self.scopes) and len(around) < min([len(scope) for scope in self.scopes]):
             return around, "/".join(self.scopes[step][len(around) :])
@@ -65,7 +70,12 @@ def chains(flow: Flow, uses: Sequence[Use], hidden: Container[int]) -> list[Chai
 
 def names(node: FlowNode) -> tuple[str, ...]:
     """The scopes around a node, outer ones first."""
-    return tuple([name for name in node.scope.split("/") if name])
+    return split(node.scope)
+
+
+def split(scope: str) -> tuple[str, ...]:
+    """The parts of the name of a scope."""
+    return tuple([name for name in scope.split("/") if name])
 
 
 def common(scopes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -31,10 +31,18 @@ ROLES = {
     "right": Style("#e9f5ec", "#1a7f4b", "", 0.5, "✓ bprop is what differences of fprop say"),
     "wrong": Style("#fde7ee", "#b00045", "9 3 2 3", 0.3, "✗ bprop is not what differences of fprop say"),
     "failed": Style("#fde7ee", "#b00045", "9 3", 0.0, "✗ fails here"),
+    "scope": Style("#eef1f6", "#3d4a5c", "", 0.1, "all operations of a scope"),
+    "cut": Style("#f7f8f9", "#5b6572", "5 2 1 2", 1.0, "cut off: the box is not all there is"),
     "reference": Style("#f7f8f9", "#7b8694", "1 3", 1.0, "value of the node with that number, from elsewhere"),
 }
 
-ARROWS = {"value": ("#768397", ""), "adjoint": ("#c8623b", ""), "second": ("#a863a0", ""), "reuse": ("#7b8694", "4 3")}
+ARROWS = {
+    "value": ("#768397", ""),
+    "adjoint": ("#c8623b", ""),
+    "second": ("#a863a0", ""),
+    "reuse": ("#7b8694", "4 3"),
+    "delay": ("#1d7a62", "7 3"),
+}
 
 BACKGROUND = "#ffffff"
 TEXT = "#1c2430"
@@ -83,12 +91,17 @@ DARK = {
     "wrong-line": "#ff7aa8",
     "failed-fill": "#3a0f22",
     "failed-line": "#ff7aa8",
+    "scope-fill": "#1c232d",
+    "scope-line": "#a9b8cb",
+    "cut-fill": "#151a21",
+    "cut-line": "#9aa7b6",
     "reference-fill": "#151a21",
     "reference-line": "#7d8895",
     "value-arrow": "#8492a5",
     "adjoint-arrow": "#e07a52",
     "second-arrow": "#c080ba",
     "reuse-arrow": "#7a8695",
+    "delay-arrow": "#4fb99b",
 }
 
 SANS = "Inter, 'Segoe UI', system-ui, 'Helvetica Neue', Helvetica, Arial, sans-serif"
@@ -117,8 +130,11 @@ ALL_FACES = {**FACES, "index": INDEX, "heading": HEADING}
 INKS = {"title": "ink", "small": "faint", "value": "ink", "adjoint": "slope", "index": "faint", "heading": "faint"}
 
 
-def sheet(picture: str, roles: Iterable[str], arrows: Iterable[str]) -> str:
-    """The style sheet of the picture with that id: its variables in both themes, and what they color."""
+def sheet(picture: str, roles: Iterable[str], arrows: Iterable[str], *, fading: bool = False) -> str:
+    """The style sheet of the picture with that id: its variables in both themes, and what they color.
+
+    fading: whether some of it fades behind what is highlighted
+    """
     common = ("paper", "ink", "faint", "slope", "frame", "inner-frame", "frame-line")
     names = [
         *common,
@@ -145,6 +161,13 @@ def sheet(picture: str, roles: Iterable[str], arrows: Iterable[str]) -> str:
     for arrow in arrows:
         rules.append(f"#{picture} .{arrow}-arrow{{stroke:var(--{arrow}-arrow)}}")
         rules.append(f"#{picture} .{arrow}-head{{fill:var(--{arrow}-arrow)}}")
+    if fading:
+        rules += [
+            f"#{picture} .faded>rect{{fill:var(--paper);stroke:var(--frame-line)}}",
+            f"#{picture} .faded text{{fill:var(--faint)}}",
+            f"#{picture} .faded-arrow{{stroke:var(--frame-line)}}",
+            f"#{picture} .faded-head{{fill:var(--frame-line)}}",
+        ]
     return "\n".join(rules)
 
 

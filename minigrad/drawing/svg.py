@@ -8,10 +8,10 @@ pictures have equal ids, and no others.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from html import escape
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from minigrad.drawing import metrics
 from minigrad.drawing.diagram import Arrow, Box, Diagram
@@ -33,7 +33,9 @@ from minigrad.drawing.style import (
 
 TIP = 7  # length of an arrow's head
 WEIGHT = 1.4  # of outlines and lines
-PLAIN = {"parameter", "input", "constant", "operation"}  # roles that need no legend
+STRONG, MARK = 3.4, "▶ "  # outlines and lines of what is highlighted, and the mark before its number
+BROAD = 1.6  # by so much its heads are broader
+PLAIN = {"parameter", "input", "constant", "operation", "scope"}  # roles that need no legend
 KEY_MARGIN, KEY_ROW = 18.0, 22.0  # of the legend: from the left edge, from entry to entry
 CORNER = 9  # radius where corners are round
 
@@ -43,12 +45,13 @@ def to_svg(diagram: Diagram, layout: Layout) -> str:
     boxes = [_box(box, center) for box, center in zip(diagram.boxes, layout.centers, strict=True)]
     frames = [_frame(frame) for frame in layout.frames]
     headings = [_heading(frame) for frame in layout.frames]  # over the arrows
-    key, breadth, depth = _key(diagram, layout)
+    key, breadth, depth = _with_notes(diagram, layout, *_key(diagram, layout))
     inside = "\n".join([*frames, *_arrows(diagram, layout), *headings, *boxes, *key])
     width, height = _n(max(layout.width, breadth)), _n(layout.height + depth)
     name = named(diagram.title, diagram.description, diagram.note, width, height, inside)
     used = {box.role for box in diagram.boxes}, {arrow.role for arrow in diagram.arrows}
-    style = sheet(name, [role for role in ROLES if role in used[0]], [role for role in ARROWS if role in used[1]])
+    roles, arrows = [role for role in ROLES if role in used[0]], [role for role in ARROWS if role in used[1]]
+    style = sheet(name, roles, arrows, fading=any(box.emphasis for box in diagram.boxes))
     size = f'width="{width}" height="{height}"'
     looks = f'font-family="{escape(SANS)}" font-size="11" text-anchor="middle" fill="{TEXT}"'
     looks += f' stroke-width="{WEIGHT}"'
@@ -89,20 +92,23 @@ def swatch(role: str) -> str:
 def _box(box: Box, center: Point) -> str:
     """A box, drawn from the middle of its upper edge."""
     style = ROLES[box.role]
-    weight = 2.6 if box.is_output else WEIGHT
+    weight = STRONG if box.emphasis > 0 else 2.6 if box.is_output else WEIGHT
     place = (-box.width / 2, 0.0, box.width, box.height)
-    outline = _outline(style.fill, style.stroke, style.dashes, weight, style.round, place)
+    fill, stroke = (BACKGROUND, SCOPE_STROKE) if box.emphasis < 0 else (style.fill, style.stroke)
+    outline = _outline(fill, stroke, style.dashes, weight, style.round, place)
     texts = []
     y = 5.0
     for face, text in box.lines:
         y += FACES[face].height
         texts.append(_text(text, y - 0.28 * FACES[face].height, face))
     inset = 6 if style.round < 1 else 10
-    middle = inset + (metrics.width(str(box.node), INDEX) - box.width) / 2
-    number = _text(str(box.node), 10.5, "index", f' x="{_n(middle)}"')
+    shown = f"{MARK * (box.emphasis > 0)}{box.node}"
+    middle = inset + (metrics.width(shown, INDEX) - box.width) / 2
+    number = _text(shown, 10.5, "index", f' x="{_n(middle)}"')
+    faded = "faded " * (box.emphasis < 0)
     corner = f"{_n(center[0])} {_n(center[1] - box.height / 2)}"
     return (
-        f'<g class="{box.role}-box" transform="translate({corner})"><title>{escape(box.tooltip)}</title>'
+        f'<g class="{faded}{box.role}-box" transform="translate({corner})"><title>{escape(box.tooltip)}</title>'
         f"{outline}{number}{''.join(texts)}</g>"
     )
 
@@ -173,6 +179,16 @@ def _key(diagram: Diagram, layout: Layout) -> tuple[list[str], float, float]:
     return parts, breadth, y - layout.height + KEY_ROW + 8 if parts else 0.0
 
 
+def _with_notes(
+    diagram: Diagram, layout: Layout, parts: list[str], breadth: float, depth: float
+) -> tuple[list[str], float, float]:
+    """The legend, and below it the notes, a line each."""
+    for note in diagram.notes:
+        parts.append(_text(note, layout.height + depth + 6, "small", f' x="{_n(KEY_MARGIN)}" text-anchor="start"'))
+        breadth, depth = max(breadth, 2 * KEY_MARGIN + metrics.width(note, FACES["small"])), depth + 18
+    return parts, breadth, depth
+
+
 def fitting(text: str, width: float) -> str:
     """The text, or as much of it as fits."""
     widths = accumulate([metrics.width(letter, HEADING) for letter in text])
@@ -188,15 +204,50 @@ def fitting(text: str, width: float) -> str:
 def _arrows(diagram: Diagram, layout: Layout) -> list[str]:
     """The arrows of each role: their lines as one path, their heads as another (not markers, which some readers drop)."""
     parts = []
-    for role, (color, dashes) in ARROWS.items():
-        routes = [route for arrow, route in zip(diagram.arrows, layout.routes, strict=True) if arrow.role == role]
-        if routes:
-            dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
-            lines, heads = ["\n".join(dict.fromkeys(map(part, routes))) for part in (_line, _head)]
-            parts.append(f'<path class="{role}-arrow" fill="none" stroke="{color}"{dashed} d="{lines}"/>')
-            parts.append(f'<path class="{role}-head" fill="{color}" d="{heads}"/>')
+    drawn = list(zip(diagram.arrows, layout.routes, strict=True))
+    parts += _alike("faded", (SCOPE_STROKE, ""), [route for arrow, route in drawn if arrow.emphasis < 0])
+    for role, look in ARROWS.items():
+        routes = [route for arrow, route in drawn if arrow.role == role and arrow.emphasis >= 0]
+        parts += _alike(role, look, routes, strong=any(arrow.emphasis for arrow in diagram.arrows))
+    parts += _delay_labels(diagram, layout)
     if not layout.ordered:
         parts += [_mark(arrow, route) for arrow, route in zip(diagram.arrows, layout.routes, strict=True) if arrow.mark]
+    return parts
+
+
+def _alike(name: str, look: tuple[str, str], routes: Sequence[Route], *, strong: bool = False) -> list[str]:
+    """Arrows that look alike."""
+    if not routes:
+        return []
+    color, dashes = look
+    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    thick = f' stroke-width="{STRONG}"' if strong else ""
+    lines = "\n".join(dict.fromkeys(map(_line, routes)))
+    heads = "\n".join(dict.fromkeys([_head(route, BROAD if strong else 1.0) for route in routes]))
+    return [
+        f'<path class="{name}-arrow" fill="none" stroke="{color}"{dashed}{thick} d="{lines}"/>',
+        f'<path class="{name}-head" fill="{color}" d="{heads}"/>',
+    ]
+
+
+def _delay_labels(diagram: Diagram, layout: Layout) -> list[str]:
+    """What goes into the next step, beside the outermost of the ways around a step."""
+    ways: dict[object, list[tuple[str, Point, Point]]] = {}
+    for arrow, route in zip(diagram.arrows, layout.routes, strict=True):
+        if arrow.role == "delay":
+            points = [route.start, *[piece[-1] for piece in route.pieces]]
+            longest = max(pairwise(points), key=lambda ends: math.dist(*ends))
+            ways.setdefault(diagram.boxes[arrow.source].path, []).append((arrow.mark, *longest))
+    parts = []
+    for around in ways.values():
+        marks = list(dict.fromkeys([mark for mark, _, _ in around]))
+        _, (x, y), (to_x, to_y) = max(around, key=lambda way: way[1])
+        if x == to_x:
+            first, place = (y + to_y) / 2 - 7 * (len(marks) - 1) + 4, f' x="{_n(x + 6)}" text-anchor="start"'
+            parts += [_text(mark, first + 14 * i, "small", place) for i, mark in enumerate(marks)]
+        else:
+            low = max([start[1] for _, start, _ in around])
+            parts.append(_text(", ".join(marks), low + 13, "small", f' x="{_n((x + to_x) / 2)}"'))
     return parts
 
 
@@ -222,9 +273,10 @@ def _joined(tenths: Iterable[tuple[int, int]]) -> str:
     return ",".join([f"{number / 10:g}" for pair in tenths for number in pair]).replace(",-", "-")
 
 
-def _head(route: Route) -> str:
+def _head(route: Route, broad: float = 1.0) -> str:
     """The triangle at the end of a route, from its tip."""
-    (x, y), (tip_x, tip_y), (across_x, across_y) = route.pieces[-1][-1], route.tip, _across(route)
+    (x, y), (tip_x, tip_y) = route.pieces[-1][-1], route.tip
+    across_x, across_y = [broad * across for across in _across(route)]
     sides = ((x + across_x - tip_x, y + across_y - tip_y), (-2 * across_x, -2 * across_y))
     return f"M{_pair(route.tip)}{''.join([_straight(*_tenths(side)) for side in sides])}z"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from minigrad.drawing import summary, symbols
-from minigrad.drawing.flow import Flow, FlowNode, flow_graph
+from minigrad.drawing.flow import Flow, FlowNode, Shown, flow_graph
 from minigrad.node import Node
 
 if TYPE_CHECKING:
@@ -37,7 +37,10 @@ def listing(outputs: Node | Sequence[Node] | Record, adjoints: bool | None = Non
 
 def as_text(flow: Flow) -> str:
     """The lines of `listing`."""
-    table = [TITLES, *[_row(node, children) for node, children in zip(flow.nodes, flow.operands(), strict=True)]]
+    shown, operands = flow.shown, flow.operands()
+    nodes = [node for node in flow.nodes if node.index not in shown.stands]
+    children = {node.index: [shown.stands.get(child, child) for child in operands[node.index]] for node in nodes}
+    table = [TITLES, *[_row(node, children[node.index], shown) for node in nodes]]
     if not any(node.adjoint for node in flow.nodes):
         table = [row[:-1] for row in table]
     widths = [max([len(cell) for cell in column]) for column in zip(*table, strict=True)]
@@ -45,10 +48,28 @@ def as_text(flow: Flow) -> str:
         widths[widths.index(max(widths))] -= 1
     lines = ["  ".join([_aligned(cell, width, title) for cell, width, title in zip(row, widths, TITLES, strict=False)])
              for row in table]  # fmt: skip
-    return "\n".join([*[line.rstrip() for line in lines], *[flow.note] * bool(flow.note)])
+    if shown.strong is not None:
+        places = [-1, *[node.index for node in nodes]]
+        lines = [f"{'▶ ' if place in shown.strong else '  '}{line}" for place, line in zip(places, lines, strict=True)]
+    return "\n".join([*[line.rstrip() for line in lines], *_delays(flow), *shown.notes, *[flow.note] * bool(flow.note)])
 
 
-def _row(node: FlowNode, children: Sequence[int]) -> list[str]:
+def _delays(flow: Flow) -> list[str]:
+    """What goes from step to step of rolled loops."""
+    lines = []
+    for (source, target), back in {
+        (edge.source, edge.target): back for edge, back in flow.shown.delays.items()
+    }.items():
+        when = "in the next step" if back == 1 else f"{back} steps later"
+        lines.append(f"#{source} {flow.nodes[source].name}".rstrip() + f" is read by #{target} {when}")
+    return lines
+
+
+def _row(node: FlowNode, children: Sequence[int], shown: Shown) -> list[str]:
+    if node.index in shown.labels:
+        label = shown.labels[node.index]
+        around = node.scope if label.scope is None else label.scope
+        return [str(node.index), around + "/" * bool(around) + label.title, ", ".join(label.lines), "", "", ""]
     place = f"{node.scope}/{node.name}" if node.scope and node.name else node.scope + "/" * bool(node.scope) + node.name
     shape = (
         ""
@@ -62,7 +83,7 @@ def _row(node: FlowNode, children: Sequence[int]) -> list[str]:
 def _operation(node: FlowNode, children: Sequence[int]) -> str:
     if not children:
         return symbols.word(node.operation)
-    operands = [f"#{child}" for child in children]
+    operands = [f"#{child}" if child >= 0 else "…" for child in children]
     if len(operands) > MOST_OPERANDS:
         operands = [*operands[: MOST_OPERANDS - 1], "…", operands[-1]]
     return symbols.expression(node.operation, node.attributes, operands)

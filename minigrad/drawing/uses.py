@@ -32,6 +32,6 @@ def drawn(flow: Flow, *, numbers: bool) -> list[Use]:
     """All edges, but for those from numbers, if these are written where they are used."""
     return [
         Use(edge.source, edge.target, edge.slot)
-        for edge in flow.edges
+        for edge in flow.shown.edges
         if not (numbers and flow.nodes[edge.source].is_number)
     ]
