@@ -91,6 +91,24 @@ def measured_over_time(make: Callable[[], mg.Node]) -> tuple[float, float, int]:
     return seconds, len(svg.encode()) / 1000, drawing.n_dots
 
 
+AS_CELLS: dict[str, Callable[[], mg.Node]] = {
+    "LSTM, 100 steps, as a cell": lambda: recurrent(LSTM, 100),
+    "GRU, 100 steps, as a cell": lambda: recurrent(GRU, 100),
+}
+
+
+def measured_as_cell(make: Callable[[], mg.Node]) -> tuple[float, float, int]:
+    """Draw the cell of a graph: CPU seconds, kilobytes, boxes."""
+    node = make()
+    seconds = math.inf
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        view = mg.draw(node, view="cell")
+        svg = view.svg()
+        seconds = min(seconds, time.process_time() - start)
+    return seconds, len(svg.encode()) / 1000, view.n_boxes
+
+
 def _density(drawing: Drawing) -> tuple[float, float]:
     """The part of the page that boxes cover, and the mean length of arrows in pixels."""
     layout = drawing.layout
@@ -107,7 +125,7 @@ def _length(route: Route) -> float:
 def main() -> None:
     """Print a line per picture."""
     mg.draw(mg.Input(1.0)).svg()  # imports
-    width = max([len(name) for name in (*PICTURES, *ROLLED, *OVER_TIME)])
+    width = max([len(name) for name in (*PICTURES, *ROLLED, *OVER_TIME, *AS_CELLS)])
     print(f"{'picture':{width}}  CPU s    kB  boxes  covered  arrow px")
     for name, make in (PICTURES | ROLLED).items():
         m = measured(make, roll=name in ROLLED)
@@ -118,6 +136,9 @@ def main() -> None:
     for name, make in OVER_TIME.items():
         seconds, kilobytes, dots = measured_over_time(make)
         print(f"{name:{width}}  {seconds:5.3f}  {kilobytes:4.0f}  {dots:5}", flush=True)
+    for name, make in AS_CELLS.items():
+        seconds, kilobytes, boxes = measured_as_cell(make)
+        print(f"{name:{width}}  {seconds:5.3f}  {kilobytes:4.0f}  {boxes:5}", flush=True)
 
 
 if __name__ == "__main__":

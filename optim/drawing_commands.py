@@ -34,6 +34,7 @@ DRAW = f"""\
 
 examples:
   minigrad draw net --view mirror -o net.svg                     each adjoint below its node
+  minigrad draw lstm --view cell -o lstm.svg                     one step as textbooks draw it
   minigrad draw lstm -o lstm.html                                a page
   minigrad draw runs/delayed-digits-1 --view time -o time.svg    how far adjoints reach, by method, on one scale
   minigrad draw lstm --roll --highlight W_h -o lstm.svg          its step, once, and the paths of a weight

@@ -59,10 +59,14 @@ def save(picture: object, path: str | Path, writers: Mapping[str, Callable[[], s
 
 
 class Picture(ABC):
-    """A picture that shows itself in a notebook: `svg()`, `text()`, `html()`, `save(path)`."""
+    """A picture that shows itself in a notebook: `svg()`, `text()`, `html()`, `save(path)`.
+
+    narrowest: the pixels that it takes in a page at least, so that its text can be read: below, it scrolls
+    """
 
     title: str
     description: str
+    narrowest: float = 0
 
     @abstractmethod
     def svg(self) -> str:
@@ -77,7 +81,7 @@ class Picture(ABC):
         return _PAGE.format(
             title=escape(self.title),
             description=escape(self.description),
-            svg=within(self.svg()),
+            svg=self._repr_svg_(),
             text=escape(self.text()),
             sans=SANS,
         )
@@ -87,7 +91,8 @@ class Picture(ABC):
         save(self, path, {".svg": self.svg, ".html": self.html, ".txt": self.text, ".png": lambda: to_png(self.svg())})
 
     def _repr_svg_(self) -> str:
-        return within(self.svg())
+        least = f"min-width:{pixels(self.narrowest)}px;" if self.narrowest else ""
+        return within(self.svg()).replace('style="', f'style="{least}', 1)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         return {"image/svg+xml": self._repr_svg_(), "text/plain": self.text()}
@@ -105,13 +110,16 @@ body {{ margin: 2rem; font-family: {sans}; }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #11151b; color: #e8edf3; }} }}
 h1 {{ font-size: 1.2rem; }}
 p {{ max-width: 60rem; }}
+div {{ overflow-x: auto; }}
 pre {{ overflow-x: auto; }}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
 <p>{description}</p>
-{svg}<details><summary>The same as text</summary>
+<div>
+{svg}</div>
+<details><summary>The same as text</summary>
 <pre>{text}</pre>
 </details>
 </body>

@@ -16,6 +16,7 @@ from minigrad.drawing.description import word
 from minigrad.drawing.events import Bprop, Record
 from minigrad.drawing.flow import FlowNode
 from minigrad.drawing.steps import common
+from minigrad.drawing.uses import fixed_nodes
 
 WHOLE = 12  # steps up to which a grid has all operations
 LONGEST_LABEL = 22
@@ -95,7 +96,7 @@ class _Loop:
         self.steps = record.flow.loops[number].steps
         self.children = record.flow.operands()
         members = [node for node in record.nodes if node.loop == number and record.adjoints[node.index] is not None]
-        self.fixed = self._fixed()
+        self.fixed = fixed_nodes(record.flow)
         left_out = self._totals(members) | self.fixed
         self.inside = {node.index: node for node in members if node.index not in left_out}
         self.scopes = [node.scope for node in self.inside.values()]
@@ -116,15 +117,6 @@ class _Loop:
         states = [node for node in members if node.role == "state"]
         sums = [n for n in states if n.operation == "Add" and n.shape == () and readers.get(n.index, 0) <= 1]
         return {node.index for node in sums} if len(sums) < len(states) else set()
-
-    def _fixed(self) -> set[int]:
-        """What is made of parameters and numbers alone, as the transpose of a matrix of weights, and is the same in all steps."""
-        found: set[int] = set()
-        for node in self.record.nodes:
-            children = self.children[node.index]
-            if node.kind in ("parameter", "state") or node.is_number or (children and found.issuperset(children)):
-                found.add(node.index)
-        return found
 
     def _sends(self) -> dict[int, list[tuple[int, float]]]:
         """What every node has sent to the members of the loop: child and norm."""

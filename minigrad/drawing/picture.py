@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.drawing import dot, symbols
 from minigrad.drawing.canvas import save
+from minigrad.drawing.cell_view import CellView, cell_view
 from minigrad.drawing.diagram import Diagram, diagram
 from minigrad.drawing.events import Record, record, record_forward
 from minigrad.drawing.flow import Flow, differentiable, flow_graph, in_order, places_of
@@ -28,7 +29,7 @@ from minigrad.drawing.time_view import Runs, TimeView, time_view
 from minigrad.drawing.transforms import Asked, transformed
 from minigrad.node import Node
 
-VIEWS = ("flow", "mirror", "time", "layers")
+VIEWS = ("flow", "mirror", "cell", "time", "layers")
 MOST, FEW = 2000, 200  # boxes of a picture
 LAYOUTS = ("layered", "dot")
 Chosen = Node | str | Sequence[Node | str]  # nodes, their names, scopes
@@ -86,6 +87,12 @@ def draw(
 
 @overload
 def draw(
+    outputs: Node | Sequence[Node] | Record, *, view: Literal["cell"], title: str = "", limit: int | None = None
+) -> CellView: ...
+
+
+@overload
+def draw(
     outputs: Runs,
     *,
     view: Literal["time"],
@@ -115,7 +122,7 @@ def draw(
     highlight: Chosen | None = None,
     title: str = "",
     limit: int | None = None,
-) -> Drawing | LayersView | MarkedGraph | MirrorView | TimeView:
+) -> Drawing | CellView | LayersView | MarkedGraph | MirrorView | TimeView:
     """Draw the flow graph of one or several nodes, with values, shapes and adjoints as they are now.
 
     Its `.html()` steps through every fprop and bprop, and says what each sends.
@@ -127,6 +134,9 @@ def draw(
     sent between them, and the curve of their norms. It takes a loss or its `mg.record`, or several with titles, in a
     dictionary, on one scale.
 
+    view="cell" draws one step of a recurrent net as textbooks draw it: an LSTM, a GRU, recurrent neurons. What it shows is read off
+    the graph, whatever gates are called; of any other cell it draws the flow of one step, and says why.
+
     view="layers" draws a box for each layer, with the shape it gives and the parameters it reads: operations in one scope.
 
     An error takes the place of the outputs: of an operation, a layer or a bprop that failed, the graph up to there is drawn, the
@@ -134,9 +144,9 @@ def draw(
 
     What is drawn:
 
-    view:      "flow", "mirror", "time", or "layers"
+    view:      "flow", "mirror", "cell", "time", or "layers"
     adjoints:  True shows ∂output/∂node in each node, False does not, None does for a number in a small forward graph
-    limit:     the most boxes, or dots, a picture may have, by default 2,000, in "mirror" 200 above and 200 below, in "layers" 200 (ValueError beyond)
+    limit:     the most boxes, or dots, a picture may have, by default 2,000, in "mirror" 200 above and 200 below, in "cell" and "layers" 200 (ValueError beyond)
     check:     mark each operation right or wrong: its bprop against differences of its own fprop, at its operands
     title:     of the picture
     cut:       in "time", redraws the curve without a path: "h" lets no adjoint from a step to the h of the step before,
@@ -194,6 +204,8 @@ def draw(
         raise ValueError('mg.draw(cut=...) belongs to view="time": it redraws the curve of adjoints without a path')
     if view == "mirror":
         return mirror_view(outputs, title, FEW if limit is None else limit)
+    if view == "cell":
+        return cell_view(outputs, title, FEW if limit is None else limit)
     if view == "layers":
         return layers_view(outputs, title, FEW if limit is None else limit)
     if direction is not None and direction not in DIRECTIONS:

@@ -1,4 +1,4 @@
-"""The edges of a graph that are drawn, and who reads whom by them."""
+"""The edges of a graph that are drawn, who reads whom by them, and what is made of parameters alone."""
 
 from __future__ import annotations
 
@@ -35,3 +35,12 @@ def drawn(flow: Flow, *, numbers: bool) -> list[Use]:
         for edge in flow.shown.edges
         if not (numbers and flow.nodes[edge.source].is_number)
     ]
+
+
+def fixed_nodes(flow: Flow) -> set[int]:
+    """Find what is made of parameters and numbers alone, as the transpose of a matrix of weights, and is the same in all steps."""
+    found: set[int] = set()
+    for node, children in zip(flow.nodes, flow.operands(), strict=True):
+        if node.kind in ("parameter", "state") or node.is_number or (children and found.issuperset(children)):
+            found.add(node.index)
+    return found

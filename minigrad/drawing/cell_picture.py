@@ -1,0 +1,353 @@
+"""A cell as SVG: its wires with a hop where they cross, its layers and operations, its delays, and what they mean."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from html import escape
+from itertools import pairwise
+
+from minigrad.drawing import metrics
+from minigrad.drawing.canvas import pixels, text
+from minigrad.drawing.cell_graph import BEFORE, INPUT, LAYER, OPERATION, SUM, Item, Weight
+from minigrad.drawing.cell_panel import Panel
+from minigrad.drawing.cell_places import CORNER, Point
+from minigrad.drawing.style import DARK, LIGHT, Face
+
+LAYER_SIZE, ENTRY_SIZE, NUMBER_SIZE = (100.0, 58.0), (64.0, 34.0), (40.0, 34.0)  # "tanh", "1 −"
+CIRCLE_SIZE, LABEL_SIZE, DELAY_SIZE = (32.0, 32.0), (56.0, 30.0), (112.0, 24.0)
+BEND, HOP, HEAD = 9.0, 7.0, 9.0
+MARGIN = 24.0
+KEY_ROW = 40.0
+CIRCLES = ("×", "+", "−")
+MEANINGS = {
+    "layer": "a layer: weights, bias, activation",
+    "circle": "an operation, entry by entry",
+    "join": "joined: each times its weights, and summed",
+    "fork": "copied",
+    "hop": "not joined",
+}
+
+INK, LINE = LIGHT["ink"], LIGHT["operation-line"]
+PALETTE = {
+    **{name: (LIGHT[name], DARK[name]) for name in ("paper", "ink", "faint", "frame", "frame-line")},
+    **{f"{role}-{part}": (LIGHT[f"{role}-{part}"], DARK[f"{role}-{part}"])
+       for role in ("parameter", "input", "operation") for part in ("fill", "line") if (role, part) != ("operation", "fill")},
+    "state-fill": ("#e3f3ea", "#12301f"),
+    "state-line": ("#1d7a4d", "#5fca93"),
+}  # fmt: skip
+LAYER_LOOK, INPUT_LOOK, STATE_LOOK, PLAIN_LOOK = (
+    (LIGHT["parameter-fill"], LIGHT["parameter-line"]),
+    (LIGHT["input-fill"], LIGHT["input-line"]),
+    ("#e3f3ea", "#1d7a4d"),
+    (LIGHT["paper"], LINE),
+)
+
+HEADING = Face(14, 22, False, 600, INK)
+SIGN = Face(18, 22, False, 600, INK)
+WORD = Face(14, 20, False, 600, INK)
+NAME = Face(16, 20, False, 400, INK)
+BELOW = 11.5  # the size of a subscript
+SMALL = Face(11, 14, False, 400, LIGHT["faint"])
+WORDS = Face(12.5, 19, False, 400, INK)
+
+
+class Route:
+    """A wire as a line of points with right angles."""
+
+    def __init__(self, ends: tuple[str, str], written: str) -> None:
+        self.source, self.target = ends
+        self.points = _points(written)
+
+    @property
+    def segments(self) -> list[tuple[Point, Point]]:
+        """Its straight pieces."""
+        return list(pairwise(self.points))
+
+    def crossings(self, others: Sequence[Route]) -> list[Point]:
+        """Where its vertical pieces cross horizontal ones of wires that come from elsewhere."""
+        found: dict[Point, None] = {}
+        for (x, top), (to, bottom) in self.segments:
+            for other in others:
+                for (left, y), (right, end) in other.segments:
+                    across = x == to and y == end and other.source != self.source
+                    if across and min(left, right) < x < max(left, right) and min(top, bottom) < y < max(top, bottom):
+                        found[x, y] = None
+        return list(found)
+
+
+class Frame:
+    """The picture of one cell."""
+
+    def __init__(self, panel: Panel, *, headed: bool) -> None:
+        self.panel = panel
+        self.top = HEADING.height if headed else 0.0
+        self.routes = [Route(ends, written) for ends, written in panel.routes.items()]
+        points = [point for route in self.routes for point in route.points]
+        self.right = max(x for x, _ in points)
+        label = LABEL_SIZE[1] / 2
+        self.bottom = max([*[y for _, y in points], *[y + label for _, y in panel.cell.places.values()]])
+        self.width = max(
+            self.right + MARGIN + 8, *[metrics.width(line, WORDS) + 2 * MARGIN for line in panel.caption()]
+        )
+
+    def height(self, width: float) -> float:
+        """The height, with its words below."""
+        return (
+            self.top
+            + self.bottom
+            + 34
+            + KEY_ROW * len(self._key_rows(width))
+            + WORDS.height * len(self.panel.caption())
+            + 12
+        )
+
+    def drawn(self, width: float) -> str:
+        """The picture, from (0, 0) on."""
+        parts = [text(self.panel.name, MARGIN, 12, HEADING)] if self.top else []
+        parts.append(f'<g transform="translate(0 {pixels(self.top)})">')
+        parts += [self._frame(), *self._wires(), *self._heads(), *self._signs(), *self._delays()]
+        parts += [self._item(name) for name in self.panel.way]
+        parts += [self._label(name, STATE_LOOK) for name in self._outputs()]
+        parts += [*self._names(), "</g>", *self._key(width)]
+        y = self.height(width) - WORDS.height * len(self.panel.caption()) + 2
+        parts += [text(line, MARGIN, y + k * WORDS.height, WORDS) for k, line in enumerate(self.panel.caption())]
+        return "\n".join(parts)
+
+    def _outputs(self) -> list[str]:
+        return [route.target for route in self.routes if route.target.startswith("out ")]
+
+    def _frame(self) -> str:
+        (left, top), cell = CORNER, self.panel.cell
+        size = f'width="{pixels(cell.right - left)}" height="{pixels(cell.bottom - top)}"'
+        return f'<rect x="{pixels(left)}" y="{pixels(top)}" {size} rx="16" fill="{LIGHT["frame"]}" stroke="{LIGHT["frame-line"]}"/>'
+
+    # Wires -----------------------------------------------------------------------------------------------------------
+
+    def _wires(self) -> Iterator[str]:
+        yield f'<g fill="none" stroke="{LINE}" stroke-width="2">'
+        for route in self.routes:
+            words = escape(self.panel.wire(route.source, route.target))
+            yield f'<path d="{_line(route.points, route.crossings(self.routes))}"><title>{words}</title></path>'
+        yield "</g>"
+
+    def _heads(self) -> Iterator[str]:
+        tips = dict.fromkeys([route.segments[-1] for route in self.routes])
+        delays = [self._delay(route) for route in self.routes if route.target.endswith("'")]
+        heads = [_head(way) for way in tips] + [_head(way) for way in delays]
+        yield f'<path fill="{LINE}" d="{"".join(dict.fromkeys(heads))}"/>'
+
+    def _delay(self, route: Route) -> tuple[Point, Point]:
+        """The way into the delay, which sits in the middle of the longest piece."""
+        (x, y), (to, _) = max(route.segments, key=lambda piece: abs(piece[1][0] - piece[0][0]))
+        return (x, y), ((x + to) / 2 + DELAY_SIZE[0] / 2, y)
+
+    def _delays(self) -> Iterator[str]:
+        for route in self.routes:
+            if route.target.endswith("'"):
+                _, (x, y) = self._delay(route)
+                x -= DELAY_SIZE[0] / 2
+                yield _rounded((x, y), DELAY_SIZE, PLAIN_LOOK, 12) + text("delay: one step", x, y + 4, SMALL, "middle")
+
+    def _signs(self) -> Iterator[str]:
+        """Beside the arrows into a difference, which one is subtracted."""
+        for route in self.routes:
+            known = self.panel.way.get(route.target)
+            item = (
+                self.panel.graph.items[known]
+                if known is not None and route.target in self.panel.cell.equations
+                else None
+            )
+            if item is not None and item.sign == "−" and len(item.sources) == 2:
+                sign = "+" if item.sources[0] == self.panel.way[route.source] else "−"
+                (x, _), (to, y) = route.segments[-1]
+                at = (to - 13, y - 6) if x != to else (to + 13, y + 17)
+                yield text(sign, *at, WORD, "middle")
+
+    # Items -----------------------------------------------------------------------------------------------------------
+
+    def _item(self, name: str) -> str:
+        item, at = self.panel.item(name), self.panel.cell.places[name]
+        if item.kind in (BEFORE, INPUT):
+            return self._label(name, STATE_LOOK if item.kind == BEFORE else INPUT_LOOK)
+        title = f"<title>{escape(self.panel.formula(name))}</title>"
+        if item.kind in (LAYER, SUM):
+            return f"<g>{title}{_rounded(at, LAYER_SIZE, LAYER_LOOK, 5)}{_layer_words(item, self.panel.weights(item), at)}</g>"
+        size = size_of(item)
+        face = SIGN if item.sign in CIRCLES else WORD
+        words = text(fitting(item.sign, face, size[0] - 8), at[0], at[1] + 0.33 * face.size, face, "middle")
+        return f"<g>{title}{_rounded(at, size, PLAIN_LOOK, size[1] / 2)}{words}</g>"
+
+    def _label(self, name: str, look: tuple[str, str]) -> str:
+        x, y = self.panel.cell.places[name]
+        return _rounded((x, y), LABEL_SIZE, look, LABEL_SIZE[1] / 2) + _name(
+            *self.panel.label(name), x, y + 4, "middle"
+        )
+
+    def _names(self) -> Iterator[str]:
+        """The names of gates beside the wire that leaves them, and of states where they leave the frame."""
+        right = self.panel.cell.right
+        for name in self.panel.cell.equations:
+            if name in self.panel.cell.states:
+                way = next(route for route in self.routes if route.source == name and route.target.endswith("'"))
+                y = next(y for (x, y), (to, _) in way.segments if x < right < to)
+                yield _name(*self.panel.label(name), right + 7, y - 9, "")
+            elif self.panel.letter(name):
+                x, y = self.panel.cell.places[name]
+                yield _name(*self.panel.label(name), x + 8, y - size_of(self.panel.item(name))[1] / 2 - 9, "")
+
+    # Words -----------------------------------------------------------------------------------------------------------
+
+    def _key_rows(self, width: float) -> list[list[tuple[str, str, float]]]:
+        """What boxes and lines mean, in rows: a sign, its words, and where they begin."""
+        tips = Counter([(route.points[-1], route.source) for route in self.routes])
+        shown = {
+            "layer": True,
+            "circle": any(item.kind == OPERATION for item in self.panel.graph.items),
+            "join": any(count > 1 for count in Counter([tip for tip, _ in tips]).values()),
+            "fork": max(Counter([route.source for route in self.routes]).values()) > 1,
+            "hop": any(route.crossings(self.routes) for route in self.routes),
+        }
+        kinds = [(kind, words) for kind, words in MEANINGS.items() if shown[kind]]
+        rows: list[list[tuple[str, str, float]]] = [[]]
+        x = MARGIN
+        for kind, words in kinds:
+            length = 50 + metrics.width(words, SMALL) + 22
+            if rows[-1] and x + length - 22 > width - MARGIN:
+                rows.append([])
+                x = MARGIN
+            rows[-1].append((kind, words, x))
+            x += length
+        return rows
+
+    def _key(self, width: float) -> Iterator[str]:
+        for k, row in enumerate(self._key_rows(width)):
+            y = self.top + self.bottom + 34 + KEY_ROW * k + 12
+            for kind, words, x in row:
+                yield _sample(kind, x, y) + text(words, x + 50, y + 4, SMALL)
+
+
+def size_of(item: Item) -> tuple[float, float]:
+    """The width and height of an item of a step."""
+    if item.kind in (BEFORE, INPUT):
+        return LABEL_SIZE
+    if item.kind in (LAYER, SUM):
+        return LAYER_SIZE
+    return CIRCLE_SIZE if item.sign in CIRCLES else NUMBER_SIZE if item.sign[0].isdigit() else ENTRY_SIZE
+
+
+def fitting(words: str, face: Face, width: float) -> str:
+    """The words, or as many letters of them as there is room for."""
+    if metrics.width(words, face) <= width:
+        return words
+    while words and metrics.width(words + "…", face) > width:
+        words = words[:-1]
+    return words + "…"
+
+
+def _layer_words(item: Item, used: Sequence[Weight], at: Point) -> str:
+    """The activation, the names of weights and biases, and which part of them, if it is the same of all."""
+    x, y = at
+    spans = {weight.part for weight in used}
+    part = next(iter(spans)) if len(spans) == 1 else ""
+    units = [weight.unit for weight in used if weight.unit != "entries"] or ["entries"]
+    names = " ".join([weight.name if len(spans) == 1 else weight.text for weight in used])
+    lines = [fitting(names, SMALL, LAYER_SIZE[0] - 8), *([f"{units[0]} {part}"] if part else [])]
+    sign = item.sign or "linear"
+    top = y - 8 if part else y - 2
+    parts = [
+        text(
+            fitting(sign, SIGN if item.sign else WORD, LAYER_SIZE[0] - 10),
+            x,
+            top,
+            SIGN if item.sign else WORD,
+            "middle",
+        )
+    ]
+    parts += [text(line, x, top + 16 + 13 * k, SMALL, "middle") for k, line in enumerate(lines)]
+    return "".join(parts)
+
+
+def _name(letter: str, below: str, x: float, y: float, anchor: str) -> str:
+    """A letter and its subscript."""
+    shown = fitting(letter, NAME, LABEL_SIZE[0] - 10 - metrics.width(below, NAME._replace(size=BELOW)))
+    if not below:
+        return text(shown, x, y, NAME, anchor)
+    subscript = f'<tspan font-size="{BELOW:g}" dy="4">{escape(below)}</tspan></text>'
+    return text(shown, x, y, NAME, anchor).removesuffix("</text>") + subscript
+
+
+def _rounded(at: Point, size: tuple[float, float], look: tuple[str, str], corner: float) -> str:
+    (x, y), (width, height), (fill, line) = at, size, look
+    place = (
+        f'x="{pixels(x - width / 2)}" y="{pixels(y - height / 2)}" width="{pixels(width)}" height="{pixels(height)}"'
+    )
+    return f'<rect {place} rx="{pixels(corner)}" fill="{fill}" stroke="{line}" stroke-width="1.6"/>'
+
+
+def _points(written: str) -> list[Point]:
+    """The points of a route: "80,130 H194 V40"."""
+    first, *further = written.split()
+    x, y = map(float, first.split(","))
+    points = [(x, y)]
+    for step in further:
+        x, y = (float(step[1:]), y) if step[0] == "H" else (x, float(step[1:]))
+        points.append((x, y))
+    return points
+
+
+def _line(points: Sequence[Point], crossings: Sequence[Point]) -> str:
+    """The path along the points: bends are round, and at a crossing it hops."""
+    parts = [f"M{_at(points[0])}"]
+    for k, (a, b) in enumerate(pairwise(points)):
+        way = _way(a, b)
+        for x, y in sorted([c for c in crossings if _lies_on(c, a, b)], key=lambda c: c[1] * way[1]):
+            turn = 1 if way[1] > 0 else 0  # to the right on either way
+            parts.append(f"V{pixels(y - HOP * way[1])}A{HOP:g},{HOP:g} 0 0 {turn} {_at((x, y + HOP * way[1]))}")
+        if k == len(points) - 2:
+            parts.append(f"L{_at(_before(a, b, HEAD - 2))}")
+        else:
+            parts.append(f"L{_at(_before(a, b, BEND))}Q{_at(b)} {_at(_before(points[k + 2], b, BEND))}")
+    return "".join(parts)
+
+
+def _lies_on(point: Point, a: Point, b: Point) -> bool:
+    return a[0] == b[0] == point[0] and min(a[1], b[1]) < point[1] < max(a[1], b[1])
+
+
+def _way(a: Point, b: Point) -> Point:
+    """The direction from a to b."""
+    return float((b[0] > a[0]) - (b[0] < a[0])), float((b[1] > a[1]) - (b[1] < a[1]))
+
+
+def _before(a: Point, b: Point, distance: float) -> Point:
+    """The point that far before b, on the way from a."""
+    x, y = _way(a, b)
+    return b[0] - distance * x, b[1] - distance * y
+
+
+def _head(way: tuple[Point, Point]) -> str:
+    """The triangle at the end of a wire."""
+    (x, y), tip = _way(*way), way[1]
+    foot = tip[0] - HEAD * x, tip[1] - HEAD * y
+    corners = [(foot[0] + 4.2 * s * y, foot[1] + 4.2 * s * x) for s in (1, -1)]
+    return f"M{_at(tip)}L{_at(corners[0])}L{_at(corners[1])}z"
+
+
+def _at(point: Point) -> str:
+    return f"{pixels(point[0])},{pixels(point[1])}"
+
+
+def _sample(kind: str, x: float, y: float) -> str:
+    """The sign of an entry of the legend, 40 wide."""
+    if kind == "layer":
+        return _rounded((x + 20, y), (36, 22), LAYER_LOOK, 4)
+    if kind == "circle":
+        return _rounded((x + 20, y), (22, 22), PLAIN_LOOK, 11) + text("×", x + 20, y + 5, WORD, "middle")
+    from_left, from_below = f"M{_at((x + 1, y))}", f"M{_at((x + 20, y + 14))}"
+    branch = {
+        "join": f"{from_below}v-5q0,-9 9,-9h5",
+        "fork": f"{from_left}h12q9,0 9,-9v-5",
+        "hop": f"{from_below}v-7a7,7 0 0 0 0,-14v-7",
+    }[kind]
+    return f'<path fill="none" stroke="{LINE}" stroke-width="2" d="{from_left}h38{branch}"/>'

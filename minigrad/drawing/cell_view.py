@@ -1,0 +1,204 @@
+"""The cell of a recurrent net as a picture: one step as in a textbook, with loops for what the next step reads.
+
+Everything in it is found in the recorded graph: the items of one step, their wires, the weights. Where these are those of a cell
+in `cell_places`, it is drawn by the places there; of any other the picture is the flow of one step, and says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import cast
+
+from minigrad.drawing import metrics, symbols
+from minigrad.drawing.canvas import Picture, as_svg, pixels, text
+from minigrad.drawing.cell_graph import OPERATION, CellGraph, UnknownCellError, cell_graph, typical_step
+from minigrad.drawing.cell_panel import Panel, listed
+from minigrad.drawing.cell_picture import PALETTE, SMALL, Frame
+from minigrad.drawing.cell_places import CELLS, Cell, matched
+from minigrad.drawing.diagram import Diagram, diagram
+from minigrad.drawing.events import Record
+from minigrad.drawing.flow import Flow, FlowEdge, FlowNode, flow_graph
+from minigrad.drawing.layered import layered
+from minigrad.drawing.steps import common
+from minigrad.drawing.style import LIGHT, Face
+from minigrad.drawing.svg import to_svg
+from minigrad.drawing.text import as_text
+from minigrad.drawing.uses import fixed_nodes
+from minigrad.node import Node
+
+MARGIN, TOP = 24.0, 52.0
+HEADLINE = Face(18, 26, False, 600, LIGHT["ink"])
+SMALLEST = 9.0  # pixels of text: where there is less room, the picture scrolls
+
+
+def cell_view(given: object, title: str, limit: int) -> CellView:
+    """Draw the cells of a loss, of several nodes or of a record."""
+    flow = flow_graph(cast(Node | Sequence[Node] | Record, given), False, 'mg.draw(view="cell")')
+    view = CellView(flow, symbols.clean(title))
+    if view.n_boxes > limit:
+        raise ValueError(
+            f'mg.draw(view="cell"): a picture of {view.n_boxes} boxes cannot be read (limit={limit}). Draw a part (a layer '
+            "of a stack), or raise the limit"
+        )
+    return view
+
+
+class CellView(Picture):
+    """The cells of recurrent nets, one step of each. In a notebook it shows itself.
+
+    panels: the data of each cell that has a picture
+    reason: "" or why there is none, and the flow of one step is drawn
+    """
+
+    def __init__(self, flow: Flow, title: str = "") -> None:
+        self.panels, unknown = _panels(flow)
+        self.reason = "" if self.panels else next(iter(unknown.values()), "no time steps were found in this graph")
+        self._is_step = bool(unknown)
+        self.flow = flow if self.panels else _one_step(flow, next(iter(unknown), None))
+        notes = [f"The loop {_scope(flow, loop) or loop + 1} is not drawn: {why}." for loop, why in unknown.items()]
+        self.title = title or self._title()
+        self.description = " ".join(
+            [
+                line
+                for panel in self.panels
+                for line in (*[f"{formula}." for formula in panel.formulas()], *panel.caption())
+            ]
+            + (notes if self.panels else [f"{self._fallback()}."])
+        )
+
+    def __repr__(self) -> str:
+        names = ", ".join([panel.cell.title for panel in self.panels]) or f"drawn as flow, {self.reason}"
+        return f"<CellView: {names}; .svg() .text() .html() .save(path)>"
+
+    @property
+    def n_boxes(self) -> int:
+        """How many boxes the picture has."""
+        return sum(len(panel.graph.items) for panel in self.panels) or len(self._diagram.boxes)
+
+    def _title(self) -> str:
+        if not self.panels:
+            return f"Drawn as flow: {self.reason}"
+        kinds = [panel.cell.title for panel in self.panels]
+        return f"{listed(dict.fromkeys(kinds))}: one of {max(len(panel.steps) for panel in self.panels)} steps"
+
+    def _fallback(self) -> str:
+        what = "one step" if self._is_step else "the whole graph"
+        return f"This is the flow of {what}, since it has no picture as a cell: {self.reason}"
+
+    def text(self) -> str:
+        """The equations of each cell, and its wires; of a cell without a picture the operations of one step."""
+        if not self.panels:
+            return "\n".join([self.title, "", f"{self._fallback()}.", "", as_text(self.flow)])
+        lines = [self.title]
+        for panel in self.panels:
+            lines += ["", *([panel.name] if len(self.panels) > 1 else []), *panel.formulas(), "", "wires"]
+            lines += [f"  {panel.wire(*ends)}" for ends in panel.routes]
+            lines += ["", *panel.caption()]
+        return "\n".join(lines)
+
+    def svg(self) -> str:
+        """The picture as SVG, light or dark as its reader prefers."""
+        if not self.panels:
+            return to_svg(self._diagram, layered(self._diagram, "TB"))
+        frames = [Frame(panel, headed=len(self.panels) > 1) for panel in self.panels]
+        width = self._width
+        parts, y = [text(self.title, MARGIN, 36, HEADLINE)], TOP
+        for frame in frames:
+            parts.append(f'<g transform="translate(0 {pixels(y)})">\n{frame.drawn(width)}\n</g>')
+            y += frame.height(width)
+        return as_svg(self.title, self.description, (width, y), PALETTE, "\n".join(parts))
+
+    @property
+    def narrowest(self) -> float:  # type: ignore[override]
+        """The width below which the smallest text could not be read."""
+        return round(self._width * SMALLEST / SMALL.size) if self.panels else 0
+
+    @property
+    def _width(self) -> float:
+        frames = [Frame(panel, headed=True) for panel in self.panels]
+        return max(2 * MARGIN + metrics.width(self.title, HEADLINE), *[frame.width for frame in frames])
+
+    @cached_property
+    def _diagram(self) -> Diagram:
+        found = diagram(self.flow, stubs=True, numbers=True, fold=True, title=self.title)
+        return replace(found, description=f"{self._fallback()}. {found.description}")
+
+
+def _panels(flow: Flow) -> tuple[list[Panel], dict[int, str]]:
+    """The loops that are known cells, and of the others why they are not."""
+    panels, unknown = [], {}
+    for number, loop in enumerate(flow.loops):
+        if loop.order:
+            continue
+        try:
+            graph = cell_graph(flow, number)
+            cell, way = _known(graph)
+        except UnknownCellError as error:
+            unknown[number] = str(error)
+            continue
+        panels.append(Panel(cell, graph, way, _scope(flow, number), loop.steps))
+    return panels, unknown
+
+
+def _known(graph: CellGraph) -> tuple[Cell, dict[str, int]]:
+    for cell in CELLS:
+        way = matched(cell, graph)
+        if way is not None:
+            return cell, way
+    signs = {item.sign for item in graph.items if item.kind == OPERATION}
+    usual = {sign for cell in CELLS for sign, *_ in cell.equations.values()} | {"tanh"}
+    odd = sorted(signs - usual)
+    found = f" (it has {listed(odd)})" if odd else ""
+    raise UnknownCellError(f"its wires{found} are those of no cell that has a picture: LSTM, GRU, recurrent neurons")
+
+
+def _scope(flow: Flow, loop: int) -> str:
+    """The scope around all steps of a loop."""
+    scopes = [tuple(node.scope.split("/")) for node in flow.nodes if node.loop == loop]
+    return "/".join(common(scopes))
+
+
+def _one_step(flow: Flow, loop: int | None) -> Flow:
+    """A step of the loop and what it reads; the whole graph where there is no loop."""
+    if loop is None:
+        return flow
+    at = typical_step(flow.loops[loop])
+    step = flow.loops[loop].steps[at]
+    children, fixed = flow.operands(), fixed_nodes(flow)
+    inside = [node.index for node in flow.nodes if node.loop == loop and node.step == step]
+    shown, leaves, todo = {*inside}, set(), [*inside]
+    while todo:
+        for child in children[todo.pop()]:
+            if child not in shown:
+                shown.add(child)
+                if child in fixed:
+                    todo.append(child)
+                else:
+                    leaves.add(child)
+    order = sorted(shown)
+    places = {i: place for place, i in enumerate(order)}
+    nodes = [_as_leaf(flow.nodes[i]) if i in leaves else flow.nodes[i] for i in order]
+    edges = [
+        FlowEdge(places[edge.source], places[edge.target], edge.slot)
+        for edge in flow.edges
+        if edge.target in shown and edge.target not in leaves
+    ]
+    outputs = [places[i] for i in inside if flow.nodes[i].role == "state"] or [places[inside[-1]]]
+    plain = [replace(node, index=k, loop=None, step=None, adjoint_of=None) for k, node in enumerate(nodes)]
+    return Flow(tuple(plain), tuple(edges), tuple(outputs))
+
+
+def _as_leaf(node: FlowNode) -> FlowNode:
+    """A value from outside of the step, as an input of it."""
+    if node.kind not in ("operation", "adjoint"):
+        return node
+    name = node.name or symbols.word(node.operation)
+    return replace(
+        node,
+        kind="input",
+        operation="Input",
+        attributes={},
+        name=name if node.step is None else f"{name} of step {node.step}",
+    )
