@@ -52,11 +52,9 @@ def loops(nodes: Sequence[Node]) -> list[Loop]:
     search = _Search(nodes)
     search.place_marked()
     search.place_repeated(forward=True, carried=True)
-    for _ in range(DEEPEST):
-        n_placed = len(search.places)
-        search.place_repeated(forward=True, carried=False)
-        if len(search.places) == n_placed:
-            break
+    search.place_readers()
+    search.place_adjoints()
+    search.place_readers()  # what is made of the adjoint of each step, as penalties are
     search.place_adjoints()
     search.place_repeated(forward=False, carried=True)
     found = sorted(search.loops.values(), key=lambda loop: next(iter(loop.steps.values()))[0].number)
@@ -141,6 +139,14 @@ class _Search:
                 for node in of_round:
                     self._place(node, key, number)
             self.births.append((operations[rounds.end - 1].number + 1, None, 0))  # of the rest nobody knows
+
+    def place_readers(self) -> None:
+        """Find the rounds of what carries nothing on and reads the steps of a loop one by one."""
+        for _ in range(DEEPEST):
+            n_placed = len(self.places)
+            self.place_repeated(forward=True, carried=False)
+            if len(self.places) == n_placed:
+                break
 
     def place_adjoints(self) -> None:
         """Give adjoints the places of the nodes they belong to; these need not be in the graph."""

@@ -213,20 +213,32 @@ class Repetition:
         return not self.carried and any(True for _ in self._read_steps(*rounds))
 
     def _read_steps(self, start: int, period: int, times: int) -> Iterator[list[int]]:
-        """The numbers of the steps that the rounds read one by one, for every operation and child that reads such."""
+        """The numbers of the steps that the rounds read one by one, for every operation and child that reads such.
+
+        The first and the last round may read something else: the adjoint of a last state comes from the loss.
+        """
         for x in range(start, start + period):
             for slot in range(len(self.reads[x])):
-                places: list[Place] = []
-                for k in range(times):
-                    child = self.reads[x + k * period][slot]
-                    place = self.places.get(self.outside[-1 - child] if child < 0 else self.operations[child])
-                    if child >= start or place is None:
-                        break
-                    places.append(place)
-                    if place[0] is not places[0][0] or not _counts([number for _, number in places[-3:]]):
-                        break
-                else:
-                    yield [number for _, number in places]
+                places = self._places_read(x, slot, start, period, times)
+                first, last = places[0] is None, times - (places[-1] is None)
+                inner = [place for place in places[first:last] if place is not None]
+                if len(inner) < max(last - first, min(times, FEWEST)) or len({id(loop) for loop, _ in inner}) > 1:
+                    continue
+                numbers = [number for _, number in inner]
+                if _counts(numbers):
+                    way = numbers[1] - numbers[0]
+                    yield [numbers[0] - way] * first + numbers + [numbers[-1] + way] * (times - last)
+
+    def _places_read(self, x: int, slot: int, start: int, period: int, times: int) -> list[Place | None]:
+        """The places of what an operation reads in each round; None for what was made here or belongs to no step."""
+        places: list[Place | None] = []
+        for k in range(times):
+            child = self.reads[x + k * period][slot]
+            read = self.outside[-1 - child] if child < 0 else self.operations[child]
+            places.append(self.places.get(read) if child < start else None)
+            if places[-1] is None and 0 < k < times - 1:
+                return [None] * times
+        return places
 
     def _read_entries(self, rounds: Rounds) -> Iterator[list[int]]:
         """The places of the entries, counted from 1, that the rounds read one by one, for every number in an index."""

@@ -48,7 +48,8 @@ class Origin(NamedTuple):
 
     name: the user's, or that of the operation; "" within an operation
     role: the same for lines that do the same in different time steps
-    step: the numbers in the scope: which time step it is
+    loop: the number of the loop it is in; -1 for none
+    step: the number of the time step; () outside of loops
     node: the number of the node whose value it is; -1 within an operation
     of:   of an adjoint: the number of the node whose adjoint it is, a word for it, and whether the word is the user's
     """
@@ -57,6 +58,7 @@ class Origin(NamedTuple):
     adjoint: bool = False
     name: str = ""
     role: Any = None
+    loop: int = -1
     step: tuple[int, ...] = ()
     of: tuple[int, str, bool] | None = None
     node: int = -1

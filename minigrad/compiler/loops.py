@@ -41,7 +41,7 @@ def rolled(statements: Sequence[Statement], local: LocalName | None = None) -> l
     said: tuple[str, bool] | None = None
     i = 0
     while i < len(statements):
-        begins = i == 0 or not statements[i].origin.step or statements[i].origin[:2] != statements[i - 1].origin[:2]
+        begins = i == 0 or not statements[i].origin.step or _part(statements[i]) != _part(statements[i - 1])
         period, repeats = _best_period(i, shapes, numbers, places[shapes[i]]) if begins else (1, 1)
         block = statements[i : i + period]
         last = statements[i + period * (repeats - 1) : i + period * repeats]
@@ -55,6 +55,12 @@ def rolled(statements: Sequence[Statement], local: LocalName | None = None) -> l
             source += _Loop(numbers[i : i + 2 * period], repeats, local).text([x.quick or x.text for x in block])
         i += period * repeats
     return source
+
+
+def _part(statement: Statement) -> Any:
+    """Which part of the net a statement belongs to."""
+    origin = statement.origin
+    return origin.scope, origin.adjoint, origin.loop
 
 
 def _heading(first: Origin, last: Origin) -> tuple[str, bool] | None:

@@ -4,7 +4,6 @@ the same, so each kind is recorded once. And every line is told where it comes f
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from minigrad.compiler.names import word_for
 from minigrad.compiler.recipes import in_time, recipe_of
 from minigrad.compiler.recorder import Recipe
 from minigrad.compiler.tracing import Traced, is_read_in_place
+from minigrad.loops import loops
 from minigrad.node import Node
 from minigrad.ops.base import Operation
 from minigrad.ops.linear_algebra import SumOfProducts
@@ -103,32 +103,39 @@ class _Recording:
 
 
 class _Roles:
-    """Which nodes do the same in different time steps: same class, same place among their like, scopes equal but for numbers."""
+    """Which nodes do the same in different time steps: of one loop, of one class, in the same place among their like.
+
+    places: of each node in a loop the loop, and the number of its step
+    common: by loop and scope, for scopes that several steps have, so that the program has to number these itself
+    """
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.of: dict[int, int] = {}  # a node's number to its role
         self.numbers: dict[Any, int] = {}
         self.seen: dict[Any, int] = {}
-        self.scopes: dict[str, tuple[str, tuple[int, ...]]] = {}
+        self.places: dict[Node, tuple[int, int]] = {}
+        steps: dict[tuple[int, str], set[int]] = {}
+        for i, loop in enumerate(loops(nodes)):
+            for number, step in loop.steps.items():
+                for node in step:
+                    self.places[node] = i, number
+                    steps.setdefault((i, node.context.scope), set()).add(number)
+        self.common = {place for place, numbers in steps.items() if len(numbers) > 1}
 
     def origin(self, node: Node, adjoint_of: Node | None) -> Origin:
         """Where a node comes from."""
-        scope, forward = node.context.scope, node.context.origin
-        pattern, step = self._numbers_out(scope)
-        place = (type(node), scope if forward is None else forward, node.shape)
+        scope, forward = str(node.context.scope), node.context.origin
+        loop, number = self.places.get(node, (-1, -1))
+        place = (type(node), (loop, number, scope) if forward is None else forward, node.shape)
         nth = self.seen[place] = self.seen.get(place, -1) + 1
-        like = pattern if forward is None else self.of.get(forward, pattern)
+        like = loop if forward is None else self.of.get(forward, loop)
         key = (type(node), like, forward is None, nth, node.shape)
         role = self.of[node.number] = self.numbers.setdefault(key, len(self.numbers))
         of = None
         if adjoint_of is not None:
             of = adjoint_of.number, adjoint_of.name or word_for(type(adjoint_of)), bool(adjoint_of.name)
         name = node.name or ("" if forward is not None else word_for(type(node)))
-        return Origin(scope, forward is not None, name, role, step, of, node.number)
-
-    def _numbers_out(self, scope: str) -> tuple[str, tuple[int, ...]]:
-        known = self.scopes.get(scope)
-        if known is None:
-            known = re.sub(r"=\d+", "=#", scope), tuple(map(int, re.findall(r"=(\d+)", scope)))
-            self.scopes[scope] = known
-        return known
+        if (loop, scope) in self.common:
+            scope = f"{scope} step {number}".lstrip()
+        step = () if loop < 0 else (number,)
+        return Origin(scope, forward is not None, name, role, loop, step, of, node.number)

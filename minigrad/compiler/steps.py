@@ -454,7 +454,7 @@ class _Rebuilt:
         members, first = group.members, group.members[0]
         n = len(members)
         scope = f"{first.origin.scope} ... {members[-1].origin.scope}"
-        origin = Origin(scope, first.origin.adjoint, first.origin.name, first.origin.role, ())
+        origin = first.origin._replace(scope=scope, loop=-1, step=(), of=None, node=-1)
         operands = []
         for parts in zip(*[line.operands for line in members], strict=True):
             news = [self.new[part] for part in parts]

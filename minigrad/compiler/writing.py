@@ -19,6 +19,7 @@ from minigrad.compiler.lines import (
     FRESH,
     INTO,
     LEAF,
+    NOWHERE,
     RESHAPE,
     TILES,
     VIEW,
@@ -91,7 +92,7 @@ class _Writer:
             self._say(f"copyto({self._of(state)}, {self._of(value)})", value.origin)
             self.names["copyto"] = np.copyto
         results = [self._returned(line, i) for i, line in enumerate(self.lines.outputs)]
-        self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", Origin("", False, "", -1, ()))
+        self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", NOWHERE)
         head = [
             f"{name} = {name}_._value" for name in self.reads
         ]  # the slot: a property would cost as much as a product

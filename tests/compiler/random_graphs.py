@@ -4,9 +4,10 @@ Every list is a valid function (indices are taken modulo, shapes are made to fit
 built depends on the shapes and dtypes of the arguments only, never on their values.
 
 `flat` graphs are directed acyclic graphs; `recurrent` ones repeat a list of instructions for every time step, in scopes
-"t=0", "t=1", ..., where the compiler's stacks, chains and series come in.
+that say so, in one scope, or in none, where the compiler's stacks, chains and series come in.
 """
 
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -219,6 +220,9 @@ def flat_graph(shapes, dtypes, program, outputs, order, seed):
     return Random(f, calls, [W], f"flat_graph{shapes, dtypes, program, outputs, order, seed}")
 
 
+SPELLINGS: list[Any] = [lambda t: mg.scope(f"t={t}"), lambda t: nullcontext(), lambda t: mg.scope("step")]
+
+
 def recurrent_graph(steps, dtype, program, after, outputs, order, flags, seed):
     """h_t = tanh(what the instructions make of h_{t−1}, x_t and W), forward, backward, or in two layers."""
     rng = np.random.default_rng(seed)
@@ -230,7 +234,7 @@ def recurrent_graph(steps, dtype, program, after, outputs, order, flags, seed):
         states = []
         projected = x @ W if at_once else None
         for t in reversed(range(steps)) if backward else range(steps):
-            with mg.scope(f"t={t}"):
+            with SPELLINGS[seed % len(SPELLINGS)](t):
                 now = projected[t] if at_once else x[t] @ W
                 *rest, last = instructed([W, now, h, now + h @ W], program, choices)
                 h = np.tanh(now + h @ W.T + (last if last.shape == h.shape else np.mean(kept(last)))).astype(dtype)
