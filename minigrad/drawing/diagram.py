@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from minigrad.drawing.style import FACES, INDEX, ROLES
 LONGEST_TITLE = 30
 MARK_ROOM = 11.0  # for what marks a highlighted box
 LONGEST_NAME = 12  # of an operand in it
+MOST_AROUND = 4  # rearrangements of a named node that its name is written with
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,7 @@ def _box(plan: Plan, node: FlowNode, mark: Mark) -> Box:
     """The box of a node, with all that fits."""
     if node.index in plan.shown.labels:
         return _labelled(plan, node, plan.shown.labels[node.index])
-    title = symbols.shortened(f"{mark.sign} {_heading(plan, node)}".lstrip(), LONGEST_TITLE)
+    title = symbols.shortened(mark.sign + " " * bool(mark.sign) + _heading(plan, node), LONGEST_TITLE)
     lines = [("title", title), *_details(node), *mark.lines]
     if node.index in plan.folds:
         members = plan.folds[node.index].members
@@ -219,15 +221,32 @@ def _heading(plan: Plan, node: FlowNode) -> str:
     if not operands and node.kind not in ("operation", "adjoint"):
         return node.name or node.kind
     numbers = [_number(plan.flow.nodes[child]) if plan.numbers else None for child in operands]
-    names = [_called(plan.flow.nodes[child]) for child in operands]
+    names = [_called(plan, plan.flow.nodes[child]) for child in operands]
     sign = symbols.label(node.operation, node.attributes, numbers, names)
     return f"{node.name} = {sign}" if node.name else sign
 
 
-def _called(node: FlowNode) -> str:
+def _called(plan: Plan, node: FlowNode) -> str:
     """The name of an operand in the heading of another node, the inner parts of a long one; or else its number."""
+    return _by_name(plan, node) or f"#{node.index}"
+
+
+def _by_name(plan: Plan, node: FlowNode) -> str:
+    """What a node is called by its own name, or by that of the node whose entries it rearranges: "Wᵀ"; "" where there is none."""
+    around: list[FlowNode] = []
+    while not node.name and len(plan.operands[node.index]) == 1 and len(around) < MOST_AROUND:
+        around.append(node)
+        node = plan.flow.nodes[plan.operands[node.index][0]]
     if not node.name:
-        return f"#{node.index}"
+        return ""
+    called = _short(node)
+    for outer in reversed(around):
+        called = called and symbols.rearranged(outer.operation, outer.attributes, called)
+    return called
+
+
+def _short(node: FlowNode) -> str:
+    """The inner parts of a long name."""
     parts = node.name.split(".")
     while len(parts) > 1 and len(".".join(parts)) > LONGEST_NAME:
         parts.pop(0)
@@ -246,12 +265,17 @@ def _stub(plan: Plan, stub: Stub, copy: int, *, first: bool, emphasis: int) -> B
         lines.append(("small", stub.steps))
         tooltip += f"\n{stub.steps}"
     elif stub.steps:
-        names = {plan.flow.nodes[value].name or plan.flow.nodes[value].operation for value in stub.values}
-        what = (node.name or symbols.word(node.operation)) if len(names) == 1 else "values"
+        names = {_named_alike(plan, plan.flow.nodes[value]) for value in stub.values}
+        what = names.pop() if len(names) == 1 else "values"
         lines = [("small", f"{len(stub.values)} × {what}"), ("small", stub.steps)]
         tooltip = "\n".join([f"{len(stub.values)} values, of {stub.steps}", *[f"#{value}" for value in stub.values]])
     role = _role(node) if leaf else "reference"
     return _emphasized(_sized(f"n{node.index}_{copy}", node, role, lines, tooltip, stub.path), emphasis)
+
+
+def _named_alike(plan: Plan, node: FlowNode) -> str:
+    """What a value is called in every step: its name without the number of the step, or its operation."""
+    return re.sub(r"(?<=[^\W\d])_?\d+(?![0-9A-Za-z_])", "", _by_name(plan, node)) or symbols.word(node.operation)
 
 
 def _reference(plan: Plan, node: FlowNode) -> str:
@@ -261,9 +285,8 @@ def _reference(plan: Plan, node: FlowNode) -> str:
         return plan.shown.labels[node.index].title
     if node.name or not operands:
         return node.name or node.kind
-    heading = _heading(plan, node)
-    telling = any(plan.flow.nodes[child].name and plan.flow.nodes[child].name in heading for child in operands)
-    return heading if telling else node.title
+    part = len(operands) == 1 and symbols.rearranged(node.operation, node.attributes, f"#{operands[0]}")
+    return _by_name(plan, node) or (part if node.operation == "GetItem" and part else node.title)
 
 
 def _details(node: FlowNode) -> list[tuple[str, str]]:

@@ -60,6 +60,8 @@ WORDS = {
     "LogSumExp": "logsumexp",
     "GELUTanh": "gelu by tanh",
     "Number": "constant",
+    "AddN": "sum",
+    "GetItem": "item",
 }
 NUMPY = {
     *(
@@ -74,6 +76,7 @@ NUMPY = {
         "IsInf",
         "IsNan",
         "LogAddExp",
+        "MatMul",
     ),
     *("SearchSorted", "SignBit"),
 }  # NumPy writes these as one word
@@ -83,6 +86,15 @@ _WORD = re.compile(
 _SILENT = ("shape", "places", "role")  # attributes that a heading can do without
 _USUAL = {"stride": "(1, 1)", "dilation": "(1, 1)", "groups": "1"}  # so are values that do nothing
 _TRANSPOSED = ("Transpose", "MatrixTranspose")
+_PLUMBING = (
+    "Reshape",
+    "BroadcastTo",
+    "AsType",
+    "ExpandDims",
+    "Squeeze",
+    "SwapAxes",
+    "MoveAxis",
+)  # the entries stay what they are
 _SLOT = re.compile(r"array( once)?")  # stands for an array in an index
 ANY = "·"  # stands for an operand that an arrow brings
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -102,6 +114,13 @@ def expression(operation: str, attributes: Mapping[str, str], operands: Sequence
         return _indexed(attributes["index"], operands)
     given = [f"{name}={value}" for name, value in attributes.items()]
     return f"{word(operation)}({', '.join((*operands, *given))})"
+
+
+def rearranged(operation: str, attributes: Mapping[str, str], operand: str) -> str:
+    """The operand's name with what an operation does to its arrangement: "Wᵀ", "W[:8]", "reshape u"; "" for other operations."""
+    if operation in _TRANSPOSED or (operation == "GetItem" and not _SLOT.search(attributes["index"])):
+        return expression(operation, {name: value for name, value in attributes.items() if name == "index"}, [operand])
+    return f"{word(operation)} {operand}" if operation in _PLUMBING else ""
 
 
 def label(operation: str, attributes: Mapping[str, str], operands: Sequence[str | None], names: Sequence[str]) -> str:
