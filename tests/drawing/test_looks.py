@@ -1,5 +1,6 @@
 """How pictures look: contrast in both themes, with style sheets and without; a title, a description and a text for each."""
 
+import functools
 import re
 from xml.etree import ElementTree as ET
 
@@ -8,8 +9,10 @@ import pytest
 
 import minigrad as mg
 from minigrad.drawing import gallery
+from minigrad.drawing.stepper_page import LOOKS
 from minigrad.drawing.style import ARROWS, DARK, FACES, HEADING, INDEX, INKS, LIGHT, ROLES
-from tests.drawing.graphs import ALL, net_2_2_1, odd, penalized
+from minigrad.models import GRU, LSTM
+from tests.drawing.graphs import ALL, classifier, layer, net_2_2_1, odd, penalized
 
 SVG = "{http://www.w3.org/2000/svg}"
 THEMES = {"light": LIGHT, "dark": DARK}
@@ -237,3 +240,125 @@ def test_the_page_follows_the_theme():
     assert "var(--paper)" in page
     for role in ("parameter", "adjoint", "second", "reference"):
         assert f"#page .{role}-box>rect" in page
+
+
+# All views -----------------------------------------------------------------------------------------------------------
+
+VIEWS = {
+    "flow": lambda: mg.draw(net_2_2_1()[0]),
+    "penalized": lambda: mg.draw(penalized()),
+    "rolled": lambda: mg.draw(layer(LSTM, 6), roll=True),
+    "scopes as boxes": lambda: mg.draw(layer(LSTM, 6), depth=0),
+    "a part": lambda: mg.draw(net_2_2_1()[0], focus="u1"),
+    "paths": lambda: mg.draw(net_2_2_1()[0], highlight="u1"),
+    "mirror": lambda: mg.draw(net_2_2_1()[0], view="mirror"),
+    "mirror with what is stopped": lambda: mg.draw(mg.stop_gradient(mg.Input(2.0) * 3) * mg.Input(1.0), view="mirror"),
+    "time": lambda: mg.draw(layer(LSTM, 24), view="time", cut=("h", "c")),
+    "few steps over time": lambda: mg.draw(layer(GRU, 4), view="time"),
+    "layers": lambda: mg.draw(classifier("conv"), view="layers"),
+    "cell": lambda: mg.draw(layer(LSTM, 3), view="cell"),
+    "cell of a GRU": lambda: mg.draw(layer(GRU, 3), view="cell"),
+    "checked": lambda: mg.draw(net_2_2_1()[0], check=True),
+    "failed": lambda: failed(lambda: mg.Input(np.ones((2, 3))) @ mg.Input(np.ones(2))),
+    "gallery": lambda: mg.activations().gallery(),
+}
+
+
+def failed(call):
+    try:
+        return call()
+    except ValueError as error:
+        return mg.draw(error)
+
+
+@functools.cache
+def shown(view):
+    return VIEWS[view]()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_every_view_has_a_title_a_description_and_a_text(view):
+    picture = shown(view)
+    root = ET.fromstring(picture.svg())
+    title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
+    assert root.get("role") == "img"
+    assert root.get("aria-labelledby") == f"{title.get('id')} {description.get('id')}"
+    assert title.text.strip()
+    assert len(description.text) > 30
+    bundle = picture._repr_mimebundle_()
+    assert len(bundle["text/plain"].splitlines()) > 2
+    assert bundle["image/svg+xml"].startswith("<svg ")
+    assert "@media (prefers-color-scheme:dark)" in root.find(f"{SVG}style").text
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_text_of_every_view_is_legible_in_both_themes(view):
+    """Where each text stands, on what was painted there last: by geometry, with the colors that the style sheet gives."""
+    root = ET.fromstring(shown(view).svg())
+    for theme in (0, 1):
+        colors = colors_of(root, theme)
+        found = list(grounds(root, colors))
+        assert len(found) == len(list(root.iter(f"{SVG}text")))
+        for text, ink, ground in found:
+            assert contrast(ink, ground) >= 4.5, (theme, text, ink, ground)
+
+
+def colors_of(root, theme):
+    """From what an element has, a class or a color of the light theme, to its color in a theme."""
+    sheet = root.find(f"{SVG}style").text
+    themes = [dict(re.findall(r"--([\w-]+):(#\w{6})", part)) for part in re.findall(r"\{(--[^}]*)\}", sheet)]
+    by_color = {light: themes[theme][name] for name, light in themes[0].items()}
+    by_class = re.findall(r"#\S+ (\S+?)\{fill:var\(--([\w-]+)\)", sheet)
+    return by_color, {selector: themes[theme][name] for selector, name in by_class}
+
+
+def grounds(root, colors):
+    """Every text with its color and that of the last shape painted under its middle."""
+    by_color, by_class = colors
+    painted = []
+
+    def fill(element, inherited, parent):
+        names = (element.get("class") or "").split()
+        tag = element.tag.removeprefix(SVG)
+        around = (parent.get("class") or "").split() if parent is not None else []
+        for selector in (*[f".{name}>{tag}" for name in around], *[f".{name}" for name in names]):
+            if selector in by_class:
+                return by_class[selector]
+        if tag == "text" and "text" in by_class:
+            return by_class["text"]
+        own = element.get("fill")
+        return inherited if own is None else by_color.get(own, own)
+
+    def walk(element, x, y, inherited, parent):
+        if moved := re.fullmatch(r"translate\(([-\d.]+)[ ,]([-\d.]+)\)", element.get("transform") or ""):
+            x, y = x + float(moved[1]), y + float(moved[2])
+        color = fill(element, inherited, parent)
+        if element.tag == f"{SVG}rect" and color != "none":
+            left, top = x + float(element.get("x", 0)), y + float(element.get("y", 0))
+            painted.append((left, top, left + float(element.get("width")), top + float(element.get("height")), color))
+        elif element.tag == f"{SVG}text":
+            at_x, at_y = x + float(element.get("x", 0)), y + float(element.get("y", 0)) - 4
+            under = [c for left, top, right, bottom, c in painted if left <= at_x <= right and top <= at_y <= bottom]
+            yield "".join(element.itertext()), color, under[-1]
+        for child in element:
+            yield from walk(child, x, y, color, element)
+
+    yield from walk(root, 0.0, 0.0, "#000000", None)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_text_stays_legible_on_boxes_that_fade(theme):
+    """The stepper shows boxes whose values are not yet known at less than full strength: text then lies on a mixture."""
+    opacity = float(re.search(r"\.late>rect\{opacity:([\d.]+)\}", LOOKS)[1])
+    colors = THEMES[theme]
+    for ground in ("paper", "frame", "inner-frame"):
+        for role in ROLES:
+            mixed = mixture(colors[f"{role}-fill"], colors[ground], opacity)
+            assert min(contrast(colors[ink], mixed) for ink in ("ink", "faint", "slope")) >= 4.5, (ground, role)
+
+
+def mixture(a, b, part):
+    channels = [[int(color[i : i + 2], 16) for i in (1, 3, 5)] for color in (a, b)]
+    return "#" + "".join(
+        [f"{round(part * one + (1 - part) * other):02x}" for one, other in zip(*channels, strict=True)]
+    )
