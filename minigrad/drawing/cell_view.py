@@ -6,6 +6,7 @@ in `cell_places`, it is drawn by the places there; of any other the picture is t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -54,9 +55,12 @@ class CellView(Picture):
 
     def __init__(self, flow: Flow, title: str = "") -> None:
         self.panels, unknown = _panels(flow)
-        self.reason = "" if self.panels else next(iter(unknown.values()), "no time steps were found in this graph")
+        sizes = Counter([node.loop for node in flow.nodes])
+        largest = max(unknown, key=lambda loop: sizes[loop], default=None)
+        why = "no time steps were found in this graph" if largest is None else unknown[largest]
+        self.reason = "" if self.panels else why
         self._is_step = bool(unknown)
-        self.flow = flow if self.panels else _one_step(flow, next(iter(unknown), None))
+        self.flow = flow if self.panels else _one_step(flow, largest)
         notes = [f"The loop {_scope(flow, loop) or loop + 1} is not drawn: {why}." for loop, why in unknown.items()]
         self.title = title or self._title()
         self.description = " ".join(
