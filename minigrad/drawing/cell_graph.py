@@ -12,34 +12,15 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from minigrad.drawing import summary, symbols
+from minigrad.drawing.cell_weights import UnknownCellError, Weight, Weights, short, sliced
 from minigrad.drawing.flow import Flow, FlowLoop, FlowNode
-from minigrad.drawing.lanes import STEP
 from minigrad.drawing.uses import fixed_nodes
+from minigrad.ops.base import Elementwise
+from minigrad.ops.registry import operations
 
-LAYER, SUM, OPERATION, BEFORE, INPUT = "layer", "sum", "operation", "before", "input"
+LAYER, SUM, OPERATION, MIXING, BEFORE, INPUT = "layer", "sum", "operation", "mixing", "before", "input"
 MOST = 100  # operations of a step, and sums opened outside of it
 SIGNS = {"Sigmoid": "σ"}
-ENTRYWISE = {  # which may be computed for several gates at once
-    "Sigmoid", "Tanh", "ReLU", "HardTanh", "Softsign", "Softplus", "LeakyReLU", "ELU", "SiLU", "Sin", "Square",
-    "Negative", "Multiply", "Subtract", "Divide", "Add", "AddN",
-}  # fmt: skip
-
-
-class UnknownCellError(Exception):
-    """The step is none of the cells that have a picture; the message says what stands in the way."""
-
-
-class Weight(NamedTuple):
-    """A parameter of a layer, and which part of it is used: "W_x", "rows", "4:8"; all of it where part is ""."""
-
-    name: str
-    unit: str = ""
-    part: str = ""
-
-    @property
-    def text(self) -> str:
-        """The parameter with its part, as NumPy writes it: W_x[4:8]."""
-        return f"{self.name}[{':, ' * (self.unit == 'columns')}{self.part}]" if self.part else self.name
 
 
 class Wire(NamedTuple):
@@ -55,8 +36,8 @@ class Wire(NamedTuple):
 class Item:
     """Something that is drawn.
 
-    kind:    "layer" (an activation of weighted sums), "sum" (weighted sums alone), "operation" (entry by entry), "before" (a state
-             of the step before), "input"
+    kind:    "layer" (an activation of weighted sums), "sum" (weighted sums alone), "operation" (entry by entry), "mixing" (an
+             operation that is not known to be that), "before" (a state of the step before), "input"
     sign:    "×", "+", "−", "1 −", "σ", "tanh", …
     node:    the node of the flow that computes it; columns: which of its columns
     sources: the items it reads, in order; weights: of each the matrix it is multiplied by, or None
@@ -157,7 +138,7 @@ class _Step:
 
     def __init__(self, flow: Flow, number: int) -> None:
         self.flow, self.nodes, self.children = flow, flow.nodes, flow.operands()
-        self.fixed = fixed_nodes(flow)
+        self.fixed, self.weights, self.entrywise = fixed_nodes(flow), Weights(flow), _entrywise()
         self.places = _Place()
         for node in flow.nodes:
             if node.loop == number and self.children[node.index]:
@@ -300,16 +281,27 @@ class _Step:
             return self.known[key]
         node, (low, high) = self.nodes[view.node], view[1:3]
         self.seen.add(view.node)
-        if node.operation not in ENTRYWISE and node.operation != "MatMul" and view[:3] != self._whole(view.node)[:3]:
+        is_entrywise = node.operation in self.entrywise
+        if not is_entrywise and node.operation != "MatMul" and view[:3] != self._whole(view.node)[:3]:
             raise UnknownCellError(f"a part of {node.title} is used")
-        made = Item(OPERATION, symbols.INFIX.get(node.operation, ""), view.node, (low, high), name=name)
+        made = Item(
+            OPERATION if is_entrywise else MIXING,
+            symbols.INFIX.get(node.operation, ""),
+            view.node,
+            (low, high),
+            name=name,
+        )
         if node.operation in ("Add", "AddN", "MatMul"):
             return self._made(key, self._summed(made, self._opened(view)))
         operands = self.children[view.node]
         if len(operands) == 1 and node.shape == self.nodes[operands[0]].shape:
             sign = SIGNS.get(node.operation) or symbols.label(node.operation, node.attributes, [None], ["·"])
             terms = self.terms(self._operand(view, operands[0]))
-            if any(term.weight for term in terms) and all(term.weight or term.source is None for term in terms):
+            if (
+                is_entrywise
+                and any(term.weight for term in terms)
+                and all(term.weight or term.source is None for term in terms)
+            ):
                 return self._made(key, replace(self._summed(made, terms), kind=LAYER, sign=sign))
         else:
             numbers = [summary.line(self.nodes[i].value) if self.nodes[i].is_number else None for i in operands]
@@ -342,7 +334,7 @@ class _Step:
         """What is summed in some columns of a node. A sum of items is opened only where nobody else reads it."""
         at, name = self._stripped(view)
         if at.node in self.fixed:
-            return [_Term(None, self._weight(at.node, at.low, at.high, len(self.nodes[at.node].shape) - 1))]
+            return [_Term(None, self.weights.at(at.node, at.low, at.high, len(self.nodes[at.node].shape) - 1))]
         if at.node not in self.places.of:
             self.n_outside += 1
             if self.n_outside > MOST:
@@ -364,65 +356,30 @@ class _Step:
         if not is_before and node.operation == "MatMul":
             a, b = operands
             if b in self.fixed and len(self.nodes[b].shape) == 2:
-                return [_Term(self.item(self._whole(a)._replace(moves=at.moves)), self._weight(b, at.low, at.high, 1))]
+                return [
+                    _Term(self.item(self._whole(a)._replace(moves=at.moves)), self.weights.at(b, at.low, at.high, 1))
+                ]
             if a in self.fixed and len(self.nodes[a].shape) == 2 and len(self.nodes[b].shape) == 1:
-                return [_Term(self.item(self._whole(b)._replace(moves=at.moves)), self._weight(a, at.low, at.high, 0))]
+                return [
+                    _Term(self.item(self._whole(b)._replace(moves=at.moves)), self.weights.at(a, at.low, at.high, 0))
+                ]
             if (
                 a in self.fixed and len(self.nodes[a].shape) == 2 and at[:3] == self._whole(at.node)[:3]
             ):  # the examples are columns
                 whole = self.nodes[a].shape[0]
-                return [_Term(self.item(self._whole(b)._replace(moves=at.moves)), self._weight(a, 0, whole, 0))]
+                return [_Term(self.item(self._whole(b)._replace(moves=at.moves)), self.weights.at(a, 0, whole, 0))]
             if at.node in self.places.of:
                 raise UnknownCellError(
                     f"{node.title} is a product, but not of a state or an input with a matrix of weights"
                 )
         return [_Term(self.item(at), None)]
 
-    def _weight(self, node: int, low: int, high: int, axis: int) -> Weight:
-        """The parameter behind a matrix or a bias, and which part of it lies in those columns (axis 1) or rows (axis 0)."""
-        width = self.nodes[node].shape[axis] if self.nodes[node].shape else 1
-        whole = (low, high) == (0, width)
-        while self.children[node]:
-            found = self.nodes[node]
-            child = self.children[node][0]
-            rank = len(self.nodes[child].shape)
-            if found.operation == "MatrixTranspose" or (
-                found.operation == "Transpose" and not found.attributes and rank == 2
-            ):
-                axis = 1 - axis
-            elif (start := _start(found, axis, self.nodes[child].shape)) is not None:
-                low, high = low + start, high + start
-            elif found.operation != "AsType":
-                break
-            node = child
-        found = self.nodes[node]
-        if self.children[node]:
-            if not whole:
-                raise UnknownCellError(f"a part of {found.title} is used as weights")
-            return Weight(f"{found.name or 'made of ' + ', '.join(sorted(self._parameters(node)))}")
-        if found.is_number:
-            return Weight(summary.line(found.value))
-        name = _short(found.name) or "W"
-        if not found.shape or (low, high) == (0, found.shape[axis]):
-            return Weight(name)
-        unit = "entries" if len(found.shape) == 1 else "columns" if axis else "rows"
-        return Weight(name, unit, f"{low}:{high}")
-
-    def _parameters(self, node: int) -> set[str]:
-        found, todo = set(), [node]
-        while todo:
-            at = todo.pop()
-            todo += self.children[at]
-            if not self.children[at] and not self.nodes[at].is_number:
-                found.add(_short(self.nodes[at].name) or "W")
-        return found
-
     def _stripped(self, view: _View) -> tuple[_View, str]:
         """What some columns are before they were cut out and moved, and the name they had on the way."""
         name = ""
         while True:
             node = self.nodes[view.node]
-            name = name or _short(node.name) if node.kind != "parameter" else name
+            name = name or short(node.name) if node.kind != "parameter" else name
             further = self._before_move(view, node)
             if further is None:
                 return view, name
@@ -438,7 +395,7 @@ class _Step:
         shape = self.nodes[child].shape
         if node.operation == "AsType" and node.dtype.startswith("float"):
             return view._replace(node=child)
-        if node.operation == "GetItem" and (part := _sliced(node, shape)) is not None and part[-1] is not None:
+        if node.operation == "GetItem" and (part := sliced(node, shape)) is not None and part[-1] is not None:
             others = [span for span, size in zip(part[:-1], shape[:-1], strict=True) if span != (0, size)]
             if not others or (self.nodes[child].loop is None and all(span is None for span in others)):
                 moves = (*view.moves, f"GetItem {node.attributes['index']}") if others else view.moves
@@ -455,41 +412,9 @@ class _Step:
         return node.operation == "Transpose" and axes[-1] == str(len(shape) - 1)
 
 
-_Span = tuple[int, int] | None
-
-
-def _sliced(node: FlowNode, shape: tuple[int, ...]) -> list[_Span] | None:
-    """What a basic index takes of each axis: from where to where, None for a single entry; None where it is no such index."""
-    parts = node.attributes.get("index", "").split(", ")
-    if "..." in parts:
-        at = parts.index("...")
-        parts[at : at + 1] = [":"] * (len(shape) - len(parts) + 1)
-    parts += [":"] * (len(shape) - len(parts))
-    found: list[_Span] = []
-    for part, size in zip(parts, shape, strict=False):
-        if part.lstrip("-").isdigit():
-            found.append(None)
-            continue
-        numbers = part.split(":")
-        if len(numbers) != 2 or not all(number.lstrip("-").isdigit() or not number for number in numbers):
-            return None
-        low, high, _ = slice(*[int(number) if number else None for number in numbers]).indices(size)
-        found.append((low, high))
-    return found if len(parts) == len(shape) else None
-
-
-def _start(node: FlowNode, axis: int, shape: tuple[int, ...]) -> int | None:
-    """Where a slice along that axis alone begins; None where the node is none."""
-    part = _sliced(node, shape) if node.operation == "GetItem" else None
-    if part is None or any(
-        span != (0, size) for k, (span, size) in enumerate(zip(part, shape, strict=True)) if k != axis
-    ):
-        return None
-    span = part[axis]
-    return None if span is None else span[0]
-
-
-def _short(name: str) -> str:
-    """A name without what stands before a dot, and without the number of its step."""
-    last = name.rsplit(".", maxsplit=1)[-1]
-    return STEP.sub("", last) or last
+def _entrywise() -> set[str]:
+    """The names of operations that compute each entry from the same entries of their operands."""
+    known: dict[str, bool] = {}
+    for operation in operations():
+        known[operation.__name__] = issubclass(operation, Elementwise) and known.get(operation.__name__, True)
+    return {name for name, is_entrywise in known.items() if is_entrywise}

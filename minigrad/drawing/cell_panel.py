@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from minigrad.drawing import symbols
-from minigrad.drawing.cell_graph import INPUT, LAYER, SUM, CellGraph, Item, Weight
+from minigrad.drawing.cell_graph import INPUT, LAYER, SUM, CellGraph, Item
 from minigrad.drawing.cell_places import Cell
+from minigrad.drawing.cell_weights import Weight
 
 LETTERS = "figorzch"  # of a textbook, where the graph has no names
 LONGEST = 9

@@ -9,9 +9,10 @@ from itertools import pairwise
 
 from minigrad.drawing import metrics
 from minigrad.drawing.canvas import pixels, text
-from minigrad.drawing.cell_graph import BEFORE, INPUT, LAYER, OPERATION, SUM, Item, Weight
+from minigrad.drawing.cell_graph import BEFORE, INPUT, LAYER, OPERATION, SUM, Item
 from minigrad.drawing.cell_panel import Panel
 from minigrad.drawing.cell_places import CORNER, Point
+from minigrad.drawing.cell_weights import Weight
 from minigrad.drawing.style import DARK, LIGHT, Face
 
 LAYER_SIZE, ENTRY_SIZE, NUMBER_SIZE = (100.0, 58.0), (64.0, 34.0), (40.0, 34.0)  # "tanh", "1 −"
@@ -191,7 +192,8 @@ class Frame:
             if name in self.panel.cell.states:
                 way = next(route for route in self.routes if route.source == name and route.target.endswith("'"))
                 y = next(y for (x, y), (to, _) in way.segments if x < right < to)
-                yield _name(*self.panel.label(name), right + 7, y - 9, "")
+                room = max(x for x, _ in way.points) - right - 12
+                yield _name(*self.panel.label(name), right + 7, y - 9, "", room)
             elif self.panel.letter(name):
                 x, y = self.panel.cell.places[name]
                 yield _name(*self.panel.label(name), x + 8, y - size_of(self.panel.item(name))[1] / 2 - 9, "")
@@ -268,9 +270,9 @@ def _layer_words(item: Item, used: Sequence[Weight], at: Point) -> str:
     return "".join(parts)
 
 
-def _name(letter: str, below: str, x: float, y: float, anchor: str) -> str:
+def _name(letter: str, below: str, x: float, y: float, anchor: str, room: float = LABEL_SIZE[0] - 10) -> str:
     """A letter and its subscript."""
-    shown = fitting(letter, NAME, LABEL_SIZE[0] - 10 - metrics.width(below, NAME._replace(size=BELOW)))
+    shown = fitting(letter, NAME, room - metrics.width(below, NAME._replace(size=BELOW)))
     if not below:
         return text(shown, x, y, NAME, anchor)
     subscript = f'<tspan font-size="{BELOW:g}" dy="4">{escape(below)}</tspan></text>'

@@ -7,7 +7,7 @@ its gates are called.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 from minigrad.drawing.cell_graph import BEFORE, INPUT, LAYER, OPERATION, SUM, CellGraph, Item
@@ -113,6 +113,8 @@ NEURONS_FED = Cell(
     ("h",), 590, 270,
 )  # fmt: skip
 
+LINEAR_NEURONS = replace(NEURONS, title="Linear recurrent units", equations={"h": ("sum", "h'", "x")})
+
 # A GRU in two parts: the candidate g that r resets, before or after the product with the state; and the mixing by z.
 
 RESET_BEFORE = Cell(
@@ -210,6 +212,7 @@ CELLS = (
     LSTM,
     NEURONS,
     NEURONS_FED,
+    LINEAR_NEURONS,
     *[
         candidate | mixing
         for candidate in (RESET_BEFORE, RESET_AFTER)

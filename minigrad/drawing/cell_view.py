@@ -7,17 +7,18 @@ in `cell_places`, it is drawn by the places there; of any other the picture is t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import cast
 
 from minigrad.drawing import metrics, symbols
 from minigrad.drawing.canvas import Picture, as_svg, pixels, text
-from minigrad.drawing.cell_graph import OPERATION, CellGraph, UnknownCellError, cell_graph, typical_step
+from minigrad.drawing.cell_graph import MIXING, OPERATION, CellGraph, cell_graph, typical_step
 from minigrad.drawing.cell_panel import Panel, listed
 from minigrad.drawing.cell_picture import PALETTE, SMALL, Frame
 from minigrad.drawing.cell_places import CELLS, Cell, matched
+from minigrad.drawing.cell_weights import UnknownCellError
 from minigrad.drawing.diagram import Diagram, diagram
 from minigrad.drawing.events import Record
 from minigrad.drawing.flow import Flow, FlowEdge, FlowNode, flow_graph
@@ -40,8 +41,8 @@ def cell_view(given: object, title: str, limit: int) -> CellView:
     view = CellView(flow, symbols.clean(title))
     if view.n_boxes > limit:
         raise ValueError(
-            f'mg.draw(view="cell"): a picture of {view.n_boxes} boxes cannot be read (limit={limit}). Draw a part (a layer '
-            "of a stack), or raise the limit"
+            f'mg.draw(view="cell"): a picture of {view.n_boxes} boxes cannot be read (limit={limit}){view.why}. Draw a part (a '
+            "layer of a stack, a smaller net), or raise the limit"
         )
     return view
 
@@ -59,22 +60,26 @@ class CellView(Picture):
         largest = max(unknown, key=lambda loop: sizes[loop], default=None)
         why = "no time steps were found in this graph" if largest is None else unknown[largest]
         self.reason = "" if self.panels else why
-        self._is_step = bool(unknown)
-        self.flow = flow if self.panels else _one_step(flow, largest)
-        notes = [f"The loop {_scope(flow, loop) or loop + 1} is not drawn: {why}." for loop, why in unknown.items()]
+        self.flow = flow if self.panels or largest is None else _one_step(flow, largest)
         self.title = title or self._title()
-        self.description = " ".join(
-            [
-                line
-                for panel in self.panels
-                for line in (*[f"{formula}." for formula in panel.formulas()], *panel.caption())
-            ]
-            + (notes if self.panels else [f"{self._fallback()}."])
-        )
+        self.description = " ".join(self._said(flow, unknown) if self.panels else [f"{self._fallback()}."])
+
+    def _said(self, flow: Flow, unknown: Mapping[int, str]) -> Iterator[str]:
+        """The equations of each cell and which steps it stands for; which loops are left out."""
+        for panel in self.panels:
+            yield from [f"{formula}." for formula in panel.formulas()]
+            yield from panel.caption()
+        for loop, why in unknown.items():
+            yield f"The loop {_scope(flow, loop) or loop + 1} is not drawn: {why}."
 
     def __repr__(self) -> str:
         names = ", ".join([panel.cell.title for panel in self.panels]) or f"drawn as flow, {self.reason}"
         return f"<CellView: {names}; .svg() .text() .html() .save(path)>"
+
+    @property
+    def why(self) -> str:
+        """The reason as a clause."""
+        return f", and as a cell there is none: {self.reason}" if self.reason else ""
 
     @property
     def n_boxes(self) -> int:
@@ -88,8 +93,7 @@ class CellView(Picture):
         return f"{listed(dict.fromkeys(kinds))}: one of {max(len(panel.steps) for panel in self.panels)} steps"
 
     def _fallback(self) -> str:
-        what = "one step" if self._is_step else "the whole graph"
-        return f"This is the flow of {what}, since it has no picture as a cell: {self.reason}"
+        return f"This is drawn as flow, since it has no picture as a cell: {self.reason}"
 
     def text(self) -> str:
         """The equations of each cell, and its wires; of a cell without a picture the operations of one step."""
@@ -132,7 +136,8 @@ class CellView(Picture):
 
 def _panels(flow: Flow) -> tuple[list[Panel], dict[int, str]]:
     """The loops that are known cells, and of the others why they are not."""
-    panels, unknown = [], {}
+    panels: list[Panel] = []
+    unknown: dict[int, str] = {}
     for number, loop in enumerate(flow.loops):
         if loop.order:
             continue
@@ -151,7 +156,7 @@ def _known(graph: CellGraph) -> tuple[Cell, dict[str, int]]:
         way = matched(cell, graph)
         if way is not None:
             return cell, way
-    signs = {item.sign for item in graph.items if item.kind == OPERATION}
+    signs = {item.sign for item in graph.items if item.kind in (OPERATION, MIXING)}
     usual = {sign for cell in CELLS for sign, *_ in cell.equations.values()} | {"tanh"}
     odd = sorted(signs - usual)
     found = f" (it has {listed(odd)})" if odd else ""
@@ -164,10 +169,8 @@ def _scope(flow: Flow, loop: int) -> str:
     return "/".join(common(scopes))
 
 
-def _one_step(flow: Flow, loop: int | None) -> Flow:
-    """A step of the loop and what it reads; the whole graph where there is no loop."""
-    if loop is None:
-        return flow
+def _one_step(flow: Flow, loop: int) -> Flow:
+    """A step of the loop and what it reads."""
     at = typical_step(flow.loops[loop])
     step = flow.loops[loop].steps[at]
     children, fixed = flow.operands(), fixed_nodes(flow)

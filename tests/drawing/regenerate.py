@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import minigrad as mg
 from minigrad.drawing import dot
-from minigrad.models import LSTM
+from minigrad.models import GRU, LSTM
 from tests.drawing.graphs import classifier, expression, layer, net_2_2_1, scoped
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,10 +29,17 @@ def views():
     """A picture of each further view, and its text."""
     mirror = mg.draw(net_2_2_1()[0], view="mirror")
     layers = mg.draw(classifier("conv"), view="layers")
+    lstm, gru = [mg.draw(layer(cell, 6), view="cell") for cell in (LSTM, GRU)]
     time = mg.draw(layer(LSTM, 24), view="time", cut=("h", "c"))
     return {
         f"{name}{suffix}": text
-        for name, view in (("layers_conv", layers), ("mirror_2_2_1", mirror), ("time_lstm", time))
+        for name, view in (
+            ("cell_lstm", lstm),
+            ("cell_gru", gru),
+            ("layers_conv", layers),
+            ("mirror_2_2_1", mirror),
+            ("time_lstm", time),
+        )
         for suffix, text in ((".svg", view.svg()), (".txt", view.text()))
     }
 

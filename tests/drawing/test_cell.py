@@ -221,6 +221,17 @@ def test_recurrent_neurons():
     assert panel.formulas() == ["h_t = tanh(W_h h_{t−1} + W_x u_t + b)"]
     assert draw(by_hand(6)).panels[0].formulas() == ["h_t = tanh(u_t + W h_{t−1})"]
     assert assert_true_picture(over(SimpleRNNCell, activation=mg.relu)).item("h").sign == "relu"
+    (panel,) = draw(over(SimpleRNNCell, activation=lambda x: x)).panels
+    assert (panel.cell.title, panel.formulas()) == ("Linear recurrent units", ["h_t = W_h h_{t−1} + W_x u_t + b"])
+    unrolled = mg.draw(layer(SimpleRNN, 3)).svg()
+    assert all(f">t={t}</text>" in unrolled for t in (1, 2, 3))
+
+
+@pytest.mark.parametrize("cell", [LSTM, GRU, SimpleRNN])
+def test_a_single_unit_and_a_single_input(cell):
+    u = mg.Input(np.ones((1, 4, 1)), name="u")
+    assert_true_picture((cell(1, 1, rng=0, dtype=np.float64)(u) ** 2).sum())
+    assert kinds((cell(2, 2, rng=0)(np.ones((2, 4, 2), np.float32)) ** 2).sum()) == kinds(layer(cell, 4))
 
 
 def test_gates_have_the_rows_of_their_weights():
@@ -294,6 +305,8 @@ UNKNOWN = {
         i, f, o, g, np.concatenate([c[:, 1:], c[:, :1]], axis=1)
     ),
     "half of a state": lambda self, i, f, o, g, h, c, p: plain(i, f, o, g, c[:, :1]),
+    "c turned around": lambda self, i, f, o, g, h, c, p: (o * np.flip(f * c + i * g, 1), f * c + i * g),
+    "softmax": lambda self, i, f, o, g, h, c, p: plain(i, f, mg.softmax(p[:, 4:6]), g, c),
     "a gate across units": lambda self, i, f, o, g, h, c, p: plain(p[:, 1:3], f, o, g, c),
     "a peephole": lambda self, i, f, o, g, h, c, p: plain(i, mg.sigmoid(p[:, 2:4] + c * self.b[:2]), o, g, c),
     "one gate twice": lambda self, i, f, o, g, h, c, p: plain(f, f, o, g, c),
@@ -328,6 +341,28 @@ def test_a_cell_of_ones_own_is_drawn_as_flow(body):
     assert "Drawn as flow" in ET.fromstring(view.svg()).find(f"{SVG}title").text
     assert {node.operation for node in view.flow.nodes} >= {"Sigmoid", "Multiply"}
     assert sum(node.operation == "Sigmoid" for node in view.flow.nodes) <= 2
+
+
+def test_of_random_wirings_only_those_of_an_lstm_are_drawn_as_one():
+    draws, found = np.random.default_rng(0), 0
+    for _ in range(40):
+        chosen = draws.permutation(5)
+        if draws.random() < 0.5:
+            chosen[draws.integers(5)] = draws.integers(6)
+        (a, b, d, e, q), s = chosen, draws.choice(3, p=(0.4, 0.4, 0.2))
+
+        def body(self, i, f, o, g, h, c, p, a=a, b=b, d=d, e=e, q=q, s=s):
+            values = (i, f, o, g, c, h)
+            after = values[a] * values[b] + values[d] * values[e]
+            return values[q] * np.tanh((after, after, c)[s]), after
+
+        loss = over(lstm(body))
+        drawn_so = bool(draw(loss).panels)
+        assert drawn_so == (sorted(chosen) == [0, 1, 2, 3, 4] and q != 4 and s != 2)
+        if drawn_so:
+            assert_true_picture(loss)
+        found += drawn_so
+    assert 5 < found < 30
 
 
 def gru(body):
@@ -619,6 +654,10 @@ def test_arguments():
     assert repr(draw(layer(LSTM, 1))).startswith("<CellView: drawn as flow, ")
     with pytest.raises(ValueError, match=r"a picture of 12 boxes cannot be read \(limit=3\)"):
         draw(layer(LSTM, 3), limit=3)
+    with pytest.raises(
+        ValueError, match=r"limit=3\), and as a cell there is none: no time steps were found in this graph\."
+    ):
+        draw(net_2_2_1()[0], limit=3)
     with pytest.raises(TypeError, match=r'view="cell"\) takes a node'):
         draw(3.0)
     with pytest.raises(ValueError, match=r"numbers=...\) belongs to"):

@@ -1,0 +1,110 @@
+"""Weights in a recorded graph: which parameter lies behind a matrix or a bias, and which of its rows or columns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from minigrad.drawing import summary
+from minigrad.drawing.flow import Flow, FlowNode
+from minigrad.drawing.lanes import STEP
+
+Span = tuple[int, int] | None  # from where to where; None for a single entry
+
+
+class UnknownCellError(Exception):
+    """The step is none of the cells that have a picture; the message says what stands in the way."""
+
+
+class Weight(NamedTuple):
+    """A parameter of a layer, and which part of it is used: "W_x", "rows", "4:8"; all of it where part is ""."""
+
+    name: str
+    unit: str = ""
+    part: str = ""
+
+    @property
+    def text(self) -> str:
+        """The parameter with its part, as NumPy writes it: W_x[4:8]."""
+        return f"{self.name}[{':, ' * (self.unit == 'columns')}{self.part}]" if self.part else self.name
+
+
+class Weights:
+    """Finds the parameters of a graph."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.nodes, self.children = flow.nodes, flow.operands()
+
+    def at(self, node: int, low: int, high: int, axis: int) -> Weight:
+        """The parameter behind a matrix or a bias, and the part of it in those columns (axis 1) or rows (axis 0)."""
+        while (move := self._before_move(node, low, high, axis)) is not None:
+            node, low, high, axis = move
+        found = self.nodes[node]
+        if found.is_number:
+            return Weight(summary.line(found.value))
+        whole = not found.shape or (low, high) == (0, found.shape[axis])
+        name = short(found.name) or (f"made of {', '.join(self._parameters(node))}" if self.children[node] else "W")
+        if self.children[node] and not whole:
+            raise UnknownCellError(f"a part of {found.title} is used as weights")
+        unit = "entries" if len(found.shape) == 1 else "columns" if axis else "rows"
+        return Weight(name) if whole else Weight(name, unit, f"{low}:{high}")
+
+    def _before_move(self, node: int, low: int, high: int, axis: int) -> tuple[int, int, int, int] | None:
+        """Where the same part lies in the operand of what only transposes, cuts or casts; None for all else."""
+        if not self.children[node]:
+            return None
+        found, child = self.nodes[node], self.children[node][0]
+        shape = self.nodes[child].shape
+        is_plain = found.operation == "Transpose" and not found.attributes and len(shape) == 2
+        if found.operation == "MatrixTranspose" or is_plain:
+            return child, low, high, 1 - axis
+        if found.operation == "AsType":
+            return child, low, high, axis
+        start = _start(found, axis, shape)
+        return None if start is None else (child, low + start, high + start, axis)
+
+    def _parameters(self, node: int) -> list[str]:
+        """The names of what something is made of, in order."""
+        found, todo = set(), [node]
+        while todo:
+            at = todo.pop()
+            todo += self.children[at]
+            if not self.children[at] and not self.nodes[at].is_number:
+                found.add(short(self.nodes[at].name) or "W")
+        return sorted(found)
+
+
+def sliced(node: FlowNode, shape: tuple[int, ...]) -> list[Span] | None:
+    """What a basic index takes of each axis: from where to where, None for a single entry; None where it is no such index."""
+    parts = node.attributes.get("index", "").split(", ")
+    if "..." in parts:
+        at = parts.index("...")
+        parts[at : at + 1] = [":"] * (len(shape) - len(parts) + 1)
+    parts += [":"] * (len(shape) - len(parts))
+    found: list[Span] = []
+    for part, size in zip(parts, shape, strict=False):
+        if part.lstrip("-").isdigit():
+            found.append(None)
+            continue
+        numbers = part.split(":")
+        if len(numbers) != 2 or not all(number.lstrip("-").isdigit() or not number for number in numbers):
+            return None
+        low, high, _ = slice(*[int(number) if number else None for number in numbers]).indices(size)
+        found.append((low, high))
+    return found if len(parts) == len(shape) else None
+
+
+def _start(node: FlowNode, axis: int, shape: tuple[int, ...]) -> int | None:
+    """Where a slice along that axis alone begins; None where the node is none."""
+    part = sliced(node, shape) if node.operation == "GetItem" else None
+    if part is None or any(
+        span != (0, size) for k, (span, size) in enumerate(zip(part, shape, strict=True)) if k != axis
+    ):
+        return None
+    span = part[axis]
+    return None if span is None else span[0]
+
+
+def short(name: str) -> str:
+    """A name without what stands before a dot, and without the number of its step."""
+    last = name.rsplit(".", maxsplit=1)[-1]
+    return STEP.sub("", last) or last
