@@ -17,6 +17,7 @@ import minigrad as mg
 from minigrad.drawing import Drawing
 from minigrad.drawing.layout import Route
 from minigrad.models import GRU, LSTM, SimpleRNN
+from minigrad.optim import example_graphs
 
 ROUNDS = 3
 
@@ -109,6 +110,27 @@ def measured_as_cell(make: Callable[[], mg.Node]) -> tuple[float, float, int]:
     return seconds, len(svg.encode()) / 1000, view.n_boxes
 
 
+PAGES: dict[str, Callable[[], mg.Node]] = {
+    "2-2-1 net, page": example_graphs.net,
+    "LSTM, 6 steps, page": lambda: recurrent(LSTM, 6),
+    "GRU, 6 steps, page": lambda: recurrent(GRU, 6),
+    "LSTM, 32 steps, page": lambda: recurrent(LSTM, 32),
+    "GRU, 30 steps, page": lambda: recurrent(GRU, 30),
+}
+
+
+def measured_page(make: Callable[[], mg.Node]) -> tuple[float, float, int]:
+    """Write the page that steps through a graph: CPU seconds, kilobytes, nodes."""
+    node = make()
+    seconds = math.inf
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        record = mg.record(node)
+        page = record.html()
+        seconds = min(seconds, time.process_time() - start)
+    return seconds, len(page.encode()) / 1000, len(record.nodes)
+
+
 def _density(drawing: Drawing) -> tuple[float, float]:
     """The part of the page that boxes cover, and the mean length of arrows in pixels."""
     layout = drawing.layout
@@ -125,7 +147,7 @@ def _length(route: Route) -> float:
 def main() -> None:
     """Print a line per picture."""
     mg.draw(mg.Input(1.0)).svg()  # imports
-    width = max([len(name) for name in (*PICTURES, *ROLLED, *OVER_TIME, *AS_CELLS)])
+    width = max([len(name) for name in (*PICTURES, *ROLLED, *OVER_TIME, *AS_CELLS, *PAGES)])
     print(f"{'picture':{width}}  CPU s    kB  boxes  covered  arrow px")
     for name, make in (PICTURES | ROLLED).items():
         m = measured(make, roll=name in ROLLED)
@@ -139,6 +161,9 @@ def main() -> None:
     for name, make in AS_CELLS.items():
         seconds, kilobytes, boxes = measured_as_cell(make)
         print(f"{name:{width}}  {seconds:5.3f}  {kilobytes:4.0f}  {boxes:5}", flush=True)
+    for name, make in PAGES.items():
+        seconds, kilobytes, nodes = measured_page(make)
+        print(f"{name:{width}}  {seconds:5.3f}  {kilobytes:4.0f}  {nodes:5} nodes", flush=True)
 
 
 if __name__ == "__main__":

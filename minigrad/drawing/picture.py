@@ -308,7 +308,7 @@ class Drawing:
         recorded = self._record()
         if [node.value for node in recorded.nodes] != [node.value for node in self.flow.nodes]:
             raise ValueError("Drawing.html: the graph has other values than when it was drawn: draw it again")
-        return stepper(recorded, self.diagram, self.svg(), self.text())
+        return stepper(recorded, self.diagram, self.layout, self.text())
 
     def _record(self) -> Record:
         """The events of what is drawn; adjoints of all that the picture shows them of."""

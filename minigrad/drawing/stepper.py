@@ -6,7 +6,6 @@ have happened: 0 is the start, where leaves alone are known.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from html import escape
 from typing import Any, cast
@@ -14,38 +13,54 @@ from typing import Any, cast
 import numpy as np
 
 from minigrad.drawing import summary, symbols
-from minigrad.drawing.diagram import Diagram
+from minigrad.drawing.diagram import Arrow, Diagram
 from minigrad.drawing.events import Bprop, Fprop, Record, Sent
-from minigrad.drawing.flow import FlowNode
-from minigrad.drawing.stepper_page import LOOKS, PAGE, SCRIPT
+from minigrad.drawing.flow import Flow, FlowNode
+from minigrad.drawing.layout import Layout
+from minigrad.drawing.packing import embedded, packed
+from minigrad.drawing.stepper_page import LOOKS, PAGE
+from minigrad.drawing.stepper_script import SCRIPT, compact
 from minigrad.drawing.stored import Stored, stored
-from minigrad.drawing.style import MONO, ROLES, SANS, sheet
-from minigrad.drawing.svg import swatch
+from minigrad.drawing.style import ARROWS, MONO, ROLES, SANS, sheet
+from minigrad.drawing.svg import places_of_lines, swatch, to_svg
 from minigrad.rules import Formula, Rule
 
-MOST_COLUMNS, MOST_ROWS = 6, 12  # of an array whose entries are written
+MOST_ENTRIES = 256  # of an array whose entries are shown
 NEGLIGIBLE = 1e-12  # of the largest entry
 LONGEST_NAME = 24
 ORDINALS = ("first", "second", "third")
 
 
-def stepper(record: Record, boxes: Diagram, svg: str, listing: str) -> str:
+def stepper(record: Record, boxes: Diagram, layout: Layout, listing: str) -> str:
     """Write the page: the picture of the record's graph, its events, what the boxes mean, and the listing."""
     shown = {box.role for box in boxes.boxes}
     roles = [role for role in ROLES if role in shown]
     words = "a … b  μ m: least, greatest and mean entry"
     if any(node.adjoint for node in record.nodes):
         words += "; ∂: the adjoint, ∂output/∂node"
+    drawn = {arrow.role for arrow in boxes.arrows}
+    lines = zip(boxes.arrows, places_of_lines(boxes, layout), strict=True)
+    story = told(record)
+    data = {"boxes": [box.node for box in boxes.boxes], "arrows": [_ends(arrow, line) for arrow, line in lines]}
     return PAGE.format(
         title=escape(boxes.title),
         description=escape(boxes.description),
-        svg=svg,
+        svg=to_svg(boxes, layout, page=True),
         legend="\n".join([f"<li>{swatch(role)} {escape(ROLES[role].meaning)}</li>" for role in roles]),
         words=escape(words),
         listing=escape(listing),
-        style=sheet("page", roles, ()) + LOOKS.replace("SANS", SANS).replace("MONO", MONO),
-        data=_embedded({"boxes": [box.node for box in boxes.boxes], **told(record)}),
-        script=SCRIPT,
+        style=_with_fonts(
+            sheet(
+                "page",
+                roles,
+                [role for role in ARROWS if role in drawn],
+                fading=any(box.emphasis for box in boxes.boxes),
+            )
+            + _dashes(roles)
+            + LOOKS
+        ),
+        data=embedded({**data, **packed(story)}),
+        script=compact(SCRIPT),
     )
 
 
@@ -53,10 +68,14 @@ def told(record: Record) -> dict[str, Any]:
     """Put the record into words, step by step.
 
     nodes:  of each: what it is, its children, the places of value and adjoint in `arrays`, the steps at which its value and
-            its adjoint are known (-1: never), and the parts of its adjoint as (event, place among its sends)
-    events: of an fprop (node, rule, rule in numbers), of a bprop (node, adjoint, sends); of a send the child, the rule, the
-            rule in numbers, and in `arrays` what is sent, the sum so far and with it (-1: not known), and what is missing
-    arrays: a number as text, the entries of a small array row by row, or a sentence about a large one
+            its adjoint are known (-1: never), the parts of its adjoint as (event, place among its sends), and, of a node in a
+            loop, the place of its step in `loops`
+    events: of an fprop (node, rule, rule in numbers), of a bprop (node, sends); of a send the child, the rule, the rule in
+            numbers, the place in `arrays` of what is sent, and, if it is one of several parts, that of the sum with it (-1: not
+            known) and what is missing; of the product of two matrices, in the end, whether the right one is a vector
+    arrays: a number, nested lists of numbers, or a sentence about an array that is too large; numbers are text of four digits
+    sums:   by its place, an array that is two others side by side, given by theirs: what pieces add up to
+    loops:  of each: its scope, and of its steps the number, the first fprop, and the first bprop (0: none)
     turn:   the number of fprops
     """
     arrays = _Arrays(record)
@@ -67,24 +86,62 @@ def told(record: Record) -> dict[str, Any]:
     turn = sum(isinstance(event, Fprop) for event in record.events)
     known = {event.node: i + 1 for i, event in enumerate(record.events) if isinstance(event, Fprop)}
     operands = record.flow.operands()
+    loops, places = _loops(record, turn)
+    teller = _Teller(record, operands, parts, arrays)
+    events = [[*teller.told(event), *_product(record.flow, operands, event.node)] for event in record.events]
     nodes = []
     for i, node in enumerate(record.nodes):
         adjoint = record.adjoints[i]
         complete = max([step + 1 for step, _ in parts[i]], default=turn if i in record.flow.outputs else 0)
         nodes.append(
             [
-                _said(node, operands[i]),
+                _said(node, operands[i], record.nodes[operands[i][0]].name if operands[i] else ""),
                 operands[i],
                 arrays.place(record.values[i]),
                 -1 if adjoint is None else arrays.place(adjoint),
                 known.get(i, 0),
                 -1 if adjoint is None else complete,
                 parts[i],
+                *([places[i]] if i in places else []),
             ]
         )
-    teller = _Teller(record, operands, parts, arrays)
-    events = [teller.told(event) for event in record.events]
-    return {"nodes": nodes, "events": events, "arrays": arrays.shown, "turn": turn}
+    shown = {"arrays": arrays.shown, "sums": arrays.sums}
+    return {"nodes": nodes, "events": events, **shown, "loops": loops, "turn": turn}
+
+
+def _ends(arrow: Arrow, line: int) -> tuple[int, int, int]:
+    """The boxes at both ends of an arrow, and its line in the picture."""
+    return arrow.source, arrow.target, line
+
+
+def _loops(record: Record, turn: int) -> tuple[list[Any], dict[int, tuple[int, int]]]:
+    """The loops of more than one step, and of each node in one its loop and step, by their places."""
+    events: dict[tuple[int, int], list[list[int]]] = {}
+    for i, event in enumerate(record.events):
+        node = record.nodes[event.node]
+        if node.loop is not None and node.step is not None:
+            events.setdefault((node.loop, node.step), [[], []])[i >= turn].append(i + 1)
+    shown: list[Any] = []
+    places: dict[int, tuple[int, int]] = {}
+    for k, loop in enumerate(record.flow.loops):
+        steps = [step for step in loop.steps if (k, step) in events]
+        if len(steps) < 2:
+            continue
+        members = [node for node in record.nodes if node.loop == k and node.step in steps]
+        first = members[0]
+        title = symbols.shortened(first.scope.rpartition("/")[0], LONGEST_NAME) or "steps"
+        found = [(step, *[min(each, default=0) for each in events[k, step]]) for step in steps]
+        places |= {node.index: (len(shown), steps.index(cast(int, node.step))) for node in members}
+        shown.append((title, found))
+    return shown, places
+
+
+def _product(flow: Flow, operands: Sequence[Sequence[int]], node: int) -> list[str]:
+    """What a product of two matrices is, if the page can tell the row and the column of an entry."""
+    if flow.nodes[node].operation != "MatMul":
+        return []
+    left, right = [len(flow.nodes[child].shape) for child in operands[node]]
+    return [] if right > 2 else ["matrix" if right == 2 else "dot" if left == 1 else "vector"]
 
 
 class _Arrays:
@@ -93,6 +150,7 @@ class _Arrays:
     def __init__(self, record: Record) -> None:
         self.record = record
         self.shown: list[Any] = []
+        self.sums: dict[int, tuple[int, int]] = {}
         self._places: dict[str, int] = {}
 
     def place(self, array: int) -> int:
@@ -105,6 +163,13 @@ class _Arrays:
         place = self._places.setdefault(repr(cells), len(self.shown))
         if place == len(self.shown):
             self.shown.append(cells)
+        return place
+
+    def add_sum(self, array: Stored, before: int, now: int) -> int:
+        """The place of the sum of two arrays."""
+        n, place = len(self.shown), self.add(array)
+        if place == n and _merged(self.shown[before], self.shown[now]) == self.shown[place]:
+            self.sums[place] = before, now
         return place
 
     def whole(self, array: int) -> np.ndarray[Any, Any] | None:
@@ -129,6 +194,7 @@ class _Teller:
     ) -> None:
         self.record, self.operands, self.parts, self.arrays = record, operands, parts, arrays
         self.sums: dict[int, np.ndarray[Any, Any] | None] = {}
+        self.places: dict[int, int] = {}
         self.come = [0] * len(record.nodes)
 
     def told(self, event: Fprop | Bprop) -> list[Any]:
@@ -138,37 +204,39 @@ class _Teller:
             formula = None if rule is None else rule.forward
             return [event.node, *self._formula(event.node, formula, self._text(event.node, None), None, None)]
         sends = [self._send(event, sent) for sent in event.sends]
-        return [event.node, self.arrays.place(event.adjoint), sends]
+        return [event.node, sends]
 
     def _send(self, event: Bprop, sent: Sent) -> list[Any]:
         child, array = sent.child, self.arrays.sent(sent)
         rule = self._rule(event.node)
         formula = None if rule is None else rule.adjoints[sent.slot]
         said = self._formula(event.node, formula, self._text(event.node, sent.slot), event.adjoint, array)
+        sent_at = self.arrays.place(sent.array) if array is None else self.arrays.add(stored(array))
+        shown = [child, *said, sent_at]
         before, first = self.sums.get(child), self.come[child] == 0
         self.come[child] += 1
         missing = self.parts[child][self.come[child] :]
         with np.errstate(all="ignore"):
-            after = array if first else None if before is None or array is None else before + array
+            after = array if first else None if before is None or array is None else np.asarray(before + array)
         self.sums[child] = after
+        if first and not missing:
+            return shown
         final = self.record.adjoints[child]
-        total = -1 if after is None else self.arrays.add(stored(np.asarray(after)))
+        total = None if after is None else stored(after)
         if not missing and final is not None:
-            total = self.arrays.place(final)  # of the engine's own additions
-        return [
-            child,
-            *said,
-            self.arrays.place(sent.array) if array is None else self.arrays.add(stored(np.asarray(array))),
-            -1 if first or before is None else self.arrays.add(stored(np.asarray(before))),
-            total,
-            self._status(child, missing),
-        ]
+            total = self.record.arrays[final]  # of the engine's own additions
+        place = -1
+        if total is not None:
+            last = self.places.get(child, -1)
+            place = self.arrays.add(total) if last < 0 else self.arrays.add_sum(total, last, sent_at)
+        self.places[child] = sent_at if first else place
+        return [*shown, place, self._status(child, missing)]
 
     def _status(self, child: int, missing: Sequence[tuple[int, int]]) -> str:
         """Whether a child's adjoint is complete, or for whom it waits."""
         n, k = len(self.parts[child]), self.come[child]
         if not missing:
-            return "complete" if n == 1 else f"complete: {n} parts"
+            return f"complete: {n} parts"
         senders = dict.fromkeys([f"#{self.record.events[i].node}" for i, _ in missing])
         others = list(senders)[:6] + ["…"] * (len(senders) > 6)
         which = f"{ORDINALS[k - 1]} of {n} parts" if k <= len(ORDINALS) else f"part {k} of {n}"
@@ -208,9 +276,11 @@ class _Teller:
         return symbols.shortened(node.name, LONGEST_NAME) if node.name else f"#{index}"
 
 
-def _said(node: FlowNode, operands: Sequence[int]) -> str:
-    """A node as a line of mathematics: "#12 u1 = tanh(#11)", of a leaf "#3 w01"."""
+def _said(node: FlowNode, operands: Sequence[int], named: str) -> str:
+    """A node as a line of mathematics: "#12 u1 = tanh(#11)", of a leaf "#3 w01", of a part of a leaf "#7 = Wᵀ"."""
     children = [f"#{child}" for child in operands[:12]]
+    if named and symbols.rearranged(node.operation, node.attributes, named):
+        children = [symbols.shortened(named, LONGEST_NAME)]
     what = symbols.expression(node.operation, node.attributes, children) if children else symbols.word(node.operation)
     parts = [f"#{node.index}", symbols.shortened(node.name, LONGEST_NAME), "=" * bool(children), what]
     return " ".join([part for part in parts if part][: None if children or not node.name else 2])
@@ -218,23 +288,41 @@ def _said(node: FlowNode, operands: Sequence[int]) -> str:
 
 def _cells(array: Stored) -> Any:
     """An array as the page shows it."""
-    if array.entries is not None and array.size and len(array.shape) <= 2:
-        columns = array.shape[-1] if array.shape else 1
-        if columns <= MOST_COLUMNS and array.size <= columns * MOST_ROWS:
-            texts = _texts(array.entries)
-            return texts[0] if not array.shape else [texts[k : k + columns] for k in range(0, len(texts), columns)]
+    if array.entries is not None and 0 < array.size <= MOST_ENTRIES:
+        return _nested(_figures(array.entries), array.shape)
     said = f"{array.shape} {array.dtype}: {summary.line(array.text)}"
     return said if array.entries is not None else f"{said}; norm {array.norm:.4g} (summarized)"
 
 
-def _texts(entries: Sequence[float | bool]) -> list[str]:
+def _merged(a: Any, b: Any) -> Any:
+    """The entries of two arrays, of each pair the one that is not 0."""
+    if isinstance(a, list) and isinstance(b, list):
+        return [_merged(*pair) for pair in zip(a, b, strict=True)]
+    return b if a == "0" else a
+
+
+def _nested(entries: list[Any], shape: Sequence[int]) -> Any:
+    """The entries as lists of lists."""
+    if not shape:
+        return entries[0]
+    width = len(entries) // shape[0]
+    return [_nested(entries[k : k + width], shape[1:]) for k in range(0, len(entries), width)]
+
+
+def _figures(entries: Sequence[float | bool]) -> list[str]:
     """Entries to four digits, "~0" where rounding alone made them."""
     finite = [abs(entry) for entry in entries if abs(entry) < np.inf]
     least = NEGLIGIBLE * max(finite, default=0)
     return ["~0" if 0 < abs(entry) < least else summary.number(entry) for entry in entries]
 
 
-def _embedded(data: dict[str, Any]) -> str:
-    """Data as JSON that ends no script, whatever its names."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+def _dashes(roles: Sequence[str]) -> str:
+    """The dashes of the outlines of boxes."""
+    dashed = [role for role in roles if ROLES[role].dashes]
+    return "".join([f"\n#graph .{role}-box>rect{{stroke-dasharray:{ROLES[role].dashes}}}" for role in dashed])
+
+
+def _with_fonts(style: str) -> str:
+    """The style sheet, the families of fonts told once."""
+    shared = style.replace(SANS, "var(--sans)").replace(MONO, "var(--mono)")
+    return f"#page{{--sans:{SANS};--mono:{MONO}}}\n{shared}"

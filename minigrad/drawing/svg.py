@@ -40,12 +40,16 @@ KEY_MARGIN, KEY_ROW = 18.0, 22.0  # of the legend: from the left edge, from entr
 CORNER = 9  # radius where corners are round
 
 
-def to_svg(diagram: Diagram, layout: Layout) -> str:
-    """The picture; hovering over a box shows all about its node."""
-    boxes = [_box(box, center) for box, center in zip(diagram.boxes, layout.centers, strict=True)]
+def to_svg(diagram: Diagram, layout: Layout, *, page: bool = False) -> str:
+    """The picture; hovering over a box shows all about its node.
+
+    page: leave to the page around it what the page has: the style sheet with fonts, outlines and the red of adjoints, the
+          paper, the description, tooltips, and the legend
+    """
+    boxes = [_box(box, center, page) for box, center in zip(diagram.boxes, layout.centers, strict=True)]
     frames = [_frame(frame) for frame in layout.frames]
     headings = [_heading(frame) for frame in layout.frames]  # over the arrows
-    key, breadth, depth = _with_notes(diagram, layout, *_key(diagram, layout))
+    key, breadth, depth = _with_notes(diagram, layout, *(([], 0.0, 0.0) if page else _key(diagram, layout)))
     inside = "\n".join([*frames, *_arrows(diagram, layout), *headings, *boxes, *key])
     width, height = _n(max(layout.width, breadth)), _n(layout.height + depth)
     name = named(diagram.title, diagram.description, diagram.note, width, height, inside)
@@ -53,15 +57,20 @@ def to_svg(diagram: Diagram, layout: Layout) -> str:
     roles, arrows = [role for role in ROLES if role in used[0]], [role for role in ARROWS if role in used[1]]
     style = sheet(name, roles, arrows, fading=any(box.emphasis for box in diagram.boxes))
     size = f'width="{width}" height="{height}"'
-    looks = f'font-family="{escape(SANS)}" font-size="11" text-anchor="middle" fill="{TEXT}"'
+    fonts = "" if page else f'font-family="{escape(SANS)}" '
+    looks = f'{fonts}font-size="11" text-anchor="middle" fill="{TEXT}"'
     looks += f' stroke-width="{WEIGHT}"'
-    spoken = f'role="img" aria-labelledby="{name}-title {name}-description"'
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" {size} viewBox="0 0 {width} {height}" {looks} {spoken}>',
-        f'<title id="{name}-title">{escape(diagram.title)}</title>',
+    described = "description" if page else f"{name}-description"
+    spoken = f'role="img" aria-labelledby="{name}-title {described}"'
+    alone = [
         f'<desc id="{name}-description">{escape(f"{diagram.description} {diagram.note}".strip())}</desc>',
         f"<style>\n{style}\n</style>",
         f'<rect class="paper" {size} fill="{BACKGROUND}"/>',
+    ]
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" {size} viewBox="0 0 {width} {height}" {looks} {spoken}>',
+        f'<title id="{name}-title">{escape(diagram.title)}</title>',
+        *([] if page else alone),
         inside,
         "</svg>",
     ]
@@ -81,34 +90,34 @@ def within(svg: str) -> str:
 
 
 def swatch(role: str) -> str:
-    """A small box of that role, for a legend."""
+    """A small box of that role, for the legend of a page, whose style sheet has its outline."""
     style = ROLES[role]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="{role}-box" width="30" height="18" stroke-width="{WEIGHT}" '
-        f'aria-hidden="true">{_outline(style.fill, style.stroke, style.dashes, WEIGHT, style.round, (1, 1, 28, 16))}</svg>'
-    )
+    box = _outline(style.fill, "", "", WEIGHT, style.round, (1, 1, 28, 16))
+    return f'<svg class="{role}-box" width="30" height="18">{box}</svg>'
 
 
-def _box(box: Box, center: Point) -> str:
+def _box(box: Box, center: Point, page: bool) -> str:
     """A box, drawn from the middle of its upper edge."""
     style = ROLES[box.role]
     weight = STRONG if box.emphasis > 0 else 2.6 if box.is_output else WEIGHT
     place = (-box.width / 2, 0.0, box.width, box.height)
     fill, stroke = (BACKGROUND, SCOPE_STROKE) if box.emphasis < 0 else (style.fill, style.stroke)
-    outline = _outline(fill, stroke, style.dashes, weight, style.round, place)
+    stroke, dashes = ("", "") if page else (stroke, style.dashes)
+    outline = _outline(fill, stroke, dashes, weight, style.round, place)
     texts = []
     y = 5.0
     for face, text in box.lines:
         y += FACES[face].height
-        texts.append(_text(text, y - 0.28 * FACES[face].height, face))
+        texts.append(_text(text, y - 0.28 * FACES[face].height, face, page=page))
     inset = 6 if style.round < 1 else 10
     shown = f"{MARK * (box.emphasis > 0)}{box.node}"
     middle = inset + (metrics.width(shown, INDEX) - box.width) / 2
     number = _text(shown, 10.5, "index", f' x="{_n(middle)}"')
     faded = "faded " * (box.emphasis < 0)
+    tooltip = "" if page else f"<title>{escape(box.tooltip)}</title>"
     corner = f"{_n(center[0])} {_n(center[1] - box.height / 2)}"
     return (
-        f'<g class="{faded}{box.role}-box" transform="translate({corner})"><title>{escape(box.tooltip)}</title>'
+        f'<g class="{faded}{box.role}-box" transform="translate({corner})">{tooltip}'
         f"{outline}{number}{''.join(texts)}</g>"
     )
 
@@ -121,17 +130,18 @@ def _outline(
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     thick = f' stroke-width="{weight}"' if weight != WEIGHT else ""
     upper = f' y="{_n(top)}"' if top else ""
+    line = f' stroke="{stroke}"' if stroke else ""
     return (
         f'<rect x="{_n(left)}"{upper} width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}" '
-        f'fill="{fill}" stroke="{stroke}"{thick}{dashed}/>'
+        f'fill="{fill}"{line}{thick}{dashed}/>'
     )
 
 
-def _text(text: str, y: float, face: str, more: str = "", classes: str = "") -> str:
+def _text(text: str, y: float, face: str, more: str = "", classes: str = "", *, page: bool = False) -> str:
     """A line of text. What all text has in common stands at the picture, and text without a class is a value."""
-    color = f' fill="{ADJOINT}"' if face == "adjoint" else ""
+    color = f' fill="{ADJOINT}"' if face == "adjoint" and not page else ""
     name = f' class="{face}{classes}"' if face != "value" else ""
-    return f'<text{name} y="{_n(y)}"{color}{more}>{escape(_spaced(text))}</text>'
+    return f'<text{name} y="{_n(round(y) if page else y)}"{color}{more}>{escape(_spaced(text))}</text>'
 
 
 def _spaced(text: str) -> str:
@@ -204,15 +214,31 @@ def fitting(text: str, width: float) -> str:
 def _arrows(diagram: Diagram, layout: Layout) -> list[str]:
     """The arrows of each role: their lines as one path, their heads as another (not markers, which some readers drop)."""
     parts = []
-    drawn = list(zip(diagram.arrows, layout.routes, strict=True))
-    parts += _alike("faded", (SCOPE_STROKE, ""), [route for arrow, route in drawn if arrow.emphasis < 0])
-    for role, look in ARROWS.items():
-        routes = [route for arrow, route in drawn if arrow.role == role and arrow.emphasis >= 0]
-        parts += _alike(role, look, routes, strong=any(arrow.emphasis for arrow in diagram.arrows))
+    strong = any(arrow.emphasis for arrow in diagram.arrows)
+    for name, places in _by_look(diagram).items():
+        look = ARROWS.get(name, (SCOPE_STROKE, ""))
+        parts += _alike(name, look, [layout.routes[i] for i in places], strong=strong and name in ARROWS)
     parts += _delay_labels(diagram, layout)
     if not layout.ordered:
         parts += [_mark(arrow, route) for arrow, route in zip(diagram.arrows, layout.routes, strict=True) if arrow.mark]
     return parts
+
+
+def _by_look(diagram: Diagram) -> dict[str, list[int]]:
+    """The arrows that look alike, in the order in which they are drawn: faded ones, then those of each role."""
+    groups: dict[str, list[int]] = {name: [] for name in ("faded", *ARROWS)}
+    for i, arrow in enumerate(diagram.arrows):
+        groups["faded" if arrow.emphasis < 0 else arrow.role].append(i)
+    return groups
+
+
+def places_of_lines(diagram: Diagram, layout: Layout) -> list[int]:
+    """Of each arrow the place of its line among all that are drawn, since like lines are drawn once."""
+    known: dict[tuple[str, str], int] = {}
+    found = {i: (name, _line(layout.routes[i])) for name, places in _by_look(diagram).items() for i in places}
+    for line in found.values():
+        known.setdefault(line, len(known))
+    return [known[found[i]] for i in range(len(found))]
 
 
 def _alike(name: str, look: tuple[str, str], routes: Sequence[Route], *, strong: bool = False) -> list[str]:
