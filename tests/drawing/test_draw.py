@@ -278,7 +278,7 @@ def test_page_stands_alone():
     page = mg.draw(scoped()).html()
     assert page.startswith("<!DOCTYPE html>")
     assert 'lang="en"' in page
-    assert "font-family: Inter, 'Segoe UI'" in page
+    assert "--sans:Inter, 'Segoe UI'" in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
     assert "the adjoint, ∂output/∂node" in page
     assert mg.listing(scoped()).replace("<", "&lt;") in page
