@@ -94,17 +94,21 @@ def check_gradients(
 
 
 class RuleMiss(NamedTuple):
-    """Where the bprop of an operation is not what differences of its own fprop say: the worst entry, and both numbers."""
+    """Where the bprop of an operation is not what differences of its own fprop say: the worst entry, and both numbers.
+
+    kink: the differences to its two sides do not agree, so that they say nothing of bprop
+    """
 
     entry: str  # "∂y[0]/∂x[2]"
     by_bprop: float
     by_differences: float
+    kink: bool
 
 
 def check_rules(nodes: Iterable[Node], order: int = 1) -> dict[Operation, RuleMiss | None]:
     """Check the bprop of each operation by differences of its own fprop at the arrays it has; None where they agree.
 
-    Operations that differences cannot judge are left out: stop_gradient and its like, and those at a kink.
+    Operations that are not to be judged by differences are left out: stop_gradient and its like.
 
     order: up to which it is checked; where one fails at a lower order, the others are not checked beyond
     """
@@ -117,11 +121,11 @@ def check_rules(nodes: Iterable[Node], order: int = 1) -> dict[Operation, RuleMi
                 found[node] = _checked_alone(node, level, _Options(None, 6e-6, 1e-6, 1e-8))
         if any(found.values()):
             break
-    return {
-        node: None if miss is None else RuleMiss(miss.symbol(_roles(node)), miss.found, miss.verdict.expected)
-        for node, miss in found.items()
-        if miss is None or not miss.verdict.kink
-    }
+    return {node: None if miss is None else _told(node, miss) for node, miss in found.items()}
+
+
+def _told(node: Operation, miss: _Miss) -> RuleMiss:
+    return RuleMiss(miss.symbol(_roles(node)), miss.found, miss.verdict.expected, miss.verdict.kink)
 
 
 class _Options(NamedTuple):
@@ -266,7 +270,8 @@ def _index(entry: tuple[int, ...]) -> str:
 
 def _refuse_breaches(f: Callable[..., Any], points: Sequence[Array]) -> None:
     """Raise GradientError where an operation breaks a rule that differences do not see."""
-    if found := breach(_checked(f)([Input(point) for point in points])):
+    outputs = _checked(f)([Input(point) for point in points])
+    if found := breach(outputs):
         raise GradientError(f"{_function_name(f)}: {found}")
 
 

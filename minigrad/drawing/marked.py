@@ -25,9 +25,9 @@ from minigrad.drawing.layered import layered
 from minigrad.drawing.layout import Layout
 from minigrad.drawing.svg import to_svg
 from minigrad.drawing.text import as_text
-from minigrad.errors import GradientError, no_node, package
-from minigrad.graph import Graph
-from minigrad.node import Constant, Node
+from minigrad.errors import GradientError, no_node, package, where
+from minigrad.graph import Graph, sweep
+from minigrad.node import Node
 from minigrad.ops.base import Operation, _give_birth
 
 NEAREST = 40  # nodes of a partial graph
@@ -86,10 +86,14 @@ def draw_error(error: BaseException, title: str, direction: str | None, limit: i
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     if isinstance(error, GradientError):
         miss = next((frame.f_locals.get("miss") for frame in frames if _runs(frame, checking.check_gradients)), None)
+        broken = next((frame for frame in frames if _runs(frame, checking._refuse_breaches)), None)
+        if broken is not None and "outputs" in broken.f_locals:
+            return _draw_breach(broken.f_locals["outputs"], str(error), title, direction)
         if miss is not None:
             own = [output for output in miss.outputs if output.adjoint_of is None]
             return draw_checked(own, title or str(error).partition("\n")[0], direction, limit, order=miss.order + 1)
-    failure = failure_in(frames, str(error))
+    failure = _anomaly(frames) if isinstance(error, FloatingPointError) else None
+    failure = failure or failure_in(frames, str(error))
     if failure is None:
         raise TypeError(
             f"mg.draw: nothing in the traceback of this {type(error).__name__} holds a node: draw the error that an operation, "
@@ -109,12 +113,23 @@ def failure_in(frames: Sequence[FrameType], message: str) -> Failure | None:
             operands = tuple(zip(roles, node.children, strict=False))
             return Failure(type(node).__name__, operands, node, _rule_around(frames))
         if "node" in found and _runs(frame, send):
-            node = cast(Operation, found["node"])
-            return Failure(f"bprop of {type(node).__name__}", (("y", node), ("ȳ", found["adjoint"])), None, node)
+            return _of_rule(found["node"], found["adjoint"])
         operands = _given(frame) if package(frame) == "minigrad" else ()
         if operands:
             called += [(_likely(name, message), Failure(name, operands)) for name in _names(frame)]
     return min(called, key=lambda each: each[0])[1] if called else None
+
+
+def _anomaly(frames: Sequence[FrameType]) -> Failure | None:
+    """The bprop in which an adjoint became nan or infinite: the sweep tells of it anew, so that no frame within is left."""
+    last = frames[-1] if frames else None
+    if last is None or not _runs(last, sweep) or "adjoint" not in last.f_locals:
+        return None
+    return _of_rule(last.f_locals["node"], last.f_locals["adjoint"])
+
+
+def _of_rule(node: Operation, adjoint: Node) -> Failure:
+    return Failure(f"bprop of {type(node).__name__}", (("y", node), ("ȳ", adjoint)), None, node)
 
 
 def _names(frame: FrameType) -> list[str]:
@@ -155,9 +170,7 @@ def _given(frame: FrameType) -> tuple[tuple[str, Node], ...]:
 def _drawn(failure: Failure, message: str, title: str, direction: str | None) -> MarkedGraph:
     operands = [node for _, node in failure.operands]
     shown = [*operands, *([] if failure.of is None else [failure.of])]
-    nodes = in_order(shown)
-    flow = flow_of(nodes, shown, [summary.rows(node._value) for node in nodes], [()] * len(nodes))
-    index = {node: i for i, node in enumerate(nodes)}
+    flow, index = _plain(shown)
     flow, moved = _nearest(flow, [index[node] for node in shown])
     of = None if failure.of is None else moved[index[failure.of]]
     last = FlowNode(
@@ -181,11 +194,15 @@ def _drawn(failure: Failure, message: str, title: str, direction: str | None) ->
     edges = [FlowEdge(moved[index[node]], last.index, slot) for slot, node in enumerate(operands)]
     said = symbols.clean(message.partition("   ")[0])
     flow = Flow((*flow.nodes, last), (*flow.edges, *edges), (last.index,), note=symbols.clean(message))
-    lines = [("value", line) for line in _side_by_side(failure)]
-    lines += [("small", line) for line in textwrap.wrap(said, LINE, max_lines=6, placeholder=" …")]
+    lines = [*[("value", line) for line in _side_by_side(failure)], *_wrapped(said)]
     marks = {last.index: Mark("✗", "failed", tuple(lines))}
     inside = "" if failure.of is None or failure.node is None else f" in the bprop of {type(failure.of).__name__}"
     return MarkedGraph(flow, marks, title or f"{failure.name}{inside} fails", direction)
+
+
+def _wrapped(said: str) -> list[tuple[str, str]]:
+    """A message as lines of a box."""
+    return [("small", line) for line in textwrap.wrap(said, LINE, max_lines=6, placeholder=" …")]
 
 
 def _side_by_side(failure: Failure) -> list[str]:
@@ -231,30 +248,46 @@ def _nearest(flow: Flow, ends: Sequence[int]) -> tuple[Flow, dict[int, int]]:
 
 def draw_checked(given: object, title: str, direction: str | None, limit: int, *, order: int = 1) -> MarkedGraph:
     """Draw a graph, each operation marked right or wrong: its bprop against differences of its own fprop, at its operands."""
-    outputs: Sequence[Any] = given if isinstance(given, Sequence) else [given]
+    outputs: Sequence[Node] = given if isinstance(given, Sequence) else [given]  # type: ignore[list-item] # checked below
     if not outputs or not all(isinstance(node, Node) for node in outputs):
         raise no_node("mg.draw(check=True) takes a node or several", given, "give one flat list of nodes")
-    nodes = in_order(outputs)
-    if len(nodes) > limit:
+    flow, index = _plain(outputs)
+    if len(index) > limit:
         raise ValueError(
-            f"mg.draw(check=True): {len(nodes)} nodes are too many to check and to read (limit={limit}). Draw a part (an "
+            f"mg.draw(check=True): {len(index)} nodes are too many to check and to read (limit={limit}). Draw a part (an "
             "intermediate node, fewer time steps, a smaller net), or raise the limit"
         )
-    index = {node: i for i, node in enumerate(nodes)}
-    flow = flow_of(nodes, outputs, [summary.rows(node._value) for node in nodes], [()] * len(nodes))
-    found = checking.check_rules([node for node in nodes if not isinstance(node, Constant)], order)
+    found = checking.check_rules(index, order)
     marks = {index[node]: Mark("✓", "right") if miss is None else _mark(miss) for node, miss in found.items()}
     wrong = [i for i, mark in marks.items() if mark.role == "wrong"]
     said = ", ".join([flow.nodes[i].title for i in wrong[:4]]) + ", …" * (len(wrong) > 4)
     verdict = f"Wrong: {said}." if wrong else "No bprop is wrong."
-    note = f"{len(marks)} bprops checked, each against differences of its own fprop. {verdict}"
+    checked = sum(mark.sign != "?" for mark in marks.values())
+    note = f"{checked} bprops checked, each against differences of its own fprop. {verdict}"
     flow = replace(flow, note=note)
     named = "which bprops are what differences say"
     return MarkedGraph(flow, marks, title or f"{flow.nodes[flow.outputs[-1]].title}: {named}", direction)
 
 
+def _draw_breach(outputs: Sequence[Node], message: str, title: str, direction: str | None) -> MarkedGraph:
+    """Draw a graph with the operation marked that breaks a rule of the engine."""
+    flow, index = _plain(outputs)
+    broken = [i for node, i in index.items() if f"the operation {where(node)} is not" in message]
+    marks = {i: Mark("✗", "failed", tuple(_wrapped(message))) for i in broken[:1]}
+    return MarkedGraph(replace(flow, note=symbols.clean(message)), marks, title or message.partition(":")[0], direction)
+
+
+def _plain(outputs: Sequence[Node]) -> tuple[Flow, dict[Node, int]]:
+    """A graph without adjoints, and the numbers of its nodes."""
+    nodes = in_order(outputs)
+    flow = flow_of(nodes, outputs, [summary.rows(node._value) for node in nodes], [()] * len(nodes))
+    return flow, {node: i for i, node in enumerate(nodes)}
+
+
 def _mark(miss: checking.RuleMiss) -> Mark:
     """The worst entry: what bprop says, and what differences say."""
+    if miss.kink:
+        return Mark("?", "", (("small", "at a kink: differences do not judge"),))
     lines = [
         ("value", miss.entry),
         ("adjoint", f"by bprop {summary.number(miss.by_bprop)}"),

@@ -209,7 +209,50 @@ def test_a_net_over_time_fills_its_picture():
         assert area / (drawing.layout.width * drawing.layout.height) >= 0.12
         lengths = [np.hypot(*np.diff(sampled(route), axis=0).T).sum() for route in drawing.layout.routes]
         assert np.mean(lengths) < 250
-        assert len(drawing.svg()) < 300_000
+        assert len(drawing.svg()) < 250_000
+
+
+@pytest.mark.parametrize(
+    ("name", "crossings", "aside"),
+    [
+        ("2-2-1", 4, 43),
+        ("expression", 0, 46),
+        ("fan", 0, 114),
+        ("LSTM 3", 6, 93),
+        ("penalized", 15, 85),
+        ("two layers", 1, 74),
+        ("GRU 4 gradient", 42, 132),
+    ],
+)
+def test_arrows_seldom_cross_and_do_not_wander(name, crossings, aside):
+    """How many pairs of arrows cross, and how many pixels an arrow leads aside on average, are those of a good layout."""
+    drawing = mg.draw(ALL[name]())
+    axis = 1 if drawing.direction == "LR" else 0
+    ways = [[route.start, *[piece[-1] for piece in route.pieces]] for route in drawing.layout.routes]
+    led = [sum(abs(b[axis] - a[axis]) for a, b in itertools.pairwise(way)) for way in ways]
+    assert np.mean(led) <= aside
+    assert crossing_pairs(drawing) <= crossings
+
+
+def crossing_pairs(drawing):
+    """The pairs of arrows, of different boxes, whose lines cross."""
+    lines = [sampled(route) for route in drawing.layout.routes]
+    owner = np.repeat(np.arange(len(lines)), [len(line) - 1 for line in lines])
+    starts = np.concatenate([line[:-1] for line in lines])
+    along = np.concatenate([np.diff(line, axis=0) for line in lines])
+    pairs = set()
+    for i, (start, way) in enumerate(zip(starts, along, strict=True)):
+        here, there = side(along, start - starts), side(along, start + way - starts)
+        first, second = side(way, starts - start), side(way, starts + along - start)
+        for j in np.flatnonzero((here * there < 0) & (first * second < 0)):
+            pairs.add((min(owner[i], owner[j]), max(owner[i], owner[j])))
+    source = [arrow.source for arrow in drawing.diagram.arrows]
+    return sum(source[a] != source[b] for a, b in pairs)
+
+
+def side(way, to):
+    """On which side of a way a point lies: the cross product."""
+    return way[..., 0] * to[..., 1] - way[..., 1] * to[..., 0]
 
 
 def test_what_a_step_reads_from_elsewhere_comes_by_reference():

@@ -2,7 +2,6 @@
 
 import gc
 import pickle
-import sys
 import traceback
 import weakref
 from xml.etree import ElementTree as ET
@@ -40,6 +39,20 @@ class Cut(mg.Elementwise):
     def bprop(self, adjoint):
         (x,) = self.children
         return adjoint * mg.Constant(2 * x._value)
+
+
+class Counts(mg.Elementwise):
+    """y = x times how often it was called."""
+
+    __slots__ = ()
+    calls = [0]
+
+    def fprop(self, x):
+        self.calls[0] += 1
+        return x * self.calls[0]
+
+    def bprop(self, adjoint):
+        return adjoint
 
 
 class Fails(mg.Operation):
@@ -277,10 +290,13 @@ def test_all_that_is_right_is_marked_on_request():
     assert "✓ bprop is what differences of fprop say" in legend
 
 
-def test_what_differences_cannot_judge_has_no_mark():
+def test_what_differences_cannot_judge_is_not_marked_right_or_wrong():
     x = mg.Input([0.0, 1.0], name="x")
     loss = (mg.stop_gradient(x) * mg.relu(x) * mg.Input([True, False])).sum()
-    assert marked(mg.draw(loss, check=True)) == {"Multiply": "✓", "Sum": "✓"}
+    assert marked(mg.draw(loss, check=True)) == {"Multiply": "✓", "Sum": "✓", "ReLU": "?"}
+    assert mg.draw(loss, check=True).flow.note.startswith("3 bprops checked")
+    kink = mg.draw(caught(lambda: mg.check_gradients(abs, [0.0])))
+    assert [mark.lines for mark in kink.marks.values()] == [(("small", "at a kink: differences do not judge"),)]
     both = [Triple(mg.Input(1.0)), Triple(mg.Input([1.0, 2.0]))]
     assert [mark.sign for mark in mg.draw(both, check=True).marks.values()] == ["✗", "✗"]
 
@@ -303,4 +319,19 @@ def test_a_failed_check_without_a_wrong_derivative_is_drawn_or_refused():
 
     error = caught(lambda: mg.check_gradients(leaves, [0.5]))
     assert marked(mg.draw(error)) == {"Multiply": "✓"}
-    assert sys.exc_info() == (None, None, None)
+    drawing = mg.draw(caught(lambda: mg.check_gradients(lambda x: np.tanh(Counts(x)), [0.5])))
+    (box,) = [box for box in drawing.diagram.boxes if box.role == "failed"]
+    assert drawing.flow.nodes[box.node].operation == "Counts"
+    assert "it keeps state or draws" in " ".join([text for _, text in box.lines])
+    assert "it keeps state or draws" in drawing.text()
+
+
+def test_an_anomaly_in_a_bprop_names_the_rule():
+    def run():
+        y = np.sqrt(mg.Input([0.0, 1.0], name="x"))
+        with mg.anomalies(), np.errstate(all="ignore"):
+            mg.gradients(y.sum(), list(y.children))
+
+    drawing = mg.draw(caught(run))
+    assert drawing.title == "bprop of Sqrt fails"
+    assert failing(drawing)[1] == ["y (2,)  ȳ (2,)"]
