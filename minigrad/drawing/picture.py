@@ -128,7 +128,8 @@ def draw(
     Its `.html()` steps through every fprop and bprop, and says what each sends.
 
     view="mirror" draws the adjoint of each node below it: the arrows between adjoints are reversed, and each says what the
-    adjoint is multiplied by on its way. The loss has no adjoints in it yet, and not too many nodes.
+    adjoint is multiplied by on its way. Of a loss with a penalty on adjoints, or of a slope, it draws the adjoints in it in a
+    second band, and the adjoints of both bands below. Not too many nodes, and no third order.
 
     view="time" draws how adjoints shrink or grow over the steps of an unrolled loss: the states of all steps, the adjoints
     sent between them, and the curve of their norms. It takes a loss or its `mg.record`, or several with titles, in a

@@ -62,7 +62,7 @@ class Plan:
         self.paths = self._paths()
         self.repeated = self._repeated() if stubs else set()
         self.order = self._order()
-        self.stubs = self._stubs() if stubs else {}
+        self.stubs = self._stubs() if stubs else self._asked_for()
         hidden |= {node.index for node in flow.nodes if numbers and node.is_number} - self.outputs
         self.hidden = hidden | (self.repeated - self._only_in_chains())
 
@@ -179,6 +179,13 @@ class Plan:
             found[source, target] = Stub((source,), target, self.paths[target])
         self._join(found)
         return found
+
+    def _asked_for(self) -> dict[tuple[int, int], Stub]:
+        """The references that a transform wants, and no others."""
+        return {
+            (source, target): Stub((source,), target, self.paths[target], said)
+            for (source, target), said in self.shown.apart.items()
+        }
 
     def _is_said(self, use: Use) -> bool:
         """Whether there is something to say of the value, so that it comes by a stub."""

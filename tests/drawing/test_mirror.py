@@ -1,5 +1,6 @@
 """The mirror: each adjoint below its node, the arrows reversed, the local factor on each, and the right numbers."""
 
+import itertools
 import re
 from xml.etree import ElementTree as ET
 
@@ -7,15 +8,16 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.drawing import metrics
+from minigrad.drawing import metrics, summary
 from minigrad.drawing.events import Bprop
 from minigrad.drawing.flow import in_order
-from minigrad.drawing.mirror import HEADLINE, PALETTE, SLOT, TOP, _Halves
-from minigrad.drawing.style import FACES
+from minigrad.drawing.mirror import HEADLINE, PALETTE, SECOND_DARK, SLOT, TOP, _Halves
+from minigrad.drawing.mirror import SECOND as SECOND_INK
+from minigrad.drawing.style import DARK, FACES, LIGHT
 from minigrad.models import LSTM
 from minigrad.rules import rule_of
 from minigrad.rules.formulas import fitted
-from tests.drawing.graphs import attention, classifier, expression, layer, net_2_2_1, odd, penalized, recurrent
+from tests.drawing.graphs import attention, by_hand, classifier, expression, layer, net_2_2_1, odd, penalized, recurrent
 from tests.drawing.test_looks import contrast
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -142,8 +144,11 @@ def test_an_arrow_tells_its_numbers():
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_labels_times_adjoints_are_what_was_sent(name):
+    assert_factors(GRAPHS[name](), 5)
+
+
+def assert_factors(loss, least):
     """Where the label is a product, its number times the adjoint is the number that goes along the arrow."""
-    loss = GRAPHS[name]()
     view, nodes = draw(loss), in_order([loss])
     record = mg.record(loss, largest=10_000)
     checked = 0
@@ -162,22 +167,226 @@ def test_labels_times_adjoints_are_what_was_sent(name):
                 made = whole if whole.size == found.size else fitted(whole, found.shape)  # a transpose moves entries
                 np.testing.assert_allclose(np.sort(made, axis=None), np.sort(found, axis=None), rtol=1e-5, atol=1e-7)
                 checked += 1
-    assert checked >= 5
+    assert checked >= least
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_boxes_do_not_overlap_and_labels_have_room(name):
-    view = draw(GRAPHS[name]())
+    assert_room(draw(GRAPHS[name]()))
+
+
+def assert_room(view):
+    """Boxes lie apart, and so do labels."""
     places = [card[:4] for found in boxes(view).values() for card in found]
     for i, (x, y, width, height) in enumerate(places):
         for a, b, wide, high in places[:i]:
             assert x + width <= a or a + wide <= x or y + height <= b or b + high <= y
-    labels = [text for text in ET.fromstring(view.svg()).iter(f"{SVG}text") if text.get("text-anchor") == "end"]
+    groups = [group for group in ET.fromstring(view.svg()).iter(f"{SVG}g") if group.find(f"{SVG}rect") is None]
+    labels = [group.find(f"{SVG}text") for group in groups]
     places = [(float(text.get("x")), float(text.get("y"))) for text in labels]
     assert len(set(places)) == len(places)
     for i, (x, y) in enumerate(places):
         for a, b in places[:i]:
             assert x != a or abs(y - b) >= SLOT - 0.1
+
+
+# A second order ------------------------------------------------------------------------------------------------------
+
+
+def slope_of(function, *leaves):
+    """The first slope of a function of leaves."""
+    return mg.gradients(function(*leaves), leaves[:1])[0]
+
+
+def penalized_net():
+    """The 2-2-1 net with a penalty on the slopes of the loss in the net's input."""
+    loss, _ = net_2_2_1()
+    inputs = [node for node in mg.Graph(loss).nodes if node.name in ("x1", "x2")]
+    a, b = mg.gradients(loss, inputs)
+    total = loss + 0.1 * (a**2 + b**2)
+    total.name = "P"
+    return total
+
+
+def penalized_on(loss, nodes):
+    return loss + 0.3 * sum((adjoint * adjoint).sum() for adjoint in mg.gradients(loss, nodes))
+
+
+def leaf(value, name="x"):
+    return mg.Parameter(value, name=name)
+
+
+def penalized_recurrent():
+    loss, _, states = recurrent(3)
+    return penalized_on(loss, states)
+
+
+def penalized_expression():
+    return penalized_on(*expression())
+
+
+def penalized_matrix():
+    W, x = leaf([[0.5, -1.0], [0.25, 2.0]], "W"), mg.Input([1.0, -2.0], name="x")
+    return penalized_on(np.tanh(W @ x).sum(), [x])
+
+
+def penalized_branch():
+    x = leaf([1.0, -2.0])
+    return penalized_on(np.where(x > 0, x**3, x * x).sum(), [x])
+
+
+def slope_of_product():
+    w, x = leaf(0.5, "w"), mg.Input(2.0, name="x")
+    y = np.tanh(w * x)
+    y.name = "y"
+    return y + mg.gradients(y, [x])[0] ** 2
+
+
+SECOND = {
+    "x³": lambda: slope_of(lambda x: x**3, leaf(2.0)),
+    "x x x": lambda: slope_of(lambda x: x * x * x, leaf(2.0)),
+    "sin": lambda: slope_of(np.sin, leaf(0.3)),
+    "exp": lambda: slope_of(np.exp, leaf(0.3)),
+    "log": lambda: slope_of(np.log, leaf(0.3)),
+    "1/x": lambda: slope_of(lambda x: 1 / x, leaf(0.3)),
+    "sqrt": lambda: slope_of(np.sqrt, leaf(0.3)),
+    "sigmoid": lambda: slope_of(mg.sigmoid, leaf(0.3)),
+    "softplus": lambda: slope_of(mg.softplus, leaf(0.3)),
+    "tanh of a product": lambda: slope_of(lambda x, w: np.tanh(w * x), leaf(2.0), leaf(0.5, "w")),
+    "quotient": lambda: slope_of(lambda x, w: w / x, leaf(2.0), leaf(0.5, "w")),
+    "power": lambda: slope_of(lambda x, w: x**w, leaf(2.0), leaf(0.5, "w")),
+    "maximum": lambda: slope_of(lambda x, w: np.maximum(x, w) * x, leaf(2.0), leaf(0.5, "w")),
+    "sum of squares": lambda: penalized_on((leaf([1.0, 2.0]) ** 2).sum(), [leaf([1.0])]),
+    "tanh(w x) and its slope": slope_of_product,
+    "matrix": penalized_matrix,
+    "branch": penalized_branch,
+    "2-2-1": penalized_net,
+    "micrograd": penalized_expression,
+    "recurrent": penalized_recurrent,
+}
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_the_third_band_has_the_adjoints_of_the_second_pass(name):
+    loss = SECOND[name]()
+    view, nodes = draw(loss), in_order([loss])
+    wanted = [node for node, adjoint in zip(nodes, view.record.adjoints, strict=True) if adjoint is not None]
+    for node, found in zip(wanted, mg.gradients(loss, wanted), strict=True):
+        index = next(i for i, one in enumerate(nodes) if one is node)
+        shown = view.record.arrays[view.record.adjoints[index]]
+        assert shown.text == view.record.nodes[index].adjoint == summary.rows(found.value)
+        if shown.entries is not None:
+            np.testing.assert_array_equal(shown.array(), found.value)
+    below = boxes(view)
+    for box in view.boxes.boxes:
+        node = view.record.nodes[box.node]
+        if node.adjoint and "_" not in box.name:
+            assert any(
+                lines[-len(node.adjoint) :] == list(node.adjoint) for *_, lines in below[view.adjoints[box.node]]
+            )
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_labels_of_a_second_order_times_adjoints_are_what_was_sent(name):
+    assert_factors(SECOND[name](), 0)
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_three_bands_do_not_overlap(name):
+    assert_room(draw(SECOND[name]()))
+
+
+def test_bands_lie_below_each_other_and_the_turn_reads_1():
+    view = draw(penalized_net())
+    halves = _Halves(view)
+    svg = view.svg()
+    assert "∂P/∂P = 1" in svg
+    for words in ("fprop: values →", "← bprop: the adjoints in this graph", "second bprop →", "← and on"):
+        assert words in svg
+    flow = view.record.flow
+    tops = {0: [], 1: []}
+    for box, center, way in zip(view.boxes.boxes, halves.layout.centers, halves.ways, strict=True):
+        tops[way < 0].append(center[1])
+        assert (way < 0) or not flow.nodes[box.node].order
+    assert max(tops[0]) < min(tops[1])
+    text = view.text()
+    assert text.index("\nfprop\n") < text.index("\nbprop\n") < text.index("\nsecond bprop\n")
+    assert (
+        repr(view) == "<MirrorView: 49 nodes and their adjoints of a second order; .svg() .text() .html() .save(path)>"
+    )
+    assert "P is #" not in svg
+    assert "P is #5." in draw(SECOND["x³"]()).svg()
+
+
+def test_colors_of_the_third_band_are_legible():
+    for theme, ink in ((LIGHT, SECOND_INK), (DARK, SECOND_DARK)):
+        for ground in ("second-fill", "frame", "paper"):
+            assert contrast(ink, theme[ground]) >= 4.5
+
+
+# Copies --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "graph", [lambda: recurrent(3)[0], lambda: layer(LSTM, 2), lambda: by_hand(4), *SECOND.values()]
+)
+def test_parts_of_copies_sum_to_the_adjoint(graph):
+    assert_sums(draw(graph()))
+
+
+def test_sums_of_parts_are_compared_in_numbers():
+    assert assert_sums(draw(penalized_net())) >= 9
+
+
+def assert_sums(view):
+    """The parts of copies add up, each has its number; says of how many nodes."""
+    halves, nodes = _Halves(view), view.record.nodes
+    parts, direct = {}, {}
+    for place, box in enumerate(view.boxes.boxes):
+        if "_" in box.name and place in halves.parts:
+            parts.setdefault(box.node, []).append(halves.parts[place])
+    for arrow in view.boxes.arrows:
+        source, target = view.boxes.boxes[arrow.source], view.boxes.boxes[arrow.target]
+        if "_" not in source.name:
+            direct.setdefault(source.node, set()).add(target.node)
+    checked = 0
+    for node, found in parts.items():
+        adjoint = nodes[node].adjoint
+        if nodes[node].shape == ():
+            sends = [
+                (event.node, sent) for event in view.record.events if isinstance(event, Bprop) for sent in event.sends
+            ]
+            by_arrows = [sent for sender, sent in sends if sent.child == node and sender in direct.get(node, ())]
+            values = [float(text[0]) for _, text in found] + [
+                float(view.record.arrays[sent.array].array()) for sent in by_arrows
+            ]
+            assert sum(values) == pytest.approx(float(adjoint[0]), rel=2e-3, abs=1e-3 * max(map(abs, values)))
+            checked += 1
+        if len(found) > 1 and node not in direct:
+            assert [said for said, _ in found] == [f"part {k + 1} of {len(found)}" for k in range(len(found))]
+    return checked
+
+
+def lengths(view):
+    ends = [(route.start, *[piece[-1] for piece in route.pieces]) for route in _Halves(view).layout.routes]
+    return [sum(np.hypot(b[0] - a[0], b[1] - a[1]) for a, b in itertools.pairwise(points)) for points in ends]
+
+
+def test_weights_of_all_steps_are_copied_to_their_uses():
+    view = draw(recurrent(3)[0])
+    titles = [box.lines[0][1] for box in view.boxes.boxes]
+    assert titles.count("W") == titles.count("R") == titles.count("b") == 4
+    assert titles.count("V") == 1
+    assert np.mean(lengths(view)) < 100
+    assert np.mean(lengths(draw(layer(LSTM, 2)))) < 250
+    svg = view.svg()
+    assert svg.count("part 1 of 3") == svg.count("part 3 of 3") == 3
+    assert svg.count("sum of 3 parts") == 3
+
+
+def test_without_steps_nothing_is_copied():
+    for graph in (net_2_2_1, expression):
+        assert not [box for box in draw(graph()[0]).boxes.boxes if "_" in box.name]
 
 
 def test_nodes_without_adjoint_have_none_below():
@@ -235,8 +444,10 @@ def test_all_text_lies_on_the_page(graph, title):
 
 def test_what_cannot_be_mirrored_is_refused():
     loss, weights = net_2_2_1()
-    with pytest.raises(ValueError, match=r'contains adjoints already.*view="flow"'):
-        draw(loss + mg.gradients(loss, weights)[0] ** 2)
+    (slope,) = mg.gradients(loss, weights[:1])
+    (curvature,) = mg.gradients(slope, weights[:1])
+    with pytest.raises(ValueError, match=r'contains adjoints of adjoints already.*view="flow"'):
+        draw(loss + curvature**2)
     with pytest.raises(TypeError, match="takes the loss"):
         draw(penalized())
     with pytest.raises(TypeError, match="draw the loss"):
