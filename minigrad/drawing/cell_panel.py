@@ -39,7 +39,8 @@ class Panel:
         """A letter and its subscript: ("c", "t−1")."""
         if name == "x":
             item = self.item(name)
-            return symbols.shortened(item.name, LONGEST) or "x", "t" if item.timed or not item.name else ""
+            free = "u" if any(other.name == "x" for other in self.graph.items) else "x"
+            return symbols.shortened(item.name, LONGEST) or free, "t" if item.timed or not item.name else ""
         if name.endswith("'"):
             return self.letter(name[:-1]), "t−1" if self.graph.before < self.graph.step else "t+1"
         letter = self.letter(name.removeprefix("out "))

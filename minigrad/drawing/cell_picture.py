@@ -92,26 +92,20 @@ class Frame:
             self.right + MARGIN + 8, *[metrics.width(line, WORDS) + 2 * MARGIN for line in panel.caption()]
         )
 
-    def height(self, width: float) -> float:
+    @property
+    def height(self) -> float:
         """The height, with its words below."""
-        return (
-            self.top
-            + self.bottom
-            + 34
-            + KEY_ROW * len(self._key_rows(width))
-            + WORDS.height * len(self.panel.caption())
-            + 12
-        )
+        return self.top + self.bottom + 24 + WORDS.height * len(self.panel.caption()) + 16
 
-    def drawn(self, width: float) -> str:
+    def drawn(self) -> str:
         """The picture, from (0, 0) on."""
         parts = [text(self.panel.name, MARGIN, 12, HEADING)] if self.top else []
         parts.append(f'<g transform="translate(0 {pixels(self.top)})">')
         parts += [self._frame(), *self._wires(), *self._heads(), *self._signs(), *self._delays()]
         parts += [self._item(name) for name in self.panel.way]
         parts += [self._label(name, STATE_LOOK) for name in self._outputs()]
-        parts += [*self._names(), "</g>", *self._key(width)]
-        y = self.height(width) - WORDS.height * len(self.panel.caption()) + 2
+        parts += [*self._names(), "</g>"]
+        y = self.top + self.bottom + 24 + WORDS.height / 2
         parts += [text(line, MARGIN, y + k * WORDS.height, WORDS) for k, line in enumerate(self.panel.caption())]
         return "\n".join(parts)
 
@@ -198,35 +192,45 @@ class Frame:
                 x, y = self.panel.cell.places[name]
                 yield _name(*self.panel.label(name), x + 8, y - size_of(self.panel.item(name))[1] / 2 - 9, "")
 
-    # Words -----------------------------------------------------------------------------------------------------------
-
-    def _key_rows(self, width: float) -> list[list[tuple[str, str, float]]]:
-        """What boxes and lines mean, in rows: a sign, its words, and where they begin."""
-        tips = Counter([(route.points[-1], route.source) for route in self.routes])
-        shown = {
+    def signs(self) -> set[str]:
+        """What of `MEANINGS` there is in the picture."""
+        tips = Counter([tip for tip, _ in {(route.points[-1], route.source) for route in self.routes}])
+        found = {
             "layer": True,
             "circle": any(item.kind == OPERATION for item in self.panel.graph.items),
-            "join": any(count > 1 for count in Counter([tip for tip, _ in tips]).values()),
+            "join": max(tips.values()) > 1,
             "fork": max(Counter([route.source for route in self.routes]).values()) > 1,
             "hop": any(route.crossings(self.routes) for route in self.routes),
         }
-        kinds = [(kind, words) for kind, words in MEANINGS.items() if shown[kind]]
-        rows: list[list[tuple[str, str, float]]] = [[]]
-        x = MARGIN
-        for kind, words in kinds:
-            length = 50 + metrics.width(words, SMALL) + 22
-            if rows[-1] and x + length - 22 > width - MARGIN:
-                rows.append([])
-                x = MARGIN
-            rows[-1].append((kind, words, x))
-            x += length
-        return rows
+        return {sign for sign, is_there in found.items() if is_there}
 
-    def _key(self, width: float) -> Iterator[str]:
-        for k, row in enumerate(self._key_rows(width)):
-            y = self.top + self.bottom + 34 + KEY_ROW * k + 12
-            for kind, words, x in row:
-                yield _sample(kind, x, y) + text(words, x + 50, y + 4, SMALL)
+
+class Key:
+    """What boxes and lines mean, in rows."""
+
+    def __init__(self, signs: set[str], width: float) -> None:
+        self.rows: list[list[tuple[str, str, float]]] = [[]]
+        x = MARGIN
+        for sign, words in MEANINGS.items():
+            length = 50 + metrics.width(words, SMALL)
+            if sign in signs:
+                if self.rows[-1] and x + length > width - MARGIN:
+                    self.rows.append([])
+                    x = MARGIN
+                self.rows[-1].append((sign, words, x))
+                x += length + 22
+
+    @property
+    def height(self) -> float:
+        """The height of its rows."""
+        return KEY_ROW * len(self.rows)
+
+    def drawn(self, y: float) -> Iterator[str]:
+        """The signs and their words, from there on down."""
+        for k, row in enumerate(self.rows):
+            for sign, words, x in row:
+                middle = y + KEY_ROW * (k + 0.5)
+                yield _sample(sign, x, middle) + text(words, x + 50, middle + 4, SMALL)
 
 
 def size_of(item: Item) -> tuple[float, float]:

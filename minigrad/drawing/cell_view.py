@@ -16,7 +16,7 @@ from minigrad.drawing import metrics, symbols
 from minigrad.drawing.canvas import Picture, as_svg, pixels, text
 from minigrad.drawing.cell_graph import MIXING, OPERATION, CellGraph, cell_graph, typical_step
 from minigrad.drawing.cell_panel import Panel, listed
-from minigrad.drawing.cell_picture import PALETTE, SMALL, Frame
+from minigrad.drawing.cell_picture import PALETTE, SMALL, Frame, Key
 from minigrad.drawing.cell_places import CELLS, Cell, matched
 from minigrad.drawing.cell_weights import UnknownCellError
 from minigrad.drawing.diagram import Diagram, diagram
@@ -110,13 +110,18 @@ class CellView(Picture):
         """The picture as SVG, light or dark as its reader prefers."""
         if not self.panels:
             return to_svg(self._diagram, layered(self._diagram, "TB"))
-        frames = [Frame(panel, headed=len(self.panels) > 1) for panel in self.panels]
-        width = self._width
+        frames, width = self._frames, self._width
+        key = Key(set().union(*[frame.signs() for frame in frames]), width)
         parts, y = [text(self.title, MARGIN, 36, HEADLINE)], TOP
         for frame in frames:
-            parts.append(f'<g transform="translate(0 {pixels(y)})">\n{frame.drawn(width)}\n</g>')
-            y += frame.height(width)
-        return as_svg(self.title, self.description, (width, y), PALETTE, "\n".join(parts))
+            parts.append(f'<g transform="translate(0 {pixels(y)})">\n{frame.drawn()}\n</g>')
+            y += frame.height
+        parts += key.drawn(y - 8)
+        return as_svg(self.title, self.description, (width, y + key.height), PALETTE, "\n".join(parts))
+
+    @property
+    def _frames(self) -> list[Frame]:
+        return [Frame(panel, headed=len(self.panels) > 1) for panel in self.panels]
 
     @property
     def narrowest(self) -> float:  # type: ignore[override]
@@ -125,13 +130,13 @@ class CellView(Picture):
 
     @property
     def _width(self) -> float:
-        frames = [Frame(panel, headed=True) for panel in self.panels]
-        return max(2 * MARGIN + metrics.width(self.title, HEADLINE), *[frame.width for frame in frames])
+        return max(2 * MARGIN + metrics.width(self.title, HEADLINE), *[frame.width for frame in self._frames])
 
     @cached_property
     def _diagram(self) -> Diagram:
         found = diagram(self.flow, stubs=True, numbers=True, fold=True, title=self.title)
-        return replace(found, description=f"{self._fallback()}. {found.description}")
+        said = (*found.notes, "Drawn as flow, since it has no picture as a cell:", self.reason)
+        return replace(found, description=f"{self._fallback()}. {found.description}", notes=said)
 
 
 def _panels(flow: Flow) -> tuple[list[Panel], dict[int, str]]:

@@ -16,7 +16,7 @@ from minigrad.drawing.cell_places import CELLS, CORNER
 from minigrad.drawing.events import Record
 from minigrad.drawing.flow import in_order
 from minigrad.marks import Marker
-from minigrad.models import GRU, LSTM, Bidirectional, SimpleRNN, Stacked, Unrolled
+from minigrad.models import GRU, LSTM, RNN, Bidirectional, SimpleRNN, Stacked, Unrolled
 from minigrad.models.cells import GRUCell, LSTMCell, SimpleRNNCell
 from tests.drawing.graphs import by_hand, layer, net_2_2_1, random_graph, two_layers
 from tests.drawing.test_looks import contrast
@@ -338,6 +338,7 @@ def test_a_cell_of_ones_own_is_drawn_as_flow(body):
     assert view.reason in view.title
     assert view.reason in view.description
     assert view.reason in view.text()
+    assert view.reason in [text.text for text in ET.fromstring(view.svg()).iter(f"{SVG}text")]
     assert "Drawn as flow" in ET.fromstring(view.svg()).find(f"{SVG}title").text
     assert {node.operation for node in view.flow.nodes} >= {"Sigmoid", "Multiply"}
     assert sum(node.operation == "Sigmoid" for node in view.flow.nodes) <= 2
@@ -502,6 +503,21 @@ def test_any_graph_is_drawn(seed):
     ET.fromstring(view.svg())
     assert view.reason
     assert view.reason in view.text()
+
+
+def test_names_in_a_record_exchanged_are_drawn_in_exchange():
+    data = json.loads(mg.record(layer(LSTM, 4)).json())
+    for node in data["nodes"]:
+        node["name"] = {"i": "f", "f": "i"}.get(node.get("name", ""), node.get("name", ""))
+    (panel,) = draw(Record.from_dict(data)).panels
+    assert "c_t = i_t × c_{t−1} + f_t × g_t" in panel.formulas()
+    assert "i_t = σ(W_h[4:8] h_{t−1} + W_x[4:8] u_t + b[4:8])" in panel.formulas()
+
+
+def test_a_state_called_x_is_no_input():
+    u = mg.Input(np.ones((2, 4, 3), np.float32))
+    (panel,) = draw((RNN(3, 4, 2, rng=0)(u) ** 2).mean()).panels
+    assert panel.formulas() == ["x_t = tanh(W x_{t−1} + R u_t + b)"]
 
 
 def test_a_record_from_a_file_gives_the_same_picture():
