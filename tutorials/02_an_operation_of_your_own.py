@@ -61,7 +61,9 @@ mg.check_gradients(Cube, points, order=2)
 # ## Mistake one: a wrong rule
 #
 # The factor 3 is forgotten. The message says how many entries are wrong, gives both numbers for one of them (at −1.5 the
-# slope is 3 · 2.25 = 6.75, and without the factor 2.25), and names the operation at fault and its child.
+# slope is 3 · 2.25 = 6.75, and without the factor 2.25), and names the operation at fault and its child. `mg.draw(error)`
+# paints the graph: each bprop is checked against differences of its own fprop, and marked right or wrong. (Of an error in a
+# product whose shapes do not fit it draws the graph up to there.)
 
 
 # %%
@@ -75,10 +77,11 @@ class CubeWithoutThree(Cube):
 
 try:
     mg.check_gradients(CubeWithoutThree, points)
-    first_message = ""
+    first_message, first_picture = "", None
 except mg.GradientError as error:
-    first_message = str(error)
+    first_message, first_picture = str(error), mg.draw(error).text()
 print(first_message)
+print(first_picture)
 
 # %% [markdown]
 # ## Mistake two: a rule that is right only once
@@ -148,6 +151,7 @@ assert slope.value.tolist() == [3.0, 12.0, 27.0]
 assert second.value.tolist() == [6.0, 12.0, 18.0]
 assert third.value.tolist() == [6.0, 6.0, 6.0]
 assert "CubeWithoutThree" in first_message
+assert "✗ #1  ∂y[0]/∂x[0]  by bprop 2.25  by differences 6.75" in first_picture
 assert "CubeFrozen" in second_message
 assert "∂y[0]/∂x[0] is 2.25 by bprop, but 6.75 by the complex step" in first_message
 assert "by central differences" in second_message
