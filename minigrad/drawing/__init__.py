@@ -1,6 +1,7 @@
 """A graph as a picture and as text.
 
-nodes -> `flow` (what there is to show, as plain data) -> `plan` (which nodes get a box, in which frames; `folds` finds what
+nodes -> `flow` (what there is to show, as plain data) -> where asked for, `transforms` (less of it, or some with emphasis;
+`rolling` draws like steps once) -> `plan` (which nodes get a box, in which frames; `folds` finds what
 is drawn as one box, `steps` the time steps) -> `diagram` (boxes and arrows) -> a layout -> a writer (`svg`, `dot`, `text`).
 The layout of our own, `layered`, lays out blocks from the inside: `blocks` is the tree of them, `templates` the inside of
 one, by its `layers`, their `ordering` and the `coordinates` in a `grid`. Every stage takes plain data and gives plain data,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from minigrad.drawing import metrics, symbols
 from minigrad.drawing.canvas import Picture
-from minigrad.drawing.diagram import Arrow, Box, Diagram
+from minigrad.drawing.diagram import Arrow, Box, Diagram, diagram
 from minigrad.drawing.events import Record
 from minigrad.drawing.flow import Flow, FlowNode, flow_graph
 from minigrad.drawing.layered import layered
+from minigrad.drawing.rolling import rolled
 from minigrad.drawing.steps import common
 from minigrad.drawing.style import FACES
 from minigrad.drawing.svg import to_svg
+from minigrad.drawing.text import as_text
+from minigrad.drawing.transforms import collapse
 from minigrad.node import Node
 
 LONGEST = 30  # characters of a title
@@ -23,12 +26,13 @@ LONGEST = 30  # characters of a title
 
 @dataclass(slots=True)
 class Layer:
-    """What is computed one after another in a scope: its name, its nodes, the parameters they read, the layers they read from."""
+    """What is computed one after another in a scope: its name, its nodes, the parameters they read, the layers they read from; the scope."""
 
     name: str
     nodes: list[FlowNode] = field(default_factory=list)
     parameters: dict[int, FlowNode] = field(default_factory=dict)
     sources: dict[int, None] = field(default_factory=dict)
+    path: tuple[str, ...] = ()
 
     @property
     def shape(self) -> str:
@@ -60,7 +64,7 @@ def layers_of(flow: Flow) -> list[Layer]:
     for index, path in paths.items():
         key = next((path[:depth] for depth in range(1, len(path)) if path[:depth] in owners), path)
         if key != before:
-            found.append(Layer(key[-1] if key else ""))
+            found.append(Layer(key[-1] if key else "", path=key))
         before = key
         _read(found[-1], len(found) - 1, [flow.nodes[child] for child in children[index]], home)
         found[-1].nodes.append(flow.nodes[index])
@@ -104,8 +108,8 @@ def _read(layer: Layer, place: int, operands: Sequence[FlowNode], home: dict[int
             layer.sources[home[child.index]] = None
 
 
-def layers_view(given: object, title: str, limit: int) -> LayersView:
-    """Draw the layers of a graph."""
+def layers_view(given: object, title: str, limit: int, inside: bool | str | Sequence[str] = False) -> LayersView:
+    """Draw the layers of a graph, those of the names `inside`, or all, with their operations."""
     if isinstance(given, Mapping):
         raise TypeError('mg.draw(view="layers") takes nodes, or one record: a dictionary of runs is for view="time"')
     flow = flow_graph(cast(Node | Sequence[Node] | Record, given), False, 'mg.draw(view="layers")')
@@ -122,17 +126,79 @@ def layers_view(given: object, title: str, limit: int) -> LayersView:
             f'mg.draw(view="layers"): a picture of {len(found)} layers cannot be read (limit={limit}). Scopes gather '
             'operations: with mg.scope("layer"): ...; or raise the limit'
         )
-    return LayersView(flow, found, title)
+    opened = _opened(found, inside)
+    view = LayersView(flow, found, title, _inside(flow, found, opened, title) if opened else None)
+    if view.inside is not None and len(view.inside[1].boxes) > limit:
+        raise ValueError(
+            f'mg.draw(view="layers", inside=...): a picture of {len(view.inside[1].boxes)} boxes cannot be read (limit={limit}). '
+            "Open fewer layers by their names, inside=[...], or raise the limit"
+        )
+    return view
+
+
+# Operations inside ---------------------------------------------------------------------------------------------------
+
+
+def _opened(layers: Sequence[Layer], inside: bool | str | Sequence[str]) -> set[int]:
+    """The places of the layers whose operations are drawn: those in a scope that have one of these names, or all."""
+    scoped = {place: layer.name for place, layer in enumerate(layers) if layer.path}
+    if inside is True:
+        return set(scoped)
+    names = [inside] if isinstance(inside, str) else inside or []
+    for name in names:
+        if name not in scoped.values():
+            known = ", ".join(dict.fromkeys(scoped.values())) or "none: open a scope around each, with mg.scope(name)"
+            raise ValueError(f'mg.draw(view="layers", inside={name!r}): no layer has that name; layers are {known}')
+    return {place for place, name in scoped.items() if name in names}
+
+
+def _inside(flow: Flow, layers: Sequence[Layer], opened: set[int], title: str) -> tuple[Flow, Diagram]:
+    """The graph with the operations of these layers in a frame each, like steps of a loop drawn once, and all other layers as boxes."""
+    scopes: dict[int, str] = {}
+    names: list[str] = []
+    for place, layer in enumerate(layers):
+        if not layer.path:
+            continue
+        name = f"{_title(layer)}, {layer.shape}, {_counted(layer)}" if place in opened else _title(layer)
+        name = name.replace("/", "∕")
+        names.append(name if name not in names else f"{name} (#{place})")
+        for node in layer.nodes:
+            further = _split(node.scope)[len(layer.path) :]
+            scopes[node.index] = "/".join([names[-1], *further])
+    scopes |= _of_constants(flow, scopes)
+    named = replace(flow, nodes=tuple([replace(node, scope=scopes.get(node.index, "")) for node in flow.nodes]))
+    closed = [
+        name
+        for name, place in zip(names, [i for i, each in enumerate(layers) if each.path], strict=True)
+        if place not in opened
+    ]
+    shut = {node.index for place, layer in enumerate(layers) if place not in opened for node in layer.nodes}
+    named = rolled(named, shut, required=False)
+    shown = collapse(named, closed) if closed else named
+    listed = replace(shown, nodes=flow.nodes)
+    return listed, diagram(shown, stubs=True, numbers=True, fold=True, title=title)
+
+
+def _of_constants(flow: Flow, scopes: Mapping[int, str]) -> dict[int, str]:
+    """The scopes of constants that a single layer reads, as the states before the first step."""
+    readers: dict[int, set[str]] = {}
+    for edge in flow.edges:
+        if flow.nodes[edge.source].kind == "constant":
+            readers.setdefault(edge.source, set()).add(scopes.get(edge.target, "").split("/")[0])
+    return {constant: names.pop() for constant, names in readers.items() if len(names) == 1}
 
 
 class LayersView(Picture):
     """The layers of a net. In a notebook it shows itself.
 
     layers: the data, in the order of execution
+    inside: the graph and its boxes where layers are drawn with their operations
     """
 
-    def __init__(self, flow: Flow, layers: Sequence[Layer], title: str) -> None:
-        self.flow, self.layers = flow, tuple(layers)
+    def __init__(
+        self, flow: Flow, layers: Sequence[Layer], title: str, inside: tuple[Flow, Diagram] | None = None
+    ) -> None:
+        self.flow, self.layers, self.inside = flow, tuple(layers), inside
         of = symbols.shortened(flow.nodes[flow.outputs[0]].title, 40)
         self.title = title or f"Layers of {of}"
         parameters = {node.index: node for layer in layers for node in layer.parameters.values()}
@@ -146,6 +212,9 @@ class LayersView(Picture):
 
     def svg(self) -> str:
         """The picture as SVG, light or dark as its reader prefers."""
+        if self.inside is not None:
+            opened = replace(self.inside[1], title=self.title, description=self.description)
+            return to_svg(opened, layered(opened, "TB"))
         boxes = tuple([_box(i, layer, self.flow) for i, layer in enumerate(self.layers)])
         arrows = [
             Arrow(source, target, slot, "value", "")
@@ -165,7 +234,8 @@ class LayersView(Picture):
         lines = [
             "  ".join([cell.ljust(width) for cell, width in zip(row, widths, strict=True)]).rstrip() for row in rows
         ]
-        return "\n".join([self.title, "", *lines, "", f"{self.n_parameters:,} trained parameters"])
+        opened = [] if self.inside is None else ["", as_text(self.inside[0])]
+        return "\n".join([self.title, "", *lines, "", f"{self.n_parameters:,} trained parameters", *opened])
 
 
 def _title(layer: Layer) -> str:

@@ -64,7 +64,12 @@ def draw(outputs: Node, *, view: Literal["mirror"], title: str = "", limit: int 
 
 @overload
 def draw(
-    outputs: Node | Sequence[Node] | Record, *, view: Literal["layers"], title: str = "", limit: int | None = None
+    outputs: Node | Sequence[Node] | Record,
+    *,
+    view: Literal["layers"],
+    inside: bool | str | Sequence[str] = False,
+    title: str = "",
+    limit: int | None = None,
 ) -> LayersView: ...
 
 
@@ -108,6 +113,7 @@ def draw(
     view: str = "flow",
     check: bool = False,
     cut: str | Sequence[str | Sequence[str]] = (),
+    inside: bool | str | Sequence[str] = False,
     adjoints: bool | None = None,
     direction: str | None = None,
     layout: str = "layered",
@@ -150,6 +156,7 @@ def draw(
     limit:     the most boxes, or dots, a picture may have, by default 2,000, in "mirror" 200 above and 200 below, in "cell" and "layers" 200 (ValueError beyond)
     check:     mark each operation right or wrong: its bprop against differences of its own fprop, at its operands
     title:     of the picture
+    inside:    in "layers", True or the names of layers: draw their operations in a frame, of a loop one step
     cut:       in "time", redraws the curve without a path: "h" lets no adjoint from a step to the h of the step before,
                the name of a gate none through the gate; of several cuts, ("h", "c"), each has a curve, and those in
                one, [("i", "f")], are cut together
@@ -197,8 +204,13 @@ def draw(
     }
     if view != "flow" and any(of_flow.values()):
         name = max(of_flow, key=of_flow.__getitem__)
-        raise ValueError(f'mg.draw({name}=...) belongs to view="flow": leave it out of view="{view}"')
+        besides = ", where inside= opens layers" if view == "layers" and name in ("depth", "collapse") else ""
+        raise ValueError(f'mg.draw({name}=...) belongs to view="flow": leave it out of view="{view}"{besides}')
     title = symbols.clean(title).strip()
+    if view != "layers" and inside is not False:
+        raise ValueError(
+            'mg.draw(inside=...) belongs to view="layers": in view="flow" depth= and collapse= close scopes'
+        )
     if view == "time":
         return time_view(cast(Runs, outputs), cut, title, MOST if limit is None else limit)
     if cut:
@@ -208,7 +220,7 @@ def draw(
     if view == "cell":
         return cell_view(outputs, title, FEW if limit is None else limit)
     if view == "layers":
-        return layers_view(outputs, title, FEW if limit is None else limit)
+        return layers_view(outputs, title, FEW if limit is None else limit, inside)
     if direction is not None and direction not in DIRECTIONS:
         raise ValueError(f"mg.draw(direction={direction!r}): one of {', '.join(map(repr, DIRECTIONS))}, or None")
     if layout not in LAYOUTS:

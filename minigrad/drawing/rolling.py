@@ -6,7 +6,7 @@ Others are drawn singly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -29,9 +29,14 @@ class Run(NamedTuple):
         return self.end - self.start
 
 
-def rolled(flow: Flow) -> Flow:
-    """Draw like steps of a loop once."""
-    found = chains(flow, drawn(flow, numbers=True), ())
+def rolled(flow: Flow, but: Container[int] = (), *, required: bool = True) -> Flow:
+    """Draw like steps of a loop once, those of these nodes aside.
+
+    Errors: ValueError where there is no loop, if one is required
+    """
+    found = chains(flow, drawn(flow, numbers=True), but)
+    if not found and not required:
+        return flow
     if not found:
         raise ValueError("mg.draw(roll=True): the graph has no loop of two or more steps: leave roll out")
     return _Rolled(flow, found).flow()

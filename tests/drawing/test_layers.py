@@ -1,13 +1,25 @@
 """Nets as layers: one box for what is computed in a layer's scope, with the right shapes and numbers of parameters."""
 
+import itertools
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.drawing.layered import layered
 from minigrad.models import LSTM, Dense, Sequential, SimpleRNN, Stacked
-from tests.drawing.graphs import by_hand, classifier, layer, net_2_2_1, recurrent
+from tests.drawing.graphs import (
+    attention,
+    by_hand,
+    classifier,
+    crossed,
+    layer,
+    net_2_2_1,
+    recurrent,
+    scoped,
+    two_layers,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -77,6 +89,82 @@ def test_looks(tmp_path):
     assert repr(view) == "<LayersView: 7 layers, 38 parameters; .svg() .text() .html() .save(path)>"
     view.save(tmp_path / "x.html")
     assert view.text() in (tmp_path / "x.html").read_text("utf-8")
+
+
+# Operations inside ---------------------------------------------------------------------------------------------------
+
+
+def opened(view):
+    """The titles of frames and of boxes."""
+    diagram = view.inside[1]
+    frames = dict.fromkeys(part.title for box in diagram.boxes for part in box.path if part.title)
+    return list(frames), [box.lines[0][1] for box in diagram.boxes]
+
+
+def test_layers_are_opened_by_their_names():
+    frames, boxes = opened(draw(classifier("conv"), inside="dense_1"))
+    assert frames == ["dense_1, (5, 2), 18 parameters"]
+    inner = {"dense_1.W", "dense_1.Wᵀ", "@", "dense_1.b", "+"}
+    assert set(boxes) == {"x", "conv2d_1", "maxpool2d_1", "flatten_1", *inner, "targets", "cross_entropy"}
+    assert len(boxes) == 11
+    frames, boxes = opened(draw(classifier("conv"), inside=["conv2d_1", "dense_1"]))
+    assert len(frames) == 2
+    frames, boxes = opened(draw(net_2_2_1()[0], inside=True))
+    assert frames == ["hidden, (), 6 parameters", "output, (), 3 parameters"]
+    assert {"u1 = tanh", "w11", "ŷ = +"} <= set(boxes)
+
+
+@pytest.mark.parametrize("length", [3, 40])
+def test_an_opened_loop_is_one_step(length):
+    view = draw(layer(LSTM, length), inside=True)
+    frames, boxes = opened(view)
+    assert frames == ["lstm, (2, 4), 128 parameters", f"t=1 … t={length} × {length}"]
+    assert len(boxes) < 40
+    assert "next step" in view.svg()
+    assert "in the next step" in view.text()
+    by_name = draw(
+        Stacked([SimpleRNN(3, 4), LSTM(4, 4)])(mg.Input(np.ones((2, 5, 3), np.float32), name="u")).sum(),
+        inside="lstm_2",
+    )
+    frames, boxes = opened(by_name)
+    assert [frame.split(",")[0] for frame in frames] == ["lstm_2", "t=1 … t=5 × 5"]
+    assert "simplernn_1" in boxes
+    assert len(by_name.inside[1].notes) == 1, "of the loop that is drawn, not of the closed one"
+
+
+@pytest.mark.parametrize("graph", [classifier, attention, net_2_2_1, recurrent, two_layers, crossed, scoped, by_hand])
+def test_opened_layers_lie_apart(graph):
+    made = graph()
+    view = draw(made[0] if isinstance(made, tuple) else made, inside=True)
+    if view.inside is not None:
+        layout = layered(view.inside[1], "TB")
+        places = list(zip(view.inside[1].boxes, layout.centers, strict=True))
+        for (one, (x, y)), (other, (a, b)) in itertools.combinations(places, 2):
+            assert (
+                abs(x - a) >= (one.width + other.width) / 2 - 0.01
+                or abs(y - b) >= (one.height + other.height) / 2 - 0.01
+            )
+    ET.fromstring(view.svg())
+    assert view.text().startswith(view.title)
+
+
+def test_closed_layers_are_as_before():
+    assert draw(classifier("conv"), inside=False).svg() == draw(classifier("conv")).svg()
+    assert draw(classifier("conv"), inside=[]).svg() == draw(classifier("conv")).svg()
+    assert draw(classifier("conv")).inside is None
+
+
+def test_what_cannot_be_opened_is_refused():
+    with pytest.raises(ValueError, match=r"inside='dense'\): no layer has that name; layers are conv2d_1, maxpool2d_1"):
+        draw(classifier("conv"), inside="dense")
+    with pytest.raises(ValueError, match="none: open a scope around each"):
+        draw(mg.Input(2.0) * 3, inside="dense")
+    with pytest.raises(ValueError, match=r"Open fewer layers by their names"):
+        draw(layer(LSTM, 5), inside=True, limit=10)
+    with pytest.raises(ValueError, match=r'inside=...\) belongs to view="layers"'):
+        mg.draw(net_2_2_1()[0], inside=True)
+    with pytest.raises(ValueError, match=r'depth=...\) belongs to view="flow".*inside='):
+        draw(net_2_2_1()[0], depth=1)
 
 
 def test_what_has_no_layers_is_refused():
