@@ -39,6 +39,10 @@ def overlap(a, b):
     return min(a[2], b[2]) - max(a[0], b[0]) > SLACK and min(a[3], b[3]) - max(a[1], b[1]) > SLACK
 
 
+def grown(rectangle, air=5):
+    return (rectangle[0] - air, rectangle[1] - air, rectangle[2] + air, rectangle[3] + air)
+
+
 def within(inner, outer):
     return all(a >= b - SLACK for a, b in zip(inner[:2], outer[:2], strict=True)) and all(
         a <= b + SLACK for a, b in zip(inner[2:], outer[2:], strict=True)
@@ -65,10 +69,13 @@ def assert_apart(drawing):
     boxes, frames = rectangles(drawing), drawing.layout.frames
     page = (0, 0, drawing.layout.width, drawing.layout.height)
     assert all(within(rectangle, page) for rectangle in [*boxes, *map(corners, frames)])
-    assert not any(overlap(a, b) for a, b in itertools.combinations(boxes, 2))
+    assert not any(overlap(grown(a), grown(b)) for a, b in itertools.combinations(boxes, 2)), (
+        "boxes have air between them"
+    )
     for box, rectangle in zip(drawing.diagram.boxes, boxes, strict=True):
         around = [frame for frame in frames if within(rectangle, corners(frame))]
         assert [frame.scope[-1] for frame in around] == [part.heading for part in box.path if part.title]
+        assert all(within(grown(rectangle), corners(frame)) for frame in around), "and within their frames"
         assert not any(overlap(rectangle, corners(frame)) for frame in frames if frame not in around)
     for one, other in itertools.combinations(map(corners, frames), 2):
         assert within(one, other) or within(other, one) or not overlap(one, other)
