@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from inspect import Parameter
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -37,6 +37,7 @@ Probe = tuple[tuple[int, ...] | None, Array]  # a direction and the entry it is 
 TINY = 1e-30  # the complex step: its square vanishes beside 1, so there is no error but rounding
 FEW = 100  # up to so many entries in all, every entry is checked at orders above 1 too;
 SAMPLES = 4  # beyond them so many random directions per input
+MOST = 200  # entries that `check_rules` looks at to tell a wrong one
 NEAR, FAR = (1e-6, 1e-3), (3.0,)  # how far points lie where f is called anew, relative to entries above 1
 SAME = 1e-9  # how far values that the same NumPy calls give may be apart, relative to the largest
 
@@ -99,7 +100,7 @@ class RuleMiss(NamedTuple):
     kink: the differences to its two sides do not agree, so that they say nothing of bprop
     """
 
-    entry: str  # "∂y[0]/∂x[2]"
+    entry: str  # "∂y[0]/∂x[2]"; where y has many entries "∂(Σ u y)/∂x[2], u random"
     by_bprop: float
     by_differences: float
     kink: bool
@@ -118,14 +119,19 @@ def check_rules(nodes: Iterable[Node], order: int = 1) -> dict[Operation, RuleMi
     for level in range(1, order + 1):
         for node in judged:
             with suppress(Exception):  # a rule may end at an order that was not asked for
-                found[node] = _checked_alone(node, level, _Options(None, 6e-6, 1e-6, 1e-8))
+                found[node] = _checked_alone(node, level, _Options(None, 6e-6, 1e-6, 1e-8, MOST))
         if any(found.values()):
             break
     return {node: None if miss is None else _told(node, miss) for node, miss in found.items()}
 
 
 def _told(node: Operation, miss: _Miss) -> RuleMiss:
-    return RuleMiss(miss.symbol(_roles(node)), miss.found, miss.verdict.expected, miss.verdict.kink)
+    roles = _roles(node)
+    entry = miss.symbol(roles)
+    if not miss.of and miss.slot is not None and miss.slot < len(roles):
+        by = "along a random direction" if miss.entry is None else f"∂{roles[miss.slot]}{_index(miss.entry)}"
+        entry = f"∂(Σ u y)/{by}, u random" if miss.entry is not None else f"Σ u y {by} of {roles[miss.slot]}, u random"
+    return RuleMiss(entry, miss.found, miss.verdict.expected, miss.verdict.kink)
 
 
 class _Options(NamedTuple):
@@ -133,6 +139,7 @@ class _Options(NamedTuple):
     step: float
     rtol: float
     atol: float
+    most: int | None = None  # entries that are looked at where a direction is wrong; None: all
 
     def agree(self, a: float, b: float, error: float = 0.0, scale: float = 1.0) -> bool:
         """Whether two slopes are one; scale: of the terms they are made of, and of what the function changes by."""
@@ -361,7 +368,7 @@ class _Stage:
             if directions:
                 wrong = self._wrong(slot, replay.along, self._directions(leaf, directions), exact)
             if wrong or not directions:  # the entries say where
-                wrong = self._wrong(slot, replay.along, _units(leaf), exact) or wrong
+                wrong = self._wrong(slot, replay.along, islice(_units(leaf), self.options.most), exact) or wrong
             misses += wrong
         return misses
 

@@ -301,6 +301,32 @@ def test_what_differences_cannot_judge_is_not_marked_right_or_wrong():
     assert [mark.sign for mark in mg.draw(both, check=True).marks.values()] == ["✗", "✗"]
 
 
+class WrongAt(mg.Elementwise):
+    """y = x, whose bprop is wrong at one entry."""
+
+    __slots__ = ()
+
+    def fprop(self, x, *, entry):
+        return x + 0
+
+    def bprop(self, adjoint):
+        wrong = np.zeros(self.shape)
+        wrong[self.attributes["entry"]] = 1.0
+        return adjoint * (1 + wrong)
+
+
+def test_of_large_arrays_few_entries_are_looked_at():
+    """A wrong entry is told if it is among the first; else a direction tells that there is one."""
+    x = mg.Input(np.ones((60, 50)), name="x")
+    first, far = WrongAt(x, entry=(1, 2)), WrongAt(x, entry=(59, 1))
+    drawing = mg.draw([first, far], check=True)
+    told = [[text for _, text in mark.lines] for mark in drawing.marks.values()]
+    assert told[0][0] == "∂(Σ u y)/∂x[1, 2], u random"
+    assert told[1][0] == "Σ u y along a random direction of x, u random"
+    by_bprop, by_differences = [float(text.split()[-1]) for text in told[0][1:]]
+    assert by_bprop == pytest.approx(2 * by_differences, rel=1e-3)
+
+
 def test_a_check_is_refused_where_it_would_take_long():
     loss = layer(LSTM, 20)
     with pytest.raises(ValueError, match=r"315 nodes are too many to check and to read \(limit=200\)"):
