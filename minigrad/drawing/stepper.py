@@ -22,7 +22,7 @@ from minigrad.drawing.stepper_page import LOOKS, PAGE
 from minigrad.drawing.stepper_script import SCRIPT, compact
 from minigrad.drawing.stored import Stored, stored
 from minigrad.drawing.style import ARROWS, MONO, ROLES, SANS, sheet
-from minigrad.drawing.svg import places_of_lines, swatch, to_svg
+from minigrad.drawing.svg import in_page, places_of_lines, swatch
 from minigrad.rules import Formula, Rule
 
 MOST_ENTRIES = 256  # of an array whose entries are shown
@@ -45,7 +45,7 @@ def stepper(record: Record, boxes: Diagram, layout: Layout, listing: str) -> str
     return PAGE.format(
         title=escape(boxes.title),
         description=escape(boxes.description),
-        svg=to_svg(boxes, layout, page=True),
+        svg=in_page(boxes, layout),
         legend="\n".join([f"<li>{swatch(role)} {escape(ROLES[role].meaning)}</li>" for role in roles]),
         words=escape(words),
         listing=escape(listing),
@@ -128,8 +128,8 @@ def _loops(record: Record, turn: int) -> tuple[list[Any], dict[int, tuple[int, i
         if len(steps) < 2:
             continue
         members = [node for node in record.nodes if node.loop == k and node.step in steps]
-        first = members[0]
-        title = symbols.shortened(first.scope.rpartition("/")[0], LONGEST_NAME) or "steps"
+        scope = next((node.scope for node in members if "/" in node.scope), "").rpartition("/")[0]
+        title = symbols.shortened(scope, LONGEST_NAME) or "steps"
         found = [(step, *[min(each, default=0) for each in events[k, step]]) for step in steps]
         places |= {node.index: (len(shown), steps.index(cast(int, node.step))) for node in members}
         shown.append((title, found))

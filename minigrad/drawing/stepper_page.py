@@ -40,6 +40,7 @@ td{border:1px solid var(--frame-line);padding:0 .35rem;text-align:right;color:va
 .minus{--sign:var(--minus)}
 .cells td{--full:100%;width:17px;height:17px;padding:0;text-align:center;cursor:crosshair}
 .cells .minus{background-image:repeating-linear-gradient(45deg,#0000 0 2px,var(--paper) 2px 3px)}
+[data-value]:hover{outline:2px solid var(--ink)}
 .lit{outline:2px solid var(--slope);outline-offset:-1px}
 #entry{display:block;position:sticky;bottom:-.6rem;margin:.6rem -1rem -.6rem;padding:.4rem 1rem;min-height:2.2rem;
 max-height:9rem;overflow:auto;font-family:var(--mono);font-size:.85rem;background:var(--inner-frame);
@@ -95,7 +96,7 @@ PAGE = """<!DOCTYPE html>
 </head>
 <body id="page">
 <main id="step">
-<h1>{title}</h1>
+<h1 id="title">{title}</h1>
 <nav id="strip" aria-label="time steps" hidden></nav>
 <div id="graph" tabindex="0" role="group" aria-label="the graph">{svg}</div>
 <div id="panel" tabindex="0" role="region" aria-live="polite" aria-label="the current event">

@@ -40,41 +40,50 @@ KEY_MARGIN, KEY_ROW = 18.0, 22.0  # of the legend: from the left edge, from entr
 CORNER = 9  # radius where corners are round
 
 
-def to_svg(diagram: Diagram, layout: Layout, *, page: bool = False) -> str:
-    """The picture; hovering over a box shows all about its node.
-
-    page: leave to the page around it what the page has: the style sheet with fonts, outlines and the red of adjoints, the
-          paper, the description, tooltips, and the legend
-    """
-    boxes = [_box(box, center, page) for box, center in zip(diagram.boxes, layout.centers, strict=True)]
-    frames = [_frame(frame) for frame in layout.frames]
-    headings = [_heading(frame) for frame in layout.frames]  # over the arrows
-    key, breadth, depth = _with_notes(diagram, layout, *(([], 0.0, 0.0) if page else _key(diagram, layout)))
-    inside = "\n".join([*frames, *_arrows(diagram, layout), *headings, *boxes, *key])
+def to_svg(diagram: Diagram, layout: Layout) -> str:
+    """The picture; hovering over a box shows all about its node."""
+    key, breadth, depth = _with_notes(diagram, layout, *_key(diagram, layout))
+    inside = "\n".join([*_inside(diagram, layout, page=False), *key])
     width, height = _n(max(layout.width, breadth)), _n(layout.height + depth)
     name = named(diagram.title, diagram.description, diagram.note, width, height, inside)
     used = {box.role for box in diagram.boxes}, {arrow.role for arrow in diagram.arrows}
     roles, arrows = [role for role in ROLES if role in used[0]], [role for role in ARROWS if role in used[1]]
     style = sheet(name, roles, arrows, fading=any(box.emphasis for box in diagram.boxes))
     size = f'width="{width}" height="{height}"'
-    fonts = "" if page else f'font-family="{escape(SANS)}" '
-    looks = f'{fonts}font-size="11" text-anchor="middle" fill="{TEXT}"'
-    looks += f' stroke-width="{WEIGHT}"'
-    described = "description" if page else f"{name}-description"
-    spoken = f'role="img" aria-labelledby="{name}-title {described}"'
-    alone = [
-        f'<desc id="{name}-description">{escape(f"{diagram.description} {diagram.note}".strip())}</desc>',
-        f"<style>\n{style}\n</style>",
-        f'<rect class="paper" {size} fill="{BACKGROUND}"/>',
-    ]
+    looks = f'font-family="{escape(SANS)}" {_looks()}'
+    spoken = f'role="img" aria-labelledby="{name}-title {name}-description"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" {size} viewBox="0 0 {width} {height}" {looks} {spoken}>',
         f'<title id="{name}-title">{escape(diagram.title)}</title>',
-        *([] if page else alone),
+        f'<desc id="{name}-description">{escape(f"{diagram.description} {diagram.note}".strip())}</desc>',
+        f"<style>\n{style}\n</style>",
+        f'<rect class="paper" {size} fill="{BACKGROUND}"/>',
         inside,
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def in_page(diagram: Diagram, layout: Layout) -> str:
+    """The picture as a part of a page that has the rest: title and description by these ids, paper, style sheet with fonts,
+    outlines, corners and the red of adjoints, tooltips, legend.
+    """
+    notes, breadth, depth = _with_notes(diagram, layout, [], 0.0, 0.0)
+    size = f'width="{_n(max(layout.width, breadth))}" height="{_n(layout.height + depth)}"'
+    spoken = 'role="img" aria-labelledby="title description"'
+    return "\n".join([f"<svg {size} {_looks()} {spoken}>", *_inside(diagram, layout, page=True), *notes, "</svg>"])
+
+
+def _inside(diagram: Diagram, layout: Layout, *, page: bool) -> list[str]:
+    """Frames, arrows, and boxes."""
+    boxes = [_box(box, center, page) for box, center in zip(diagram.boxes, layout.centers, strict=True)]
+    frames = [_frame(frame) for frame in layout.frames]
+    headings = [_heading(frame) for frame in layout.frames]  # over the arrows
+    return [*frames, *_arrows(diagram, layout), *headings, *boxes]
+
+
+def _looks() -> str:
+    return f'font-size="11" text-anchor="middle" fill="{TEXT}" stroke-width="{WEIGHT}"'
 
 
 def named(*parts: str) -> str:
@@ -112,7 +121,7 @@ def _box(box: Box, center: Point, page: bool) -> str:
     inset = 6 if style.round < 1 else 10
     shown = f"{MARK * (box.emphasis > 0)}{box.node}"
     middle = inset + (metrics.width(shown, INDEX) - box.width) / 2
-    number = _text(shown, 10.5, "index", f' x="{_n(middle)}"')
+    number = _text(shown, 10.5, "index", f' x="{_n(round(middle) if page else middle)}"', page=page)
     faded = "faded " * (box.emphasis < 0)
     tooltip = "" if page else f"<title>{escape(box.tooltip)}</title>"
     corner = f"{_n(center[0])} {_n(center[1] - box.height / 2)}"
