@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from minigrad.drawing import summary, symbols
+from minigrad.drawing.cell_steps import Steps
 from minigrad.drawing.cell_weights import UnknownCellError, Weight, Weights, short, sliced
-from minigrad.drawing.flow import Flow, FlowLoop, FlowNode
-from minigrad.drawing.uses import fixed_nodes
+from minigrad.drawing.flow import Flow, FlowNode
 from minigrad.ops.base import Elementwise
 from minigrad.ops.registry import operations
 
 LAYER, SUM, OPERATION, MIXING, BEFORE, INPUT = "layer", "sum", "operation", "mixing", "before", "input"
-MOST = 100  # operations of a step, and sums opened outside of it
+MOST = 100  # sums that are opened outside of a step
 SIGNS = {"Sigmoid": "σ"}
 
 
@@ -89,19 +89,9 @@ class CellGraph:
         ]
 
 
-def typical_step(loop: FlowLoop) -> int:
-    """Choose the place of a step that stands for the others: one of the most frequent kind, after one of its kind if there is such."""
-    later = loop.kinds[1:]
-    if not later:
-        return 0
-    kind = Counter(later).most_common(1)[0][0]
-    alike = [k for k in range(1, len(loop.kinds)) if loop.kinds[k] == kind]
-    return next((k for k in alike if loop.kinds[k - 1] == kind), alike[0])
-
-
 def cell_graph(flow: Flow, loop: int) -> CellGraph:
     """Contract a step of a loop to layers and operations; UnknownCellError where that cannot be done rightly."""
-    return _Step(flow, loop).graph()
+    return _Contraction(flow, loop).graph()
 
 
 class _View(NamedTuple):
@@ -120,122 +110,43 @@ class _Term(NamedTuple):
     weight: Weight | None
 
 
-@dataclass(slots=True)
-class _Place:
-    """Operations of the loop, by step in the order of execution, and the places of nodes in their steps."""
-
-    steps: dict[int, list[int]] = field(default_factory=dict)
-    of: dict[int, tuple[int, int]] = field(default_factory=dict)
-
-    def add(self, node: FlowNode) -> None:
-        members = self.steps.setdefault(node.step or 0, [])
-        self.of[node.index] = node.step or 0, len(members)
-        members.append(node.index)
-
-
-class _Step:
-    """The nodes of a step, and the items made of them."""
+class _Contraction:
+    """The items made of the nodes of a step."""
 
     def __init__(self, flow: Flow, number: int) -> None:
         self.flow, self.nodes, self.children = flow, flow.nodes, flow.operands()
-        self.fixed, self.weights, self.entrywise = fixed_nodes(flow), Weights(flow), _entrywise()
-        self.places = _Place()
-        for node in flow.nodes:
-            if node.loop == number and self.children[node.index]:
-                self.places.add(node)
-        loop = flow.loops[number]
-        at = typical_step(loop)
-        if not at:
-            raise UnknownCellError("the loop has a single step, so no state is carried on")
-        self.step, self.before = loop.steps[at], loop.steps[at - 1]
-        self.now, self.then = self.places.steps[self.step], self.places.steps[self.before]
-        if len(self.now) > MOST:
-            raise UnknownCellError(
-                f"a step has {len(self.now)} operations, which is more than any cell that has a picture"
-            )
-        if not self._is_like(self.before):
-            raise UnknownCellError("its steps are not alike")
-        kind = loop.kinds[at]
-        self.n_unlike = sum(
-            [not self._is_like(step) or bool(k and loop.kinds[k] != kind) for k, step in enumerate(loop.steps)]
-        )
-        self.readers = Counter(
-            [source for source, _ in {(e.source, e.target) for e in flow.edges if not flow.nodes[e.target].order}]
-        )
-        self.behind = self._computed_from_steps()
+        self.steps, self.weights, self.entrywise = Steps(flow, number), Weights(flow), _entrywise()
+        self.fixed, self.behind = self.steps.fixed, self.steps.computed_from()
+        edges = {(edge.source, edge.target) for edge in flow.edges if not flow.nodes[edge.target].order}
+        self.readers = Counter([source for source, _ in edges])
+        self.roots = self.steps.carried()
         self.items: list[Item] = []
         self.known: dict[object, int] = {}
         self.seen: set[int] = set()
         self.n_outside = 0
-        self.roots: set[int] = set()
-
-    def _is_like(self, step: int) -> bool:
-        """Whether a step has the operations of the one that is drawn, and reads the same weights; its states may come from elsewhere."""
-        there = self.places.steps.get(step, [])
-        if [self._what(i) for i in there] != [self._what(i) for i in self.now]:
-            return False
-        pairs = zip(self.now, there, strict=True)
-        slots = [pair for i, other in pairs for pair in zip(self.children[i], self.children[other], strict=True)]
-        return all(other == child for child, other in slots if child in self.fixed and child not in self.places.of)
-
-    def _what(self, i: int) -> tuple[str, tuple[int, ...], int]:
-        return self.nodes[i].operation, self.nodes[i].shape, len(self.children[i])
-
-    def _computed_from_steps(self) -> set[int]:
-        """What lies outside of the loop, but depends on it."""
-        found: set[int] = set()
-        for node in self.nodes:
-            if any(child in found or child in self.places.of for child in self.children[node.index]):
-                found.add(node.index)
-        return found
 
     def graph(self) -> CellGraph:
         """The items that the states of the step are made of."""
-        roots = self._carried()
-        self.roots = {*roots}
-        states = tuple([self.item(self._whole(root)) for root in roots])
-        if len(set(states)) < len(states):
+        states = [self.item(self._whole(root)) for root in self.roots]
+        if len({*states}) < len(states):
             raise UnknownCellError("two of its states are the same")
-        after = dict(zip(roots, states, strict=True))
+        after = dict(zip(self.roots, states, strict=True))
         for i, item in enumerate(self.items):
             if item.kind == BEFORE:
                 if item.node not in after:
                     raise UnknownCellError("it reads a node of the step before that is no state")
                 self.items[i] = replace(item, after=after[item.node])
-        others = {self.places.of[i][1] for i in self.now if i not in self.seen | self.fixed}
-        outputs = [state for root, state in after.items() if self._is_read_elsewhere(self.places.of[root][1], others)]
-        return CellGraph(tuple(self.items), states, tuple(outputs), self.step, self.before, len(others), self.n_unlike)
-
-    def _carried(self) -> list[int]:
-        """The operations of this step that the next one reads; numbers summed over the steps, as losses are, are no states."""
-        places = set()
-        for i in self.now:
-            for child in self.children[i]:
-                step, place = self.places.of.get(child, (self.step, 0))
-                if step == self.before:
-                    places.add(place)
-                elif step != self.step:
-                    raise UnknownCellError("it reads a step further back than the one before")
-        roots = [self.now[place] for place in sorted(places) if self.then[place] not in self.fixed]
-        sums = [i for i in roots if self.nodes[i].operation == "Add" and self.nodes[i].shape == ()]
-        roots = [i for i in roots if i not in sums] or roots
-        if not roots:
-            raise UnknownCellError("no state is carried on from step to step")
-        return roots
-
-    def _is_read_elsewhere(self, place: int, others: set[int]) -> bool:
-        """Whether in any step something beside the next one's state depends on that state at once."""
-        like = [step[place] for number, step in self.places.steps.items() if self._is_like(number)]
-        name = self.nodes[self.now[place]].name  # by which it is known in a last step that lacks what nobody needs
-        members = {*like, *[i for i in self.places.of if name and self.nodes[i].name == name]}
-        if not members.isdisjoint(self.flow.outputs):
-            return True
-        for edge in self.flow.edges:
-            if edge.source in members and not self.nodes[edge.target].order:
-                reader = self.places.of.get(edge.target)
-                if reader is None or reader[1] in others:
-                    return True
-        return False
+        others = {*self.steps.now} - self.seen - self.fixed
+        outputs = [state for root, state in after.items() if self.steps.is_read_elsewhere(root, others)]
+        return CellGraph(
+            items=tuple(self.items),
+            states=tuple(states),
+            outputs=tuple(outputs),
+            step=self.steps.step,
+            before=self.steps.before,
+            n_others=len(others),
+            n_unlike=self.steps.n_unlike,
+        )
 
     def item(self, view: _View) -> int:
         """The item that the columns of a node are."""
@@ -243,16 +154,17 @@ class _Step:
         node = self.nodes[view.node]
         if view.node in self.fixed:
             raise UnknownCellError(f"weights stand elsewhere than in a product or a bias ({node.title})")
-        step, place = self.places.of.get(view.node, (None, 0))
+        step = self.steps.number_of(view.node)
         if step is None:
             return self._source(view, name)
-        if step == self.step:
+        if step == self.steps.step:
             return self._operation(view, name)
-        if step != self.before:
+        if step != self.steps.before:
             raise UnknownCellError("it reads a step further back than the one before")
         if view[:3] != self._whole(view.node)[:3]:
             raise UnknownCellError(f"it reads a part of {node.title}, a state of the step before")
-        return self._made((BEFORE, place), Item(BEFORE, "", self.now[place], view[1:3], name=name))
+        now = self.steps.now[self.steps.of[view.node][1]]
+        return self._made((BEFORE, now), Item(BEFORE, "", now, view[1:3], name=name))
 
     def _whole(self, node: int) -> _View:
         return _View(node, 0, self._width(node))
@@ -271,7 +183,7 @@ class _Step:
         """What comes from outside of the loop."""
         if view.node in self.behind:
             raise UnknownCellError("outside of its steps an input is computed from its own states")
-        timed = self.nodes[view.node].step == self.step or any(move.startswith("GetItem") for move in view.moves)
+        timed = self.nodes[view.node].step == self.steps.step or any(move.startswith("GetItem") for move in view.moves)
         return self._made(view, Item(INPUT, "", view.node, view[1:3], name=name, timed=timed))
 
     def _operation(self, view: _View, name: str) -> int:
@@ -279,35 +191,30 @@ class _Step:
         key = view[:3]
         if key in self.known:
             return self.known[key]
-        node, (low, high) = self.nodes[view.node], view[1:3]
         self.seen.add(view.node)
-        is_entrywise = node.operation in self.entrywise
-        if not is_entrywise and node.operation != "MatMul" and view[:3] != self._whole(view.node)[:3]:
-            raise UnknownCellError(f"a part of {node.title} is used")
-        made = Item(
-            OPERATION if is_entrywise else MIXING,
-            symbols.INFIX.get(node.operation, ""),
-            view.node,
-            (low, high),
-            name=name,
-        )
+        node, operands = self.nodes[view.node], self.children[view.node]
+        kind = OPERATION if node.operation in self.entrywise else MIXING
+        made = Item(kind, symbols.INFIX.get(node.operation, ""), view.node, view[1:3], name=name)
         if node.operation in ("Add", "AddN", "MatMul"):
             return self._made(key, self._summed(made, self._opened(view)))
-        operands = self.children[view.node]
-        if len(operands) == 1 and node.shape == self.nodes[operands[0]].shape:
-            sign = SIGNS.get(node.operation) or symbols.label(node.operation, node.attributes, [None], ["·"])
+        if kind == MIXING and view[:3] != self._whole(view.node)[:3]:
+            raise UnknownCellError(f"a part of {node.title} is used")
+        made = replace(made, sign=self._sign(view.node))
+        if kind == OPERATION and len(operands) == 1:
             terms = self.terms(self._operand(view, operands[0]))
-            if (
-                is_entrywise
-                and any(term.weight for term in terms)
-                and all(term.weight or term.source is None for term in terms)
-            ):
-                return self._made(key, replace(self._summed(made, terms), kind=LAYER, sign=sign))
-        else:
-            numbers = [summary.line(self.nodes[i].value) if self.nodes[i].is_number else None for i in operands]
-            sign = symbols.label(node.operation, node.attributes, numbers, [self.nodes[i].name for i in operands])
+            if any(term.weight for term in terms) and all(term.weight for term in terms):
+                return self._made(key, replace(self._summed(made, terms), kind=LAYER, sign=made.sign))
         sources = tuple([self.item(self._operand(view, i)) for i in operands if not self.nodes[i].is_number])
-        return self._made(key, replace(made, sign=sign, sources=sources, weights=(None,) * len(sources)))
+        return self._made(key, replace(made, sources=sources, weights=(None,) * len(sources)))
+
+    def _sign(self, i: int) -> str:
+        """What an operation is called, with the numbers among its operands: "×", "1 −", "tanh"."""
+        node, operands = self.nodes[i], [self.nodes[child] for child in self.children[i]]
+        if node.operation in SIGNS:
+            return SIGNS[node.operation]
+        numbers = [summary.line(operand.value) if operand.is_number else None for operand in operands]
+        names = ["·"] if len(operands) == 1 else [operand.name for operand in operands]
+        return symbols.label(node.operation, node.attributes, numbers, names)
 
     def _operand(self, view: _View, child: int) -> _View:
         """The columns of an operand that the same columns of an entrywise operation read."""
@@ -335,44 +242,46 @@ class _Step:
         at, name = self._stripped(view)
         if at.node in self.fixed:
             return [_Term(None, self.weights.at(at.node, at.low, at.high, len(self.nodes[at.node].shape) - 1))]
-        if at.node not in self.places.of:
+        if at.node not in self.steps.of:
             self.n_outside += 1
             if self.n_outside > MOST:
                 return [_Term(self.item(view), None)]
         found = self._opened(at)
-        if any(term.source is not None and not term.weight for term in found):
-            step, _ = self.places.of.get(at.node, (None, 0))
-            if step != self.step or name or self.readers[at.node] > 1 or at.node in self.roots:
-                return [_Term(self.item(view), None)]
+        is_read = bool(name) or self.readers[at.node] > 1 or at.node in self.roots
+        if (is_read or at.node not in self.steps.of) and any(
+            term.source is not None and not term.weight for term in found
+        ):
+            return [_Term(self.item(view), None)]
         self.seen.add(at.node)
         return found
 
     def _opened(self, at: _View) -> list[_Term]:
         """The terms of a sum or of a product with weights, else the item itself."""
-        node, operands = self.nodes[at.node], self.children[at.node]
-        is_before = self.places.of.get(at.node, (self.step, 0))[0] != self.step
-        if not is_before and node.operation in ("Add", "AddN"):
-            return [term for operand in operands for term in self.terms(self._operand(at, operand))]
-        if not is_before and node.operation == "MatMul":
-            a, b = operands
-            if b in self.fixed and len(self.nodes[b].shape) == 2:
-                return [
-                    _Term(self.item(self._whole(a)._replace(moves=at.moves)), self.weights.at(b, at.low, at.high, 1))
-                ]
-            if a in self.fixed and len(self.nodes[a].shape) == 2 and len(self.nodes[b].shape) == 1:
-                return [
-                    _Term(self.item(self._whole(b)._replace(moves=at.moves)), self.weights.at(a, at.low, at.high, 0))
-                ]
-            if (
-                a in self.fixed and len(self.nodes[a].shape) == 2 and at[:3] == self._whole(at.node)[:3]
-            ):  # the examples are columns
-                whole = self.nodes[a].shape[0]
-                return [_Term(self.item(self._whole(b)._replace(moves=at.moves)), self.weights.at(a, 0, whole, 0))]
-            if at.node in self.places.of:
-                raise UnknownCellError(
-                    f"{node.title} is a product, but not of a state or an input with a matrix of weights"
-                )
+        if self.steps.number_of(at.node) in (None, self.steps.step):
+            if self.nodes[at.node].operation in ("Add", "AddN"):
+                operands = [self._operand(at, child) for child in self.children[at.node]]
+                return [term for operand in operands for term in self.terms(operand)]
+            if self.nodes[at.node].operation == "MatMul":
+                return self._product(at)
         return [_Term(self.item(at), None)]
+
+    def _product(self, at: _View) -> list[_Term]:
+        """An item times weights: with rows as examples, with a single one, or with columns as examples."""
+        a, b = self.children[at.node]
+        ranks = len(self.nodes[a].shape), len(self.nodes[b].shape)
+        if b in self.fixed and ranks[1] == 2:
+            return [_Term(self._factor(a, at), self.weights.at(b, at.low, at.high, 1))]
+        if a in self.fixed and ranks == (2, 1):
+            return [_Term(self._factor(b, at), self.weights.at(a, at.low, at.high, 0))]
+        if a in self.fixed and ranks == (2, 2) and at[:3] == self._whole(at.node)[:3]:
+            return [_Term(self._factor(b, at), self.weights.at(a, 0, self.nodes[a].shape[0], 0))]
+        if at.node in self.steps.of:
+            title = self.nodes[at.node].title
+            raise UnknownCellError(f"{title} is a product, but not of a state or an input with a matrix of weights")
+        return [_Term(self.item(at), None)]
+
+    def _factor(self, node: int, at: _View) -> int:
+        return self.item(self._whole(node)._replace(moves=at.moves))
 
     def _stripped(self, view: _View) -> tuple[_View, str]:
         """What some columns are before they were cut out and moved, and the name they had on the way."""
@@ -388,8 +297,8 @@ class _Step:
 
     def _before_move(self, view: _View, node: FlowNode) -> _View | None:
         """The same columns of the operand, if the node only moves or cuts; None if it does more."""
-        step, _ = self.places.of.get(view.node, (None, 0))
-        if step not in (None, self.step) or not self.children[view.node] or view.node in self.fixed:
+        step = self.steps.number_of(view.node)
+        if step not in (None, self.steps.step) or not self.children[view.node] or view.node in self.fixed:
             return None
         child = self.children[view.node][0]
         shape = self.nodes[child].shape
@@ -413,8 +322,8 @@ class _Step:
 
 
 def _entrywise() -> set[str]:
-    """The names of operations that compute each entry from the same entries of their operands."""
+    """The names of operations that compute each entry from the same entries of their operands; of equal names minigrad's own counts."""
     known: dict[str, bool] = {}
-    for operation in operations():
-        known[operation.__name__] = issubclass(operation, Elementwise) and known.get(operation.__name__, True)
+    for operation in sorted(operations(), key=lambda operation: operation.__module__.startswith("minigrad.")):
+        known[operation.__name__] = issubclass(operation, Elementwise)
     return {name for name, is_entrywise in known.items() if is_entrywise}

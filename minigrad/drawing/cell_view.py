@@ -14,10 +14,11 @@ from typing import cast
 
 from minigrad.drawing import metrics, symbols
 from minigrad.drawing.canvas import Picture, as_svg, pixels, text
-from minigrad.drawing.cell_graph import MIXING, OPERATION, CellGraph, cell_graph, typical_step
+from minigrad.drawing.cell_graph import MIXING, OPERATION, CellGraph, cell_graph
 from minigrad.drawing.cell_panel import Panel, listed
 from minigrad.drawing.cell_picture import PALETTE, SMALL, Frame, Key
 from minigrad.drawing.cell_places import CELLS, Cell, matched
+from minigrad.drawing.cell_steps import typical_step
 from minigrad.drawing.cell_weights import UnknownCellError
 from minigrad.drawing.diagram import Diagram, diagram
 from minigrad.drawing.events import Record

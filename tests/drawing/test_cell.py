@@ -29,9 +29,9 @@ def draw(given, **options):
     return mg.draw(given, view="cell", **options)
 
 
-def over(cell, length=4, **options):
-    """The mean square of the last state of a cell of 2 units over a sequence of 3 features, one example."""
-    u = mg.Input(np.random.default_rng(0).normal(size=(1, length, 3)), name="u")
+def over(cell, length=4, batch=1, **options):
+    """The mean square of the last state of a cell of 2 units over a sequence of 3 features."""
+    u = mg.Input(np.random.default_rng(0).normal(size=(batch, length, 3)), name="u")
     return (Unrolled(cell(3, 2, rng=0, dtype=np.float64, **options))(u) ** 2).mean()
 
 
@@ -305,6 +305,13 @@ UNKNOWN = {
         i, f, o, g, np.concatenate([c[:, 1:], c[:, :1]], axis=1)
     ),
     "half of a state": lambda self, i, f, o, g, h, c, p: plain(i, f, o, g, c[:, :1]),
+    "transposed": lambda self, i, f, o, g, h, c, p: plain(i, f, o, g, c.T),
+    "examples in exchange": lambda self, i, f, o, g, h, c, p: plain(i, f, o, g, c[::-1]),
+    "one example for all": lambda self, i, f, o, g, h, c, p: plain(i, f, o, g, c[:1]),
+    "rounded": lambda self, i, f, o, g, h, c, p: (o * np.floor(f * c + i * g), f * c + i * g),
+    "a number added": lambda self, i, f, o, g, h, c, p: plain(i, f, o, g, c + 1),
+    "h twice": lambda self, i, f, o, g, h, c, p: plain(i, mg.sigmoid(p[:, 2:4] + h @ self.W_h[:2].T), o, g, c),
+    "states multiplied": lambda self, i, f, o, g, h, c, p: plain(i, f, o, g @ h, c),
     "c turned around": lambda self, i, f, o, g, h, c, p: (o * np.flip(f * c + i * g, 1), f * c + i * g),
     "softmax": lambda self, i, f, o, g, h, c, p: plain(i, f, mg.softmax(p[:, 4:6]), g, c),
     "a gate across units": lambda self, i, f, o, g, h, c, p: plain(p[:, 1:3], f, o, g, c),
@@ -333,7 +340,7 @@ def test_a_gate_is_called_as_the_graph_calls_it():
 
 @pytest.mark.parametrize("body", UNKNOWN.values(), ids=UNKNOWN)
 def test_a_cell_of_ones_own_is_drawn_as_flow(body):
-    view = draw(over(lstm(body)))
+    view = draw(over(lstm(body), batch=2))  # as many as units
     assert not view.panels
     assert view.reason in view.title
     assert view.reason in view.description
