@@ -7,7 +7,7 @@
     python -m benchmarks --record --resume            the same, without what results.json has
     python -m benchmarks --page                       the page and its plots from results.json; nothing is measured
     python -m benchmarks eager                        what a node costs
-    python -m benchmarks drawing                      what a picture costs: CPU seconds and bytes
+    python -m benchmarks drawing                      what a picture costs: CPU seconds and bytes; --peers: and those of others
     python -m benchmarks penalized [options]          where penalized backpropagation helps (not part of "all": hours)
 
 Rows: {rows}

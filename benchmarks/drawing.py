@@ -1,11 +1,13 @@
 """What a picture costs: CPU seconds, bytes, boxes, how much of the page they cover, and how long an arrow is on average.
 
 CPU seconds, for other processes do not count in them; the least of a few rounds, from the node to the text of the SVG.
+`--peers` draws the same with others: see `drawing_peers`.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -14,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 import minigrad as mg
+from benchmarks import drawing_peers
 from minigrad.drawing import Drawing
 from minigrad.drawing.layout import Route
 from minigrad.models import GRU, LSTM, SimpleRNN
@@ -146,6 +149,9 @@ def _length(route: Route) -> float:
 
 def main() -> None:
     """Print a line per picture."""
+    if sys.argv[1:2] == ["--peers"]:
+        drawing_peers.main(sys.argv[2:])
+        return
     mg.draw(mg.Input(1.0)).svg()  # imports
     width = max([len(name) for name in (*PICTURES, *ROLLED, *OVER_TIME, *AS_CELLS, *PAGES)])
     print(f"{'picture':{width}}  CPU s    kB  boxes  covered  arrow px")

@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import os
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def key(row: str, threads: int) -> str:
     return f"{row}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def conditions() -> dict[str, Any]:
+def conditions(packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
     """Date, machine, its load and versions: a number without them says nothing."""
     return {
         "date": dt.datetime.now(tz=dt.UTC).isoformat(timespec="minutes"),
@@ -53,7 +54,7 @@ def conditions() -> dict[str, Any]:
         "processors": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
         "python": platform.python_version(),
-        "versions": {name: version for name in PACKAGES if (version := _version(name))},
+        "versions": {name: version for name in packages if (version := _version(name))},
     }
 
 

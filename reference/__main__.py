@@ -7,7 +7,7 @@ from reference.pages import FOLDER, pages
 def main() -> None:
     """Write every page, and remove those the code no longer has."""
     texts = pages()
-    for path in [*FOLDER.glob("*.md"), *FOLDER.glob("*.svg")]:
+    for path in [*FOLDER.glob("*.md"), *FOLDER.glob("*.svg"), *FOLDER.glob("*.html")]:
         if path.name not in texts:
             path.unlink()
     for name, text in texts.items():

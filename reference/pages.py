@@ -19,7 +19,7 @@ from minigrad.models import cells, datasets, linear, losses, penalties
 from minigrad.ops import activation_table, base, control, registry
 from minigrad.ops.formulas import printed
 from minigrad.optim import schedules
-from reference import docstrings, mathematics, one_net
+from reference import docstrings, gallery, mathematics, one_net
 from reference.docstrings import escaped, fenced, markdown
 from reference.signatures import call, operations_of, public_members, source, spellings
 
@@ -40,6 +40,7 @@ LICENSE = re.compile(r"CC BY(?:-SA)? \d\.\d|CC0|public domain")
 def pages() -> dict[str, str]:
     """Every file of the reference by its name, complete."""
     bodies: dict[str, Callable[[], str]] = {"engine": partial(package, "Engine", ENGINE, engine())}
+    bodies["drawing"] = gallery.page
     bodies |= {"operations": operations, "functions": functions, "activations": activations}
     bodies["layers"] = partial(package, "Layers", LAYERS, [*exported(models), cells.CellOptions], formulas=True)
     for name in models.__all__:
@@ -53,7 +54,7 @@ def pages() -> dict[str, str]:
     bodies["schedules"] = partial(chapter, schedules, formulas=True)
     texts = {f"{name}.md": f"{MADE}\n\n{body()}" for name, body in bodies.items()}
     texts |= {name: (FOLDER / name).read_text("utf-8") for name in WRITTEN}
-    return {"README.md": index(texts), **texts, GALLERY: mg.activations().gallery().svg()}
+    return {"README.md": index(texts), **texts, GALLERY: mg.activations().gallery().svg(), **gallery.drawn()}
 
 
 def index(texts: dict[str, str]) -> str:

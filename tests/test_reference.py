@@ -54,7 +54,7 @@ def test_no_page_is_stale(page):
 
 
 def test_no_page_is_left_over():
-    kept = {path.name for path in [*FOLDER.glob("*.md"), *FOLDER.glob("*.svg")]}
+    kept = {path.name for path in [*FOLDER.glob("*.md"), *FOLDER.glob("*.svg"), *FOLDER.glob("*.html")]}
     assert kept <= set(TEXTS), f"run `{pages.COMMAND}`"
 
 

@@ -21,6 +21,7 @@ PICTURES = {
     "flow": lambda: mg.draw(penalized()),
     "hostile names": lambda: mg.draw(odd()),
     "mirror": lambda: mg.draw(net_2_2_1()[0], view="mirror"),
+    "cell": lambda: mg.draw(layer(LSTM, 5), view="cell"),
     "time": lambda: mg.draw(layer(LSTM, 5), view="time", cut=("h", "c")),
     "layers": lambda: mg.draw(classifier("conv"), view="layers"),
     "activations": lambda: mg.activations().gallery(),
@@ -67,7 +68,7 @@ def test_a_name_is_no_variable():
     assert any("var(--ink)" in title for title in titles)
 
 
-@pytest.mark.parametrize("name", ["mirror", "time", "layers", "activations"])
+@pytest.mark.parametrize("name", ["mirror", "cell", "time", "layers", "activations"])
 def test_every_view_is_painted_with_its_text(name, no_fonts, tmp_path):
     """Two pixels for one; where a text stands, the picture differs from the same one without its texts."""
     picture = PICTURES[name]()
