@@ -47,7 +47,8 @@ picture = mg.draw(loss)
 picture = mg.draw(loss, view="mirror")
 """,
         "Each adjoint lies below its node. Follow an arrow of the lower half from the right: at ∂L/∂L it begins with 1, the label "
-        "is the local factor, and where arrows meet their adjoints are added.",
+        "is the local factor, and where arrows meet their adjoints are added. Where the loss has adjoints in it, a third band has those "
+        "of the second order.",
     ),
     Example(
         "cell",
@@ -147,7 +148,8 @@ STEPPER = f"""\
 
 **What happens when, and what does each rule compute?** `mg.draw(loss).save("steps.html")` writes a page that goes through every fprop and
 bprop by the arrow keys: the rule, the rule in numbers, what arrived from whom, and what has not arrived yet.
-[This one]({STEPS}) is of the net above: download it and open it in a browser, it needs nothing else."""
+[This one]({STEPS}) is of the net above: download it and open it in a browser, it needs nothing else.
+[A lesson](../tutorials/07_the_stepper.py) goes through it."""
 
 COMPARISON = """\
 ## Beside others

@@ -12,6 +12,7 @@ from matplotlib.image import imread
 import minigrad as mg
 from minigrad.__main__ import main
 from minigrad.drawing import png
+from minigrad.drawing.gallery import Gallery
 from minigrad.drawing.style import LIGHT, MONO, SANS
 from minigrad.models import LSTM
 from tests.drawing.graphs import classifier, layer, net_2_2_1, odd, penalized, scoped
@@ -20,11 +21,11 @@ SVG = "{http://www.w3.org/2000/svg}"
 PICTURES = {
     "flow": lambda: mg.draw(penalized()),
     "hostile names": lambda: mg.draw(odd()),
-    "mirror": lambda: mg.draw(net_2_2_1()[0], view="mirror"),
+    "mirror": lambda: mg.draw(scoped(), view="mirror"),
     "cell": lambda: mg.draw(layer(LSTM, 5), view="cell"),
     "time": lambda: mg.draw(layer(LSTM, 5), view="time", cut=("h", "c")),
     "layers": lambda: mg.draw(classifier("conv"), view="layers"),
-    "activations": lambda: mg.activations().gallery(),
+    "activations": lambda: Gallery(mg.activations().values()[:3]),
 }
 
 
