@@ -234,9 +234,7 @@ class Key:
 
 
 def size_of(item: Item) -> tuple[float, float]:
-    """The width and height of an item of a step."""
-    if item.kind in (BEFORE, INPUT):
-        return LABEL_SIZE
+    """The width and height of a layer or an operation."""
     if item.kind in (LAYER, SUM):
         return LAYER_SIZE
     return CIRCLE_SIZE if item.sign in CIRCLES else NUMBER_SIZE if item.sign[0].isdigit() else ENTRY_SIZE
@@ -275,12 +273,13 @@ def _layer_words(item: Item, used: Sequence[Weight], at: Point) -> str:
 
 
 def _name(letter: str, below: str, x: float, y: float, anchor: str, room: float = LABEL_SIZE[0] - 10) -> str:
-    """A letter and its subscript."""
-    shown = fitting(letter, NAME, room - metrics.width(below, NAME._replace(size=BELOW)))
+    """A letter and its subscript; a longer name is set smaller."""
+    room -= metrics.width(below, NAME._replace(size=BELOW))
+    face = NAME if metrics.width(letter, NAME) <= room else NAME._replace(size=SMALL.size)
+    whole = text(fitting(letter, face, room), x, y, face, anchor)
     if not below:
-        return text(shown, x, y, NAME, anchor)
-    subscript = f'<tspan font-size="{BELOW:g}" dy="4">{escape(below)}</tspan></text>'
-    return text(shown, x, y, NAME, anchor).removesuffix("</text>") + subscript
+        return whole
+    return f'{whole.removesuffix("</text>")}<tspan font-size="{BELOW:g}" dy="4">{escape(below)}</tspan></text>'
 
 
 def _rounded(at: Point, size: tuple[float, float], look: tuple[str, str], corner: float) -> str:

@@ -36,19 +36,25 @@ class Weights:
 
     def at(self, node: int, low: int, high: int, axis: int) -> Weight:
         """The parameter behind a matrix or a bias, and the part of it in those columns (axis 1) or rows (axis 0)."""
-        while (move := self._before_move(node, low, high, axis)) is not None:
-            node, low, high, axis = move
+        spans = [(0, size) for size in self.nodes[node].shape]
+        if spans:
+            spans[axis] = low, high
+        while (move := self._before_move(node, spans)) is not None:
+            node, spans = move
         found = self.nodes[node]
         if found.is_number:
             return Weight(summary.line(found.value))
-        whole = not found.shape or (low, high) == (0, found.shape[axis])
+        cut = [k for k, (span, size) in enumerate(zip(spans, found.shape, strict=True)) if span != (0, size)]
         name = short(found.name) or (f"made of {', '.join(self._parameters(node))}" if self.children[node] else "W")
-        if self.children[node] and not whole:
+        if self.children[node] and cut:
             raise UnknownCellError(f"a part of {found.title} is used as weights")
-        unit = "entries" if len(found.shape) == 1 else "columns" if axis else "rows"
-        return Weight(name) if whole else Weight(name, unit, f"{low}:{high}")
+        parts = [f"{low}:{high}" for low, high in spans]
+        if len(cut) != 1:
+            return Weight(name, "", ", ".join(parts) if cut else "")
+        unit = "entries" if len(parts) == 1 else "columns" if cut[0] else "rows"
+        return Weight(name, unit, parts[cut[0]])
 
-    def _before_move(self, node: int, low: int, high: int, axis: int) -> tuple[int, int, int, int] | None:
+    def _before_move(self, node: int, spans: list[tuple[int, int]]) -> tuple[int, list[tuple[int, int]]] | None:
         """Where the same part lies in the operand of what only transposes, cuts or casts; None for all else."""
         if not self.children[node]:
             return None
@@ -56,11 +62,14 @@ class Weights:
         shape = self.nodes[child].shape
         is_plain = found.operation == "Transpose" and not found.attributes and len(shape) == 2
         if found.operation == "MatrixTranspose" or is_plain:
-            return child, low, high, 1 - axis
+            return child, [*spans[:-2], spans[-1], spans[-2]]
         if found.operation == "AsType":
-            return child, low, high, axis
-        start = _start(found, axis, shape)
-        return None if start is None else (child, low + start, high + start, axis)
+            return child, spans
+        starts = sliced(found, shape) if found.operation == "GetItem" else None
+        if starts is None or None in starts:
+            return None
+        pairs = zip([start or (0, 0) for start in starts], spans, strict=True)
+        return child, [(low + start, high + start) for (start, _), (low, high) in pairs]
 
     def _parameters(self, node: int) -> list[str]:
         """The names of what something is made of, in order."""
@@ -91,17 +100,6 @@ def sliced(node: FlowNode, shape: tuple[int, ...]) -> list[Span] | None:
         low, high, _ = slice(*[int(number) if number else None for number in numbers]).indices(size)
         found.append((low, high))
     return found if len(parts) == len(shape) else None
-
-
-def _start(node: FlowNode, axis: int, shape: tuple[int, ...]) -> int | None:
-    """Where a slice along that axis alone begins; None where the node is none."""
-    part = sliced(node, shape) if node.operation == "GetItem" else None
-    if part is None or any(
-        span != (0, size) for k, (span, size) in enumerate(zip(part, shape, strict=True)) if k != axis
-    ):
-        return None
-    span = part[axis]
-    return None if span is None else span[0]
 
 
 def short(name: str) -> str:

@@ -18,7 +18,7 @@ from minigrad.drawing.flow import in_order
 from minigrad.marks import Marker
 from minigrad.models import GRU, LSTM, RNN, Bidirectional, SimpleRNN, Stacked, Unrolled
 from minigrad.models.cells import GRUCell, LSTMCell, SimpleRNNCell
-from tests.drawing.graphs import by_hand, layer, net_2_2_1, random_graph, two_layers
+from tests.drawing.graphs import by_hand, layer, net_2_2_1, random_graph, to_and_fro, two_layers
 from tests.drawing.test_looks import contrast
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -427,6 +427,87 @@ def test_a_cell_by_hand_has_its_picture_too(names, columns):
     assert panel.graph.n_others == 3  # of the loss
     assert kinds(by_hand(6)) == ["Recurrent neurons"]
     assert "reads a step further back" in draw(by_hand(8, lag=2)).reason
+
+
+def neurons(step, length=4):
+    """A state of 2 units in a loop: step(h, x, W, V) gives the next one."""
+    rng = np.random.default_rng(0)
+    W, V = [mg.Parameter(rng.normal(size=(2, 2)), name=name) for name in "WV"]
+    u, h = mg.Input(rng.normal(size=(length, 1, 2)), name="u"), mg.Constant(np.zeros((1, 2)))
+    for t in range(length):
+        h = step(h, u[t], W, V)
+    return h.sum()
+
+
+def test_weights_are_called_by_what_they_are_made_of():
+    loss = neurons(lambda h, x, W, V: np.tanh(h @ np.tanh(W) + x @ V.astype(np.float32) + 0.5))
+    (panel,) = draw(loss).panels
+    assert panel.formulas() == ["h_t = tanh(made of W h_{t−1} + V u_t + 0.5)"]
+    assert ">V made of W" in draw(loss).svg()
+    half = neurons(lambda h, x, W, V: np.tanh(h @ np.exp(W)[:, :1] + x @ V))
+    assert "a part of exp" in draw(half).reason
+    for odd in (
+        lambda h, x, W, V: np.tanh(h @ W + x @ V) * W[0],
+        lambda h, x, W, V: np.tanh(h @ W + x * x @ V.T + W[0] * x),
+    ):
+        assert "weights stand elsewhere" in draw(neurons(odd)).reason
+
+
+def test_gates_that_are_columns_of_one_matrix():
+    rng = np.random.default_rng(0)
+    W, b = mg.Parameter(rng.normal(size=(5, 8)), name="W"), mg.Parameter(np.zeros(8), name="b")
+    u, h = mg.Input(rng.normal(size=(4, 1, 3)), name="u"), mg.Constant(np.zeros((1, 2)))
+    c = h
+    for t in range(4):
+        p = h @ W[3:] + u[t] @ W[:3] + b
+        f, i, o = [mg.sigmoid(p[..., 2 * k : 2 * k + 2]) for k in range(3)]
+        c = f * c + i * np.tanh(p[:, -2:])
+        h = o * np.tanh(c)
+    (panel,) = draw(h.sum()).panels
+    assert panel.cell.title == "LSTM"
+    assert "f_t = σ(W[3:5, 0:2] h_{t−1} + W[0:3, 0:2] u_t + b[0:2])" in panel.formulas()
+
+
+def test_why_a_step_is_no_cell():
+    def part_of_a_softmax(h, x, W, V):
+        p = h @ W + x @ V
+        return np.tanh(p) * mg.softmax(p)[:, :1]
+
+    assert re.fullmatch(r"a part of softmax #\d+ is used", draw(neurons(part_of_a_softmax)).reason)
+    assert "are those of no cell" in draw(neurons(lambda h, x, W, V: np.tanh(x @ V + (x @ V + h @ W)))).reason
+    assert "it reads a node of the step before that is no state" in draw(to_and_fro(6)).reason
+    marker, h, W = Marker({"h": "state"}), mg.Constant(np.zeros((1, 2))), mg.Parameter(np.eye(2), name="W")
+    for t in range(1, 7):
+        with marker.step(t, f"t={t}"):
+            h = np.tanh(h @ W) if t % 2 else np.sin(h @ W)
+    assert draw(h.sum()).reason == "its steps are not alike"
+
+
+def test_an_input_that_is_the_same_in_all_steps_has_no_number():
+    x, W = mg.Input(np.ones((1, 2)), name="context"), mg.Parameter(np.eye(2), name="W")
+    h = mg.Constant(np.zeros((1, 2)))
+    for _ in range(4):
+        h = np.tanh(h @ W + x @ W)
+    view = draw(h.sum())
+    assert view.panels[0].formulas() == ["h_t = tanh(W h_{t−1} + W context)"]
+    assert re.search(r">conte[^<]*</text>", view.svg())
+
+
+def test_examples_may_be_columns():
+    rng = np.random.default_rng(0)
+    W, V, b = [mg.Parameter(rng.normal(size=(2, n)), name=name) for name, n in (("W", 2), ("V", 3), ("b", 1))]
+    u, h = mg.Input(rng.normal(size=(4, 3, 5)), name="u"), mg.Constant(np.zeros((2, 5)))
+    for t in range(4):
+        h = np.tanh(W @ h + V @ u[t].astype(np.float64) + b)
+    (panel,) = draw(h.sum()).panels
+    assert panel.formulas() == ["h_t = tanh(W h_{t−1} + V u_t + b)"]
+
+
+def test_of_loops_without_a_picture_the_others_are_drawn():
+    u = mg.Input(np.ones((2, 5, 3), np.float32), name="u")
+    view = draw(Stacked([LSTM(3, 4, rng=0), GRU(4, 4, recurrent_dropout=0.5, rng=0)])(u).sum())
+    assert [panel.cell.title for panel in view.panels] == ["LSTM"]
+    assert "The loop stacked/gru_2 is not drawn: its wires are those of no cell" in view.description
 
 
 def test_stacks_and_both_directions_have_a_picture_each():
