@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from traceback import walk_tb
 from types import FrameType
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import minigrad
 from minigrad import checking
@@ -82,24 +82,38 @@ class Failure(NamedTuple):
 
 
 def draw_error(error: BaseException, title: str, direction: str | None, limit: int) -> MarkedGraph:
-    """Draw the graph up to where an error was raised; of a GradientError the graph that was checked."""
-    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-    if isinstance(error, GradientError):
-        miss = next((frame.f_locals.get("miss") for frame in frames if _runs(frame, checking.check_gradients)), None)
-        broken = next((frame for frame in frames if _runs(frame, checking._refuse_breaches)), None)
-        if broken is not None and "outputs" in broken.f_locals:
-            return _draw_breach(broken.f_locals["outputs"], str(error), title, direction)
-        if miss is not None:
-            own = [output for output in miss.outputs if output.adjoint_of is None]
-            return draw_checked(own, title or str(error).partition("\n")[0], direction, limit, order=miss.order + 1)
-    failure = _anomaly(frames) if isinstance(error, FloatingPointError) else None
-    failure = failure or failure_in(frames, str(error))
-    if failure is None:
-        raise TypeError(
-            f"mg.draw: nothing in the traceback of this {type(error).__name__} holds a node: draw the error that an operation, "
-            "a layer or a bprop raised, within `except` or later, as it was caught"
-        )
-    return _drawn(failure, str(error), title, direction)
+    """Draw the graph up to where an error, or the one it was raised for, arose; of a GradientError the graph that was checked."""
+    told: BaseException | None = error
+    while told is not None:
+        frames = [frame for frame, _ in walk_tb(told.__traceback__)]
+        if isinstance(told, GradientError):
+            drawn = _draw_gradient_error(frames, str(told), title, direction, limit)
+            if drawn is not None:
+                return drawn
+        failure = _anomaly(frames) if isinstance(told, FloatingPointError) else None
+        failure = failure or failure_in(frames, str(told))
+        if failure is not None:
+            return _drawn(failure, str(told), title, direction)
+        told = told.__cause__ or told.__context__
+    raise TypeError(
+        f"mg.draw: nothing in the traceback of this {type(error).__name__} holds a node: draw the error that an operation, "
+        "a layer or a bprop raised, within `except` or later, as it was caught"
+    )
+
+
+def _draw_gradient_error(
+    frames: Sequence[FrameType], message: str, title: str, direction: str | None, limit: int
+) -> MarkedGraph | None:
+    """Draw what was checked, read off the frames of the check."""
+    for frame in frames:
+        found = frame.f_locals
+        if _runs(frame, checking._refuse_breaches) and "outputs" in found:
+            return _draw_breach(found["outputs"], message, title, direction)
+        if _runs(frame, checking.check_gradients) and found.get("miss") is not None:
+            own = [output for output in found["miss"].outputs if output.adjoint_of is None]
+            title = title or message.partition("\n")[0]
+            return draw_checked(own, title, direction, limit, order=found["miss"].order + 1)
+    return None
 
 
 def failure_in(frames: Sequence[FrameType], message: str) -> Failure | None:
@@ -162,9 +176,14 @@ def _given(frame: FrameType) -> tuple[tuple[str, Node], ...]:
     for name in code.co_varnames[:count]:
         given = frame.f_locals.get(name)
         several = given if isinstance(given, list | tuple) else ()
-        found += [(name, given)] if isinstance(given, Node) else []
-        found += [(f"{name} {i}", one) for i, one in enumerate(several) if isinstance(one, Node)]
+        found += [(name, given)] if _is_made(given) else []
+        found += [(f"{name} {i}", one) for i, one in enumerate(several) if _is_made(one)]
     return tuple(found)
+
+
+def _is_made(given: object) -> TypeGuard[Node]:
+    """Whether it is a node that has its value."""
+    return isinstance(given, Node) and hasattr(given, "_value")
 
 
 def _drawn(failure: Failure, message: str, title: str, direction: str | None) -> MarkedGraph:

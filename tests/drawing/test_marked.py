@@ -205,6 +205,22 @@ def test_an_error_without_nodes_is_refused():
         mg.draw(x.sum(), view="layers", check=True)
 
 
+def test_of_an_error_that_was_raised_for_another_one_that_one_is_drawn():
+    def retold():
+        try:
+            return x @ W
+        except ValueError as error:
+            raise RuntimeError("in layer 3") from error
+
+    def followed():
+        try:
+            return x @ W
+        except ValueError:
+            return {}["nothing"]
+
+    assert mg.draw(caught(retold)).title == mg.draw(caught(followed)).title == "MatMul fails"
+
+
 def test_an_error_keeps_nothing_but_its_traceback():
     """The graph goes with the error, by reference counts alone; an error can be sent to another process as before."""
     leaf = mg.Input(np.ones((2, 3)))
