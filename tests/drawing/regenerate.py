@@ -1,4 +1,7 @@
-"""Write the golden files anew: `python -m tests.drawing.regenerate`, then look at the differences."""
+"""Write the golden files anew: `python -m tests.drawing.regenerate`, then look at the differences.
+
+Of the texts that are kept as hashes, `python -m tests.drawing.fingerprints --write FOLDER` writes both versions out.
+"""
 
 from pathlib import Path
 from unittest.mock import patch
@@ -6,6 +9,7 @@ from unittest.mock import patch
 import minigrad as mg
 from minigrad.drawing import dot
 from minigrad.models import GRU, LSTM
+from tests.drawing import fingerprints
 from tests.drawing.graphs import classifier, expression, layer, net_2_2_1, scoped
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -47,3 +51,4 @@ def views():
 if __name__ == "__main__":
     for name, text in (texts() | views()).items():
         (GOLDEN / name).write_text(text, encoding="utf-8")
+    fingerprints.HASHES.write_text(fingerprints.as_lines(fingerprints.all_hashes()), encoding="utf-8")
