@@ -67,25 +67,33 @@ class Block:
 
 @dataclass(slots=True)
 class Tree:
-    """The blocks of a picture, and for each arrow its links: (block, edge), from the source to the target."""
+    """The blocks of a picture, for each arrow its links: (block, edge), from the source to the target, and the block around each box."""
 
     blocks: list[Block]
     ways: list[list[tuple[int, Edge]]]
+    home: list[int]
+
+    def add_delay(self, source: int, target: int, slot: int) -> None:
+        """Add the way out of the step of a box, around the step, and into it again, to another of its boxes."""
+        step = self.home[source]
+        around = self.blocks[step].parent
+        self.blocks[step].outs.setdefault(source, len(self.blocks[step].outs))
+        self.blocks[step].ins.setdefault(source, len(self.blocks[step].ins))
+        way = [
+            (step, Edge(source, 0, -1, source)),
+            (around, Edge(-1 - step, source, -1 - step, source)),
+            (step, Edge(-1, source, target, slot)),
+        ]
+        for block, edge in way:
+            self.blocks[block].edges[edge] = None
+        self.ways.append(way)
 
 
 Links = list[tuple[int, int]]
 
 
-def tree(
-    paths: Sequence[Path],
-    arrows: Sequence[tuple[int, int, int]],
-    references: Sequence[tuple[int, int]],
-    delays: Sequence[tuple[int, int, int]] = (),
-) -> Tree:
-    """Group boxes by their paths; arrows are (source, target, slot), references (source, target).
-
-    A delay leads from a box of a step out of the step and around it, to a box of the same step; its way comes after those of arrows.
-    """
+def tree(paths: Sequence[Path], arrows: Sequence[tuple[int, int, int]], references: Sequence[tuple[int, int]]) -> Tree:
+    """Group boxes by their paths; arrows are (source, target, slot), references (source, target)."""
     blocks = [Block((), -1)]
     home = [0] * len(paths)  # the block around each box
     waiting = [(0, list(range(len(paths))), [(source, target) for source, target, _ in arrows], list(references))]
@@ -117,8 +125,7 @@ def tree(
             child = {box: -1 - places[units[box]] if keys[box] is not None else box for box in members}
             pairs = [(child[source], child[target]) for source, target in reads if units[source] != units[target]]
             blocks[number].after = dict.fromkeys(pairs)
-    ways = [_way(blocks, home, arrow) for arrow in arrows]
-    return Tree(blocks, [*ways, *[_way_around(blocks, home[delay[0]], delay) for delay in delays]])
+    return Tree(blocks, [_way(blocks, home, arrow) for arrow in arrows], home)
 
 
 def cut_apart(keys: dict[int, Hashable], members: list[int], links: Links) -> dict[int, Hashable]:
@@ -207,22 +214,6 @@ def _way(blocks: list[Block], home: list[int], arrow: tuple[int, int, int]) -> l
             blocks[child].ins.setdefault(source, len(blocks[child].ins))
             way.append((block, Edge(at, out, -1 - child, source)))
             at, out = -1, source
-    for block, edge in way:
-        blocks[block].edges[edge] = None
-    return way
-
-
-def _way_around(blocks: list[Block], step: int, delay: tuple[int, int, int]) -> list[tuple[int, Edge]]:
-    """The links of a delay: out of its step, around it, and into it again."""
-    source, target, slot = delay
-    around = blocks[step].parent
-    blocks[step].outs.setdefault(source, len(blocks[step].outs))
-    blocks[step].ins.setdefault(source, len(blocks[step].ins))
-    way = [
-        (step, Edge(source, 0, -1, source)),
-        (around, Edge(-1 - step, source, -1 - step, source)),
-        (step, Edge(-1, source, target, slot)),
-    ]
     for block, edge in way:
         blocks[block].edges[edge] = None
     return way

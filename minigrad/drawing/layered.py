@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from minigrad.drawing import metrics
 from minigrad.drawing.blocks import Block, Edge, Part, Tree, tree
-from minigrad.drawing.diagram import Diagram
+from minigrad.drawing.diagram import Arrow, Diagram
 from minigrad.drawing.layout import Frame, Layout, Point, Route
 from minigrad.drawing.style import HEADING
 from minigrad.drawing.templates import BETWEEN_BENDS, Child, Link, Sketch, Spacing, Spec, Template, in_best_order
@@ -22,6 +22,7 @@ BETWEEN_ROWS = {"TB": 34.0, "BT": 34.0, "LR": 46.0}
 BETWEEN_BOXES = {"TB": 24.0, "BT": 24.0, "LR": 16.0}
 LONGEST_HEADING = 160.0
 BETWEEN_DELAYS = 9.0
+TIP = 7.0  # length of an arrow's head
 LABEL_ROOM = (78.0, 20.0)  # beside delays, and below them where they run to the left
 CORNER = 5.0  # radius of a turn of a delay
 
@@ -38,8 +39,12 @@ class _InsideOut:
     def __init__(self, diagram: Diagram, direction: str) -> None:
         self.diagram, self.direction = diagram, direction
         arrows = [(arrow.source, arrow.target, arrow.slot) for arrow in diagram.arrows if arrow.role != "delay"]
-        delays = [(arrow.source, arrow.target, arrow.slot) for arrow in diagram.arrows if arrow.role == "delay"]
-        self.tree = tree([box.path for box in diagram.boxes], arrows, diagram.references, delays)
+        self.tree = tree([box.path for box in diagram.boxes], arrows, diagram.references)
+        for arrow in [arrow for arrow in diagram.arrows if arrow.role == "delay"]:
+            if self._leads_around(arrow):
+                self.tree.add_delay(arrow.source, arrow.target, arrow.slot)
+            else:
+                self.tree.ways.append([])
         self._number_lanes()
         self.links = [_links(self.tree, block) for block in self.tree.blocks]
         self.known: dict[tuple[Spec, Spacing], Template] = {}
@@ -50,6 +55,13 @@ class _InsideOut:
                 self._row(number)
             elif self.tree.blocks[number].parent not in rows:
                 self._single(number)
+
+    def _leads_around(self, delay: Arrow) -> bool:
+        """Whether a delay can lead around its step: this is whole, in a row of steps; scopes that are left and entered again cut both."""
+        step = self.tree.home[delay.source]
+        part = _part(self.tree.blocks[step])
+        whole = part is not None and part.step >= 0 and self.tree.home[delay.target] == step
+        return whole and _is_row(self.tree.blocks[self.tree.blocks[step].parent])
 
     def _number_lanes(self) -> None:
         """The ports of a chain and of its steps are numbered by their lanes."""
@@ -300,18 +312,33 @@ def _stamped(
             titles = tuple([outer.heading for outer in block.path if outer.title])
             step = (part.chain, part.step) if part.step >= 0 else None
             frames.append(turned.frame(titles, (x, y), (x + template.breadth, y + template.depth), step))
+    places_of = [turned(centers[box]) for box in range(len(diagram.boxes))]
     routes = []
-    for way in blocks.ways:
+    for arrow, way in zip(diagram.arrows, blocks.ways, strict=True):
+        if not way:
+            routes.append(_aside(diagram, arrow, places_of))
+            continue
         pieces = [(templates[number].routes[links[number][edge]], origins[number]) for number, edge in way]
         routes.append(turned.route(pieces))
     size = (page.depth, page.breadth) if direction == "LR" else (page.breadth, page.depth)
     return Layout(
         *size,
-        tuple([turned(centers[box]) for box in range(len(diagram.boxes))]),
+        tuple(places_of),
         tuple(routes),
         tuple(frames),
         ordered=True,
     )
+
+
+def _aside(diagram: Diagram, delay: Arrow, centers: Sequence[Point]) -> Route:
+    """The way of a delay that cannot lead around its step: beside the boxes, from right edge to right edge."""
+    (x, y), (to_x, to_y) = [
+        (centers[box][0] + diagram.boxes[box].width / 2, centers[box][1]) for box in (delay.source, delay.target)
+    ]
+    if delay.source == delay.target:
+        y, to_y = y + 6, to_y - 6
+    out = max(x, to_x) + PAD
+    return Route((x, y), (((out, y), (out, to_y), (to_x + TIP, to_y)),), (to_x, to_y))
 
 
 class _Turn:

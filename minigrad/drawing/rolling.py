@@ -143,7 +143,7 @@ class _Rolled:
         stands = self.stands | dict.fromkeys(self._unread(edges.values()), -1)
         shown = replace(
             self.before.shown,
-            edges=tuple([edge for edge in edges.values() if stands.get(edge.source, edge.source) == edge.source]),
+            edges=tuple([edge for edge in edges.values() if stands.keys().isdisjoint((edge.source, edge.target))]),
             stands=stands,
             delays=self.delays,
             chains=tuple([self._chain(c, stands) for c in range(len(self.chains))]),

@@ -1,10 +1,13 @@
 """Less of a graph: steps drawn once, scopes as boxes, a part, paths with emphasis. What is left out is said, and nothing is made up."""
 
+import random
 import re
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.drawing.flow import Flow, flow_graph
@@ -23,6 +26,7 @@ from tests.drawing.graphs import (
     layer,
     net_2_2_1,
     penalized,
+    random_graph,
     recurrent,
     scoped,
     two_layers,
@@ -30,6 +34,7 @@ from tests.drawing.graphs import (
 )
 from tests.drawing.test_layout import assert_apart, assert_clear
 from tests.drawing.test_looks import contrast
+from tests.quick import examples
 
 SVG = "{http://www.w3.org/2000/svg}"
 WAYS = {"roll": {"roll": True}, "depth": {"depth": 0}, "deeper": {"depth": 1}, "both": {"roll": True, "depth": 1}}
@@ -407,6 +412,46 @@ def test_transforms_combine():
     everything = mg.draw(loss, roll=True, collapse="lstm", focus="u", highlight="u", adjoints=False)
     assert_sound(everything)
     assert "lstm" in titles(everything)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_any_of_them_with_numbers_in_boxes(name):
+    options = {"numbers": False, "depth": 0, "adjoints": False}
+    try:
+        drawing = mg.draw(ALL[name](), roll=True, **options)
+    except ValueError as error:
+        assert "no loop of two or more steps" in str(error)  # noqa: PT017 (which graphs have one is not the point)
+        drawing = mg.draw(ALL[name](), **options)
+    assert_sound(drawing)
+
+
+@examples(25)
+@given(seed=st.integers(0, 10**6), choice=st.integers(0, 10**6))
+def test_random_graphs(seed, choice):
+    r, made = random.Random(choice), random_graph(seed)
+    nodes = mg.Graph(*(made if isinstance(made, list) else [made])).nodes
+    options = {
+        "depth": r.choice((None, 0, 1)),
+        "focus": r.choice((None, r.choice(nodes))),
+        "highlight": r.choice((None, r.choice(nodes))),
+    }
+    options["hops"] = r.choice((None, 2)) if options["focus"] is not None else None
+    drawing = mg.draw(made, adjoints=False, **options)
+    assert_sound(drawing)
+    try:
+        rolled = mg.draw(made, adjoints=False, roll=True, **options)
+    except ValueError as error:
+        assert "no loop of two or more steps" in str(error)  # noqa: PT017
+        return
+    ET.fromstring(rolled.svg())
+    assert rolled.text()
+
+
+def test_a_step_that_is_cut_into_pieces_is_drawn_all_the_same():
+    """Scopes that are left and entered again cut a step, so that no delay leads around it."""
+    drawing = mg.draw(random_graph(205), adjoints=False, roll=True)
+    assert "next step" in drawing.svg()
+    assert len(drawing.layout.routes) == len(drawing.diagram.arrows)
 
 
 @pytest.mark.parametrize("options", [{"depth": 0}, {"focus": "W_h"}, {"highlight": "W_h"}, {"collapse": "lstm"}])
