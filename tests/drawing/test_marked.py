@@ -201,6 +201,8 @@ def test_an_error_without_nodes_is_refused():
         mg.draw(error)
     with pytest.raises(TypeError, match="ValueError"):
         mg.draw(ValueError("never raised"))
+    with pytest.raises(TypeError, match="GradientError"):
+        mg.draw(mg.GradientError("raised by hand"))
     with pytest.raises(ValueError, match='belongs to view="flow"'):
         mg.draw(x.sum(), view="layers", check=True)
 
@@ -374,6 +376,11 @@ def test_an_anomaly_in_a_bprop_names_the_rule():
         with mg.anomalies(), np.errstate(all="ignore"):
             mg.gradients(y.sum(), list(y.children))
 
+    def run_forward():
+        with mg.anomalies(), np.errstate(all="ignore"):
+            np.log(mg.Input([0.0, 1.0]))
+
+    assert mg.draw(caught(run_forward)).title == "Log fails"
     drawing = mg.draw(caught(run))
     assert drawing.title == "bprop of Sqrt fails"
     assert failing(drawing)[1] == ["y (2,)  ȳ (2,)"]
