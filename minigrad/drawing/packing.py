@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-NUMBER = "\ue000"  # marks the place of a node's number in a text: no name has it, since names are printable
+NUMBER = "\ue000"  # marks the place of a node's number in a text, and is taken out of names
 
 
 def packed(story: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +50,8 @@ def embedded(data: dict[str, Any]) -> str:
 def _without_numbers(text: str, nodes: Sequence[int]) -> str:
     """The text, the number of the k-th node replaced by k."""
     places = {str(node): k for k, node in reversed(list(enumerate(nodes)))}
-    return re.sub(r"#(\d+)", lambda found: f"{NUMBER}{places[found[1]]}" if found[1] in places else found[0], text)
+    own = text.replace(NUMBER, "�")
+    return re.sub(r"#(\d+)", lambda found: f"{NUMBER}{places[found[1]]}" if found[1] in places else found[0], own)
 
 
 def _as_text(array: Any) -> Any:

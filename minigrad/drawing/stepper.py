@@ -21,13 +21,14 @@ from minigrad.drawing.packing import embedded, packed
 from minigrad.drawing.stepper_page import LOOKS, PAGE
 from minigrad.drawing.stepper_script import SCRIPT, compact
 from minigrad.drawing.stored import Stored, stored
-from minigrad.drawing.style import ARROWS, MONO, ROLES, SANS, sheet
-from minigrad.drawing.svg import in_page, places_of_lines, swatch
+from minigrad.drawing.style import ARROWS, MONO, ROLES, SANS, Style, sheet
+from minigrad.drawing.svg import corner, in_page, places_of_lines, swatch
 from minigrad.rules import Formula, Rule
 
 MOST_ENTRIES = 256  # of an array whose entries are shown
 NEGLIGIBLE = 1e-12  # of the largest entry
 LONGEST_NAME = 24
+SWEEPS = ("", " · adjoints", " · adjoints of adjoints")  # by how many backward sweeps lie behind a loop
 ORDINALS = ("first", "second", "third")
 
 
@@ -38,9 +39,7 @@ def stepper(record: Record, boxes: Diagram, layout: Layout, listing: str) -> str
     words = "a … b  μ m: least, greatest and mean entry"
     if any(node.adjoint for node in record.nodes):
         words += "; ∂: the adjoint, ∂output/∂node"
-    drawn = {arrow.role for arrow in boxes.arrows}
     lines = zip(boxes.arrows, places_of_lines(boxes, layout), strict=True)
-    story = told(record)
     data = {"boxes": [box.node for box in boxes.boxes], "arrows": [_ends(arrow, line) for arrow, line in lines]}
     return PAGE.format(
         title=escape(boxes.title),
@@ -49,17 +48,8 @@ def stepper(record: Record, boxes: Diagram, layout: Layout, listing: str) -> str
         legend="\n".join([f"<li>{swatch(role)} {escape(ROLES[role].meaning)}</li>" for role in roles]),
         words=escape(words),
         listing=escape(listing),
-        style=_with_fonts(
-            sheet(
-                "page",
-                roles,
-                [role for role in ARROWS if role in drawn],
-                fading=any(box.emphasis for box in boxes.boxes),
-            )
-            + _dashes(roles)
-            + LOOKS
-        ),
-        data=embedded({**data, **packed(story)}),
+        style=_style(boxes, roles),
+        data=embedded({**data, **packed(told(record))}),
         script=compact(SCRIPT),
     )
 
@@ -129,7 +119,7 @@ def _loops(record: Record, turn: int) -> tuple[list[Any], dict[int, tuple[int, i
             continue
         members = [node for node in record.nodes if node.loop == k and node.step in steps]
         scope = next((node.scope for node in members if "/" in node.scope), "").rpartition("/")[0]
-        title = symbols.shortened(scope, LONGEST_NAME) or "steps"
+        title = (symbols.shortened(scope, LONGEST_NAME) or "steps") + SWEEPS[min(loop.order, 2)]
         found = [(step, *[min(each, default=0) for each in events[k, step]]) for step in steps]
         places |= {node.index: (len(shown), steps.index(cast(int, node.step))) for node in members}
         shown.append((title, found))
@@ -316,13 +306,16 @@ def _figures(entries: Sequence[float | bool]) -> list[str]:
     return ["~0" if 0 < abs(entry) < least else summary.number(entry) for entry in entries]
 
 
-def _dashes(roles: Sequence[str]) -> str:
-    """The dashes of the outlines of boxes."""
-    dashed = [role for role in roles if ROLES[role].dashes]
-    return "".join([f"\n#graph .{role}-box>rect{{stroke-dasharray:{ROLES[role].dashes}}}" for role in dashed])
+def _outline(style: Style) -> str:
+    """The corners of boxes, and their dashes."""
+    return f"rx:{corner(style.round):g}px" + (f";stroke-dasharray:{style.dashes}" if style.dashes else "")
 
 
-def _with_fonts(style: str) -> str:
-    """The style sheet, the families of fonts told once."""
-    shared = style.replace(SANS, "var(--sans)").replace(MONO, "var(--mono)")
-    return f"#page{{--sans:{SANS};--mono:{MONO}}}\n{shared}"
+def _style(boxes: Diagram, roles: Sequence[str]) -> str:
+    """The style sheet of picture and page, the families of fonts told once."""
+    drawn = {arrow.role for arrow in boxes.arrows}
+    fading = any(box.emphasis for box in boxes.boxes)
+    looks = [sheet("page", roles, [role for role in ARROWS if role in drawn], fading=fading)]
+    looks += [f"#page .{role}-box>rect{{{_outline(ROLES[role])}}}" for role in roles]
+    shared = "\n".join(looks).replace(SANS, "var(--sans)").replace(MONO, "var(--mono)")
+    return f"#page{{--sans:{SANS};--mono:{MONO}}}\n{shared}{LOOKS}"

@@ -46,8 +46,8 @@ td{border:1px solid var(--frame-line);padding:0 .35rem;text-align:right;color:va
 max-height:9rem;overflow:auto;font-family:var(--mono);font-size:.85rem;background:var(--inner-frame);
 border-top:1px solid var(--frame-line)}
 #entry:empty{visibility:hidden}
-#strip{grid-area:strip;padding:0 1rem .3rem}
-#strip div{display:flex;gap:3px;align-items:center;overflow-x:auto}
+#strip{grid-area:strip;padding:0 1rem .3rem;display:flex;gap:1.5rem;overflow-x:auto}
+#strip div{display:flex;flex:none;gap:3px;align-items:center}
 #strip span{color:var(--faint);font-size:.85rem;padding-right:.4rem;white-space:nowrap}
 #strip button{flex:none;min-width:38px;min-height:38px;color:var(--faint)}
 #strip [aria-current]{color:var(--paper);background:var(--ink);font-weight:600;min-width:76px}

@@ -182,8 +182,8 @@ function markSteps() {
   current?.removeAttribute("aria-current");
   current = button;
   if (!button) return;
-  const row = set(button, {"aria-current": "step"}).parentElement;
-  row.scrollLeft += place(button).left - place(row).left - row.clientWidth / 2;
+  set(button, {"aria-current": "step"});
+  strip.scrollLeft += place(button).left - place(strip).left - strip.clientWidth / 2;
 }
 
 // Arrays as heat maps: digits up to 6 columns, else cells whose entry is told on hover and focus -------------------

@@ -131,17 +131,23 @@ def _box(box: Box, center: Point, page: bool) -> str:
     )
 
 
+def corner(rounding: float) -> float:
+    """The radius of the corners of a box as round as that, at most half its height."""
+    return 14.0 if rounding == 1 else rounding * 20 or 2.0
+
+
 def _outline(
     fill: str, stroke: str, dashes: str, weight: float, rounding: float, place: tuple[float, float, float, float]
 ) -> str:
+    """The outline of a box; without a stroke it is left to a style sheet, and so are the corners."""
     left, top, width, height = place
-    radius = min(height / 2, 14) if rounding == 1 else rounding * 20 if rounding else 2
+    corners = f' rx="{_n(min(corner(rounding), height / 2))}"' if stroke else ""
     dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
     thick = f' stroke-width="{weight}"' if weight != WEIGHT else ""
     upper = f' y="{_n(top)}"' if top else ""
     line = f' stroke="{stroke}"' if stroke else ""
     return (
-        f'<rect x="{_n(left)}"{upper} width="{_n(width)}" height="{_n(height)}" rx="{_n(radius)}" '
+        f'<rect x="{_n(left)}"{upper} width="{_n(width)}" height="{_n(height)}"{corners} '
         f'fill="{fill}"{line}{thick}{dashed}/>'
     )
 

@@ -13,7 +13,7 @@ import pytest
 import minigrad as mg
 from minigrad.drawing import Record
 from minigrad.drawing.absence import NOT_YET
-from minigrad.drawing.events import Fprop
+from minigrad.drawing.events import Fprop, record_forward
 from minigrad.drawing.flow import in_order
 from minigrad.drawing.packing import packed
 from minigrad.drawing.stepper import told
@@ -214,6 +214,9 @@ def test_the_strip_leads_to_every_step():
         assert not any(record.nodes[event.node].step == step for event in record.events[: forward - 1])
     assert [backward for _, _, backward in steps] == sorted([backward for _, _, backward in steps], reverse=True)
     assert told(mg.record(net_2_2_1()[0]))["loops"] == []
+    second = told(record_forward(penalized()))
+    assert [title for title, _ in second["loops"]][:2] == ["rnn", "rnn · adjoints"]
+    assert {title for title, _ in second["loops"]} >= {"rnn · adjoints of adjoints"}
 
 
 def test_a_transposed_parameter_is_called_by_its_name():
@@ -399,6 +402,9 @@ out.clicked = at();
 document.getElementById("last").click();
 out.last = at();
 press("Home");
+press("End");
+out.end = at();
+press("Home");
 press(" ");
 out.playing = document.getElementById("play").getAttribute("aria-label");
 press(" ");
@@ -462,7 +468,7 @@ def test_by_keys_to_the_end(driven, graph):
     record = mg.record(loss, [nodes[i] for i in found])
     adjoints = dict(zip(found, mg.gradients(loss, [nodes[i] for i in found]), strict=True))
     n, turn = len(record.events), sum(isinstance(event, Fprop) for event in record.events)
-    assert (out["reached"], out["turn"], out["left"], out["last"]) == (n, turn + 1, turn, n)
+    assert (out["reached"], out["turn"], out["left"], out["last"], out["end"]) == (n, turn + 1, turn, n, n)
     assert out["clicked"] != out["left"]
     assert (out["playing"], out["live"], out["wide"]) == ("pause", "polite", True)
     assert out["touch"] >= 38
@@ -581,6 +587,21 @@ def test_an_entry_of_a_product_lights_its_row_and_column(driven, name):
         _, terms, value = summed(one["hovered"])
         assert sum(terms) == pytest.approx(value, rel=1e-2, abs=2e-3)
         assert len(one["lit"]) in (2 * len(terms), len(terms) + 1)
+
+
+def test_a_matrix_times_itself(driven):
+    a = mg.Parameter([[1.0, 2.0], [3.0, 4.0]], name="a")
+    page = mg.record((a @ a * [[1.0, 5.0], [7.0, 9.0]]).sum()).html()
+    assert [one["hovered"] for one in driven(page, LIGHT, 1)["told"]] == [
+        "[0, 0] 1·1 + 2·3 = 7",
+        "[0, 1] 1·2 + 2·4 = 10",
+        "[1, 0] 3·1 + 4·3 = 15",
+        "[1, 1] 3·2 + 4·4 = 22",
+    ]
+    assert [one["hovered"] for one in driven(page, LIGHT, 6)["told"]][::4] == [
+        "[0, 0] 1·1 + 5·2 = 11",  # what arrived, times a transposed
+        "[0, 0] 1·1 + 3·7 = 22",  # a transposed, times what arrived
+    ]
 
 
 ARRAYS = """
