@@ -48,7 +48,8 @@ HEADING = Face(14, 22, False, 600, INK)
 SIGN = Face(18, 22, False, 600, INK)
 WORD = Face(14, 20, False, 600, INK)
 NAME = Face(16, 20, False, 400, INK)
-BELOW = 11.5  # the size of a subscript
+BELOW, SMALLER = 11.5, 11.5  # the size of a subscript, and of a longer name
+GATE_ROOM = 60.0  # for the name of a gate, beside its wire
 SMALL = Face(11, 14, False, 400, LIGHT["faint"])
 WORDS = Face(12.5, 19, False, 400, INK)
 
@@ -190,7 +191,8 @@ class Frame:
                 yield _name(*self.panel.label(name), right + 7, y - 9, "", room)
             elif self.panel.letter(name):
                 x, y = self.panel.cell.places[name]
-                yield _name(*self.panel.label(name), x + 8, y - size_of(self.panel.item(name))[1] / 2 - 9, "")
+                above = y - size_of(self.panel.item(name))[1] / 2 - 9
+                yield _name(*self.panel.label(name), x + 8, above, "", GATE_ROOM)
 
     def signs(self) -> set[str]:
         """What of `MEANINGS` there is in the picture."""
@@ -272,10 +274,10 @@ def _layer_words(item: Item, used: Sequence[Weight], at: Point) -> str:
     return "".join(parts)
 
 
-def _name(letter: str, below: str, x: float, y: float, anchor: str, room: float = LABEL_SIZE[0] - 10) -> str:
+def _name(letter: str, below: str, x: float, y: float, anchor: str, room: float = LABEL_SIZE[0] - 6) -> str:
     """A letter and its subscript; a longer name is set smaller."""
     room -= metrics.width(below, NAME._replace(size=BELOW))
-    face = NAME if metrics.width(letter, NAME) <= room else NAME._replace(size=SMALL.size)
+    face = NAME if metrics.width(letter, NAME) <= room else NAME._replace(size=SMALLER)
     whole = text(fitting(letter, face, room), x, y, face, anchor)
     if not below:
         return whole
