@@ -349,7 +349,7 @@ function bprop([n, sends, kind], i) {
   if (all.length !== 1)
     told.push(named(line("mono slope", all.length ? "sum: " : "the adjoint the sweep starts with: ", whole), "adjoint"));
   told.push(...whyBackward(n), ...sends.map((_, j) => send(n, kind, whole, i, j)));
-  if (!sends.length) told.push(make("p", "It sends nothing: no path leads on."));
+  if (!sends.length) told.push(make("p", "It sends nothing: the adjoint is stopped here."));
   return told;
 }
 function start() {
