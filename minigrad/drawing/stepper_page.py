@@ -25,6 +25,7 @@ minmax(0,1fr) 25rem;height:100vh;height:100dvh}
 h1{grid-area:head;font-size:1.05rem;margin:0;padding:.6rem 1rem;overflow-wrap:anywhere}
 #graph{grid-area:graph;overflow:auto;display:flex;border-block:1px solid var(--frame-line)}
 #graph svg{flex:none;margin:auto}
+#graph,#panel{contain:content}
 #panel{grid-area:panel;overflow:auto;padding:.6rem 1rem;border:1px solid var(--frame-line);border-right:0;
 background:var(--frame);overflow-wrap:anywhere}
 #panel h2{font-size:1rem;margin:.1rem 0 .5rem}
