@@ -142,7 +142,7 @@ def _delays(plan: Plan, place: dict[int, int]) -> list[Arrow]:
     """The arrows from a rolled step to the next one, where steps are drawn as such."""
     found = []
     for edge, back in plan.shown.delays.items() if plan.chains else ():
-        name = plan.flow.nodes[edge.source].name
+        name = symbols.shortened(plan.flow.nodes[edge.source].name, LONGEST_NAME)
         mark = f"{name}: " * bool(name) + ("next step" if back == 1 else f"{back} steps later")
         emphasis = _emphasis(plan, edge.source, edge.target)
         found.append(Arrow(place[edge.source], place[edge.target], edge.slot, "delay", mark, emphasis))

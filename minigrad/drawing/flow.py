@@ -119,6 +119,7 @@ class Shown:
     apart:  what is said of the value on an arrow from one step to another, "1 step before"
     strong: the nodes that are highlighted; None: none is, and none fades
     notes:  sentences below the picture
+    scopes: of leaves that lie beside the box of their scope, the scope around it
     """
 
     edges: tuple[FlowEdge, ...]
@@ -129,6 +130,7 @@ class Shown:
     apart: Mapping[tuple[int, int], str] = field(default_factory=dict)
     strong: frozenset[int] | None = None
     notes: tuple[str, ...] = ()
+    scopes: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from minigrad.drawing import metrics
 from minigrad.drawing.blocks import Block, Edge, Part, Tree, tree
 from minigrad.drawing.diagram import Arrow, Diagram
 from minigrad.drawing.layout import Frame, Layout, Point, Route
-from minigrad.drawing.style import HEADING
+from minigrad.drawing.style import FACES, HEADING
 from minigrad.drawing.templates import BETWEEN_BENDS, Child, Link, Sketch, Spacing, Spec, Template, in_best_order
 
 MARGIN = 18.0
@@ -23,7 +23,7 @@ BETWEEN_BOXES = {"TB": 24.0, "BT": 24.0, "LR": 16.0}
 LONGEST_HEADING = 160.0
 BETWEEN_DELAYS = 9.0
 TIP = 7.0  # length of an arrow's head
-LABEL_ROOM = (78.0, 20.0)  # beside delays, and below them where they run to the left
+BELOW_DELAYS = 20.0  # for a label, where they run to the left
 CORNER = 5.0  # radius of a turn of a delay
 
 
@@ -47,6 +47,8 @@ class _InsideOut:
                 self.tree.ways.append([])
         self._number_lanes()
         self.links = [_links(self.tree, block) for block in self.tree.blocks]
+        marks = [metrics.width(arrow.mark, FACES["small"]) for arrow in diagram.arrows if arrow.role == "delay"]
+        self.room = BELOW_DELAYS if direction == "LR" else max(marks, default=0.0) + PAD  # for labels of delays
         self.known: dict[tuple[Spec, Spacing], Template] = {}
         self.templates: dict[int, Template] = {}
         rows = {number for number, block in enumerate(self.tree.blocks) if _is_row(block)}
@@ -119,8 +121,7 @@ class _InsideOut:
             template = sketch.template()
             self.templates.update(dict.fromkeys(steps, template))
         row = [self.templates[step] for step in self.tree.blocks[number].blocks]
-        room = LABEL_ROOM[self.direction == "LR"]
-        self.templates[number] = _in_a_row(row, self.links[number].values(), BETWEEN_ROWS[self.direction], room)
+        self.templates[number] = _in_a_row(row, self.links[number].values(), BETWEEN_ROWS[self.direction], self.room)
 
     def _kinds(self, steps: Sequence[int]) -> list[tuple[Spec, Spacing, list[int]]]:
         """The steps of each structure, most frequent ones and then those with most lanes first; a link or port that one has, all have."""

@@ -130,7 +130,8 @@ class Plan:
     def _scopes(self, index: int) -> tuple[str, ...]:
         """The scopes around the box of a node."""
         label = self.shown.labels.get(index)
-        return names(self.flow.nodes[index]) if label is None or label.scope is None else split(label.scope)
+        scope = self.shown.scopes.get(index) if label is None else label.scope
+        return names(self.flow.nodes[index]) if scope is None else split(scope)
 
     def _put_parameters(self, paths: list[Path]) -> None:
         """A parameter without a scope of its own lies in the innermost frame around all that read it, steps aside."""

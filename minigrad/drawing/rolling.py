@@ -6,7 +6,7 @@ Others are drawn singly.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
@@ -182,10 +182,10 @@ class _Rolled:
         steps = f"{abs(back)} step{'s' * (abs(back) > 1)}"
         return f"{steps} {'before' if back > 0 else 'after'}" if back else ""
 
-    def _unread(self, edges: object) -> list[int]:
+    def _unread(self, edges: Iterable[FlowEdge]) -> list[int]:
         """The nodes that only hidden steps have read."""
         sources: dict[int, list[int]] = {}
-        for edge in (*edges, *self.delays):  # type: ignore[misc]
+        for edge in (*edges, *self.delays):
             sources.setdefault(edge.target, []).append(edge.source)
         waiting = [self.stands.get(output, output) for output in self.before.outputs]
         read = set(waiting)

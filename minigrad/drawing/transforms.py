@@ -165,8 +165,8 @@ class _Collapsed:
     """Nodes by the box they go into. Scopes that read each other in a circle are cut into pieces that do not."""
 
     def __init__(self, flow: Flow, prefixes: Mapping[int, tuple[str, ...]]) -> None:
-        self.flow_before, self.shown, self.prefixes = flow, flow.shown, prefixes
-        self.nodes = flow.nodes
+        self.before, self.shown, self.prefixes = flow, flow.shown, prefixes
+        self.nodes, self.operands = flow.nodes, flow.operands()
         self.readers: dict[int, list[int]] = {}
         self.read: dict[int, list[int]] = {}
         for edge in self.shown.edges:
@@ -179,7 +179,7 @@ class _Collapsed:
 
     def _groups(self) -> dict[Hashable, list[int]]:
         """The operations of each box."""
-        sweep = sweeps(self.flow_before)
+        sweep = sweeps(self.before)
         boxes = [node.index for node in self.nodes if node.index not in self.shown.stands]
         keys: dict[int, Hashable] = {i: ("node", i) for i in boxes}
         keys |= {i: (sweep[i], prefix) for i, prefix in self.prefixes.items() if i in self.read}
@@ -208,14 +208,14 @@ class _Collapsed:
                 elif node.kind != "constant":
                     self.nowhere.add(node.index)
         for (_, loop), leaves in inputs.items():
-            if len(leaves) > 1:
+            if len(leaves) > 1 or leaves[0] in self.shown.stands.values():
                 key = ("inputs", loop, leaves[0])
                 self.groups[key] = leaves
                 self.home |= dict.fromkeys(leaves, key)
 
     def _place(self, key: Hashable, members: Sequence[int]) -> int:
         """The node in whose place a box is drawn: the last one that is read elsewhere."""
-        outputs = {self.shown.stands.get(output, output) for output in self.flow_before.outputs}
+        outputs = {self.shown.stands.get(output, output) for output in self.before.outputs}
         operations = [i for i in members if i in self.read] or members
         given = [i for i in operations if i in outputs or any(self.home.get(r) != key for r in self.readers.get(i, ()))]
         return max(given or operations)
@@ -229,8 +229,17 @@ class _Collapsed:
         stands = {i: moved.get(box, box) for i, box in self.shown.stands.items()} | moved
         edges = _moved(self.shown.edges, moved, labels)
         chains, delays = _kept_chains(self.shown, moved, self.groups.values())
-        shown = replace(self.shown, stands=stands, labels=labels, edges=edges, chains=chains, delays=delays)
-        return replace(self.flow_before, transformed=shown)
+        beside = {i: "/".join(prefix[:-1]) for i, prefix in self.prefixes.items() if i not in self.read}
+        shown = replace(
+            self.shown,
+            stands=stands,
+            labels=labels,
+            edges=edges,
+            chains=chains,
+            delays=delays,
+            scopes={**self.shown.scopes, **beside},
+        )
+        return replace(self.before, transformed=shown)
 
     def _label(self, key: Hashable, members: Sequence[int]) -> Label:
         """The name of a scope, the shape of what it gives, the number of its operations, and of the parameters it reads."""
@@ -239,10 +248,10 @@ class _Collapsed:
         stands = self.shown.stands
         alike = [node for node in self.nodes if stands.get(node.index, node.index) in within]
         if last.index not in self.read:
-            title = f"{self.nodes[members[0]].title} … {last.title}"
+            title = f"{alike[0].title} … {alike[-1].title}"
             return Label(title, (f"{len(alike)} × {last.shape}",), "input", title, "")
         prefix = self.prefixes[last.index]
-        operations = sum(self.flow_operands[node.index] > 0 for node in alike)
+        operations = sum(bool(self.operands[node.index]) for node in alike)
         read = {i: None for member in members for i in self.read.get(member, ())}
         parameters = [self.nodes[i] for i in read if self.nodes[i].kind in ("parameter", "state")]
         lines = [str(last.shape)] if last.shape else []
@@ -254,14 +263,6 @@ class _Collapsed:
         said = ["/".join(prefix), *lines, *[f"{node.name or node.kind} {node.shape}" for node in parameters]]
         role = "scope" if last.kind != "adjoint" else "second" if last.order > 1 else "adjoint"
         return Label(symbols.shortened(prefix[-1], LONGEST), tuple(lines), role, "\n".join(said), "/".join(prefix[:-1]))
-
-    @property
-    def flow_operands(self) -> list[int]:
-        """How many operands each node has."""
-        counts = [0] * len(self.nodes)
-        for edge in self.flow_before.edges:
-            counts[edge.target] += 1
-        return counts
 
 
 def _moved(edges: Iterable[FlowEdge], moved: Mapping[int, int], labels: Mapping[int, Label]) -> tuple[FlowEdge, ...]:
@@ -296,6 +297,7 @@ def _kept_chains(
         for node in members
     }
     beyond |= {moved.get(node, node) for members in groups if not all(i in home for i in members) for node in members}
+    read = {edge.target for edge in (*shown.edges, *shown.delays)}  # operations: of inputs alone there is no step
     chains = []
     for chain in shown.chains:
         steps = [sorted({moved.get(node, node) for node in nodes} - beyond - {NOWHERE}) for nodes in chain.steps]
@@ -303,7 +305,7 @@ def _kept_chains(
             {moved.get(v, v): lane for v, lane in boundary.items() if moved.get(v, v) != NOWHERE}
             for boundary in chain.lanes
         ]
-        if all(steps):
+        if all(not read.isdisjoint(step) for step in steps):
             chains.append(replace(chain, steps=steps, lanes=lanes))
     kept = {node: (c, k) for c, chain in enumerate(chains) for k, nodes in enumerate(chain.steps) for node in nodes}
     delays = {}

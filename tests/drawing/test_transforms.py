@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad.drawing import metrics
 from minigrad.drawing.flow import Flow, flow_graph
-from minigrad.drawing.style import DARK, LIGHT
+from minigrad.drawing.style import DARK, FACES, LIGHT
 from minigrad.drawing.transforms import collapse, focus, highlight
 from minigrad.marks import Marker
 from minigrad.models import GRU, LSTM, Dense, Sequential, SimpleRNN
@@ -160,6 +161,20 @@ def test_a_delay_leads_around_its_step_and_says_so():
         assert drawing.text().count("in the next step") == 2
 
 
+def test_labels_of_delays_have_room():
+    W = mg.Parameter(np.eye(3) * 0.5, name="W")
+    state = mg.Constant(np.zeros(3))
+    for t in range(5):
+        with mg.scope(f"t={t}"):
+            state = np.tanh(W @ state + mg.Input(np.ones(3), name=f"u{t}"))
+            state.name = "<b>a name that is longer than any picture of a step is wide</b>" * 3
+    drawing = mg.draw((state**2).sum(), roll=True, direction="TB", adjoints=False)
+    root = ET.fromstring(drawing.svg())
+    (label,) = [text for text in root.iter(f"{SVG}text") if "next step" in (text.text or "")]
+    assert float(label.get("x")) + metrics.width(label.text, FACES["small"]) <= drawing.layout.width
+    assert not [element for element in root.iter() if element.tag.endswith("}b")]
+
+
 def own_weights(length=4):
     """Layers on top of each other that do the same, each with weights of its own."""
     x, marker = mg.Input(np.ones(3), name="x"), Marker({})
@@ -289,7 +304,11 @@ def test_scopes_that_read_each_other_are_cut_into_pieces():
 
 
 def test_inputs_of_all_steps_are_one_box():
-    assert "u_1 … u_30" in titles(mg.draw(recurrent(30)[0], depth=0, adjoints=False))
+    for roll in (False, True):
+        drawing = mg.draw(recurrent(30)[0], depth=0, roll=roll, adjoints=False)
+        assert titles(drawing) == ["u_1 … u_30", "rnn", "target", "loss"]
+        assert "30 × (5, 2)" in drawing.svg()
+        assert not drawing.layout.frames, "an input of a scope lies beside its box"
 
 
 def test_collapsed_adjoints_are_apart_from_their_scopes():
