@@ -65,7 +65,7 @@ def add_commands(commands: Any) -> None:
         "--limit",
         type=int,
         metavar="N",
-        help="the most boxes or dots of a picture (default: 2000, in mirror and layers 200)",
+        help="the most boxes or dots of a picture (default: 2000, in mirror, cell and layers 200)",
     )
     less = drawn.add_argument_group("less of a large graph, in the view flow; given together, applied in this order")
     less.add_argument(
