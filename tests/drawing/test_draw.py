@@ -1,7 +1,6 @@
 """`mg.draw`: the files it writes, the same in every run; what it does without `dot`, and with a `dot` that fails."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -43,24 +42,6 @@ def test_golden_files(program, dot_there):
         program(None)
     for name, text in texts().items():
         assert text == (GOLDEN / name).read_text(encoding="utf-8"), name
-
-
-@pytest.mark.slow
-def test_two_processes_write_the_same_bytes():
-    code = (
-        "import sys; sys.stdout.reconfigure(encoding='utf-8'); import minigrad as mg; from tests.drawing import graphs\n"
-        "for _ in range(int(sys.argv[1])): mg.Input(0.0) * 2 + 1 / (mg.Input(2.0) + 3) - 0.3 + 2\n"
-        "nodes = graphs.penalized(); d = mg.draw(nodes); print(d.svg(), d.dot(), d.html(), mg.listing(nodes))"
-    )
-    outputs = []
-    for seed, births in (("1", "0"), ("2", "7")):  # the second has made nodes, and interned numbers, before
-        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)}
-        run = subprocess.run(
-            [sys.executable, "-c", code, births], env=environment, cwd=ROOT, capture_output=True, check=True
-        )
-        outputs.append(run.stdout)
-    assert len(outputs[0]) > 100_000
-    assert outputs[0] == outputs[1]
 
 
 def test_svg_is_well_formed_and_complete():
