@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from html import escape
@@ -49,7 +50,8 @@ HEADLINE = Face(19, 24, False, 600, TEXT)
 NAME = Face(13.5, 18, False, 600, TEXT)
 FORMULA = Face(11, 15, False, 400, FAINT)
 TICK = Face(9, 10, False, 400, FAINT)
-SMALLEST = 6.5  # a long formula is set smaller, down to this size
+SMALLEST = 9.0  # a long formula is set smaller, down to this size, and then in two lines
+DIGITS = re.compile(r"\d+\.\d{5,}")  # more than one reads in a formula
 
 Curve = tuple[Array, Array]  # x and y of a piece without a jump
 
@@ -124,12 +126,20 @@ def _key(x: float, y: float) -> str:
     return "\n".join(parts)
 
 
+def _formula(text: str) -> str:
+    """The formula of a panel, as large as it fits."""
+    face = FORMULA
+    while width(text, face) > WIDTH and face.size > SMALLEST:
+        face = face._replace(size=face.size - 0.5)
+    if width(text, face) <= WIDTH:
+        return _text(text, 0, 33, face)
+    first, _, rest = text.partition(" else ")
+    return f"{_text(first, 0, 28, face)}\n{_text(f'else {rest}', 0, 39, face)}"
+
+
 def _panel(entry: Activation) -> str:
     """Name, formula, axes and the two curves of an entry."""
-    formula = FORMULA
-    text = printed(settled(entry.formula, entry.parameters)) + (f",  {printed(entry.given)}" if entry.given else "")
-    while width(text, formula) > WIDTH and formula.size > SMALLEST:
-        formula = formula._replace(size=formula.size - 0.5)
+    formula = printed(settled(entry.formula, entry.parameters)) + (f",  {printed(entry.given)}" if entry.given else "")
     properties = entry.properties
     values = _pieces(entry.values, properties["jumps"])
     slopes = _pieces(partial(entry.values, order=1), (*properties["jumps"], *properties["kinks"]))
@@ -138,7 +148,7 @@ def _panel(entry: Activation) -> str:
             f"<title>{escape(str(entry))}</title>",
             _text(entry.name.replace("_", " "), 0, 15, NAME),
             _text(_parameters(entry), WIDTH, 15, FORMULA, ' text-anchor="end"'),
-            _text(text, 0, 33, formula),
+            _formula(DIGITS.sub(lambda number: f"{float(number[0]):.5g}", formula)),
             f'<g transform="translate(0 {HEAD - 4})">',
             _axes(),
             *[_line(piece, _SLOPE_LINE) for piece in slopes],

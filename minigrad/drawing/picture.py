@@ -22,7 +22,7 @@ from minigrad.drawing.marked import MarkedGraph, draw_checked, draw_error
 from minigrad.drawing.mermaid import to_mermaid
 from minigrad.drawing.mirror import MirrorView, mirror_view
 from minigrad.drawing.png import to_png
-from minigrad.drawing.stepper import stepper
+from minigrad.drawing.stepper import stepper, with_room
 from minigrad.drawing.svg import to_svg, within
 from minigrad.drawing.text import as_text
 from minigrad.drawing.time_view import Runs, TimeView, time_view
@@ -321,7 +321,8 @@ class Drawing:
         recorded = self._record()
         if [node.value for node in recorded.nodes] != [node.value for node in self.flow.nodes]:
             raise ValueError("Drawing.html: the graph has other values than when it was drawn: draw it again")
-        return stepper(recorded, self.diagram, self.layout, self.text())
+        page = Drawing(self.flow, with_room(self.diagram), self.direction, self._asked, self._drawn)
+        return stepper(recorded, page.diagram, page.layout, self.text())
 
     def _record(self) -> Record:
         """The events of what is drawn; adjoints of all that the picture shows them of."""

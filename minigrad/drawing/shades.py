@@ -7,12 +7,14 @@ from collections.abc import Sequence
 
 from minigrad.drawing.canvas import pixels, text
 from minigrad.drawing.decay import Run, power_of_ten
+from minigrad.drawing.metrics import width
 from minigrad.drawing.style import DARK, FAINT, LIGHT, SCOPE_STROKE, Face
 
 LEVELS = 24  # shades from nothing to 1
 ABOVE = 8  # and above 1
 GROWTH = 4  # decades above 1 to the full violet
 LEAST, MOST = 3, 12  # decades of the scale
+BESIDE = 252  # from the row of shades in the legend to its words
 BELOW = 6  # decades that curves with a cut go below the others at most
 STRONG = ("#c8430e", "#ff9a6c")  # 1, in the light and in the dark theme
 VIOLET = ("#5b1fa8", "#b98cff")
@@ -104,6 +106,13 @@ class Scale:
         parts.append(text(power_of_ten(-self.decades), x, y + 23, KEY))
         parts.append(text("1", one, y + 23, KEY, "middle"))
         parts.append(text(power_of_ten(GROWTH), end, y + 23, KEY, "end"))
-        words = f"color and width: the norm of the adjoint sent along{direction}; 1 is the largest of a state at the last step reached"
-        parts.append(text(words, x + 252, y + 9, KEY))
+        parts.append(text(_meaning(direction), x + BESIDE, y + 9, KEY))
         return "\n".join(parts)
+
+    def legend_width(self, direction: str) -> float:
+        """How wide the row and its words are."""
+        return BESIDE + width(_meaning(direction), KEY)
+
+
+def _meaning(direction: str) -> str:
+    return f"color and width: the norm of the adjoint sent along{direction}; 1 is the largest of a state at the last step reached"

@@ -7,12 +7,13 @@ have happened: 0 is the start, where leaves alone are known.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
 from typing import Any, cast
 
 import numpy as np
 
-from minigrad.drawing import summary, symbols
+from minigrad.drawing import metrics, summary, symbols
 from minigrad.drawing.diagram import Arrow, Diagram
 from minigrad.drawing.events import Bprop, Fprop, Record, Sent
 from minigrad.drawing.flow import Flow, FlowNode
@@ -21,7 +22,7 @@ from minigrad.drawing.packing import embedded, packed
 from minigrad.drawing.stepper_page import LOOKS, PAGE
 from minigrad.drawing.stepper_script import SCRIPT, compact
 from minigrad.drawing.stored import Stored, stored
-from minigrad.drawing.style import ARROWS, MONO, ROLES, SANS, Style, sheet
+from minigrad.drawing.style import ARROWS, FACES, MONO, ROLES, SANS, Style, sheet
 from minigrad.drawing.svg import corner, in_page, places_of_lines, swatch
 from minigrad.rules import Formula, Rule
 
@@ -29,6 +30,8 @@ MOST_ENTRIES = 256  # of an array whose entries are shown
 NEGLIGIBLE = 1e-12  # of the largest entry
 LONGEST_NAME = 24
 SWEEPS = ("", " · adjoints", " · adjoints of adjoints")  # by how many backward sweeps lie behind a loop
+WAITING = {"value": "not yet", "adjoint": "∂ 12 of 20"}
+MARGIN = 16.0  # left and right of them together
 ORDINALS = ("first", "second", "third")
 
 
@@ -51,6 +54,15 @@ def stepper(record: Record, boxes: Diagram, layout: Layout, listing: str) -> str
         style=_style(boxes, roles),
         data=embedded({**data, **packed(told(record))}),
         script=compact(SCRIPT),
+    )
+
+
+def with_room(boxes: Diagram) -> Diagram:
+    """Widen boxes for what stands in them while their value or adjoint is not known."""
+    room = {face: metrics.width(text, FACES[face]) + MARGIN for face, text in WAITING.items()}
+    wide = [max(box.width, *[room.get(face, 0.0) for face, _ in box.lines]) for box in boxes.boxes]
+    return replace(
+        boxes, boxes=tuple([replace(box, width=float(round(w))) for box, w in zip(boxes.boxes, wide, strict=True)])
     )
 
 

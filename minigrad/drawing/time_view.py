@@ -121,7 +121,8 @@ class TimeView(Picture):
         steps = [step for run in self.runs for loop in run.loops for step in loop.grid.steps]
         frame = _Axis.of(min(steps), max(steps), self._labels(), NARROWEST if "gate" in self._marks() else NARROW)
         words = [metrics.width(line, WORDS) + 40 for run in self.runs for line in _lines(run, several=False)]
-        width = max(frame.right + 64, 2 * MARGIN + max(metrics.width(self.title, HEADLINE), *words))
+        legend = self.scale.legend_width(self._direction())
+        width = max(frame.right + 64, 2 * MARGIN + max(metrics.width(self.title, HEADLINE), legend, *words))
         parts = [
             text(self.title, MARGIN, MARGIN + 12, HEADLINE),
             self.scale.legend(MARGIN, MARGIN + 32, self._direction()),
