@@ -8,7 +8,7 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help train test quick oldest lint types pytest coverage rows core reference wheel bench format clean
+.PHONY: help train test quick oldest lint types pytest pages coverage rows core reference wheel bench format clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -36,11 +36,16 @@ types: .venv/test.stamp  ## mypy, strict
 	$(BIN)/mypy
 
 # One thread per worker: the matrices are small, and the workers already fill the machine.
-pytest quick coverage rows: export OMP_NUM_THREADS = 1
-pytest quick coverage rows: export OPENBLAS_NUM_THREADS = 1
+pytest pages quick coverage rows: export OMP_NUM_THREADS = 1
+pytest pages quick coverage rows: export OPENBLAS_NUM_THREADS = 1
 
 pytest: .venv/test.stamp  ## the tests with branch coverage; a selection by ARGS="-k rnn --no-cov"
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS) --cov
+
+pages: .venv/test.stamp  ## every page stepped by keys in Chromium (apt install chromium), and how long a step takes
+	@$(PIP) install --quiet --editable '.[pages]'
+	MINIGRAD_PAGES=all $(BIN)/python -m pytest --no-cov -n auto --dist worksteal -m browser -rs $(ARGS)
+	@$(BIN)/python -m tests.drawing.step_times
 
 coverage: pytest  ## the same, with a page per file in htmlcov/
 	$(BIN)/coverage html

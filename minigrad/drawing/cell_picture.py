@@ -171,7 +171,7 @@ class Frame:
             return f"<g>{title}{_rounded(at, LAYER_SIZE, LAYER_LOOK, 5)}{_layer_words(item, self.panel.weights(item), at)}</g>"
         size = size_of(item)
         face = SIGN if item.sign in CIRCLES else WORD
-        words = text(fitting(item.sign, face, size[0] - 8), at[0], at[1] + 0.33 * face.size, face, "middle")
+        words = text(metrics.fitting(item.sign, face, size[0] - 8), at[0], at[1] + 0.33 * face.size, face, "middle")
         return f"<g>{title}{_rounded(at, size, PLAIN_LOOK, size[1] / 2)}{words}</g>"
 
     def _label(self, name: str, look: tuple[str, str]) -> str:
@@ -242,15 +242,6 @@ def size_of(item: Item) -> tuple[float, float]:
     return CIRCLE_SIZE if item.sign in CIRCLES else NUMBER_SIZE if item.sign[0].isdigit() else ENTRY_SIZE
 
 
-def fitting(words: str, face: Face, width: float) -> str:
-    """The words, or as many letters of them as there is room for."""
-    if metrics.width(words, face) <= width:
-        return words
-    while words and metrics.width(words + "…", face) > width:
-        words = words[:-1]
-    return words + "…"
-
-
 def _layer_words(item: Item, used: Sequence[Weight], at: Point) -> str:
     """The activation, the names of weights and biases, and which part of them, if it is the same of all."""
     x, y = at
@@ -258,12 +249,12 @@ def _layer_words(item: Item, used: Sequence[Weight], at: Point) -> str:
     part = next(iter(spans)) if len(spans) == 1 else ""
     units = [weight.unit for weight in used if weight.unit != "entries"] or ["entries"]
     names = " ".join([weight.name if len(spans) == 1 else weight.text for weight in used])
-    lines = [fitting(names, SMALL, LAYER_SIZE[0] - 8), *([f"{units[0]} {part}"] if part else [])]
+    lines = [metrics.fitting(names, SMALL, LAYER_SIZE[0] - 8), *([f"{units[0]} {part}"] if part else [])]
     sign = item.sign or "linear"
     top = y - 8 if part else y - 2
     parts = [
         text(
-            fitting(sign, SIGN if item.sign else WORD, LAYER_SIZE[0] - 10),
+            metrics.fitting(sign, SIGN if item.sign else WORD, LAYER_SIZE[0] - 10),
             x,
             top,
             SIGN if item.sign else WORD,
@@ -278,7 +269,7 @@ def _name(letter: str, below: str, x: float, y: float, anchor: str, room: float 
     """A letter and its subscript; a longer name is set smaller."""
     room -= metrics.width(below, NAME._replace(size=BELOW))
     face = NAME if metrics.width(letter, NAME) <= room else NAME._replace(size=SMALLER)
-    whole = text(fitting(letter, face, room), x, y, face, anchor)
+    whole = text(metrics.fitting(letter, face, room), x, y, face, anchor)
     if not below:
         return whole
     return f'{whole.removesuffix("</text>")}<tspan font-size="{BELOW:g}" dy="4">{escape(below)}</tspan></text>'

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
+from itertools import accumulate
 from math import fsum
 
 from minigrad.drawing.style import Face
@@ -26,6 +27,17 @@ def width(text: str, face: Face) -> float:
     if face.monospaced:
         return face.size * MONOSPACED * fsum([_cells(c) for c in text])
     return face.size * (BOLD if face.weight > 400 else 1.0) * fsum([_em(c) for c in text])
+
+
+def fitting(text: str, face: Face, room: float) -> str:
+    """The text, or as much of it as fits."""
+    left = room - width("…", face)
+    kept = 0
+    for n, wide in enumerate(accumulate([width(letter, face) for letter in text]), 1):
+        if wide > room:
+            return text[:kept] + "…"
+        kept = n if wide <= left else kept
+    return text
 
 
 @lru_cache(maxsize=4096)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from html import escape
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 from minigrad.drawing import metrics
 from minigrad.drawing.diagram import Arrow, Box, Diagram
@@ -177,7 +177,9 @@ def _heading(frame: Frame) -> str:
     """The name of a frame, with a rim, should an arrow run beneath it."""
     name, fill = _level(frame)
     place = f' x="{_n(frame.x + 9)}" text-anchor="start" stroke="{fill}" stroke-width="4" paint-order="stroke"'
-    return _text(fitting(frame.scope[-1], frame.width - 16), frame.y + 15, "heading", place, f" on-{name}")
+    return _text(
+        metrics.fitting(frame.scope[-1], HEADING, frame.width - 16), frame.y + 15, "heading", place, f" on-{name}"
+    )
 
 
 def _level(frame: Frame) -> tuple[str, str]:
@@ -212,18 +214,6 @@ def _with_notes(
         parts.append(_text(note, layout.height + depth + 6, "small", f' x="{_n(KEY_MARGIN)}" text-anchor="start"'))
         breadth, depth = max(breadth, 2 * KEY_MARGIN + metrics.width(note, FACES["small"])), depth + 18
     return parts, breadth, depth
-
-
-def fitting(text: str, width: float) -> str:
-    """The text, or as much of it as fits."""
-    widths = accumulate([metrics.width(letter, HEADING) for letter in text])
-    room = width - metrics.width("…", HEADING)
-    kept = 0
-    for n, wide in enumerate(widths, 1):
-        if wide > width:
-            return text[:kept] + "…"
-        kept = n if wide <= room else kept
-    return text
 
 
 def _arrows(diagram: Diagram, layout: Layout) -> list[str]:

@@ -5,10 +5,6 @@ import pytest
 from tests.drawing.browser import chromium
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "browser: opens pages in a browser; skipped where there is none")
-
-
 @pytest.fixture(scope="module")
 def browser():
     """A browser for the tests of a file that one process runs."""

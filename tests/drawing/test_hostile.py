@@ -7,6 +7,7 @@ import subprocess
 import unicodedata
 from collections import Counter
 from functools import cache
+from html import escape
 from html.parser import HTMLParser
 from typing import NamedTuple
 from xml.etree import ElementTree as ET
@@ -16,6 +17,8 @@ import pytest
 
 import minigrad as mg
 from minigrad.drawing import Record
+from minigrad.models import LSTM
+from tests.drawing.browser import opened
 from tests.drawing.nasty import NASTY
 from tests.drawing.test_mermaid import LINES
 
@@ -44,6 +47,15 @@ def named(name):
                 state = np.tanh(w @ state)
                 state.name = name
     return (state**2).sum(), w
+
+
+def lstm(name):
+    """The record of an LSTM whose weights and scopes have that name."""
+    with mg.scope(name or " "):
+        net = LSTM(2, 2, rng=0, dtype=np.float64)
+        for parameter in net.parameters():
+            parameter.name = name
+        return mg.record((net(mg.Input(np.ones((1, 3, 2)), name=name)) ** 2).sum())
 
 
 def drawn(name):
@@ -136,6 +148,16 @@ def test_no_name_adds_an_element_or_a_line(name):
     assert shown.words == twin.words
 
 
+def test_the_cell_of_a_net_shows_every_name():
+    twin = mg.draw(lstm("harmless"), view="cell", title="harmless")
+    for name in NASTY[::9]:
+        drawing = mg.draw(lstm(name), view="cell", title=name)
+        assert type(drawing) is type(twin)
+        assert markup(drawing.svg()) <= markup(twin.svg())
+        assert Page(drawing.html()).found <= Page(twin.html()).found
+        assert plain(drawing.text())
+
+
 @pytest.mark.skipif(shutil.which("dot") is None, reason="no Graphviz: apt install graphviz")
 def test_graphviz_reads_every_name():
     """All of them in one run of `dot`: as many nodes and arrows as with a plain name, and elements of the same kinds."""
@@ -156,3 +178,56 @@ def test_graphviz_reads_every_name():
 def drawn_by_dot(svg):
     """How many nodes and arrows there are. (Frames are one more for each "/" in the name of a scope.)"""
     return Counter(re.findall(r'<g id="[^"]*" class="(node|edge)"', svg))
+
+
+# In a browser --------------------------------------------------------------------------------------------------------
+
+
+def crowd(names):
+    """A graph with a node, a parameter and a scope of each name."""
+    total = mg.Input(0.0)
+    for name in names:
+        with mg.scope(name or " "):
+            x = mg.Parameter(2.0, name=name) * mg.Input(0.5, name=name)
+            x.name = name
+        total = Marked(total + x, note=name)
+    return total
+
+
+CROWDS = 5
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("part", range(CROWDS))
+def test_nothing_runs_in_a_page(browser, part):
+    """Every name in a page that is stepped to the end, in pictures within a page, and in a picture opened by itself."""
+    names = NASTY[part::CROWDS]
+    title = "".join(name for name in names if len(name) < 200)
+    loss = crowd(names)
+    picture = mg.draw(loss, title=title)
+    within = [picture.svg(), *[mg.draw(named(name)[0], view="mirror", title=name).svg() for name in names[::7]]]
+    within += [
+        mg.draw(lstm(name), view=view, title=name).svg() for name in names[::7] for view in ("time", "layers", "cell")
+    ]
+    page = f"<!DOCTYPE html><html><body><pre>{escape(picture.text())}</pre>{''.join(within)}</body></html>"
+    for text, kind in ((picture.html(), "text/html"), (page, "text/html"), (picture.svg(), "image/svg+xml")):
+        with opened(browser, text, kind=kind) as shown:
+            if text == picture.html():
+                assert shown.page.evaluate("look.find('script').length") == 2
+                for _ in range(3):
+                    shown.page.keyboard.press("ArrowRight")
+                steps = shown.page.evaluate("look.steps()")
+                assert steps[-1]["step"] == steps[-1]["last"] > 300
+                assert [seen["faults"] for seen in steps if seen["faults"]][:3] == []
+            else:
+                assert (
+                    shown.page.evaluate("document.querySelectorAll('script, img, iframe, a, foreignObject').length")
+                    == 0
+                )
+            assert shown.page.evaluate("window.attacked === undefined && document.title !== 'run'")
+            assert shown.page.evaluate("document.querySelectorAll('*').length") > 100
+            assert shown.page.evaluate(ATTRIBUTES) == []
+
+
+ATTRIBUTES = """[...document.querySelectorAll("*")].flatMap(e => [...e.attributes]).map(a => a.name)
+    .filter(name => /^on|^href$|^xlink:href$|^src/.test(name))"""

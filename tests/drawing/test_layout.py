@@ -14,8 +14,8 @@ from matplotlib.textpath import TextPath
 import minigrad as mg
 from minigrad.drawing import metrics
 from minigrad.drawing.layers import layers
-from minigrad.drawing.style import FACES
-from minigrad.drawing.svg import fitting
+from minigrad.drawing.metrics import fitting
+from minigrad.drawing.style import FACES, HEADING
 from minigrad.models import LSTM
 from tests.drawing.graphs import ALL, GRAPHS, STEPS, layer, random_graph, recurrent
 from tests.quick import examples
@@ -369,9 +369,9 @@ def test_widths():
 
 
 def test_a_frames_name_is_cut_to_its_width():
-    assert fitting("hidden", 200) == "hidden"
-    assert fitting("a long name", 40) == "a lo…"
-    assert fitting("a long name", 1) == "…"
+    assert fitting("hidden", HEADING, 200) == "hidden"
+    assert fitting("a long name", HEADING, 40) == "a lo…"
+    assert fitting("a long name", HEADING, 1) == "…"
 
 
 def test_layers():
