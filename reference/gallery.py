@@ -155,7 +155,7 @@ COMPARISON = """\
 ## Beside others
 
 The same nets drawn by others, measured by `python -m benchmarks drawing --peers`: {versions}, Python {python}, on
-one processor ({processor}) with other work beside it, {date}. The LSTM reads 20 steps; *by hand* is a loop of linear maps, sigmoids and tanhs, and *layer* is PyTorch's or
+one core ({processor}), {date}. The LSTM reads 20 steps; *by hand* is a loop of linear maps, sigmoids and tanhs, and *layer* is PyTorch's or
 Keras's own. Seconds are CPU time from the loss to the text of the SVG, `dot` included, which draws all but ours; the expression
 is that of micrograd's README."""
 
@@ -215,7 +215,7 @@ def comparison() -> list[str]:
         [
             f"{name[0].upper()}{name[1:]}",
             f"{found['nodes']:,}",
-            f"{found['cpu']:.2f}",
+            f"{found['cpu']:.3f}",
             f"{found['kB']:.0f}",
             f"{found['width']:,.0f} × {found['height']:,.0f}",
             next(words for who, words in SHOWS.items() if who in name),
