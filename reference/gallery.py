@@ -215,7 +215,7 @@ def comparison() -> list[str]:
         [
             f"{name[0].upper()}{name[1:]}",
             f"{found['nodes']:,}",
-            f"{found['cpu']:.2f}" if found["cpu"] >= 0.01 else "< 0.01",  # a clock of hundredths
+            f"{found['cpu']:.2f}" if round(found["cpu"], 2) else "< 0.01",  # a clock of hundredths
             f"{found['kB']:.0f}",
             f"{found['width']:,.0f} × {found['height']:,.0f}",
             next(words for who, words in SHOWS.items() if who in name),
