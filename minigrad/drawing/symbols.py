@@ -80,6 +80,7 @@ NUMPY = {
     ),
     *("SearchSorted", "SignBit"),
 }  # NumPy writes these as one word
+_STACKED = re.compile("([\u0300-\u036f]{4})[\u0300-\u036f]+")
 _WORD = re.compile(
     r"[A-Z]{0,2}[a-z]?LU(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+(?:(?<=[0-9])D)?"
 )  # ReLU and its likes are one word
@@ -161,7 +162,8 @@ def attributes(given: Mapping[str, Any]) -> dict[str, str]:
 
 
 def clean(text: str) -> str:
-    """The text without what could break a line, a file or a terminal: controls, lone surrogates, changes of direction."""
+    """The text without what could break a line, a file or a terminal: controls, lone surrogates, changes of direction, towers of accents."""
+    text = _STACKED.sub(r"\1", text)
     if text.isprintable():
         return text
     return "".join([c if c.isprintable() or unicodedata.combining(c) else " " if c.isspace() else "�" for c in text])

@@ -135,6 +135,11 @@ def test_there_are_two_hundred():
     assert len(NASTY) >= 200
 
 
+def test_towers_of_accents_are_cut():
+    assert mg.record(mg.Parameter(1.0, name="Z" + "\u0335" * 80)).nodes[0].name == "Z" + "\u0335" * 4
+    assert mg.record(mg.Parameter(1.0, name="x\u0304 e\u0301")).nodes[0].name == "x\u0304 e\u0301"
+
+
 EACH = pytest.mark.parametrize("name", NASTY, ids=[str(i) for i in range(len(NASTY))])
 
 
