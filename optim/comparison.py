@@ -191,11 +191,14 @@ def train(configuration: Configuration, task: Task, method: str, seed: int, *, q
         loss_weight=configuration.of_loss,
         clip=configuration.clip or None,
         eager=configuration.eager,
+        backend=configuration.backend,
     )
     run = Run(method, seed, configuration.method(method).label)
     gauge = Gauge(configuration, task, net)
     width = max(len(configuration.method(of).label) for of in configuration.methods)
     label = f"{run.name:<{width}}" + (f" seed {seed}" if configuration.seeds > 1 else "")
+    if configuration.backend != "numpy":
+        label += f" by {step.backend}"
     progress = Progress(configuration.steps, label, quiet=quiet)
     try:
         _loop(configuration, task, step, gauge, run, task.batches(for_batches), progress)
@@ -241,7 +244,7 @@ def _validated(task: Task, net: Module) -> dict[str, float]:
 
 def make_optimizer(configuration: Configuration, net: Module) -> Optimizer:
     """The configuration's optimizer, at its rate or with its schedule."""
-    return OPTIMIZERS[configuration.optimizer](net.parameters(), configuration.rate)
+    return OPTIMIZERS[configuration.optimizer](net.parameters(), configuration.rate, backend=configuration.backend)
 
 
 class Gauge:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.compiler.compilation import BACKENDS
 from minigrad.files import write_file
 from minigrad.models.inputs import shown
 from minigrad.models.scheduled import value_at
@@ -157,6 +158,12 @@ class Configuration:
     )
     eager: bool = _option(
         False, "", "build the nodes anew in every step instead of compiling them: slower, the same numbers to rounding"
+    )
+    backend: str = _option(
+        "numpy",
+        "NAME",
+        "what compiled steps and updates are run by: numpy, numba (the extra [fast]), or auto, the faster one of these that is installed "
+        "(default: numpy)",
     )
     first_seed: int = _option(0, "SEED", "the first seed, from which the others count up (default: 0)")
 
@@ -337,7 +344,7 @@ class Configuration:
             )
 
     def _check(self) -> None:
-        for name, table in (("initialization", INITIALIZATIONS), ("cell", CELLS)):
+        for name, table in (("initialization", INITIALIZATIONS), ("cell", CELLS), ("backend", BACKENDS)):
             _one_of(name, getattr(self, name), table)
         if self.initialization != "normal" and CELLS[self.cell].own_start:
             raise ValueError(
@@ -355,6 +362,8 @@ class Configuration:
         _refuse_unless(0 < self.learning_rate < math.inf, "learning_rate", self.learning_rate, "positive and finite")
         for name, largest in LARGEST.items():
             _refuse_unless(getattr(self, name) <= largest, name, getattr(self, name), f"at most {largest:,}")
+        if self.eager and self.backend == "numba":
+            raise ValueError("eager and backend='numba': nodes that are built anew in every step are run by NumPy")
         self._check_schedule()
         self._check_methods()
         self._check_lengths()

@@ -6,7 +6,9 @@ import os
 import sys
 import textwrap
 from contextlib import suppress
+from dataclasses import replace
 
+from minigrad.compiler.compilation import chosen_backend
 from minigrad.optim.comparison import Comparison, compare
 from minigrad.optim.configuration import Configuration
 from minigrad.optim.findings import ADJOINTS, criterion, headline, sentences
@@ -36,7 +38,8 @@ class Job:
         check_extras()
         check_size(configuration, workers)
         self.workers = workers
-        self.configuration = configuration
+        backend = chosen_backend(configuration.backend, "minigrad train")
+        self.configuration = configuration = replace(configuration, backend=backend)
         self.quiet = quiet
         self.unsaid = ""
         self.task = open_task(configuration)

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigrad.compiler.compilation import check_backend
+from minigrad.compiler.compilation import chosen_backend
 from minigrad.models import Module
 from minigrad.models.scheduled import Schedule, value_at
 from minigrad.node import Array, Node, Parameter, as_array
@@ -43,7 +43,8 @@ class Optimizer:
                    then they are trained from the next step on, with the state of a first step
     learning_rate: a number; a schedule, a function of the number of steps made so far (`minigrad.optim.schedules`); or a dict
                    that gives each parameter a number or schedule of its own. May be assigned between two steps
-    backend:       "numpy"; or "numba", which updates in one compiled loop, to the same numbers (the extra [fast])
+    backend:       "numpy"; or "numba", which updates in one compiled loop, to the same numbers (the extra [fast]); or "auto", numba
+                   where it is installed
     n_steps:       how many steps were made; kept in the state, so a resumed training goes on at its rate
     counts_steps:  whether a class's update depends on how many steps a parameter has made
 
@@ -60,14 +61,13 @@ class Optimizer:
             cls.__init__ = checked_names(cls.__init__, OTHER_NAMES)  # type: ignore[method-assign]
 
     def __init__(self, parameters: Iterable[Parameter], learning_rate: Rates, *, backend: str = "numpy") -> None:
-        check_backend(backend, type(self).__name__)
+        self._backend = chosen_backend(backend, type(self).__name__)
         given = checked_parameters(parameters, type(self).__name__)
         self._parameters = trainable(given, type(self).__name__)
         self._left_out = tuple([parameter for parameter in given if not parameter.trainable])
         self._order = {parameter: i for i, parameter in enumerate(given)}
         self.n_steps = 0
         self.learning_rate = learning_rate
-        self._backend = backend
         self.stores: list[FlatStore] = []
         self._updates: list[Update] = []
         self._steps: list[Array] = []

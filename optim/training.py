@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.compiler import Compiled, NotCompiled
+from minigrad.compiler.compilation import chosen_backend
 from minigrad.compiler.tracing import watch
 from minigrad.context import anomalies
 from minigrad.graph import gradients
@@ -104,6 +105,8 @@ class Step:
                every shape the batches 2, 3, 4, 8, 16, 32, ... are also built anew, and that result is used; where their graph
                is another, all is built anew from there on, with a RuntimeWarning, as where the code cannot be compiled
                (`if float(y.sum()) > 0`)
+    backend:   by what the program is run, as in `mg.compile`: "numpy", "numba", or "auto". The optimizer has one of its own:
+               Adam(parameters, backend="auto")
 
     A step takes
 
@@ -134,6 +137,7 @@ class Step:
         clip: float | None = None,
         loss_weight: Weight = 1.0,
         eager: bool = False,
+        backend: str = "numpy",
     ) -> None:
         if not isinstance(model, Module):
             raise TypeError(f"what is trained is a Module (minigrad.models), not {type(model).__name__}")
@@ -144,6 +148,10 @@ class Step:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
                 f"optimizer={optimizer!r}: pass an optimizer of the model's parameters, such as SGD(model.parameters(), 0.01)"
+            )
+        if eager and backend == "numba":
+            raise ValueError(
+                'Step(eager=True, backend="numba"): nodes that are built anew for every batch are run by NumPy'
             )
         if clip is not None and not isinstance(clip, Real):
             raise TypeError(f"clip={clip!r}: expected a number, or None, found {type(clip).__name__}")
@@ -160,7 +168,7 @@ class Step:
         self.clip = clip
         self.loss_weight = checked_weight("Step", loss_weight, "loss_weight")
         self.eager = eager
-        self._compiled = Compiled(self._objective)
+        self._compiled = Compiled(self._objective, backend=chosen_backend(backend, "Step"))
         self._batches: Counter[Any] = Counter()  # of each shape
         self._settings: dict[Any, Setting] = {}  # one object for equal ones, by which programs are told apart
         self._compared: set[Any] = set()  # the shapes of outputs and targets that were found to fit each other
@@ -172,6 +180,11 @@ class Step:
         self._made_anew = False  # whether a warning told of parameters that every batch makes anew
         self._scheduled = scheduled_in((model, loss, *penalties, self.loss_weight))
         self._states = [parameter for parameter in model.parameters() if not parameter.trainable]
+
+    @property
+    def backend(self) -> str:
+        """What programs are run by: "numpy" or "numba"."""
+        return self._compiled.backend
 
     def __call__(
         self,
@@ -399,6 +412,7 @@ def fit(
     loss_weight: Weight = 1.0,
     quiet: bool = False,
     eager: bool = False,
+    backend: str = "numpy",
 ) -> History:
     """Train the model on (inputs, targets), all with the examples along axis 0; returns the history, a row per epoch.
 
@@ -415,6 +429,8 @@ def fit(
     eager:      False compiles the nodes of the first batch, and runs that program on the next ones; True builds every
                 batch anew, which gives the same numbers to rounding (see `Step`). Callbacks may change what the model, the
                 loss or a penalty reads (a weight, a rate) either way
+    backend:    by what that program is run: "numpy", "numba" (the extra [fast]), or "auto", the faster one of these that is
+                installed; then the progress line says which. The optimizer has a backend of its own
     batch_size: every epoch goes once through the shuffled examples; the last batch may be smaller
     drop_last:  leave a smaller last batch out, as a BatchNorm may need that refuses a single example
     validation: (inputs, targets) of their own, or (inputs, targets, {"mask": mask}) with what the loss takes by name, and
@@ -463,7 +479,9 @@ def fit(
     _check_numbers(epochs=epochs, batch_size=batch_size)
     _check_flags(drop_last=drop_last, quiet=quiet, eager=eager)
     _check_callbacks(callbacks)
-    step = Step(model, loss, optimizer, penalties=penalties, clip=clip, loss_weight=loss_weight, eager=eager)
+    step = Step(
+        model, loss, optimizer, penalties=penalties, clip=clip, loss_weight=loss_weight, eager=eager, backend=backend
+    )
     if lengths is not None:
         examples = _without_padding(step, examples, lengths)
     held: Examples | None = None
@@ -481,7 +499,7 @@ def fit(
     _check_watched(callbacks, _columns(step, measured, held))
     history = History()
     n_steps = n_batches(len(examples), batch_size, drop_last)
-    progress = Progress(epochs * n_steps, quiet=quiet)
+    progress = Progress(epochs * n_steps, "" if backend == "numpy" else f"by {step.backend}", quiet=quiet)
     modes = modes_of(model)
     ending = ""
     numbers: dict[str, float] = {}

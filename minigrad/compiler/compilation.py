@@ -30,7 +30,7 @@ from minigrad.node import Array, Input, Node, Parameter, as_array, is_number, ne
 from minigrad.signatures import parameters
 
 MOST_NODES = 200_000
-BACKENDS = ("numpy", "numba")
+BACKENDS = ("numpy", "numba", "auto")
 
 
 def compile(
@@ -47,7 +47,8 @@ def compile(
     rewrites: which rewrites to apply, by name; None for all (`mg.compiler.REWRITES` lists them), () for the plain program
     verify:   build the nodes anew in every call, and compare their graph with the program's; AssertionError where it is another
     backend:  "numpy"; or "numba", which computes runs of entrywise lines in compiled loops (the extra [fast]):
-              first calls take seconds, until the loops are in the cache of `minigrad.compiler.kernels`; later ones less time
+              first calls take seconds, until the loops are in the cache of `minigrad.compiler.kernels`; later ones less time;
+              or "auto", the faster one of these that is installed (`.backend` says which)
 
     The compiled function takes arrays and gives arrays, which are the caller's to keep. A call with arrays of new shapes or
     dtypes traces f: runs it once on Input nodes, and prints what they computed as source. The next ones run that. Parameters and
@@ -96,15 +97,22 @@ def compile(
     return Compiled(f, rewrites, verify, backend)
 
 
-def check_backend(backend: str, asker: str) -> None:
-    """An error where the backend is none, or numba, and that is not installed."""
+def chosen_backend(backend: str, asker: str) -> str:
+    """Give the backend that is meant: of "auto" numba where it is installed, else NumPy.
+
+    ValueError for a name that is none; ModuleNotFoundError for numba where it is not installed.
+    """
     if backend not in BACKENDS:
         raise ValueError(f"{asker}(backend={backend!r}): it is one of {', '.join(BACKENDS)}")
-    if backend == "numba" and find_spec("numba") is None:
+    installed = backend != "numpy" and find_spec("numba") is not None
+    if backend == "auto":
+        return "numba" if installed else "numpy"
+    if backend == "numba" and not installed:
         raise ModuleNotFoundError(
             f"{asker}(backend='numba'): numba is not installed: pip install '.[fast]' in minigrad's own folder, or leave "
             "backend='numpy'"
         )
+    return backend
 
 
 class Program:
@@ -199,9 +207,9 @@ class Compiled:
         unknown = set(rewrites or ()) - set(REWRITES)
         if unknown:
             raise ValueError(f"mg.compile(rewrites=...): {sorted(unknown)} are none of {', '.join(REWRITES)}")
-        check_backend(backend, "mg.compile")
         self.f = f
-        self.backend = backend
+        self.backend = chosen_backend(backend, "mg.compile")
+        self._asked_backend = backend
         self.rewrites = tuple(REWRITES if rewrites is None else rewrites)
         self.always_verify = verify
         self.shelf: Shelf[Program] = Shelf()
@@ -220,7 +228,7 @@ class Compiled:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy makes programs of its own."""
-        return Compiled, (self.f, self.rewrites, self.always_verify, self.backend)
+        return Compiled, (self.f, self.rewrites, self.always_verify, self._asked_backend)
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         if trace.get() is not None or _has_nodes(arguments) or (keywords and _has_nodes(keywords.values())):
