@@ -5,6 +5,7 @@ import os
 import pickle
 import random
 import sys
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -39,6 +40,14 @@ def pytest_configure():
             )
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say why tests were skipped: a run without numba or a browser is not a whole one."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, n in reasons.most_common():
+        terminalreporter.write_line(f"skipped {n}: {reason}")
+
+
 def global_state():
     """What a test must leave as it found it, by name."""
     state = {
@@ -71,7 +80,7 @@ def leaks_no_state():
 @pytest.fixture
 def with_numba(monkeypatch, tmp_path):
     """Skip where there is no numba; kernels are compiled anew, into the folder that is given."""
-    pytest.importorskip("numba")
+    pytest.importorskip("numba", reason="no numba: pip install '.[fast]'")
     from minigrad.compiler import kernels
 
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
