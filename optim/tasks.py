@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.models import Module, datasets, losses
-from minigrad.models.generated import answered_rightly
-from minigrad.models.preprocessing import one_hot
+from minigrad.models.data.generated import answered_rightly
+from minigrad.models.data.preprocessing import one_hot
 from minigrad.node import Array
 from minigrad.optim.configuration import Configuration
 from minigrad.optim.examples import batches

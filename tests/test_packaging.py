@@ -150,6 +150,24 @@ def test_an_import_loads_numpy_and_nothing_heavy():
     assert not [name for name in loaded if lies_in(name, "minigrad.models") or lies_in(name, "minigrad.optim")]
 
 
+SHORT = """
+import pickle, sys
+from importlib import resources
+for name in ("datasets", "generated", "preprocessing", "readers"):
+    __import__(f"minigrad.models.{name}")
+    module = sys.modules[f"minigrad.models.{name}"]
+    assert module is sys.modules[f"minigrad.models.data.{name}"] is getattr(sys.modules["minigrad.models"], name), name
+from minigrad.models.preprocessing import Split
+assert pickle.loads(b"cminigrad.models.preprocessing\\nSplit\\n.") is pickle.loads(pickle.dumps(Split)) is Split
+assert (resources.files("minigrad.models") / "data" / "wine.csv.gz").is_file()
+"""
+
+
+def test_data_have_short_names():
+    """`minigrad.models.datasets` and its like are the modules of `models/data`, also for what was pickled by those names."""
+    python("-W", "error", "-c", SHORT)
+
+
 PUBLIC = {
     "minigrad": """Node Parameter Input Constant Operation Elementwise Graph GradientError gradients jacobian hessian
         hessian_vector_product jacobian_vector_product stop_gradient clip_adjoint scale_adjoint probe scope anomalies

@@ -160,7 +160,7 @@ def test_idx_missing_names_what_was_looked_for(tmp_path):
 
 
 def test_digits_are_those_of_uci():
-    folder = Path(datasets.__file__).with_name("data")
+    folder = Path(datasets.__file__).parent
     sums = {
         "digits-images-idx3-ubyte.gz": "359cd13f0f514122884198b78a131df597421cbf5e93a76678fa96fc548f0d96",
         "digits-labels-idx1-ubyte.gz": "ce71631c1f31ce56fa54f31d1d498fafacff59b001e6c30c4a5e29508aa277ad",
@@ -218,8 +218,8 @@ def test_digits_are_split_once_and_for_all():
     assert (data.length, data.n_features, data.n_classes) == (64, 1, 10)
     assert repr(data) == "Dataset('digits': 1442 train, 355 test, 64 steps of 1, 10 classes)"
     assert "CC BY 4.0" in data.description
-    images = datasets.read_idx(Path(datasets.__file__).with_name("data") / "digits-images-idx3-ubyte.gz")
-    labels = datasets.read_idx(Path(datasets.__file__).with_name("data") / "digits-labels-idx1-ubyte.gz")
+    images = datasets.read_idx(Path(datasets.__file__).parent / "digits-images-idx3-ubyte.gz")
+    labels = datasets.read_idx(Path(datasets.__file__).parent / "digits-labels-idx1-ubyte.gz")
     seen = dict.fromkeys(range(10), 0)
     parts: dict[bool, list[int]] = {True: [], False: []}
     for i, label in enumerate(labels.tolist()):
@@ -442,7 +442,7 @@ def test_integer_inputs_are_refused(tmp_path):
             load(dtype=np.uint8)
 
 
-DATA = Path(datasets.__file__).with_name("data")
+DATA = Path(datasets.__file__).parent
 
 
 @pytest.mark.parametrize(
@@ -466,7 +466,9 @@ def test_what_is_shipped_is_what_the_readme_says(name, sha256):
 
 def test_everything_shipped_is_in_the_readme():
     readme = (DATA / "README.md").read_text(encoding="utf-8")
-    assert [file.name for file in DATA.iterdir() if file.name != "README.md" and f"`{file.name}`" not in readme] == []
+    shipped = [file.name for file in DATA.iterdir() if file.is_file() and file.suffix not in (".py", ".md")]
+    assert len(shipped) == 7
+    assert [name for name in shipped if f"`{name}`" not in readme] == []
 
 
 def test_penguins():
