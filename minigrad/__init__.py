@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import ops
+from minigrad.activation_table import activations
 from minigrad.checking import check_gradients
 from minigrad.context import anomalies, scope
 from minigrad.derivatives import hessian, hessian_vector_product, jacobian, jacobian_vector_product
@@ -15,7 +16,6 @@ from minigrad.errors import GradientError
 from minigrad.graph import Graph, gradients
 from minigrad.lines import source_lines
 from minigrad.node import Constant, Input, Node, Parameter
-from minigrad.ops.activation_table import activations
 from minigrad.ops.activations import (
     bent_identity,
     binary_step,

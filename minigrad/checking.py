@@ -26,6 +26,7 @@ from minigrad.breaches import breach
 from minigrad.errors import GradientError, no_node, where
 from minigrad.graph import ancestry, gradients
 from minigrad.node import Array, Constant, Input, Node, as_array
+from minigrad.numbering import in_order
 from minigrad.ops.base import Operation
 from minigrad.signatures import parameters
 
@@ -622,8 +623,6 @@ def _culprit(miss: _Miss, options: _Options, text: str) -> str:
     An operation may be right at order 1 and cut its adjoint from the graph, so it is tried at higher orders as well.
     Its own numbers are told where they are not in the text already.
     """
-    from minigrad.drawing.flow import in_order
-
     nodes = [node for node in ancestry(miss.outputs) if isinstance(node, Operation) and _floating(node.children)]
     numbers = {node: i for i, node in enumerate(in_order([y for y in miss.outputs if y.adjoint_of is None]))}
     for order in range(1, miss.order + 2):

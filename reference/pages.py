@@ -14,10 +14,10 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import minigrad as mg
-from minigrad import compiler, graph, models, optim, rules
+from minigrad import activation_table, compiler, graph, models, optim, rules
+from minigrad.activation_table.formulas import printed
 from minigrad.models import cells, datasets, linear, losses, penalties
-from minigrad.ops import activation_table, base, control, registry
-from minigrad.ops.formulas import printed
+from minigrad.ops import base, control, registry
 from minigrad.optim import schedules
 from reference import docstrings, gallery, mathematics, one_net
 from reference.docstrings import escaped, fenced, markdown
@@ -268,7 +268,8 @@ def exported(package: ModuleType) -> list[Any]:
 
 def engine() -> list[Any]:
     """What `minigrad` exports and has no page of its own, as operations and the compiler have; rules; the method backward."""
-    tabled = [thing for thing in exported(mg) if thing.__module__.startswith(("minigrad.ops.", "minigrad.compiler."))]
+    elsewhere = ("minigrad.ops.", "minigrad.compiler.", "minigrad.activation_table.")
+    tabled = [thing for thing in exported(mg) if thing.__module__.startswith(elsewhere)]
     kept = (base.__name__, control.__name__, registry.__name__)
     named = [thing for thing in exported(mg) if thing not in tabled or thing.__module__ in kept]
     return [*named, *exported(rules), graph.backward]

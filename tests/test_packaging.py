@@ -105,6 +105,40 @@ def test_walls(module):
     assert not [name for name in names for package in above if lies_in(name, package)]
 
 
+# The rooms of the engine from below; the lowest holds all files that lie in none of these.
+LAYERS = [
+    ("minigrad.ops",),
+    ("minigrad.rules",),
+    ("minigrad.compiler", "minigrad.drawing"),
+    ("minigrad.activation_table",),
+]
+
+
+ENGINE = [
+    name
+    for name in FILES
+    if name not in ("minigrad", "minigrad.__main__")
+    and not lies_in(name, "minigrad.models")
+    and not lies_in(name, "minigrad.optim")
+]
+
+
+def place(name):
+    """The layer and the room a module, or a name imported from it, lies in."""
+    return next(
+        ((i, room) for i, rooms in enumerate(LAYERS) for room in rooms if lies_in(name, room)), (0, LAYERS[0][0])
+    )
+
+
+@pytest.mark.parametrize("module", ENGINE)
+def test_a_room_imports_none_above_it_or_beside_it(module):
+    """Inside functions and for the type checker neither; `minigrad` itself is the door to all rooms."""
+    layer, room = place(module)
+    names = list(every_import(module))
+    assert [name for name in names if place(name)[0] > layer] == []
+    assert [name for name in names if place(name)[0] == layer and place(name)[1] != room] == []
+
+
 @pytest.mark.slow
 def test_no_import_circle():
     """Follow the imports made when a module is loaded; a name taken from a package is an import of the package."""

@@ -34,7 +34,7 @@ def test_a_program_names_the_operands_of_a_ufunc():
 
 
 def test_an_entry_of_the_table_of_activations_may_be_a_ufunc():
-    from minigrad.ops.activation_table import Activation
+    from minigrad.activation_table import Activation
 
     assert Activation(np.square, formula="x**2", derivative="2*x").parameters == {}
 

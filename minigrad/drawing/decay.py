@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from minigrad.adjoints import Arrived, Mask, send
 from minigrad.drawing.events import Record, record
-from minigrad.drawing.flow import in_order
 from minigrad.drawing.lanes import Grid, grids
 from minigrad.drawing.stored import summarized
 from minigrad.graph import by_age, seed_for, sweep
 from minigrad.node import Node
+from minigrad.numbering import in_order
 from minigrad.ops.base import Operation
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

@@ -18,12 +18,13 @@ import numpy as np
 from minigrad.adjoints import Arrived, Held, Mask, Part, joined, send
 from minigrad.context import leaving
 from minigrad.drawing.absence import NOT_YET, absences, with_absences
-from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowLoop, FlowNode, flow_of, in_order
+from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowLoop, FlowNode, flow_of
 from minigrad.drawing.reading import checked, parsed
 from minigrad.drawing.stored import Stored, Table
 from minigrad.files import write_file
 from minigrad.graph import by_age, seed_for, sweep
 from minigrad.node import Constant, Input, Node
+from minigrad.numbering import in_order
 from minigrad.ops.base import Operation, Piece
 from minigrad.repetition import word
 from minigrad.rules import Rule, rule_of

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from minigrad.drawing import summary
 from minigrad.drawing.description import listed, over_time, plural, word
 from minigrad.drawing.events import LARGEST, Bprop, Record, Sent, record
-from minigrad.drawing.flow import FlowNode, in_order
+from minigrad.drawing.flow import FlowNode
 from minigrad.errors import no_node
 from minigrad.node import Constant, Node
+from minigrad.numbering import in_order
 
 if TYPE_CHECKING:
     from minigrad.drawing.stored import Stored

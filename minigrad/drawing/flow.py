@@ -10,10 +10,11 @@ import numpy as np
 
 from minigrad.drawing import summary, symbols
 from minigrad.errors import no_node
-from minigrad.graph import Graph, by_age, seed_for, sweep
+from minigrad.graph import by_age, seed_for, sweep
 from minigrad.lines import line_of
 from minigrad.loops import loops, sweeps
 from minigrad.node import Constant, Input, Node, Parameter
+from minigrad.numbering import in_order
 
 if TYPE_CHECKING:
     from minigrad.drawing.events import Record
@@ -238,20 +239,6 @@ def flow_of(
         loops=tuple([FlowLoop(tuple(loop.steps), tuple(loop.kinds.values()), loop.order, loop.of) for loop in found]),
         note=note,
     )
-
-
-def in_order(outputs: Iterable[Node]) -> list[Node]:
-    """The nodes by birth, each constant just before its first use.
-
-    A number used again is one and the same node in all graphs of a process, so its birth says nothing of this graph.
-    """
-    ordered: dict[Node, None] = {}
-    for node in Graph(*outputs).nodes:
-        if not isinstance(node, Constant):
-            ordered.update(dict.fromkeys(child for child in node.children if isinstance(child, Constant)))
-            ordered[node] = None
-    ordered.update(dict.fromkeys(outputs))
-    return list(ordered)
 
 
 def places_of(outputs: Node | Sequence[Node] | Record) -> dict[Node, int]:

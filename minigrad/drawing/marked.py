@@ -20,7 +20,7 @@ from minigrad.adjoints import send
 from minigrad.drawing import summary, symbols
 from minigrad.drawing.canvas import Picture
 from minigrad.drawing.diagram import Diagram, Mark, diagram
-from minigrad.drawing.flow import Flow, FlowEdge, FlowNode, flow_of, in_order
+from minigrad.drawing.flow import Flow, FlowEdge, FlowNode, flow_of
 from minigrad.drawing.layered import layered
 from minigrad.drawing.layout import Layout
 from minigrad.drawing.svg import to_svg
@@ -28,6 +28,7 @@ from minigrad.drawing.text import as_text
 from minigrad.errors import GradientError, no_node, package, where
 from minigrad.graph import Graph, sweep
 from minigrad.node import Node
+from minigrad.numbering import in_order
 from minigrad.ops.base import Operation, _give_birth
 
 NEAREST = 40  # nodes of a partial graph

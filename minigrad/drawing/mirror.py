@@ -21,13 +21,14 @@ from minigrad.drawing.canvas import Palette, Picture, as_svg, pixels, text
 from minigrad.drawing.description import described
 from minigrad.drawing.diagram import Box, Diagram, diagram
 from minigrad.drawing.events import Bprop, Record, Sent, record
-from minigrad.drawing.flow import Flow, FlowNode, in_order
+from minigrad.drawing.flow import Flow, FlowNode
 from minigrad.drawing.layered import layered
 from minigrad.drawing.layout import Layout, Point, Route
 from minigrad.drawing.stored import stored
 from minigrad.drawing.style import ADJOINT, ARROWS, DARK, FACES, INDEX, LIGHT, ROLES, SCOPE_FILLS, TEXT, Face
 from minigrad.errors import no_node
 from minigrad.node import Array, Node
+from minigrad.numbering import in_order
 from minigrad.rules import Formula, rule_of
 
 LONGEST_FACTOR = 26

@@ -13,7 +13,7 @@ from minigrad.drawing.canvas import save
 from minigrad.drawing.cell_view import CellView, cell_view
 from minigrad.drawing.diagram import Diagram, diagram
 from minigrad.drawing.events import Record, record, record_forward
-from minigrad.drawing.flow import Flow, differentiable, flow_graph, in_order, places_of
+from minigrad.drawing.flow import Flow, differentiable, flow_graph, places_of
 from minigrad.drawing.layered import BETWEEN_ROWS, layered
 from minigrad.drawing.layers import layers
 from minigrad.drawing.layers_view import LayersView, layers_view
@@ -28,6 +28,7 @@ from minigrad.drawing.text import as_text
 from minigrad.drawing.time_view import Runs, TimeView, time_view
 from minigrad.drawing.transforms import Asked, transformed
 from minigrad.node import Node
+from minigrad.numbering import in_order
 
 VIEWS = ("flow", "mirror", "cell", "time", "layers")
 MOST, FEW = 2000, 200  # boxes of a picture

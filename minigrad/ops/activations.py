@@ -1,9 +1,8 @@
 """Activation functions: what NumPy lacks and nets apply to their sums. All are finite at ±1000, in float32 too.
 
-Each function of one entry has a row in the table `mg.activations()`: the decorator `activation` puts it there, with its
-formula and its derivative as text; properties, tests and the gallery follow from that. The functions along axes (softmax)
-have none, since they have no curve. Where a choice of parameters leaves no value (an exponential at 1000, a logarithm
-below 0) the docstring says so.
+Each function that works entry by entry has a row in the table `mg.activations()`, with its formula and its derivative as
+text: `minigrad/activation_table/entries.py`. The functions along axes (softmax) have none, since they have no curve. Where
+a choice of parameters leaves no value (an exponential at 1000, a logarithm below 0) the docstring says so.
 """
 
 from __future__ import annotations
@@ -15,10 +14,9 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from minigrad.node import Node, as_node, is_number
-from minigrad.ops.activation_table import activation
 from minigrad.ops.arithmetic import clip, floating, maximum, minimum, positive, where
 from minigrad.ops.base import Elementwise, Entries, Operation, broadcasts_to
-from minigrad.ops.elementwise import NEGLIGIBLE_ONE, InverseRoot, Sinc, arctan, erf, exp, expm1, sin, square, tanh
+from minigrad.ops.elementwise import NEGLIGIBLE_ONE, InverseRoot, Sinc, erf, exp, expm1, sin, square, tanh
 from minigrad.ops.random import random_uniform
 from minigrad.ops.reductions import broadcastable
 from minigrad.ops.shaping import split
@@ -315,67 +313,31 @@ class SoftClipping(Elementwise):
 # Functions, entry by entry -----------------------------------------------------------------------------------------
 
 
-@activation(formula="x", derivative="1", aliases=("identity",))
 def linear(x: Operand) -> Node:
     """x itself, as a node: what an output layer for regression applies."""
     return positive(x)
 
 
-@activation(
-    formula="1/(1 + exp(-x))",
-    derivative="f*(1 - f)",
-    aliases=("logistic", "soft_step"),
-    source="P.-F. Verhulst, Recherches mathématiques sur la loi d'accroissement de la population, 1845",
-)
 def sigmoid(x: Operand) -> Node:
     """1 / (1 + e⁻ˣ), the logistic function."""
     return Sigmoid(floating(x))
 
 
-activation(
-    formula="tanh(x)",
-    derivative="1 - f**2",
-    source="Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, Efficient backprop, 1998",
-)(tanh)
-
-
-@activation(
-    formula="min(max(x, -1), 1)",
-    derivative="1 if -1 <= x <= 1 else 0",
-    source="R. Collobert, Large scale machine learning, thesis, Paris VI, 2004",
-)
 def hard_tanh(x: Operand) -> Node:
     """min(max(x, −1), 1), the cheap tanh; its slope is 1 at ±1 (where any number from 0 to 1 would do)."""
     return HardTanh(floating(x))
 
 
-@activation(
-    formula="x/(1 + abs(x))",
-    derivative="1/(1 + abs(x))**2",
-    aliases=("elliot_sig",),
-    source="D. Elliott, A better activation function for artificial neural networks, 1993",
-)
 def softsign(x: Operand) -> Node:
     """x / (1 + |x|): a tanh whose tails fade like 1/x² and not exponentially."""
     return Softsign(floating(x))
 
 
-@activation(
-    formula="max(x, 0)",
-    derivative="1 if x > 0 else 0",
-    aliases=("rect",),
-    source="V. Nair and G. Hinton, Rectified linear units improve restricted Boltzmann machines, ICML 2010",
-)
 def relu(x: Operand) -> Node:
     """max(x, 0), the rectifier."""
     return ReLU(x)
 
 
-@activation(
-    formula="max(x, slope*x)",
-    derivative="1 if x > 0 else slope",
-    source="A. Maas, A. Hannun and A. Ng, Rectifier nonlinearities improve neural network acoustic models, ICML 2013",
-)
 def leaky_relu(x: Operand, slope: float = 0.01) -> Node:
     """max(x, slope · x) for a slope between 0 and 1 (beyond 1 the maximum has the slopes on the wrong sides)."""
     if not 0 < slope < 1:
@@ -383,11 +345,6 @@ def leaky_relu(x: Operand, slope: float = 0.01) -> Node:
     return LeakyReLU(floating(x), float(slope))
 
 
-@activation(
-    formula="x if x > 0 else alpha*x",
-    derivative="1 if x > 0 else alpha",
-    source="K. He, X. Zhang, S. Ren and J. Sun, Delving deep into rectifiers, ICCV 2015",
-)
 def prelu(x: Operand, alpha: Operand = 0.25) -> Node:
     """x where x > 0, else α x. Learnable: α is a Parameter of shape (), or one per channel, (channels,).
 
@@ -400,11 +357,6 @@ def prelu(x: Operand, alpha: Operand = 0.25) -> Node:
     return LeakyReLU(x, alpha)
 
 
-@activation(
-    formula="x if x > 0 else (lower + upper)/2*x",
-    derivative="1 if x > 0 else (lower + upper)/2",
-    source="B. Xu, N. Wang, T. Chen and M. Li, Empirical evaluation of rectified activations in convolutional network, 2015",
-)
 def rrelu(x: Operand, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | None = None) -> Node:
     """x where x > 0, else s x: in training, with rng, s ~ U[lower, upper) anew for every entry and every evaluation.
 
@@ -418,21 +370,11 @@ def rrelu(x: Operand, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.ran
     return LeakyReLU(x, random_uniform(x.shape, float(lower), float(upper), rng=rng, dtype=x.dtype))
 
 
-@activation(
-    formula="x if x > 0 else alpha*(exp(x) - 1)",
-    derivative="1 if x > 0 else alpha*exp(x)",
-    source="D.-A. Clevert, T. Unterthiner and S. Hochreiter, Fast and accurate deep network learning by ELUs, ICLR 2016",
-)
 def elu(x: Operand, alpha: float = 1.0) -> Node:
     """x where x > 0, else α (eˣ − 1), for a number α > 0."""
     return ELU(floating(x), alpha=_above_zero("elu", alpha=alpha))
 
 
-@activation(
-    formula="1.0507009873554805*x if x > 0 else 1.7580993408473768*(exp(x) - 1)",
-    derivative="1.0507009873554805 if x > 0 else 1.7580993408473768*exp(x)",
-    source="G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter, Self-normalizing neural networks, NIPS 2017",
-)
 def selu(x: Operand) -> Node:
     """λ x where x > 0, else λ α (eˣ − 1), with λ = 1.0507… and α = 1.6733…: mean 0 and variance 1 pass through layers.
 
@@ -441,22 +383,12 @@ def selu(x: Operand) -> Node:
     return ELU(floating(x), alpha=SELU_ALPHA) * SELU_SCALE
 
 
-@activation(
-    formula="x if x > 0 else alpha*(exp(x/alpha) - 1)",
-    derivative="1 if x > 0 else exp(x/alpha)",
-    source="J. T. Barron, Continuously differentiable exponential linear units, 2017",
-)
 def celu(x: Operand, alpha: float = 1.0) -> Node:
     """x where x > 0, else α (e^(x/α) − 1), for a number α > 0: an `elu` whose slope is 1 at 0 for every α."""
     x, alpha = floating(x), _above_zero("celu", alpha=alpha)
     return ELU(x, alpha=1.0) if alpha == 1 else ReLU(x) + alpha * expm1(minimum(x, 0) / alpha)
 
 
-@activation(
-    formula="x*Phi(x)",
-    derivative="Phi(x) + x*phi(x)",
-    source="D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016",
-)
 def gelu(x: Operand, approximate: bool | str = False) -> Node:
     """x Φ(x), Φ the normal distribution; approximate=True (or "tanh") is `gelu_tanh`, False (or "none") exact."""
     if approximate not in (False, True, "none", "tanh"):
@@ -467,95 +399,49 @@ def gelu(x: Operand, approximate: bool | str = False) -> Node:
     return x * ((1 + erf(x * math.sqrt(0.5))) * 0.5)
 
 
-@activation(
-    formula="x/2*(1 + tanh(u))",
-    derivative="(1 + tanh(u))/2 + x/2*(1 - tanh(u)**2)*sqrt(2/pi)*(1 + 0.134145*x**2)",
-    given="u = sqrt(2/pi)*(x + 0.044715*x**3)",
-    source="D. Hendrycks and K. Gimpel, Gaussian error linear units, 2016",
-)
 def gelu_tanh(x: Operand) -> Node:
     """x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2, within 4.8e-4 of `gelu`."""
     return GELUTanh(floating(x))
 
 
-@activation(
-    formula="sin(omega*x)",
-    derivative="omega*cos(omega*x)",
-    aliases=("sinusoid",),
-    source="V. Sitzmann et al., Implicit neural representations with periodic activation functions, NeurIPS 2020",
-)
 def sine(x: Operand, omega: float = 1.0) -> Node:
     """sin(ω x), of period 2π/ω; ω may be a Parameter too."""
     x = floating(x)
     return sin(x if is_number(omega) and omega == 1 else x * _factor(omega, x))
 
 
-@activation(
-    formula="1 if x >= 0 else 0",
-    derivative="0",
-    source="W. McCulloch and W. Pitts, A logical calculus of the ideas immanent in nervous activity, 1943",
-)
 def binary_step(x: Operand) -> Node:
     """1 where x ≥ 0, else 0. No gradient comes back: the slope is 0 wherever there is one."""
     x = floating(x)
     return (x >= 0).astype(x.dtype)
 
 
-activation(formula="arctan(x)", derivative="1/(1 + x**2)")(arctan)
-
-
-@activation(
-    formula="x/sqrt(1 + alpha*x**2)",
-    derivative="(1 + alpha*x**2)**(-3/2)",
-    source="B. Carlile et al., Improving deep learning by inverse square root linear units (ISRLUs), 2017",
-)
 def isru(x: Operand, alpha: float = 1.0) -> Node:
     """x / √(1 + α x²) for a number α > 0: between ±1/√α."""
     return ISRU(floating(x), alpha=_above_zero("isru", alpha=alpha))
 
 
-@activation(
-    formula="x if x >= 0 else x/sqrt(1 + alpha*x**2)",
-    derivative="1 if x >= 0 else (1 + alpha*x**2)**(-3/2)",
-    source="B. Carlile et al., Improving deep learning by inverse square root linear units (ISRLUs), 2017",
-)
 def isrlu(x: Operand, alpha: float = 1.0) -> Node:
     """x where x ≥ 0, else x / √(1 + α x²), for a number α > 0; f′ and f″ are continuous."""
     return ISRLU(floating(x), alpha=_above_zero("isrlu", alpha=alpha))
 
 
-@activation(
-    formula="x - x*abs(x)/4 if -2 <= x <= 2 else x/abs(x)",
-    derivative="1 - abs(x)/2 if -2 <= x <= 2 else 0",
-    source="A. Wuraola and N. Patel, SQNL: a new computationally efficient activation function, IJCNN 2018",
-)
 def sqnl(x: Operand) -> Node:
     """x − x |x| / 4 between ±2 and ±1 beyond: a tanh of two parabolas."""
     return SQNL(floating(x))
 
 
-@activation(
-    formula="log(1 + exp(beta*x))/beta",
-    derivative="sigma(beta*x)",
-    source="C. Dugas et al., Incorporating second-order functional knowledge for better option pricing, NIPS 2000",
-)
 def softplus(x: Operand, beta: float = 1) -> Node:
     """ln(1 + e^(βx)) / β for a number β > 0: the smooth relu; the larger β, the sharper its bend."""
     x, beta = floating(x), _above_zero("softplus", beta=beta)
     return Softplus(x) if beta == 1 else Softplus(x * beta) / beta
 
 
-@activation(formula="(sqrt(x**2 + 1) - 1)/2 + x", derivative="x/(2*sqrt(x**2 + 1)) + 1")
 def bent_identity(x: Operand) -> Node:
     """(√(x² + 1) − 1) / 2 + x: of slope 1/2 far to the left, 3/2 far to the right."""
     return BentIdentity(floating(x))
 
 
-@activation(
-    formula="-log(1 - alpha*(x + alpha))/alpha if alpha < 0 else x if alpha == 0 else (exp(alpha*x) - 1)/alpha + alpha",
-    derivative="1/(1 - alpha*(x + alpha)) if alpha < 0 else exp(alpha*x)",
-    source="L. Godfrey and M. Gashler, A continuum among logarithmic, linear, and exponential functions, 2015",
-)
 def soft_exponential(x: Operand, alpha: float = 0.5) -> Node:
     """A logarithm for α < 0, x for α = 0, an exponential for α > 0; the functions of α and −α are inverse.
 
@@ -570,117 +456,64 @@ def soft_exponential(x: Operand, alpha: float = 0.5) -> Node:
     return positive(x) if alpha == 0 else expm1(alpha * x) / alpha + alpha
 
 
-@activation(
-    formula="log((1 + exp(alpha*x))/(1 + exp(alpha*(x - 1))))/alpha",
-    derivative="sigma(alpha*x) - sigma(alpha*(x - 1))",
-    source="M. Klimek and M. Perelstein, Neural network-based approach to phase space integration, 2018",
-)
 def soft_clipping(x: Operand, alpha: float = 1.0) -> Node:
     """ln((1 + e^(αx)) / (1 + e^(α(x−1)))) / α for a number α > 0: x clipped to (0, 1), sharper the larger α."""
     return SoftClipping(floating(x), alpha=_above_zero("soft_clipping", alpha=alpha))
 
 
-@activation(
-    formula="sin(x)/x if x != 0 else 1",
-    derivative="cos(x)/x - sin(x)/x**2 if x != 0 else 0",
-    aliases=("sinc",),
-)
 def cardinal_sine(x: Operand) -> Node:
     """sin(x) / x, 1 at 0. The tables of activations call it sinc; np.sinc is the other one, sin(πx) / πx."""
     return Sinc(floating(x) * (1 / math.pi))
 
 
-@activation(formula="exp(-x**2)", derivative="-2*x*exp(-x**2)")
 def gaussian(x: Operand) -> Node:
     """exp(−x²)."""
     return Gaussian(floating(x))
 
 
-@activation(
-    formula="x*sigma(x)",
-    derivative="sigma(x) + x*sigma(x)*(1 - sigma(x))",
-    aliases=("swish",),
-    source="S. Elfwing, E. Uchibe and K. Doya, Sigmoid-weighted linear units, Neural Networks 107, 2018",
-)
 def silu(x: Operand) -> Node:
     """x σ(x), σ the logistic function; also called swish."""
     return SiLU(floating(x))
 
 
-@activation(
-    formula="x*tanh(u)",
-    derivative="tanh(u) + x*sigma(x)*(1 - tanh(u)**2)",
-    given="u = log(1 + exp(x))",
-    source="D. Misra, Mish: a self regularized non-monotonic activation function, BMVC 2020",
-)
 def mish(x: Operand) -> Node:
     """x tanh(ln(1 + eˣ))."""
     return Mish(floating(x))
 
 
-@activation(
-    formula="min(max(x, 0), 6)",
-    derivative="1 if 0 < x <= 6 else 0",
-    source="A. Krizhevsky, Convolutional deep belief networks on CIFAR-10, 2010",
-)
 def relu6(x: Operand) -> Node:
     """min(max(x, 0), 6): a rectifier that few bits hold. Its slope at 6 is 1."""
     return minimum(ReLU(floating(x)), 6)
 
 
-@activation(
-    formula="min(max(x/6 + 1/2, 0), 1)",
-    derivative="1/6 if -3 <= x <= 3 else 0",
-    source="M. Courbariaux, Y. Bengio and J.-P. David, BinaryConnect, NIPS 2015; of slope 1/6 as in Keras and PyTorch",
-)
 def hard_sigmoid(x: Operand) -> Node:
     """min(max(x/6 + 1/2, 0), 1), the cheap sigmoid; its slope is 1/6 at ±3."""
     return (HardTanh(floating(x) / 3) + 1) / 2
 
 
-@activation(
-    formula="x*min(max(x/6 + 1/2, 0), 1)",
-    derivative="0 if x < -3 else x/3 + 1/2 if x <= 3 else 1",
-    aliases=("hard_swish",),
-    source="A. Howard et al., Searching for MobileNetV3, ICCV 2019",
-)
 def hard_silu(x: Operand) -> Node:
     """x · hard_sigmoid(x), the cheap `silu`; also called hard swish."""
     x = floating(x)
     return maximum(x, -3) * hard_sigmoid(x)
 
 
-@activation(formula="-log(1 + exp(-x))", derivative="sigma(-x)", aliases=("logsigmoid",))
 def log_sigmoid(x: Operand) -> Node:
     """ln σ(x) = −ln(1 + e⁻ˣ), without underflow."""
     return -Softplus(-floating(x))
 
 
-@activation(formula="x - tanh(x)", derivative="tanh(x)**2", aliases=("tanhshrink",))
 def tanh_shrink(x: Operand) -> Node:
     """x − tanh(x): nearly 0 around 0 and x ∓ 1 far out."""
     x = floating(x)
     return x - tanh(x)
 
 
-@activation(
-    formula="x - threshold if x > threshold else x + threshold if x < -threshold else 0",
-    derivative="1 if abs(x) > threshold else 0",
-    aliases=("softshrink",),
-    source="D. L. Donoho, De-noising by soft-thresholding, IEEE Transactions on Information Theory 41, 1995",
-)
 def soft_shrink(x: Operand, threshold: float = 0.5) -> Node:
     """x moved towards 0 by the threshold, a number above 0, and no farther than 0. Its slope is 0 at ± the threshold."""
     x, threshold = floating(x), _above_zero("soft_shrink", threshold=threshold)
     return x - clip(x, -threshold, threshold)
 
 
-@activation(
-    formula="x if abs(x) > threshold else 0",
-    derivative="1 if abs(x) > threshold else 0",
-    aliases=("hardshrink",),
-    source="D. L. Donoho and I. M. Johnstone, Ideal spatial adaptation by wavelet shrinkage, Biometrika 81, 1994",
-)
 def hard_shrink(x: Operand, threshold: float = 0.5) -> Node:
     """x where |x| is above the threshold, a number above 0, else 0."""
     x, threshold = floating(x), _above_zero("hard_shrink", threshold=threshold)

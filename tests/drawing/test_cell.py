@@ -14,10 +14,10 @@ from minigrad.drawing.cell_graph import BEFORE, INPUT, SUM
 from minigrad.drawing.cell_picture import CIRCLE_SIZE, ENTRY_SIZE, LABEL_SIZE, LAYER_SIZE, NUMBER_SIZE, PALETTE, Route
 from minigrad.drawing.cell_places import CELLS, CORNER
 from minigrad.drawing.events import Record
-from minigrad.drawing.flow import in_order
 from minigrad.marks import Marker
 from minigrad.models import GRU, LSTM, RNN, Bidirectional, SimpleRNN, Stacked, Unrolled
 from minigrad.models.cells import GRUCell, LSTMCell, SimpleRNNCell
+from minigrad.numbering import in_order
 from tests.drawing.graphs import by_hand, layer, net_2_2_1, random_graph, to_and_fro, two_layers
 from tests.drawing.test_looks import contrast
 

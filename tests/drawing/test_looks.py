@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.drawing import gallery
+from minigrad.activation_table import gallery
 from minigrad.drawing.stepper_page import LOOKS
 from minigrad.drawing.style import ARROWS, DARK, FACES, HEADING, INDEX, INKS, LIGHT, ROLES
 from minigrad.models import GRU, LSTM

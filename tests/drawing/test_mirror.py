@@ -10,11 +10,11 @@ import pytest
 import minigrad as mg
 from minigrad.drawing import metrics, summary
 from minigrad.drawing.events import Bprop
-from minigrad.drawing.flow import in_order
 from minigrad.drawing.mirror import HEADLINE, PALETTE, SECOND_DARK, SLOT, TOP, _Halves
 from minigrad.drawing.mirror import SECOND as SECOND_INK
 from minigrad.drawing.style import DARK, FACES, LIGHT
 from minigrad.models import LSTM
+from minigrad.numbering import in_order
 from minigrad.rules import rule_of
 from minigrad.rules.formulas import fitted
 from tests.drawing.graphs import attention, by_hand, classifier, expression, layer, net_2_2_1, odd, penalized, recurrent

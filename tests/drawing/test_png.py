@@ -11,8 +11,8 @@ from matplotlib.image import imread
 
 import minigrad as mg
 from minigrad.__main__ import main
+from minigrad.activation_table.gallery import Gallery
 from minigrad.drawing import png
-from minigrad.drawing.gallery import Gallery
 from minigrad.drawing.style import LIGHT, MONO, SANS
 from minigrad.models import LSTM
 from tests.drawing.graphs import classifier, layer, net_2_2_1, odd, penalized, scoped

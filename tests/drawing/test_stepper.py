@@ -14,11 +14,11 @@ import minigrad as mg
 from minigrad.drawing import Record
 from minigrad.drawing.absence import NOT_YET
 from minigrad.drawing.events import Fprop, record_forward
-from minigrad.drawing.flow import in_order
 from minigrad.drawing.packing import packed
 from minigrad.drawing.stepper import told
 from minigrad.drawing.summary import number
 from minigrad.models import GRU, LSTM
+from minigrad.numbering import in_order
 from tests.drawing.graphs import GRAPHS, expression, layer, net_2_2_1, odd, penalized, recurrent
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

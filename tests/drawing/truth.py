@@ -9,7 +9,8 @@ import re
 import numpy as np
 
 import minigrad as mg
-from minigrad.drawing.flow import differentiable, in_order
+from minigrad.drawing.flow import differentiable
+from minigrad.numbering import in_order
 
 NUMBER = r"[-−]?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf)"
 NOT_YET = "not yet"

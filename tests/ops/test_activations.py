@@ -1,6 +1,6 @@
 """Activation functions: reference numbers, ±1000 in float32 without a warning, parameters, Jacobians, infinities.
 
-What holds for every entry of the table (formulas, derivatives, properties) is in test_activation_table.py.
+What holds for every entry of the table (formulas, derivatives, properties) is in tests/activation_table.
 """
 
 from functools import partial

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.ops import formulas
-from minigrad.ops.activation_table import Activations
+from minigrad.activation_table import Activations, formulas
 
 TABLE = mg.activations()
 OTHER_PARAMETERS: list[

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.drawing import gallery
-from minigrad.drawing.gallery import BOTTOM, LEFT, RIGHT, TOP, UNIT, Gallery
+from minigrad.activation_table import gallery
+from minigrad.activation_table.gallery import BOTTOM, LEFT, RIGHT, TOP, UNIT, Gallery
 
 SVG = "{http://www.w3.org/2000/svg}"
 

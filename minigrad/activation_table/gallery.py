@@ -8,20 +8,17 @@ from functools import partial
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minigrad.activation_table.entry import Activation
+from minigrad.activation_table.formulas import printed, settled
 from minigrad.drawing.canvas import save
 from minigrad.drawing.metrics import width
 from minigrad.drawing.png import to_png
 from minigrad.drawing.style import BACKGROUND, DARK, FAINT, LIGHT, SANS, TEXT, Face, themes
 from minigrad.drawing.svg import named, within
 from minigrad.node import Array
-from minigrad.ops.formulas import printed, settled
-
-if TYPE_CHECKING:
-    from minigrad.ops.activation_table import Activation
 
 LEFT, RIGHT, BOTTOM, TOP = -4.0, 4.0, -1.6, 2.4  # the part of the plane a panel shows, in equal units
 UNIT = 28  # pixels

@@ -1,28 +1,18 @@
-"""The table of activation functions: one entry each, from which documentation, tests and the gallery are made.
-
-An entry holds a function and its formulas. Everything else follows from them: the range, where it saturates, whether it
-is smooth. These are found by sampling f and its derivatives (the engine's), so a property is what the function does,
-not what somebody wrote about it.
-"""
+"""An entry of the table: a function with its formulas, and the properties found by sampling f and its derivatives."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, TypeVar
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
+from minigrad.activation_table.formulas import evaluated, latex, printed
 from minigrad.graph import gradients
 from minigrad.node import Array, Input, Node
-from minigrad.ops.formulas import evaluated, latex, printed
 from minigrad.signatures import parameters
-
-if TYPE_CHECKING:
-    from minigrad.drawing.gallery import Gallery
-
-Function = TypeVar("Function", bound=Callable[..., Node])
 
 NEAR = np.linspace(-8, 8, 1025)  # holds the integers, where kinks like to be
 FAR = 1e12 * (1 + np.linspace(0, 1, 64) ** 2)  # so far out that f is its limit, and so uneven that no period fits
@@ -71,7 +61,7 @@ class Activation:
     """An entry of the table; calling it calls its function.
 
     name:       the function's
-    formula:    f(x) as text, a Python expression (see `minigrad.ops.formulas`)
+    formula:    f(x) as text, a Python expression (see `minigrad.activation_table.formulas`)
     derivative: f′(x) as text; it may use f for f(x)
     given:      the definition of a name both use, or nothing
     parameters: the function's numbers with their defaults, which the properties are of
@@ -197,88 +187,6 @@ class Activation:
         """Of the derivative of that order, to the left and to the right."""
         with np.errstate(all="ignore"):
             return _limit(self.values(-FAR, order=order)), _limit(self.values(FAR, order=order))
-
-
-class Activations:
-    """The table: iterate over its entries, or take one by name. `print` shows all, `gallery` draws them."""
-
-    def __init__(self) -> None:
-        self._entries: dict[str, Activation] = {}
-        self._names: dict[str, str] = {}  # every name and alias, with the name of its entry
-
-    def add(self, *, aliases: tuple[str, ...] = (), **texts: str) -> Callable[[Function], Function]:
-        """Decorator: a function of x (entry by entry) and of numbers with defaults becomes an entry of the table."""
-
-        def enter(function: Function) -> Function:
-            entry = Activation(function, aliases=aliases, **texts)
-            names = (entry.name, *aliases)
-            if taken := [name for name in names if name in self._names]:
-                raise ValueError(f"the table of activations has an entry {taken[0]!r} already")
-            self._names.update(dict.fromkeys(names, entry.name))
-            self._entries[entry.name] = entry
-            return function
-
-        return enter
-
-    def __getitem__(self, name: str) -> Activation:
-        if name not in self._names:
-            import difflib  # not needed where names are right
-
-            close = difflib.get_close_matches(str(name), self._names, 3)
-            raise KeyError(
-                f"no activation {name!r}: {'did you mean' if close else 'there are'} {', '.join(close or self._entries)}"
-            )
-        return self._entries[self._names[name]]
-
-    def __iter__(self) -> Iterator[Activation]:
-        return iter(self._entries.values())
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names or any(name is entry for entry in self)
-
-    def keys(self) -> list[str]:
-        """The names, in the order of the table."""
-        return list(self._entries)
-
-    def values(self) -> list[Activation]:
-        """The entries."""
-        return list(self)
-
-    def items(self) -> list[tuple[str, Activation]]:
-        """Names and entries."""
-        return list(self._entries.items())
-
-    def __repr__(self) -> str:
-        return f"<Activations: {', '.join(self._entries)}>"
-
-    def __str__(self) -> str:
-        return "\n\n".join([str(entry) for entry in self])
-
-    def gallery(self) -> Gallery:
-        """A picture of all functions and their derivatives, a panel each: `.svg()`, `.save(path)`; shown in notebooks."""
-        from minigrad.drawing.gallery import Gallery
-
-        return Gallery(list(self))
-
-
-ACTIVATIONS = Activations()
-activation = ACTIVATIONS.add
-
-
-def activations() -> Activations:
-    """The table of activation functions: name, formula and derivative, range, properties, callable.
-
-    >>> import minigrad as mg
-    >>> print(mg.activations()["gelu"])
-    gelu(x)
-        f  = x Φ(x)
-        f′ = Φ(x) + x φ(x)
-        range [-0.17, ∞); saturates left; smooth; f′(0) = 0.5
-    """
-    return ACTIVATIONS
 
 
 # Sampling ----------------------------------------------------------------------------------------------------------
