@@ -304,7 +304,7 @@ function whyBackward(n) {
   const all = parts[n];
   if (!all.length) return because("the sweep starts at the output: all values are known");
   const arrived = all.length > 1 ? `all ${all.length} parts have arrived, the last` : "its adjoint has arrived,";
-  return because(`${arrived} at step ${nodes[n][5]}; the engine goes from the youngest node to the oldest, so parents come before children`);
+  return because(`${arrived} at step ${nodes[n][5]}; bprops go in the reverse order of births, so all parts are there before a node sends on`);
 }
 function fprop([n, rule, numbers, kind]) {
   const [, children, value] = nodes[n];

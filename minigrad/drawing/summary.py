@@ -47,8 +47,8 @@ def cut(text: str, width: int) -> str:
 
 
 def number(entry: Any) -> str:
-    """A number to four significant digits, whole numbers and truth values as they are."""
-    return f"{entry:.4g}" if isinstance(entry, float | np.floating) else str(entry)
+    """A number to four significant digits, whole numbers and truth values as they are; of −0 the sign is left out."""
+    return f"{entry + 0:.4g}" if isinstance(entry, float | np.floating) else str(entry)
 
 
 class Figures(NamedTuple):

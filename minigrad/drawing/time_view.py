@@ -126,7 +126,7 @@ class TimeView(Picture):
         parts = [
             text(self.title, MARGIN, MARGIN + 12, HEADLINE),
             self.scale.legend(MARGIN, MARGIN + 32, self._direction()),
-            _key(MARGIN + 260, MARGIN + 58, self._marks(), dense=frame.step < WIDE),
+            _key(MARGIN + 260, MARGIN + 58, self._marks(), self._crossed(), dense=frame.step < WIDE),
         ]
         y = MARGIN + 84
         for run in self.runs:
@@ -149,6 +149,13 @@ class TimeView(Picture):
     def _marks(self) -> set[str]:
         """The roles of the dots, for the legend."""
         return {lane.role for run in self.runs for loop in run.loops for lane in loop.grid.lanes}
+
+    def _crossed(self) -> str:
+        """What a cross stands for in this picture, "" where there is none."""
+        grids = [loop.grid for run in self.runs for loop in run.loops]
+        norms = [it.norm for grid in grids for it in (*grid.dots, *grid.links) if it.norm is not None]
+        meanings = ["exactly 0"] * (0 in norms) + ["no finite number"] * (not all(map(math.isfinite, norms)))
+        return ", or ".join(meanings)
 
 
 def _lines(run: Run, several: bool) -> list[str]:
@@ -279,7 +286,7 @@ class _Panel:
         lines = "".join([f"M{pixels(axis.left)},{pixels(up(k))}H{pixels(axis.right)}" for k in grid])
         parts = [f'<path d="{lines}" stroke="{SCOPE_STROKE}"/>']
         parts += [text("1" if k == 0 else power_of_ten(k), axis.right + 8, up(k) + 3.5, TICK) for k in grid]
-        parts.append(text(f"norm of the adjoint, 1 = {number(self.run.unit)}", axis.left, y - 8, TICK))
+        parts.append(text(f"norm of the adjoint, divided by {number(self.run.unit)}", axis.left, y - 8, TICK))
         labels = []
         for k, (loop, curve) in enumerate(self.curves):
             points = self._points(loop, curve, up)
@@ -440,8 +447,8 @@ def _rise(link: Link) -> float:
     return ARC * min(abs(link.source[1] - link.target[1]) + link.way, 4) / 2
 
 
-def _key(x: float, y: float, roles: set[str], *, dense: bool) -> str:
-    """What the shapes stand for."""
+def _key(x: float, y: float, roles: set[str], crossed: str, *, dense: bool) -> str:
+    """What the shapes stand for, and a cross."""
     meanings = {
         "state": "state",
         "gate": "gate" + ", without its links" * dense,
@@ -452,7 +459,9 @@ def _key(x: float, y: float, roles: set[str], *, dense: bool) -> str:
     for role in [role for role in meanings if role in roles]:
         parts += [_shape(role, x, y, 5.0, BACKGROUND, FAINT), text(meanings[role], x + 10, y + 3.5, KEY)]
         x += 26 + metrics.width(meanings[role], KEY)
-    return "\n".join([*parts, _cross(x, y, 4.0), text("exactly 0, or no finite number", x + 10, y + 3.5, KEY)])
+    if crossed:
+        parts += [_cross(x, y, 4.0), text(crossed, x + 10, y + 3.5, KEY)]
+    return "\n".join(parts)
 
 
 def _shape(role: str, x: float, y: float, size: float, color: str, outline: str = SCOPE_STROKE) -> str:

@@ -302,7 +302,7 @@ def panel_of(dom):
     ]
 
 
-ORDER = "the engine goes from the youngest node to the oldest, so parents come before children"
+ORDER = "bprops go in the reverse order of births, so all parts are there before a node sends on"
 
 
 def test_a_browser_shows_what_is_known(browse):
