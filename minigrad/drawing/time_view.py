@@ -153,7 +153,8 @@ class TimeView(Picture):
     def _crossed(self) -> str:
         """What a cross stands for in this picture, "" where there is none."""
         grids = [loop.grid for run in self.runs for loop in run.loops]
-        norms = [it.norm for grid in grids for it in (*grid.dots, *grid.links) if it.norm is not None]
+        sent = [link.norm for grid in grids for link in grid.links]
+        norms = sent + [dot.norm for grid in grids for dot in grid.dots if dot.norm is not None]
         meanings = ["exactly 0"] * (0 in norms) + ["no finite number"] * (not all(map(math.isfinite, norms)))
         return ", or ".join(meanings)
 
