@@ -20,7 +20,7 @@ from benchmarks import drawing_peers
 from minigrad.drawing import Drawing
 from minigrad.drawing.layout import Route
 from minigrad.models import GRU, LSTM, SimpleRNN
-from minigrad.optim import example_graphs
+from minigrad.optim.experiments import example_graphs
 
 ROUNDS = 3
 

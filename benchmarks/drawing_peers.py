@@ -41,7 +41,7 @@ def ours() -> dict[str, Draw]:
 
     import minigrad as mg
     from minigrad.models import LSTM
-    from minigrad.optim import example_graphs
+    from minigrad.optim.experiments import example_graphs
 
     rng = np.random.default_rng(0)
     layer = LSTM(INPUTS, UNITS, rng=0)

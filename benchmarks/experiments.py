@@ -10,8 +10,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import metadata
 from typing import Any, Self
 
-from minigrad.optim.comparison import Run
-from minigrad.optim.configuration import Configuration
+from minigrad.optim.experiments.comparison import Run
+from minigrad.optim.experiments.configuration import Configuration
 
 SEEDS = range(100, 108)  # not those on which settings were chosen, 0 to 11
 FEW, FEWER = range(100, 104), range(100, 103)  # where runs take long

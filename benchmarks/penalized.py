@@ -27,9 +27,9 @@ from benchmarks import penalized_page
 from benchmarks.experiments import BACKPROP, EXPERIMENTS, RELATIVE, FirstStep, Row
 from minigrad.models import RNN, losses, penalties
 from minigrad.optim import Adam
-from minigrad.optim.comparison import compare
+from minigrad.optim.experiments.comparison import compare
+from minigrad.optim.experiments.tasks import open_task
 from minigrad.optim.history import write_table
-from minigrad.optim.tasks import open_task
 from minigrad.optim.training import Step
 
 HERE = Path(__file__).parent

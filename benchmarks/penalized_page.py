@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.experiments import BACKPROP, RELATIVE, SOFT, Experiment, FirstStep, Row
 from minigrad.files import write_file
-from minigrad.optim.configuration import Configuration
+from minigrad.optim.experiments.configuration import Configuration
 
 PAGE = "penalized.md"
 REACHED = 0.7  # a test score to reach in every task

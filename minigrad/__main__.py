@@ -14,9 +14,9 @@ from typing import Any
 
 from minigrad import __version__
 from minigrad.files import FULL
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.drawing_commands import add_commands
-from minigrad.optim.job import Job
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.drawing_commands import add_commands
+from minigrad.optim.experiments.job import Job
 
 DESCRIPTION = """\
 Train a recurrent net by backpropagation, by penalized backpropagation (exact: full double backpropagation) and by its

@@ -13,8 +13,8 @@ import pytest
 
 from minigrad import __version__
 from minigrad.__main__ import main
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.task_options import OF_MNIST, TASKS
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.task_options import OF_MNIST, TASKS
 
 ROOT = Path(__file__).parents[1]
 SMALL = ["train", "--task", "temporal-order", "--length", "10", "--states", "4", "--steps", "2", "--batch-size", "3"]
@@ -159,7 +159,7 @@ def test_ctrl_c_before_the_training(monkeypatch, here, capsys):
     def interrupt(configuration):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("minigrad.optim.job.open_task", interrupt)
+    monkeypatch.setattr("minigrad.optim.experiments.job.open_task", interrupt)
     assert main(SMALL) == 130
     assert "interrupted before the training began" in capsys.readouterr().err
     assert not (here / "runs").exists()
@@ -187,7 +187,7 @@ def test_ctrl_c_between_runs_says_where_the_ended_ones_are(monkeypatch, here, ca
     def interrupt(job):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("minigrad.optim.job.Job.run", interrupt)
+    monkeypatch.setattr("minigrad.optim.experiments.job.Job.run", interrupt)
     assert main(SMALL) == 130
     assert "interrupted; runs that had ended are in runs/temporal-order-1" in capsys.readouterr().err
 
@@ -332,7 +332,7 @@ def test_too_little_memory_is_one_line(here, capsys, monkeypatch):
     def exhausted(*_):
         raise MemoryError
 
-    monkeypatch.setattr("minigrad.optim.job.open_task", exhausted)
+    monkeypatch.setattr("minigrad.optim.experiments.job.open_task", exhausted)
     assert main(SMALL) == 3
     assert capsys.readouterr().err == (
         "minigrad train: this machine has too little memory: lower states, length or batch_size\n"

@@ -12,8 +12,8 @@ import minigrad as mg
 from minigrad.__main__ import main
 from minigrad.drawing.picture import VIEWS
 from minigrad.optim.arrays import load_arrays
-from minigrad.optim.example_graphs import EXAMPLES
-from minigrad.optim.saved_runs import SavedRun
+from minigrad.optim.experiments.example_graphs import EXAMPLES
+from minigrad.optim.experiments.saved_runs import SavedRun
 from tests.drawing import graphs
 
 SMALL = ["train", "--task", "temporal-order", "--length", "10", "--states", "4", "--steps", "2", "--batch-size", "3"]
@@ -255,7 +255,7 @@ def test_what_ends_the_work_early_is_one_line(capsys, monkeypatch, error, code):
     def ended(*_, **__):
         raise error
 
-    monkeypatch.setattr("minigrad.optim.drawing_commands.draw", ended)
+    monkeypatch.setattr("minigrad.optim.experiments.drawing_commands.draw", ended)
     assert main(["draw", "net"]) == code
     assert capsys.readouterr().err.count("\n") == 1
 

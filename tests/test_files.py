@@ -13,12 +13,12 @@ import pytest
 
 import minigrad as mg
 from minigrad.files import write_file
-from minigrad.optim.comparison import Comparison, compare
-from minigrad.optim.configuration import Configuration
+from minigrad.optim.experiments.comparison import Comparison, compare
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.job import Job
+from minigrad.optim.experiments.run_folder import RunFolder, save_arrays
+from minigrad.optim.experiments.tasks import open_task
 from minigrad.optim.history import History
-from minigrad.optim.job import Job
-from minigrad.optim.run_folder import RunFolder, save_arrays
-from minigrad.optim.tasks import open_task
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"task": "temporal-order", "length": 10, "states": 3, "steps": 2, "batch_size": 2, "record_every": 1}
@@ -277,7 +277,7 @@ SMALL_LINE = [part for name, value in SMALL.items() for part in (f"--{name.repla
 AT_THE_SECOND_RUN = """
 import resource, signal, sys
 from minigrad.__main__ import main
-from minigrad.optim.run_folder import RunFolder
+from minigrad.optim.experiments.run_folder import RunFolder
 saved, n = RunFolder.save_numbers, []
 def save(folder, comparison):
     n.append(1)

@@ -12,7 +12,7 @@ import minigrad as mg
 from minigrad.__main__ import main
 from minigrad.models import RNN, datasets, losses
 from minigrad.optim import SGD, fit
-from minigrad.optim.run_folder import load_arrays
+from minigrad.optim.experiments.run_folder import load_arrays
 
 
 def x():

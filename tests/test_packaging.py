@@ -184,22 +184,39 @@ def test_an_import_loads_numpy_and_nothing_heavy():
     assert not [name for name in loaded if lies_in(name, "minigrad.models") or lies_in(name, "minigrad.optim")]
 
 
-SHORT = """
+ROOMS = {
+    "minigrad.models.data": ("datasets", "generated", "preprocessing", "readers"),
+    "minigrad.optim.experiments": ("configuration", "example_graphs", "tasks"),
+}  # with the modules that have a short name one room above
+SHORT = f"""
 import pickle, sys
 from importlib import resources
-for name in ("datasets", "generated", "preprocessing", "readers"):
-    __import__(f"minigrad.models.{name}")
-    module = sys.modules[f"minigrad.models.{name}"]
-    assert module is sys.modules[f"minigrad.models.data.{name}"] is getattr(sys.modules["minigrad.models"], name), name
+for room, names in {ROOMS}.items():
+    above = room.rpartition(".")[0]
+    for name in names:
+        __import__(f"{{above}}.{{name}}")
+        module = sys.modules[f"{{above}}.{{name}}"]
+        assert module is sys.modules[f"{{room}}.{{name}}"] is getattr(sys.modules[above], name), name
 from minigrad.models.preprocessing import Split
 assert pickle.loads(b"cminigrad.models.preprocessing\\nSplit\\n.") is pickle.loads(pickle.dumps(Split)) is Split
 assert (resources.files("minigrad.models") / "data" / "wine.csv.gz").is_file()
 """
 
 
-def test_data_have_short_names():
-    """`minigrad.models.datasets` and its like are the modules of `models/data`, also for what was pickled by those names."""
+def test_modules_have_short_names():
+    """`minigrad.models.datasets` is the module of `models/data` itself, also for what was pickled by the short name."""
     python("-W", "error", "-c", SHORT)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_layers_know_no_data_and_training_no_experiment(room):
+    above = room.rpartition(".")[0]
+    known = [
+        name for name in FILES if lies_in(name, above) and any(lies_in(other, room) for other in every_import(name))
+    ]
+    short = {f"{above}.{name}" for name in ROOMS[room]}
+    assert {name for name in known if not lies_in(name, room)} <= short | {"minigrad.models"}
+    assert short <= set(known)
 
 
 PUBLIC = {

@@ -8,8 +8,8 @@ import pytest
 from benchmarks import penalized, penalized_page
 from benchmarks.experiments import BACKPROP, EXPERIMENTS, RELATIVE, Experiment, FirstStep, Row
 from minigrad import __main__ as command_line
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.tasks import open_task
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.tasks import open_task
 
 ROWS = penalized.read(Row, penalized.HERE)
 TINY = {"task": "delayed-digits", "length": 9, "states": 3, "steps": 2, "batch_size": 5}

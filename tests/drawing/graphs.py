@@ -7,7 +7,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.models import GRU, LSTM, Conv2D, Dense, Flatten, MaxPool2D, Sequential, SimpleRNN, losses
-from minigrad.optim import example_graphs
+from minigrad.optim.experiments import example_graphs
 
 
 def net_2_2_1():

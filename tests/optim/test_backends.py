@@ -11,11 +11,11 @@ import minigrad as mg
 from minigrad.compiler import compilation
 from minigrad.models import LSTM, Dense, Sequential, losses
 from minigrad.optim import SGD, Adam, fit
-from minigrad.optim.comparison import make_optimizer, train
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.job import Job
-from minigrad.optim.nets import make_net
-from minigrad.optim.tasks import open_task
+from minigrad.optim.experiments.comparison import make_optimizer, train
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.job import Job
+from minigrad.optim.experiments.nets import make_net
+from minigrad.optim.experiments.tasks import open_task
 from minigrad.optim.training import Step
 
 RNG = np.random.default_rng(0)

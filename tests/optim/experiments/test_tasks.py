@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from minigrad.models import datasets
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.lengths import drawn, of_range
-from minigrad.optim.task_options import DELAYED, OF_MNIST, TASKS
-from minigrad.optim.tasks import N_GENERATED, N_VALIDATION, OPENERS, SOLVED, STRETCH, open_task
-from tests.optim.small_job import some_mnist
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.lengths import drawn, of_range
+from minigrad.optim.experiments.task_options import DELAYED, OF_MNIST, TASKS
+from minigrad.optim.experiments.tasks import N_GENERATED, N_VALIDATION, OPENERS, SOLVED, STRETCH, open_task
+from tests.optim.experiments.small_job import some_mnist
 
 
 def test_every_task_has_defaults_and_can_be_opened():

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from minigrad.optim.cells import CELLS
-from minigrad.optim.comparison import N_GAUGED, Comparison, Run
-from minigrad.optim.configuration import INITIALIZATIONS, Configuration
-from minigrad.optim.figures import DRAWN, FEW, KINDS, map_rows
-from minigrad.optim.findings import ADJOINTS, criterion, headline, sentences
-from minigrad.optim.methods import PENALTIES
+from minigrad.optim.experiments.cells import CELLS
+from minigrad.optim.experiments.comparison import N_GAUGED, Comparison, Run
+from minigrad.optim.experiments.configuration import INITIALIZATIONS, Configuration
+from minigrad.optim.experiments.figures import DRAWN, FEW, KINDS, map_rows
+from minigrad.optim.experiments.findings import ADJOINTS, criterion, headline, sentences
+from minigrad.optim.experiments.methods import PENALTIES
+from minigrad.optim.experiments.tasks import Task
 from minigrad.optim.schedules import Schedule
-from minigrad.optim.tasks import Task
 
 RATIO = "log10 λ_1/λ_T"
 COLUMNS: dict[str, tuple[str, Callable[[Run], float]]] = {  # heading: format, and what it shows of a run

@@ -21,14 +21,14 @@ from minigrad.graph import Graph
 from minigrad.models import Module, penalties
 from minigrad.node import Array, Input
 from minigrad.optim.best import KeepBest
-from minigrad.optim.configuration import Configuration
 from minigrad.optim.examples import mapped
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.nets import make_net
+from minigrad.optim.experiments.processes import in_processes
+from minigrad.optim.experiments.tasks import Batch, Task, open_task
 from minigrad.optim.history import History
-from minigrad.optim.nets import make_net
 from minigrad.optim.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSProp
-from minigrad.optim.processes import in_processes
 from minigrad.optim.progress import Progress
-from minigrad.optim.tasks import Batch, Task, open_task
 from minigrad.optim.training import Step, evaluate, outputs_and_states
 
 N_GAUGED = 100  # validation examples on which the adjoints are measured

@@ -14,10 +14,10 @@ from minigrad.drawing.dot import DotError
 from minigrad.drawing.picture import VIEWS
 from minigrad.graph import Graph
 from minigrad.node import Node, Parameter
-from minigrad.optim.configuration import did_you_mean
-from minigrad.optim.example_graphs import EXAMPLES
-from minigrad.optim.job import printed
-from minigrad.optim.saved_runs import SavedRun
+from minigrad.optim.experiments.configuration import did_you_mean
+from minigrad.optim.experiments.example_graphs import EXAMPLES
+from minigrad.optim.experiments.job import printed
+from minigrad.optim.experiments.saved_runs import SavedRun
 
 WHAT = "\n".join(
     [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from minigrad.models.inputs import LARGEST_BYTES
-from minigrad.optim.cells import CELLS
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.lengths import MOST, of_range
-from minigrad.optim.task_options import TASKS
-from minigrad.optim.tasks import N_GENERATED, N_VALIDATION
+from minigrad.optim.experiments.cells import CELLS
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.lengths import MOST, of_range
+from minigrad.optim.experiments.task_options import TASKS
+from minigrad.optim.experiments.tasks import N_GENERATED, N_VALIDATION
 from minigrad.optim.training import EVALUATION_BATCH
 
 NUMBER = 4  # bytes of a float32

@@ -7,11 +7,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from minigrad.optim import figures
-from minigrad.optim.comparison import Comparison, Run
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.tasks import open_task
-from tests.optim.small_job import invented, run_small
+from minigrad.optim.experiments import figures
+from minigrad.optim.experiments.comparison import Comparison, Run
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.tasks import open_task
+from tests.optim.experiments.small_job import invented, run_small
 
 MANY = [
     "backprop",

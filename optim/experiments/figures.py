@@ -18,10 +18,10 @@ import numpy as np
 from minigrad.drawing import draw
 from minigrad.files import write_file
 from minigrad.node import Array, Input
-from minigrad.optim.cells import CELLS
-from minigrad.optim.comparison import Comparison, Run
-from minigrad.optim.findings import counted
-from minigrad.optim.nets import make_net
+from minigrad.optim.experiments.cells import CELLS
+from minigrad.optim.experiments.comparison import Comparison, Run
+from minigrad.optim.experiments.findings import counted
+from minigrad.optim.experiments.nets import make_net
 
 PLAIN = ("#444444", "-")
 STYLES: list[tuple[str, Any]] = [  # of the penalties in FIRST, and of others what is left, in turn

@@ -8,17 +8,17 @@ import pytest
 
 from minigrad.models.penalties import adjoints
 from minigrad.node import Input
-from minigrad.optim import tasks
-from minigrad.optim.cells import CELLS
-from minigrad.optim.comparison import Gauge, compare
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.nets import make_net
-from minigrad.optim.report import report
-from minigrad.optim.sizes import check_size, estimated_bytes
-from minigrad.optim.task_options import OF_MNIST, TASKS
-from minigrad.optim.tasks import open_task
+from minigrad.optim.experiments import tasks
+from minigrad.optim.experiments.cells import CELLS
+from minigrad.optim.experiments.comparison import Gauge, compare
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.nets import make_net
+from minigrad.optim.experiments.report import report
+from minigrad.optim.experiments.sizes import check_size, estimated_bytes
+from minigrad.optim.experiments.task_options import OF_MNIST, TASKS
+from minigrad.optim.experiments.tasks import open_task
 from minigrad.optim.training import outputs_and_states
-from tests.optim.small_job import some_mnist
+from tests.optim.experiments.small_job import some_mnist
 
 SMALL = {"states": 4, "steps": 2, "batch_size": 4, "record_every": 1, "eager": True}
 COPY = {"task": "copy-memory", "length": 21} | SMALL

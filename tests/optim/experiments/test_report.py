@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.findings import FLOOR, criterion, headline, reach, sentences
-from minigrad.optim.job import NAME, WIDTH, Job
-from minigrad.optim.report import report, run_table, summary
-from tests.optim.small_job import SMALL, invented, small
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.findings import FLOOR, criterion, headline, reach, sentences
+from minigrad.optim.experiments.job import NAME, WIDTH, Job
+from minigrad.optim.experiments.report import report, run_table, summary
+from tests.optim.experiments.small_job import SMALL, invented, small
 
 NONE, SOME, ALL = [0.25, 0.3, 0.4], [0.995, 0.2, 0.999], [0.992, 0.993, 0.994]
 TELL = "learned to tell the order of two symbols"

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from minigrad.__main__ import main
-from minigrad.optim import processes
-from minigrad.optim.comparison import compare
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.processes import in_processes
-from minigrad.optim.sizes import check_size
-from minigrad.optim.tasks import open_task
+from minigrad.optim.experiments import processes
+from minigrad.optim.experiments.comparison import compare
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.processes import in_processes
+from minigrad.optim.experiments.sizes import check_size
+from minigrad.optim.experiments.tasks import open_task
 
 SMALL = {"task": "temporal-order", "length": 10, "states": 5, "steps": 6, "batch_size": 4, "record_every": 3}
 

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from minigrad.optim.comparison import Comparison, Run
-from minigrad.optim.methods import METHODS
+from minigrad.optim.experiments.comparison import Comparison, Run
+from minigrad.optim.experiments.methods import METHODS
 
 ADJOINTS = (
     "λ_t = ∂loss/∂x_t is the adjoint of the state at time step t, from the first state's, λ_1, to the last one's, λ_T."

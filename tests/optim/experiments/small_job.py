@@ -4,9 +4,9 @@ from itertools import cycle
 
 import numpy as np
 
-from minigrad.optim.comparison import Comparison, Run, compare
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.tasks import open_task
+from minigrad.optim.experiments.comparison import Comparison, Run, compare
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.tasks import open_task
 
 SMALL = {
     "task": "temporal-order",

@@ -8,21 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minigrad.optim import Step, comparison, run_folder
-from minigrad.optim.comparison import (
+from minigrad.optim import Step
+from minigrad.optim.experiments import comparison, run_folder
+from minigrad.optim.experiments.comparison import (
     OPTIMIZERS,
     Comparison,
     compare,
     log10_ratio,
     make_optimizer,
 )
-from minigrad.optim.configuration import LEARNING_RATES, Configuration
-from minigrad.optim.job import Job
-from minigrad.optim.methods import PENALTIES
-from minigrad.optim.nets import make_net
-from minigrad.optim.report import report, run_table
-from minigrad.optim.run_folder import RunFolder, check_extras, load_arrays, save_arrays
-from tests.optim.small_job import SMALL, run_small, small
+from minigrad.optim.experiments.configuration import LEARNING_RATES, Configuration
+from minigrad.optim.experiments.job import Job
+from minigrad.optim.experiments.methods import PENALTIES
+from minigrad.optim.experiments.nets import make_net
+from minigrad.optim.experiments.report import report, run_table
+from minigrad.optim.experiments.run_folder import RunFolder, check_extras, load_arrays, save_arrays
+from tests.optim.experiments.small_job import SMALL, run_small, small
 
 
 @pytest.mark.slow

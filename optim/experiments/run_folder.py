@@ -20,11 +20,11 @@ from pathlib import Path
 
 from minigrad.files import not_written, write_file
 from minigrad.optim.arrays import load_arrays, save_arrays
-from minigrad.optim.comparison import Comparison
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.figures import adjoint_norms, learning_curves, net_graph
+from minigrad.optim.experiments.comparison import Comparison
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.figures import adjoint_norms, learning_curves, net_graph
+from minigrad.optim.experiments.report import report
 from minigrad.optim.history import History, write_table
-from minigrad.optim.report import report
 
 __all__ = ["RunFolder", "check_extras", "file_names", "load_arrays", "save_arrays"]
 

@@ -9,13 +9,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 from minigrad.compiler.compilation import chosen_backend
-from minigrad.optim.comparison import Comparison, compare
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.findings import ADJOINTS, criterion, headline, sentences
-from minigrad.optim.report import again, summary
-from minigrad.optim.run_folder import RunFolder, check_extras
-from minigrad.optim.sizes import check_size
-from minigrad.optim.tasks import open_task
+from minigrad.optim.experiments.comparison import Comparison, compare
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.findings import ADJOINTS, criterion, headline, sentences
+from minigrad.optim.experiments.report import again, summary
+from minigrad.optim.experiments.run_folder import RunFolder, check_extras
+from minigrad.optim.experiments.sizes import check_size
+from minigrad.optim.experiments.tasks import open_task
 
 MOST_WORKERS = 1000
 WIDTH = 100  # columns of a terminal

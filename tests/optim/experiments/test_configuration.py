@@ -4,8 +4,8 @@ import tomllib
 
 import pytest
 
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.task_options import OF_MNIST, TASKS
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.task_options import OF_MNIST, TASKS
 
 
 def test_defaults_suit_the_task_and_the_optimizer():

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from minigrad.models import RNN
-from minigrad.optim.cells import CELLS
-from minigrad.optim.comparison import compare
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.methods import BASELINES, PENALTIES
-from minigrad.optim.nets import make_net
-from minigrad.optim.report import report
-from minigrad.optim.sizes import estimated_bytes
-from minigrad.optim.tasks import open_task
+from minigrad.optim.experiments.cells import CELLS
+from minigrad.optim.experiments.comparison import compare
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.methods import BASELINES, PENALTIES
+from minigrad.optim.experiments.nets import make_net
+from minigrad.optim.experiments.report import report
+from minigrad.optim.experiments.sizes import estimated_bytes
+from minigrad.optim.experiments.tasks import open_task
 
 SMALL = {
     "task": "temporal-order", "length": 10, "states": 4, "steps": 2, "batch_size": 4, "record_every": 2, "eager": True

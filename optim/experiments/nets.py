@@ -9,9 +9,9 @@ import numpy as np
 from minigrad.models import RNN, Dense, Module, Sequential, initializers
 from minigrad.node import Node
 from minigrad.ops import stack
-from minigrad.optim.cells import CELLS
-from minigrad.optim.configuration import Configuration
-from minigrad.optim.tasks import Task
+from minigrad.optim.experiments.cells import CELLS
+from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.tasks import Task
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
