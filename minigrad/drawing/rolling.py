@@ -34,7 +34,7 @@ def rolled(flow: Flow, but: Container[int] = (), *, required: bool = True) -> Fl
 
     Errors: ValueError where there is no loop, if one is required
     """
-    found = chains(flow, drawn(flow, numbers=True), but)
+    found = chains(flow, drawn(flow, numbers=True), but, least=1)
     if not found and not required:
         return flow
     if not found:

@@ -55,12 +55,15 @@ def sweeps(flow: Flow) -> list[Sweep]:
     return [(node.order, -origin if node.order > 1 else 0) for node, origin in zip(flow.nodes, origins, strict=True)]
 
 
-def chains(flow: Flow, uses: Sequence[Use], hidden: Container[int]) -> list[Chain]:
-    """The chains of a graph, first ones first. A node is in one chain at most; hidden ones are in none."""
+def chains(flow: Flow, uses: Sequence[Use], hidden: Container[int], least: int = 2) -> list[Chain]:
+    """The chains of a graph, first ones first. A node is in one chain at most; hidden ones are in none.
+
+    least: how many operations the longest step has at least
+    """
     links = _Steps(flow, uses)
     found = []
     taken: set[int] = set()
-    for (sweep, _), members in _regions(links, hidden).items():
+    for (sweep, _), members in _regions(links, hidden, least).items():
         chain = _chain(links, sweep, members, taken)
         if chain is not None:
             found.append(chain)
@@ -93,14 +96,14 @@ def mostly(scopes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return max([scope for scope, count in counts.items() if 2 * count > len(scopes)], key=len)
 
 
-def _regions(links: _Steps, hidden: Container[int]) -> dict[Region, dict[int, list[int]]]:
-    """The nodes of every loop in a sweep by their steps; loops of one operation alone are none."""
+def _regions(links: _Steps, hidden: Container[int], least: int) -> dict[Region, dict[int, list[int]]]:
+    """The nodes of every loop in a sweep by their steps, but for loops of steps that are too short."""
     regions: dict[Region, dict[int, list[int]]] = {}
     for node in links.flow.nodes:
         if node.loop is not None and node.step is not None and node.index not in hidden:
             steps = regions.setdefault((links.sweeps[node.index], node.loop), {})
             steps.setdefault(node.step, []).append(node.index)
-    return {region: steps for region, steps in regions.items() if max(map(len, steps.values())) > 1}
+    return {region: steps for region, steps in regions.items() if max(map(len, steps.values())) >= least}
 
 
 class _Steps(Links):

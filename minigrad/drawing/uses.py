@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minigrad.drawing.flow import Flow
 
@@ -38,9 +39,25 @@ def drawn(flow: Flow, *, numbers: bool) -> list[Use]:
 
 
 def fixed_nodes(flow: Flow) -> set[int]:
-    """Find what is made of parameters and numbers alone, as the transpose of a matrix of weights, and is the same in all steps."""
+    """Find what is made of parameters and numbers alone, as the transpose of a matrix of weights, and is the same in all steps.
+
+    A state is not, nor what is like something made of a state in another step: a first state may be a parameter.
+    """
     found: set[int] = set()
     for node, children in zip(flow.nodes, flow.operands(), strict=True):
-        if node.kind in ("parameter", "state") or node.is_number or (children and found.issuperset(children)):
+        of_parameters = bool(children) and node.role != "state" and found.issuperset(children)
+        if node.kind in ("parameter", "state") or node.is_number or of_parameters:
             found.add(node.index)
-    return found
+    return found - _like_others(flow, found)
+
+
+def _like_others(flow: Flow, fixed: set[int]) -> set[int]:
+    """Of the fixed operations in loops those whose like in another step is not fixed."""
+    counts: Counter[tuple[Any, ...]] = Counter()
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for node, children in zip(flow.nodes, flow.operands(), strict=True):
+        if node.loop is not None and children:
+            what = node.loop, node.operation, node.shape
+            alike.setdefault((*what, counts[*what, node.step]), []).append(node.index)
+            counts[*what, node.step] += 1
+    return {i for group in alike.values() if not fixed.issuperset(group) for i in group}

@@ -438,3 +438,23 @@ def test_words_for_what_was_reached():
         in_words(Curve("h", {3: 4.0, 2: 4.0, 1: 4.0})) == "at t = 3 it has 1 times its norm at t = 1, × 1 per step back"
     )
     assert [number(x) for x in (0.0, 0.5, 123.0, 3.14e-8, 2e5)] == ["0", "0.5", "123", "3.1 · 10⁻⁸", "2.0 · 10⁵"]
+
+
+@pytest.mark.parametrize("step", [lambda W, s: W @ s, lambda W, s: np.tanh(s @ W), lambda W, s: np.sin(W[0, 0] * s)])
+def test_a_loop_of_parameters_alone_has_states(step):
+    W = mg.Parameter(np.diag([0.5, 0.9, 0.8]), name="W")
+    norms = []
+    for first in (mg.Parameter, mg.Input):
+        s, states = first(np.full(3, 0.5), name="s0"), []
+        for _ in range(6):
+            s = step(W, s)
+            states.append(s)
+        loss = np.square(s).sum()
+        (loop,) = mg.draw(loss, view="time").runs[0].loops
+        (curve,) = loop.curves
+        adjoints = mg.gradients(loss, states)
+        np.testing.assert_allclose(list(curve.norms.values()), [np.linalg.norm(a.value) for a in adjoints])
+        norms.append(curve.norms)
+        assert "no state" not in mg.draw(loss, view="cell").reason
+        assert len(mg.draw(loss, roll=True).diagram.boxes) < len(mg.draw(loss).diagram.boxes)
+    assert norms[0] == norms[1]
