@@ -110,7 +110,7 @@ def assert_pure(step, arguments, expected, where, f):
     raise AssertionError(f"{text}\n{step.pure_source}")
 
 
-def compare(f, *calls, rewrites=None, states=()):
+def compare(f, *calls, rewrites=None, states=(), backend=None):
     """f compiled and called with each of the calls' arguments, against f on nodes. Gives the compiled function.
 
     What was returned stays as it is, whatever later calls and the caller do; arguments are not written to; states are
@@ -118,7 +118,7 @@ def compare(f, *calls, rewrites=None, states=()):
     """
     if len(calls) == 1:  # the first call only traces: what it returns is not the program's
         calls *= 2
-    step = mg.compile(f, rewrites=rewrites)
+    step = mg.compile(f, rewrites=rewrites, **({"backend": backend} if backend else {}))
     returned = []
     for number, arguments in enumerate(calls):
         before = copy.deepcopy([a for a in arguments if isinstance(a, np.ndarray)])
@@ -149,3 +149,17 @@ def compare(f, *calls, rewrites=None, states=()):
                 array[...] = 1
         returned.append((found, [array.copy() for array in found]))
     return step
+
+
+def agree(graph, rewrites=None, backend=None):
+    """A random graph's function, compiled, against the nodes: in all of its calls, and once more with other parameters."""
+    before = [parameter.value.copy() for parameter in graph.parameters]
+    step = compare(graph.f, *graph.calls, rewrites=rewrites, backend=backend)
+    assert step.programs, "no program was made: nodes were compared with nodes"
+    for parameter, value in zip(graph.parameters, before, strict=True):
+        assert (parameter.value == value).all(), "a parameter was written to"
+        parameter.value = value * 1.5 + 0.25  # is read anew
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        found, expected = arrays_in(call(step, graph.calls[0])), eagerly(graph.f, graph.calls[0])
+    assert_near(found, expected, graph.f, graph.calls[0], f"with other parameters, rewrites={rewrites}")

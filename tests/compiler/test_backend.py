@@ -17,9 +17,10 @@ import pytest
 import minigrad as mg
 from minigrad.compiler import compilation, kernels
 from minigrad.models import GRU, LSTM, Dense, Dropout, Sequential, losses
-from tests.compiler.agreement import compare
+from tests.compiler.agreement import agree, compare
 from tests.compiler.random_graphs import flat, recurrent
-from tests.compiler.test_agreement import agree, rewrites
+from tests.compiler.random_loops import cells, loops, nets
+from tests.compiler.test_agreement import rewrites
 from tests.quick import examples
 
 PLAIN = {
@@ -50,7 +51,9 @@ def few(n, seed=0):
 
 
 @pytest.mark.parametrize("large", [1 << 16, 1])
-@pytest.mark.parametrize(("graphs", "n"), [(flat(), 150), (recurrent, 60)], ids=["flat", "recurrent"])
+@pytest.mark.parametrize(
+    ("graphs", "n"), [(flat(), 150), (recurrent, 60), (loops, 30)], ids=["flat", "recurrent", "loops"]
+)
 def test_loops_compute_what_the_lines_do(graphs, n, large, without_numba, monkeypatch):
     monkeypatch.setattr(kernels, "LARGE", large)
 
@@ -142,14 +145,16 @@ def test_compiled_loops_train_models(name, with_numba):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("graphs", "n"), [(flat(), 8), (recurrent, 2)], ids=["flat", "recurrent"])
-def test_compiled_loops_on_random_graphs(graphs, n, with_numba, monkeypatch):
-    monkeypatch.setattr(mg, "compile", partial(mg.compile, backend="numba"))
-
+@pytest.mark.parametrize(
+    ("graphs", "n"),
+    [(flat(), 22), (recurrent, 1), (loops, 4), (cells, 1), (nets, 2)],
+    ids=["flat", "recurrent", "loops", "cells", "nets"],
+)
+def test_compiled_loops_on_random_graphs(graphs, n, with_numba):
     @few(n)
     @hypothesis.given(graphs)
     def check(graph):
-        compare(graph.f, *graph.calls)
+        agree(graph, backend="numba")
 
     check()
 
@@ -212,6 +217,7 @@ def test_loops_read_arrays_however_they_lie(with_numba):
         (lambda x: (np.tanh(x) * 2.0, np.exp(x) * 2.0), True),
         (lambda x: (y := np.tanh(x) * 2.0, y[:, ::-1] * 3.0 + 1.0), False),
         (lambda x: (y := np.tanh(x) * 2.0, y.T * 3.0 + 1.0), False),
+        (lambda x: np.stack([np.tanh(x[0]) * 2.0, np.exp(x[1]) * 2.0]) * 3.0 + x[:2], False),
     ],
 )
 def test_arrays_are_said_to_be_apart_only_if_they_are(f, expected, without_numba):

@@ -1,11 +1,13 @@
 """Groups of entrywise lines: what they hold, what they leave alone, and that in blocks they compute the same."""
 
 import hypothesis
+import numpy as np
 import pytest
 
 from minigrad.compiler import blocks
+from tests.compiler.agreement import agree, compare
 from tests.compiler.random_graphs import flat, recurrent
-from tests.compiler.test_agreement import agree, rewrites
+from tests.compiler.test_agreement import rewrites
 from tests.quick import examples
 
 
@@ -26,3 +28,23 @@ def test_random_graphs_in_blocks(kind, tiny_blocks):
         agree(graph, rewrites)
 
     check()
+
+
+def draw(*shape):
+    return [[np.random.default_rng(seed).normal(size=shape)] for seed in range(3)]
+
+
+def looped(step):
+    """The statements of the loops over pieces."""
+    return [line.strip() for line in step.source.splitlines() if line.startswith(" " * 8) and "=" in line]
+
+
+def test_a_total_lies_nowhere_that_members_still_read(tiny_blocks):
+    """Every piece reads the number s, whose memory the total could have had."""
+
+    def f(x):
+        s = np.sum(np.sin(x))
+        return np.sum(np.exp(x * s) * 0.5 + x) * x
+
+    step = compare(f, *draw(12))
+    assert any(line.startswith("exp(") for line in looped(step)), step.source

@@ -286,6 +286,23 @@ def test_verify_passes_with_draws_and_states():
         np.testing.assert_allclose(norm.running_variance.value, norm2.running_variance.value, rtol=1e-5)
 
 
+def test_verify_finds_draws_that_are_no_nodes():
+    """The graph is the same: only the generator is elsewhere."""
+    rng, draws = np.random.default_rng(0), [True]
+
+    def f(x):
+        if draws:
+            rng.random()
+        return x * mg.random_normal((2,), rng=rng)
+
+    step = mg.compile(f)
+    step(np.ones(2))
+    with pytest.raises(AssertionError, match="disagree in how much its generators draw"):
+        step.verify(np.ones(2))
+    draws.clear()
+    step.verify(np.ones(2))
+
+
 def test_a_verified_call_counts_once():
     state = mg.Parameter([0.0], name="count", trainable=False)
     rng, twin = np.random.default_rng(3), np.random.default_rng(3)

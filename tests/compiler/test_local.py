@@ -12,8 +12,9 @@ from minigrad.compiler.recording import record
 from minigrad.compiler.rewrites import rewritten
 from minigrad.models import GRU, LSTM, Dense, SimpleRNN
 from tests.compiler.agreement import compare
+from tests.compiler.random_loops import BATCH, OTHERS, cells
 from tests.compiler.test_backend import interpreted
-from tests.compiler.test_gates import BATCH, OTHERS, cells, gated, lstm_like
+from tests.compiler.test_gates import lstm_like
 from tests.quick import examples
 
 
@@ -35,9 +36,8 @@ def in_loops(monkeypatch):
 def test_random_cells(in_loops):
     @examples(100)
     @given(cells)
-    def check(recipe):
-        f, calls = gated(*recipe)
-        compare(f, *calls)
+    def check(graph):
+        compare(graph.f, *graph.calls)
 
     check()
 

@@ -63,6 +63,13 @@ def test_adding_0_is_kept_since_it_makes_0_of_minus_0():
     assert changes(lambda x: 1.0 / (x + 0.0), [np.array([-0.5, 2.0])], ["identities"]) == {}
 
 
+def test_subtracting_minus_0_is_kept_since_it_makes_0_of_minus_0():
+    with np.errstate(divide="ignore"):
+        assert changes(lambda x: 1.0 / (x - -0.0), [np.array([-0.0, 2.0])], ["identities"]) == {}
+        assert changes(lambda x: 1.0 / (x + 0.0), [np.array([-0.0, 2.0])], ["identities"]) == {}
+        assert changes(lambda x: 1.0 / (x - 0.0), [np.array([-0.0, 2.0])], ["identities"]) == {"subtract": (1, 0)}
+
+
 def test_identities_keep_dtypes_and_shapes():
     def f(i, x):
         return i * np.float64(1.0), x + np.zeros((2, 3, 4)), np.float64(1.0) * i, x * np.ones((1, 1))
