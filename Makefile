@@ -8,7 +8,7 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help train test quick oldest lint types pytest pages coverage rows core reference wheel bench format clean
+.PHONY: help train test quick oldest lint types pytest pages coverage rows graphs core reference wheel bench format clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ rows: .venv/test.stamp  ## run the tests that prove rows of tests/rows.toml and 
 	@rm -f .rows-proven.json
 	-$(BIN)/python -m pytest -n auto --dist worksteal -q -m row
 	@$(BIN)/python -m tests.rows
+
+graphs: .venv/test.stamp  ## compare programs with nodes on 10,000 random graphs; others by ARGS="--graphs 300 --backend numba"
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.compiler $(ARGS)
 
 core:  ## count the lines of code of the core
 	@$(PYTHON) tests/core_size.py
