@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, TypeAlias, Unpack
 import numpy as np
 
 from minigrad.context import scope
-from minigrad.marks import Marker
 from minigrad.models.cells import Cell, CellOptions, CellState, GRUCell, LSTMCell, SimpleRNNCell
-from minigrad.models.inputs import sequences, time_mask
+from minigrad.models.inputs import sequences
 from minigrad.models.layers import Activation
 from minigrad.models.module import OBSERVER, Module
-from minigrad.models.rnn import RNN, States, collect
+from minigrad.models.rnn import RNN, States
+from minigrad.models.unrolling import collect, over_time, time_first
 from minigrad.node import Node, Parameter
-from minigrad.ops import concatenate, expand_dims, stack, where
-from minigrad.ops.base import Operation
+from minigrad.ops import concatenate, stack
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -101,13 +100,10 @@ class Recurrent(Module):
         )
 
     def _steps(self, u: Operand, state: Any, mask: Operand | None) -> Steps:
-        node = sequences(type(self).__name__, u, self.n_inputs, self.dtype)
-        if mask is None:
-            return collect(self.unroll(node.swapaxes(0, 1), state, None))
-        counts = time_mask(type(self).__name__, mask, node.shape[:2])
-        present = expand_dims(counts, -1)
-        steps = self.unroll(where(present, node, 0).swapaxes(0, 1), state, present.swapaxes(0, 1))
-        steps.present = counts.T
+        owner = type(self).__name__
+        x, present = time_first(owner, sequences(owner, u, self.n_inputs, self.dtype), mask)
+        steps = self.unroll(x, state, present)
+        steps.present = None if present is None else present[..., 0]
         return collect(steps)
 
 
@@ -141,22 +137,18 @@ class Unrolled(Recurrent):
         rows = cell.project(cell.thinned(x).reshape(n_steps * batch, self.n_inputs))  # all steps at once
         driven = rows.reshape(n_steps, batch, rows.shape[-1])
         shared = cell.shared_in_run(batch)
-        state = cell.start(batch) if state is None else cell.given(state, batch)
-        whole: list[CellState] = []
-        marker = Marker(cell.part_roles())
-        for t in reversed(range(n_steps)) if backward else range(n_steps):
-            with marker.step(t + 1, f"t={t + 1}"):
-                given = driven[t]
-                after = cell.step(given, state, shared)
-                if not whole:  # the first step shows what a cell of one's own gives
-                    cell.checked(after, state)
-                if present is not None:
-                    after = _masked(present[t], after, state, given.number)
-            state = cell.named(after)
-            whole.append(state)
+        start = cell.start(batch) if state is None else cell.given(state, batch)
+
+        def step(given: Node, before: CellState) -> CellState:
+            after = cell.step(given, before, shared)
+            return cell.checked(after, before) if before is start else after  # the first step shows what a cell gives
+
+        roles = cell.part_roles()
+        whole = over_time(step, driven, start, present, named=cell.named, roles=roles, backward=backward)
+        final = whole[-1]
         if backward:
             whole.reverse()
-        return Steps(map(cell.output, whole), cell.output(state), state, whole)
+        return Steps(map(cell.output, whole), cell.output(final), final, whole)
 
 
 class SimpleRNN(Unrolled):
@@ -293,39 +285,6 @@ class Bidirectional(Recurrent):
         outputs = [concatenate(pair, axis=-1) for pair in zip(ahead, back, strict=True)]
         last = concatenate((ahead.last, back.last), axis=-1)
         return Steps(outputs, last, (ahead.final, back.final), _together([ahead, back]))
-
-
-def _masked(counts: Node, after: CellState, before: CellState, start: int) -> CellState:
-    """The state after a step where it counts, the one before it elsewhere. Nodes of the step have numbers above `start`.
-
-    A part that was computed from another part, as h = o tanh(c), is computed again from the masked one, so that the
-    adjoint of c is the whole one: what comes through h included.
-    """
-    parts = list(after)
-    instead: dict[Node, Node] = {}
-    for k in sorted(range(len(parts)), key=lambda k: after[k].number):  # what is computed from a part is younger
-        parts[k] = where(counts, _recomputed(after[k], instead), before[k])
-        if after[k].number > start:  # an older node is part of the state before, which the step reads as it is
-            instead[after[k]] = parts[k]
-    return tuple(parts)
-
-
-def _recomputed(node: Node, instead: dict[Node, Node]) -> Node:
-    """The node, computed from other nodes in the places of some of those it is computed from; these are added to."""
-    oldest = min([old.number for old in instead], default=node.number)
-    between, todo = {node}, [node]
-    while todo:
-        children = todo.pop().children
-        younger = [x for x in children if x.number > oldest and x not in between and x not in instead]
-        between.update(younger)
-        todo += younger
-    for found in sorted(between, key=lambda found: found.number):
-        if any(child in instead for child in found.children):
-            again: Any = object.__new__(type(found))
-            Operation.__init__(again, *[instead.get(child, child) for child in found.children], **found.attributes)
-            again.name, again.context = found.name, found.context
-            instead[found] = again
-    return instead.get(node, node)
 
 
 def _check_layers(name: str, layers: Iterable[Recurrent]) -> None:

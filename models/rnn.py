@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, ClassVar, SupportsIndex, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, SupportsIndex
 
 import numpy as np
 
 from minigrad.context import scope
 from minigrad.dispatch import TABLE
-from minigrad.marks import Marker
+from minigrad.models.cells import CellState
 from minigrad.models.initializers import Initializer, orthogonal, zeros
-from minigrad.models.inputs import array_of, count, float_dtype, floats, sequences, started, time_mask
+from minigrad.models.inputs import array_of, count, float_dtype, floats, sequences, started
 from minigrad.models.layers import Activation, activated, name_of
 from minigrad.models.module import Module
+from minigrad.models.unrolling import collect, over_time, time_first
 from minigrad.node import Constant, Node, Parameter
-from minigrad.ops import broadcast_to, expand_dims, where
+from minigrad.ops import broadcast_to
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from minigrad.operators import Operand
-
-
-Run = TypeVar("Run", bound=Sequence[Node])
-_RUNS: ContextVar[list[Sequence[Node]] | None] = ContextVar("minigrad.models.rnn", default=None)
-
-
-@contextmanager
-def collected_runs() -> Iterator[list[Sequence[Node]]]:
-    """Collect the states of every recurrent net or layer that runs within, in the order they end, wherever it is in a model."""
-    runs: list[Sequence[Node]] = []
-    token = _RUNS.set(runs)
-    try:
-        yield runs
-    finally:
-        _RUNS.reset(token)
-
-
-def collect(run: Run) -> Run:
-    """Hand the states of a run to whoever collects them."""
-    if (runs := _RUNS.get()) is not None:
-        runs.append(run)
-    return run
 
 
 class States(list[Node]):
@@ -160,29 +137,24 @@ class RNN(Module):
         return self._located(self._readout, x_T)
 
     def _states(self, u: Operand, x_0: Operand | None, mask: Operand | None) -> States:
+        pre_activations: list[Node] = []
         u = sequences("RNN", u, self.n_inputs, self.dtype)
         batch, n_steps = u.shape[:2]
-        present: Node | None = None
-        if mask is not None:
-            counts = expand_dims(time_mask("RNN", mask, (batch, n_steps)), -1)
-            u, present = where(counts, u, 0), counts.swapaxes(0, 1)
-        states, pre_activations = [], []
         with scope("rnn"):
-            x = self._start(x_0, batch)
+            start = (self._start(x_0, batch),)
             W_T = self.W.T
-            # The inputs' part of all steps at once, time first: fewer and fatter nodes, the same sums.
-            driven = (u.swapaxes(0, 1).reshape(n_steps * batch, self.n_inputs) @ self.R.T + self.b_1).reshape(
-                n_steps, batch, self.n_states
-            )
-        marker = Marker({"x": "state"})
-        for t in range(n_steps):
-            with marker.step(t + 1, f"rnn/t={t + 1}"):
-                pre_activations.append(x @ W_T + driven[t])
-                new = activated("RNN", self.activation, pre_activations[-1])
-                x = new if present is None else where(present[t], new, x)
-                x.name = x.name or "x"  # for pictures and programs
-                states.append(x)
-        return collect(States(states, pre_activations, self.W, present=None if present is None else present[..., 0]))
+            x, present = time_first("RNN", u, mask)
+            # The inputs' part of all steps at once: fewer and fatter nodes, the same sums.
+            rows = x.reshape(n_steps * batch, self.n_inputs) @ self.R.T + self.b_1
+            driven = rows.reshape(n_steps, batch, self.n_states)
+
+            def step(given: Node, before: CellState) -> CellState:
+                pre_activations.append(before[0] @ W_T + given)
+                return (activated("RNN", self.activation, pre_activations[-1]),)
+
+            whole = over_time(step, driven, start, present, named=_named, roles={"x": "state"})
+            counts = None if present is None else present[..., 0]
+        return collect(States([x for (x,) in whole], pre_activations, self.W, present=counts))
 
     def _readout(self, x_T: Node) -> Node:
         with scope("rnn"):
@@ -196,3 +168,9 @@ class RNN(Module):
                 f"RNN: expected x_0 of shape ({self.n_states},) or ({batch}, {self.n_states}), found {x_0.label}"
             )
         return broadcast_to(x_0, (batch, self.n_states))
+
+
+def _named(state: CellState) -> CellState:
+    """A new state, its node named for pictures and programs unless the activation has named it."""
+    state[0].name = state[0].name or "x"
+    return state

@@ -30,8 +30,9 @@ from minigrad.models import Module
 from minigrad.models.module import locate
 from minigrad.models.penalties import WeightPenalty
 from minigrad.models.recurrent import Recurrent, Steps
-from minigrad.models.rnn import RNN, collected_runs
+from minigrad.models.rnn import RNN
 from minigrad.models.scheduled import Weight, check_term, checked_weight, value_at, weighted
+from minigrad.models.unrolling import collected_runs
 from minigrad.node import Array, Input, Node, Parameter, next_number
 from minigrad.optim.broadcasting import refuse_all_pairs
 from minigrad.optim.clipping import clip_by_norm

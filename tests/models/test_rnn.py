@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import RNN, losses, penalties
+from minigrad.marks import step_of
+from minigrad.models import RNN, SimpleRNN, losses, penalties
 from minigrad.models.initializers import constant, normal, orthogonal
 from minigrad.ops import relu, sigmoid, softmax
 from tests.models import second_backpropagation as closed
@@ -51,6 +52,26 @@ def test_the_net_is_its_definition(sigma, phi):
     expected = (o if phi is None else phi(o)).value
     np.testing.assert_allclose(net(U).value, expected, rtol=1e-12)
     np.testing.assert_array_equal(net(U).value, net.readout(states[-1]).value)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_the_net_runs_as_a_layer_of_neurons(padded):
+    """One loop runs both: the same bits, forth and back, steps marked alike, kept alike where they are padding."""
+    net, layer = net_of(), SimpleRNN(2, 4, dtype=np.float64)
+    layer.load_state_dict({"cell.W_x": net.R.value, "cell.W_h": net.W.value, "cell.b": net.b_1.value})
+    mask = np.arange(6) < [[6], [4], [1]] if padded else None
+    runs = [run.states(U, mask=mask) for run in (net, layer)]
+    for parameters, run in zip(((net.R, net.W, net.b_1), layer.parameters()), runs, strict=True):
+        run.sums = mg.gradients((run[-1] ** 2).sum(), [*run, *parameters])
+    for one, other in zip((*runs[0], *runs[0].sums), (*runs[1], *runs[1].sums), strict=True):
+        np.testing.assert_array_equal(one.value, other.value)
+    assert [(step_of(x)[1], x.context.scope, x.name) for x in runs[0]] == [(t, f"rnn/t={t}", "x") for t in range(1, 7)]
+    assert [(step_of(h)[1], h.context.scope, h.name) for h in runs[1]] == [
+        (t, f"simplernn/t={t}", "h") for t in range(1, 7)
+    ]
+    assert [type(x) for x in runs[0]] == [type(h) for h in runs[1]]
+    if padded:
+        np.testing.assert_array_equal(runs[0].present.value, runs[1].present.value)
 
 
 @pytest.mark.row("REC-03")
