@@ -99,6 +99,12 @@ def test_the_registry_is_covered(kind):
         assert kind in DEFINITIONS or kind in CASES, f"{kind.__name__} needs an entry in DEFINITIONS, or in CASES"
 
 
+def test_nodes_are_small():
+    """Every class of minigrad says `__slots__`: one that forgot it would carry a dict in each node."""
+    kinds = [kind for kind in mg.operations() if kind.__module__.startswith("minigrad.")]
+    assert [kind.__qualname__ for kind in kinds if kind.__dictoffset__] == []
+
+
 def test_cases_are_of_registered_operations():
     assert CASES.keys() | DEFINITIONS.keys() <= set(OPERATIONS)
 
