@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from minigrad.errors import no_node
-from minigrad.graph import gradients
+from minigrad.graph import gradients, seed_for
 from minigrad.node import Constant, Input, Node, as_node
 from minigrad.ops.shaping import concatenate, stack
 from minigrad.wording import as_inputs
@@ -50,8 +50,8 @@ def hessian(loss: Node, x: Node | Sequence[Node]) -> Node | tuple[tuple[Node, ..
     loss is a node of one element. It takes a backward sweep over the graph of the gradient per entry of x.
     """
     if isinstance(x, Node):
-        return jacobian(gradients(loss, x)[0], x)
-    return tuple(jacobian(gradient, x) for gradient in gradients(loss, x))
+        return jacobian(_slopes(loss, x)[0], x)
+    return tuple(jacobian(gradient, x) for gradient in _slopes(loss, x))
 
 
 @overload
@@ -68,7 +68,7 @@ def hessian_vector_product(
     B. A. Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6 (1994).
     """
     inputs = _as_tuple(x, loss)
-    found = gradients(_joined(gradients(loss, inputs)), inputs, adjoint=_joined(_vectors(x, v)))
+    found = gradients(_joined(_slopes(loss, inputs)), inputs, adjoint=_joined(_vectors(x, v)))
     return found[0] if isinstance(x, Node) else found
 
 
@@ -80,6 +80,11 @@ def jacobian_vector_product(y: Node, x: Node | Sequence[Node], v: Operand | Sequ
     """
     u, pulled = _pullback(y, _as_tuple(x, y))
     return gradients(_joined(pulled), u, adjoint=_joined(_vectors(x, v)))[0]
+
+
+def _slopes(loss: Node, x: Node | Sequence[Node]) -> tuple[Node, ...]:
+    """The gradient of a loss, whose adjoint nobody gives: it is one element."""
+    return gradients(loss, x, adjoint=seed_for(loss, None, takes_adjoint=False))
 
 
 def _pullback(y: Node, inputs: Sequence[Node]) -> tuple[Node, tuple[Node, ...]]:

@@ -173,7 +173,7 @@ def backward(output: Node) -> None:
 
     It sets and does not accumulate, keeps no graph, and frees adjoints as it goes.
     """
-    seed = seed_for(output, None)
+    seed = seed_for(output, None, takes_adjoint=False)
     leaving(output, ".backward()")
     order = ancestry([output])
     trained = [node for node in order if isinstance(node, Parameter) and node.trainable]
@@ -183,18 +183,20 @@ def backward(output: Node) -> None:
         parameter.grad = np.zeros_like(parameter._value) if adjoint is None else np.array(adjoint._value)
 
 
-def seed_for(output: Node, adjoint: Operand | None) -> Node:
-    """The adjoint of the output: 1 for one element, or what the caller gives."""
+def seed_for(output: Node, adjoint: Operand | None, *, takes_adjoint: bool = True) -> Node:
+    """The adjoint of the output: 1 for one element, or what the caller gives, if it takes one."""
     if not isinstance(output, Node):
         raise no_node("the output to differentiate is a node", output, "differentiate one, or their sum")
     if output.dtype.kind != "f":
         raise TypeError(f"{output.label}: only floating-point nodes can be differentiated")
     if adjoint is None:
         if output.size != 1:
-            raise ValueError(
-                f"{output.label} is not a scalar: reduce it (output.sum()), or say what comes after it "
-                "(adjoint= of its shape)"
+            after = (
+                "say what comes after it (adjoint= of its shape)"
+                if takes_adjoint
+                else "give the scalar loss made of it"
             )
+            raise ValueError(f"{output.label} is not a scalar: reduce it (output.sum()), or {after}")
         return constant(np.ones(output.shape, output.dtype))
     seed = as_node(adjoint, output.dtype)
     if seed.shape != output.shape:

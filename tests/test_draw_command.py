@@ -113,6 +113,25 @@ def test_explain(capsys):
     assert all(mg.explain(weight, loss) in text for weight in weights)
 
 
+@pytest.mark.parametrize("name", ["W_h", "cell.W_h", "#2"])
+def test_explain_and_highlight_name_nodes_alike(name, here, capsys):
+    loss = EXAMPLES["lstm"][1]()
+    (W,) = [p for p in mg.Graph(loss).parameters if p.name == "cell.W_h"]
+    assert mg.record(loss, [W]).nodes[2].name == "cell.W_h"
+    assert main(["explain", "lstm", name]) == 0
+    assert capsys.readouterr().out == mg.explain(W, loss) + "\n"
+    assert main(["draw", "lstm", "--highlight", name, "-o", "x.svg"]) == 0
+
+
+def test_the_names_in_the_picture_of_a_cell_are_those_of_explain(run, capsys):
+    assert main(["draw", run, "--view", "cell"]) == 0
+    (equation,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("x_t")]
+    for name in ("W", "R", "b_1"):
+        assert f"{name} " in equation or f"{name})" in equation
+        assert main(["explain", run, name]) == 0
+        assert capsys.readouterr().out.startswith(f'parameter "{name}" ')
+
+
 # Runs ----------------------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +214,12 @@ def test_explain_a_run(run, capsys):
         ("draw net -o nowhere/x.json", 3, "nowhere/x.json could not be written (No such file or directory)"),
         ("draw net -o folder.svg", 3, "folder.svg could not be written (Is a directory)"),
         ("draw net --seed 3", 2, "--method and --seed are of runs, and net is an example"),
-        ("explain net w_11", 2, "no parameter or node is named 'w_11' (did you mean w11?): parameters are w01"),
+        ("explain net w_11", 2, "'w_11': no node and no scope has that name (did you mean 'w11'?); parameters are w01"),
+        ("explain rnn b_", 2, "'b_': no node and no scope has that name (did you mean 'b'?); parameters are cell.W_x"),
+        ("explain run b", 2, "(did you mean 'b_1' or 'b_o'?); parameters are W, R, b_1, V, b_o"),
+        ("explain rnn #370", 2, "'#370': nodes have the numbers #0 to #37"),
+        ("draw rnn --focus #370", 2, "nodes have the numbers #0 to #37"),
+        ("explain rnn t=2", 2, "nodes are named 't=2': explain a parameter"),
         ("explain rnn h", 2, "6 nodes are named 'h': explain a parameter, one of cell.W_x"),
         ("draw run --method backprob", 2, "run has no method 'backprob' (did you mean backprop?): one of backprop, omega=0.1"),
         ("draw run --seed 2", 2, "run has no seed 2: seeds are 0 to 1"),

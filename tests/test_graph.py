@@ -407,6 +407,27 @@ def test_backward_of_a_vector():
         (mg.Parameter(A) * 2).backward()
 
 
+@pytest.mark.parametrize(
+    "differentiate",
+    [
+        lambda y, x: y.backward(),
+        mg.hessian,
+        lambda y, x: mg.hessian(y, [x]),
+        lambda y, x: mg.hessian_vector_product(y, x, A),
+        lambda y, x: mg.draw(y, adjoints=True),
+        lambda y, x: mg.draw(y, view="mirror"),
+        lambda y, x: mg.draw(y, view="time"),
+        lambda y, x: mg.listing(y, adjoints=True),
+        lambda y, x: mg.explain(x, y),
+    ],
+)
+def test_what_takes_no_adjoint_does_not_advise_to_give_one(differentiate):
+    x = mg.Parameter(A)
+    with pytest.raises(ValueError, match="or give the scalar loss made of it") as error:
+        differentiate(np.tanh(x), x)
+    assert "adjoint=" not in str(error.value)
+
+
 def test_backward_of_a_parameter_itself():
     W = mg.Parameter(3.0)
     W.backward()

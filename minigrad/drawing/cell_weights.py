@@ -45,7 +45,8 @@ class Weights:
         if found.is_number:
             return Weight(summary.line(found.value))
         cut = [k for k, (span, size) in enumerate(zip(spans, found.shape, strict=True)) if span != (0, size)]
-        name = short(found.name) or (f"made of {', '.join(self._parameters(node))}" if self.children[node] else "W")
+        name = _called(found) if not self.children[node] else short(found.name)
+        name = name or f"made of {', '.join(self._parameters(node))}"
         if self.children[node] and cut:
             raise UnknownCellError(f"a part of {found.title} is used as weights")
         parts = [f"{low}:{high}" for low, high in spans]
@@ -78,7 +79,7 @@ class Weights:
             at = todo.pop()
             todo += self.children[at]
             if not self.children[at] and not self.nodes[at].is_number:
-                found.add(short(self.nodes[at].name) or "W")
+                found.add(_called(self.nodes[at]))
         return sorted(found)
 
 
@@ -100,6 +101,11 @@ def sliced(node: FlowNode, shape: tuple[int, ...]) -> list[Span] | None:
         low, high, _ = slice(*[int(number) if number else None for number in numbers]).indices(size)
         found.append((low, high))
     return found if len(parts) == len(shape) else None
+
+
+def _called(leaf: FlowNode) -> str:
+    """A parameter's own name, "b_1", without what stands before a dot."""
+    return leaf.name.rsplit(".", maxsplit=1)[-1] or "W"
 
 
 def short(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from minigrad.adjoints import Arrived, Mask, send
-from minigrad.drawing.events import Record, record
+from minigrad.drawing.events import Record, record_of_scalar
 from minigrad.drawing.lanes import Grid, grids
 from minigrad.drawing.stored import summarized
 from minigrad.graph import by_age, seed_for, sweep
@@ -58,7 +58,7 @@ class Run:
 
 def run_of(title: str, given: Node | Record, cuts: Sequence[Cut]) -> Run:
     """The loops of a loss, or of its record."""
-    recorded = given if isinstance(given, Record) else record(given)
+    recorded = given if isinstance(given, Record) else record_of_scalar(given)
     found = [grid for grid in grids(recorded) if grid.states]
     if not found:
         raise ValueError(_no_steps(recorded))
@@ -144,7 +144,8 @@ class _Cutting:
 
         states = {self.nodes[dot.node]: dot.node for dot in self.grid.dots if dot.lane in self.grid.states}
         order = sorted(self.nodes, key=by_age)
-        found = sweep(self.loss, seed_for(self.loss, None), order, states, keep_graph=False, send=send_others)
+        seed = seed_for(self.loss, None, takes_adjoint=False)
+        found = sweep(self.loss, seed, order, states, keep_graph=False, send=send_others)
         return {states[node]: summarized(adjoint.value).norm for node, adjoint in found.items()}
 
 

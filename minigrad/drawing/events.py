@@ -264,6 +264,11 @@ def record(
     return _Recorder(nodes, Table(largest)).record(loss, seed, wanted)
 
 
+def record_of_scalar(loss: Node, wrt: Sequence[Node] | None = None, *, largest: int = LARGEST) -> Record:
+    """Record a loss for a caller that takes no adjoint of it: where it is no scalar, the message does not speak of one."""
+    return record(loss, wrt, seed_for(loss, None, takes_adjoint=False), largest=largest)
+
+
 def record_forward(outputs: Sequence[Node], *, largest: int = LARGEST) -> Record:
     """Record how nodes are computed, and no adjoint: of several outputs, or of one that cannot be differentiated."""
     return _Recorder(in_order(outputs), Table(largest)).recorded(outputs, ())

@@ -6,14 +6,17 @@ given something and send nothing on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from minigrad.drawing import summary
 from minigrad.drawing.description import listed, over_time, plural, word
-from minigrad.drawing.events import LARGEST, Bprop, Record, Sent, record
+from minigrad.drawing.events import LARGEST, Bprop, Record, Sent, record_of_scalar
 from minigrad.drawing.flow import FlowNode
+from minigrad.drawing.ways import MANY, Way, Ways
 from minigrad.errors import no_node
+from minigrad.graph import seed_for
 from minigrad.node import Constant, Node
 from minigrad.numbering import in_order
 
@@ -29,7 +32,11 @@ SATURATING = ("Tanh", "Sigmoid", "HardTanh", "Erf", "Erfc", "Softmax", "SoftClip
 
 
 def explain(parameter: Node, loss: Node) -> str:
-    """Say along which path the loss's adjoint reaches a parameter (or another node), or where it ends on the way, and why.
+    """Say along which way the loss's adjoint reaches a parameter (or another node), or where it ends on the way, and why.
+
+    An adjoint is a sum over all ways from the loss. Of a graph of numbers the way that carries most is shown, and its share. Of
+    arrays which one that is cannot be found so easily: shown is the one that carries more of two, that whose norms shrink least from
+    rule to rule, and that of the largest parts, followed back. Where parts cancel, it is said where.
 
     >>> import minigrad as mg
     >>> w = mg.Parameter([1.0, 2.0], name="w")
@@ -42,6 +49,8 @@ def explain(parameter: Node, loss: Node) -> str:
     if not isinstance(loss, Node):
         raise no_node("mg.explain(parameter, loss): the loss is a node", loss, "explain one, or their sum")
     nodes = in_order([loss])
+    _refuse_swapped(parameter, loss, nodes)
+    seed_for(loss, None, takes_adjoint=False)
     index = next((i for i, node in enumerate(nodes) if node is parameter), None)
     if index is None:
         return (
@@ -52,7 +61,16 @@ def explain(parameter: Node, loss: Node) -> str:
     if isinstance(parameter, Constant) and parameter.dtype.kind == "f":
         wanted.append(parameter)
     largest = parameter.size if LARGEST < parameter.size <= LISTED else LARGEST
-    return _Explanation(record(loss, wanted, largest=largest)).of(index)
+    return _Explanation(record_of_scalar(loss, wanted, largest=largest), nodes).of(index)
+
+
+def _refuse_swapped(parameter: Node, loss: Node, nodes: Sequence[Node]) -> None:
+    """ValueError where the first argument is computed from the second, and not the other way round."""
+    if parameter is not loss and parameter not in set(nodes) and loss in set(in_order([parameter])):
+        raise ValueError(
+            f"mg.explain(parameter, loss): the arguments look swapped, since {parameter.label} is computed from {loss.label}: write "
+            "the parameter first, then the loss"
+        )
 
 
 class _End(NamedTuple):
@@ -66,8 +84,8 @@ class _End(NamedTuple):
 class _Explanation:
     """What of a record has to be looked up again and again."""
 
-    def __init__(self, found: Record) -> None:
-        self.record = found
+    def __init__(self, found: Record, nodes: Sequence[Node]) -> None:
+        self.record, self.nodes = found, nodes
         self.children = found.flow.operands()
         self.parents: list[list[tuple[int, int]]] = [[] for _ in found.nodes]
         for edge in found.flow.edges:
@@ -87,7 +105,7 @@ class _Explanation:
             return f"{title} is the loss itself: its adjoint is {summary.line(node.adjoint)}."
         if adjoint is not None and adjoint.norm:
             texts = [
-                *self.path(index),
+                *self.ways(index),
                 *[f"  {text}" for text in (*self.over_time(index), *self.where_strange(adjoint))],
             ]
             return "\n".join([f"{title}: {self.amount(adjoint)}", *texts])
@@ -127,28 +145,55 @@ class _Explanation:
             rows = [str(i) for i, row in enumerate(adjoint.array()) if not row.any()]
         return f"{text}: all of {plural(len(rows), 'row')} {listed(rows)}." if rows else f"{text}."
 
-    def path(self, index: int) -> list[str]:
-        """The nodes from the loss down to this one along the largest part of what arrives, with the norms of the parts."""
-        nodes, norms = [index], []
-        while nodes[-1] not in self.record.flow.outputs:
-            arrived = [(self.sent[edge], edge[0]) for edge in self.parents[nodes[-1]] if edge in self.sent]
-            parts = [(self.record.arrays[sent.array].norm, node) for sent, node in arrived]
-            strange = [part for part in parts if part[0] != part[0]]  # a nan is followed to where it comes from
-            norm, node = strange[0] if strange else max(parts)
-            norms.append(norm)
-            nodes.append(node)
-        seed = self.adjoint(nodes[-1])
-        norms.append(seed.norm if seed else 1.0)
+    def ways(self, index: int) -> list[str]:
+        """How many ways lead from the loss to this node, and the largest, with the norms of what it alone carries."""
+        ways = Ways(self.record, self.nodes, self.parents, self.sent, index)
+        way = ways.largest()
+        if way is None:
+            edges = ways.by_largest_parts()
+            norms = [self.norm(edges[0][0]), *[self.record.arrays[self.sent[edge].array].norm for edge in edges]]
+            said = "The way by which most of it comes, with the norm of what is sent along it:"
+            return [f"  {said}", *self.table([*[node for node, _ in edges], index], norms)]
+        said = self.share(ways, way, self.norm(index))
+        return [*[f"  {text}" for text in said], *self.table(way.nodes, way.norms)]
+
+    def share(self, ways: Ways, way: Way, norm: float) -> list[str]:
+        """What the way carries of all that arrives, and where parts cancel."""
+        count, carried = ways.count, way.norms[-1]
+        texts = []
+        if count == 1:
+            texts.append("It comes by a single way, with the norm of what arrives along it:")
+        else:
+            many = f"{count:,.0f}" if count < MANY else f"more than 10^{int(math.log10(min(count, 1e308)))}"
+            largest = "The largest" if ways.exact else "The largest found"
+            of = f"{summary.number(carried)} {_compared(carried, norm, opposed=way.opposed)}"
+            texts.append(f"{largest} of {many} ways carries {of}; with the norm of what it alone carries:")
+        if (place := ways.cancelling()) is not None:
+            node, part = place
+            total = summary.number(self.norm(node))
+            uncounted = "" if self.norm(node) else ", and the ways through it are left out"
+            at = f"{self.short(self.record.nodes[node])}{self.place(node)}"
+            texts.insert(
+                0, f"Parts cancel at {at}: norms of up to {summary.number(part)} add up to {total}{uncounted}."
+            )
+        return texts
+
+    def norm(self, index: int) -> float:
+        """The norm of a node's adjoint; 0 where none arrived."""
+        adjoint = self.adjoint(index)
+        return adjoint.norm if adjoint else 0.0
+
+    def table(self, nodes: Sequence[int], norms: Sequence[float]) -> list[str]:
+        """A line for each node of a way, with a norm; of a long one both ends."""
         rows = [
             (f"{self.short(self.record.nodes[node])}{self.place(node)}", summary.number(norm))
-            for node, norm in zip(reversed(nodes), reversed(norms), strict=True)
+            for node, norm in zip(nodes, norms, strict=True)
         ]
         if len(rows) > LONGEST_PATH:
             half = LONGEST_PATH // 2
             rows[half:-half] = [(f"… {len(rows) - 2 * half} more …", "")]
         width = max([len(name) for name, _ in rows])
-        shown = [f"    {name.ljust(width)}  {norm}".rstrip() for name, norm in rows]
-        return ["  The path by which most of it comes, with the norm of what is sent along it:", *shown]
+        return [f"    {name.ljust(width)}  {norm}".rstrip() for name, norm in rows]
 
     def over_time(self, index: int) -> list[str]:
         """How the adjoints of the states change over the steps of the loops that read the node."""
@@ -268,6 +313,17 @@ class _Explanation:
             return "which has no formula"
         rule = self.record.rules[place]
         return f"{rule.forward}; {rule.adjoints[end.slot] or 'no adjoint'}"
+
+
+def _compared(carried: float, norm: float, *, opposed: bool) -> str:
+    """What a way carries, compared with the sum of all: "of 1.9 (47 %)"."""
+    total = summary.number(norm)
+    if opposed:
+        return f"against a sum of {total}"
+    if carried > norm * (1 + 1e-6):
+        return f"and all ways together only {total}"
+    percent = 100 * carried / norm
+    return f"of {total} ({f'{percent:.0f}' if percent >= 1 else 'less than 1'} %)"
 
 
 def _greatest(stored: Stored) -> float:

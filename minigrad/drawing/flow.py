@@ -277,7 +277,7 @@ def _adjoints(
         return None, ""
     try:
         with np.errstate(all="ignore"):
-            seed = seed_for(output, None)
+            seed = seed_for(output, None, takes_adjoint=False)
             return sweep(output, seed, sorted(nodes, key=by_age), inputs, keep_graph=True), ""
     except Exception as error:  # a picture helps most where a rule is wrong, so it does not fail with it
         if asked:

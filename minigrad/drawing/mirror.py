@@ -20,7 +20,7 @@ from minigrad.drawing import metrics, summary, symbols
 from minigrad.drawing.canvas import Palette, Picture, as_svg, pixels, text
 from minigrad.drawing.description import described
 from minigrad.drawing.diagram import Box, Diagram, diagram
-from minigrad.drawing.events import Bprop, Record, Sent, record
+from minigrad.drawing.events import Bprop, Record, Sent, record_of_scalar
 from minigrad.drawing.flow import Flow, FlowNode
 from minigrad.drawing.layered import layered
 from minigrad.drawing.layout import Layout, Point, Route
@@ -60,7 +60,7 @@ def mirror_view(given: object, title: str, limit: int) -> MirrorView:
         raise TypeError('mg.draw(record, view="mirror"): factors are read off the rules of nodes: draw the loss')
     if not isinstance(given, Node):
         raise no_node('mg.draw(view="mirror") takes the loss', given, "draw one of them, or their sum")
-    recorded = record(given)
+    recorded = record_of_scalar(given)
     if any(node.order > 1 for node in recorded.nodes):
         raise ValueError(
             'mg.draw(view="mirror"): this graph contains adjoints of adjoints already, and a third order has no band: draw the loss '

@@ -6,7 +6,6 @@ numbers. What is left out is said: in boxes that stand for it, and in notes belo
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from minigrad.drawing import symbols
 from minigrad.drawing.blocks import cut_apart
 from minigrad.drawing.flow import Flow, FlowEdge, FlowNode, Label, Shown
+from minigrad.drawing.named import close, end_of, named, scopes
 from minigrad.drawing.rolling import rolled
 from minigrad.drawing.steps import Chain, names, sweeps
 from minigrad.errors import no_node
@@ -82,7 +82,7 @@ def _found(flow: Flow, wanted: object, places: Mapping[Node, int], option: str) 
 
 def _found_one(flow: Flow, wanted: object, places: Mapping[Node, int], option: str) -> list[int]:
     if isinstance(wanted, str):
-        return _named(flow, wanted, option)
+        return named(flow, wanted, f"mg.draw({option}={wanted!r})")
     if not isinstance(wanted, Node):
         raise no_node(f"mg.draw({option}=...) takes a node, a name, a scope, or a list of these", wanted, "")
     if wanted in places:
@@ -93,43 +93,6 @@ def _found_one(flow: Flow, wanted: object, places: Mapping[Node, int], option: s
             f'mg.draw({option}=...): a record has no nodes: give the name{called} or the number, as in "#12"'
         )
     raise ValueError(f"mg.draw({option}=...): the node{called} is not in the graph that is drawn")
-
-
-def _named(flow: Flow, name: str, option: str) -> list[int]:
-    if name.startswith("#") and name[1:].isdecimal() and int(name[1:]) < len(flow.nodes):
-        return [int(name[1:])]
-    found = [node.index for node in flow.nodes if name and name in (node.name, node.name.split(".")[-1])]
-    found = found or [node.index for node in flow.nodes if _end_of(names(node), name)]
-    if not found:
-        known = dict.fromkeys([part for node in flow.nodes for part in (node.name, node.name.split(".")[-1])])
-        raise ValueError(
-            f"mg.draw({option}={name!r}): no node and no scope has that name{_close(name, [*known, *_scopes(flow)])}"
-        )
-    return found
-
-
-def _scopes(flow: Flow) -> list[str]:
-    """The scopes by the names one may give: each by its own and with those around it."""
-    found: dict[str, None] = {}
-    for node in flow.nodes:
-        parts = names(node)
-        for end in range(1, len(parts) + 1):
-            found |= dict.fromkeys([parts[end - 1], "/".join(parts[:end])])
-    return list(found)
-
-
-def _end_of(parts: Sequence[str], scope: str) -> int:
-    """How many of the scopes around a node lie in or are the one of that name, counted from outside; 0: none."""
-    wanted = [part for part in scope.split("/") if part]
-    for start in range(len(parts) - len(wanted) + 1 if wanted else 0):
-        if list(parts[start : start + len(wanted)]) == wanted:
-            return start + len(wanted)
-    return 0
-
-
-def _close(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, [one for one in known if one], 1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 # Collapse ------------------------------------------------------------------------------------------------------------
@@ -149,15 +112,15 @@ def _check_scopes(flow: Flow, given: Sequence[str]) -> None:
             raise TypeError(
                 f"mg.draw(collapse=...) takes the name of a scope, or a list of names, not {type(scope).__name__}"
             )
-        if not any(_end_of(names(node), scope) for node in flow.nodes):
-            raise ValueError(f"mg.draw(collapse={scope!r}): no scope has that name{_close(scope, _scopes(flow))}")
+        if not any(end_of(names(node), scope) for node in flow.nodes):
+            raise ValueError(f"mg.draw(collapse={scope!r}): no scope has that name{close(scope, scopes(flow))}")
 
 
 def _prefix(parts: tuple[str, ...], what: int | Sequence[str]) -> tuple[str, ...]:
     """The scope that a node within these scopes is drawn as; () if it is drawn by itself."""
     if isinstance(what, int):
         return parts[: what + 1] if len(parts) > what else ()
-    ends = [end for end in (_end_of(parts, scope) for scope in what) if end]
+    ends = [end for end in (end_of(parts, scope) for scope in what) if end]
     return parts[: min(ends)] if ends else ()
 
 

@@ -11,9 +11,12 @@ from typing import Any
 
 from minigrad.drawing import draw, explain, record
 from minigrad.drawing.dot import DotError
+from minigrad.drawing.flow import flow_graph
+from minigrad.drawing.named import named
 from minigrad.drawing.picture import VIEWS
 from minigrad.graph import Graph
 from minigrad.node import Node, Parameter
+from minigrad.numbering import in_order
 from minigrad.optim.experiments.configuration import did_you_mean
 from minigrad.optim.experiments.example_graphs import EXAMPLES
 from minigrad.optim.experiments.job import printed
@@ -28,6 +31,7 @@ WHAT = "\n".join(
         "Drawn is the loss of a few validation examples, with the last parameters of a method and seed.",
     ]
 )
+MOST = 6  # numbers of nodes that a message lists
 CODES = "Exit codes: 0 done; 2 bad values; 3 a file or standard output could not be written; 130 Ctrl-C."
 DRAW = f"""\
 {WHAT}
@@ -84,7 +88,10 @@ def add_commands(commands: Any) -> None:
     drawn.set_defaults(command=lambda **options: _done("draw", _draw, options))
     explained = _command(commands, "explain", "say in words how adjoints reach a parameter, or where they end", EXPLAIN)
     explained.add_argument(
-        "parameter", metavar="PARAMETER", nargs="?", help="the name of a parameter, or of any named node"
+        "parameter",
+        metavar="PARAMETER",
+        nargs="?",
+        help='the name of a parameter or of any node ("W_h" for cell.W_h), or a number ("#12")',
     )
     _add_run_options(explained, "the first")
     explained.set_defaults(command=lambda **options: _done("explain", _explain, options))
@@ -194,17 +201,22 @@ def _opened(what: str, method: str | None, seed: int | None) -> SavedRun | None:
 
 
 def _found(name: str, loss: Node) -> Node:
-    """The parameter of that name, or the one node; ValueError where there is none, or several."""
-    named = [node for node in Graph(loss).nodes if node.name]
-    found = [node for node in named if node.name == name]
-    found = [node for node in found if isinstance(node, Parameter)] or found
-    if len(found) == 1:
-        return found[0]
-    parameters = ", ".join([node.name for node in named if isinstance(node, Parameter)])
-    if found:
-        raise ValueError(f"{len(found)} nodes are named {name!r}: explain a parameter, one of {parameters}")
-    close = did_you_mean(name, [node.name for node in named])
-    raise ValueError(f"no parameter or node is named {name!r}{close}: parameters are {parameters}")
+    """The parameter of that name, or the one node, named as --focus does; ValueError where there is none, or several."""
+    nodes = in_order([loss])
+    parameters = ", ".join([node.name for node in nodes if isinstance(node, Parameter)])
+    try:
+        places = named(flow_graph(loss, False, "minigrad explain"), name, repr(name))
+    except ValueError as error:
+        raise ValueError(f"{error}; parameters are {parameters}") from None
+    found = [nodes[i] for i in places]
+    exact = [node for node in found if node.name == name] or found
+    found = [node for node in exact if isinstance(node, Parameter)] or exact
+    if len(found) > 1:
+        numbers = ", ".join([f"#{i}" for i in places[:MOST]]) + ", …" * (len(places) > MOST)
+        raise ValueError(
+            f"{len(found)} nodes are named {name!r}: explain a parameter, one of {parameters}, or a node by its number, one of {numbers}"
+        )
+    return found[0]
 
 
 def _written(save: Callable[[str], None], out: str) -> None:

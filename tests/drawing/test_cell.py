@@ -605,7 +605,7 @@ def test_names_in_a_record_exchanged_are_drawn_in_exchange():
 def test_a_state_called_x_is_no_input():
     u = mg.Input(np.ones((2, 4, 3), np.float32))
     (panel,) = draw((RNN(3, 4, 2, rng=0)(u) ** 2).mean()).panels
-    assert panel.formulas() == ["x_t = tanh(W x_{t−1} + R u_t + b)"]
+    assert panel.formulas() == ["x_t = tanh(W x_{t−1} + R u_t + b_1)"]
 
 
 def test_a_record_from_a_file_gives_the_same_picture():

@@ -98,6 +98,101 @@ def test_a_long_path_shows_both_ends():
     assert "… 39 more …" in lines[8]
 
 
+def unrolled_by_hand():
+    """w reaches the loss by ten small ways and a large one."""
+    w = mg.Parameter(1.0, name="w")
+    p1, p2 = w * 1.0, w * 0.9
+    loss = p2 + 0.0
+    for _ in range(10):
+        loss = loss + 0.1 * p1
+    return w, loss
+
+
+def test_the_largest_of_several_ways_is_found_though_its_parts_are_small():
+    text = mg.explain(*unrolled_by_hand())
+    assert "The largest of 11 ways carries 0.9 of 1.9 (47 %); with the norm of what it alone carries:" in text
+    norms = [line.split()[-1] for line in text.splitlines() if line.startswith("    ") and "more" not in line]
+    assert norms == ["1"] * (len(norms) - 1) + ["0.9"], "no jump, since all that is shown went along this way"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_largest_way_is_that_of_all_products_of_factors(seed):
+    rng = np.random.default_rng(seed)
+    w = mg.Parameter(rng.normal(), name="w")
+    products = {w: [1.0]}  # of a node: what each way from w multiplies by
+    for _ in range(8):
+        a, b = [list(products)[i] for i in rng.integers(len(products), size=2)]
+        f, g = rng.normal(size=2)
+        products[a * f + b * g] = [p * f for p in products[a]] + [p * g for p in products[b]]
+    loss, ways = list(products.items())[-1]
+    text = mg.explain(w, loss)
+    largest = max(map(abs, ways))
+    assert text.splitlines()[0].endswith(f"{abs(sum(ways)):.4g}.")
+    assert next(line for line in text.splitlines() if line.startswith('    "w"')).split()[-1] == f"{largest:.4g}"
+    if len(ways) > 1:
+        assert f"The largest of {len(ways)} ways carries {largest:.4g} " in text
+
+
+def test_of_arrays_it_is_said_how_little_one_way_carries():
+    W = mg.Parameter(np.diag([0.5, 0.9, 2.0]), name="W")
+    s = mg.Input(np.ones(3), name="s")
+    for _ in range(30):
+        s = W @ s
+    text = mg.explain(W, s.sum())
+    (adjoint,) = mg.gradients(s.sum(), [W])
+    rates = np.array([0.5, 0.9, 2.0])
+    last = np.linalg.norm(np.outer(np.ones(3), rates**29))  # of the product of step 30 alone
+    total = np.linalg.norm(adjoint.value)
+    assert f"The largest found of 30 ways carries {last:.4g} of {total:.4g} ({100 * last / total:.0f} %);" in text
+
+
+def test_ways_that_carry_nothing_do_not_count():
+    w = mg.Parameter([1.0, 1.0], name="w")
+    nothing = (w * [1.0, 0.0] * [100.0, 100.0]) * [0.0, 1.0]  # norms promise much, and the zeros meet
+    text = mg.explain(w, (nothing + w * [100.0, 0.0] * [0.1, 1.0] * 0.2).sum())
+    assert "  It comes by a single way" in text
+    assert '\n    "w"    2\n' in text
+
+
+def test_parts_larger_than_their_sum_are_said_to_cancel():
+    w = mg.Parameter(1.0, name="w")
+    text = mg.explain(w, w * 100.0 + w * -100.0 + w)
+    assert 'Parts cancel at "w": norms of up to 100 add up to 1.' in text
+    assert "The largest of 3 ways carries 100 against a sum of 1;" in text
+    assert "carries 3 and all ways together only 1;" in mg.explain(w, w * 3.0 - w - w)
+    y = w * 2.0
+    text = mg.explain(w, y * 100.0 - y * 100.0 + w)
+    assert "Parts cancel at × #2: norms of up to 100 add up to 0, and the ways through it are left out." in text
+    assert "It comes by a single way" in text
+    assert "cancel" not in mg.explain(*unrolled_by_hand())
+
+
+def test_ways_beyond_counting():
+    y = w = mg.Parameter(1.0, name="w")
+    for _ in range(2000):
+        y = y * 0.5 + y * 0.5
+    assert "The largest of more than 10^308 ways carries 0 of 1 (less than 1 %);" in mg.explain(w, y)
+    y = w
+    for _ in range(20):
+        y = y + y
+    assert "The largest of more than 10^6 ways carries 1 of 1.049e+06 (less than 1 %);" in mg.explain(w, y)
+
+
+def test_a_probe_sees_the_whole_adjoint_only():
+    seen = []
+    w = mg.Parameter(1.0, name="w")
+    y = mg.probe(w * 2.0, lambda adjoint: seen.append(float(adjoint)))
+    mg.explain(w, y * 3.0 + y * 4.0)
+    assert seen == [7.0]
+
+
+def test_masks_go_along_a_way():
+    w = mg.Parameter([0.0, 4.0], name="w")
+    with np.errstate(all="ignore"):
+        text = mg.explain(w, np.where(w > 0, np.log(w), 0.0).sum() + w.sum() * 0.1)
+    assert "The largest found of 2 ways carries 0.25 of 0.364 (69 %);" in text
+
+
 def test_rows_that_are_zero_are_named():
     layer = Dense(2, 4, mg.relu, rng=0, dtype=np.float64)
     layer.W.value = np.ones((4, 2))
@@ -148,8 +243,15 @@ def test_what_is_not_a_node_is_refused():
         mg.explain("w", X * 2)
     with pytest.raises(TypeError, match="the loss is a node"):
         mg.explain(X, 2.0)
-    with pytest.raises(ValueError, match="not a scalar"):
-        mg.explain(W, W * 2)
+    for parameter in (W, X):  # used, or not
+        with pytest.raises(ValueError, match=r"not a scalar: reduce it \(output.sum\(\)\), or give the scalar loss"):
+            mg.explain(parameter, W * 2)
+
+
+@pytest.mark.parametrize("loss", [(W * X).sum(), np.tanh(W)])
+def test_swapped_arguments_are_named(loss):
+    with pytest.raises(ValueError, match=r"\(parameter, loss\): the arguments look swapped, since .* is computed from"):
+        mg.explain(loss, W)
 
 
 # What a graph is made of ---------------------------------------------------------------------------------------------
