@@ -152,8 +152,8 @@ class _Explanation:
         if way is None:
             edges = ways.by_largest_parts()
             norms = [self.norm(edges[0][0]), *[self.record.arrays[self.sent[edge].array].norm for edge in edges]]
-            said = "The way by which most of it comes, with the norm of what is sent along it:"
-            return [f"  {said}", *self.table([*[node for node, _ in edges], index], norms)]
+            opening = "The way by which most of it comes, with the norm of what is sent along it:"
+            return [f"  {opening}", *self.table([*[node for node, _ in edges], index], norms)]
         said = self.share(ways, way, self.norm(index))
         return [*[f"  {text}" for text in said], *self.table(way.nodes, way.norms)]
 
