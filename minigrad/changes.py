@@ -7,7 +7,7 @@ a copy tells whether somebody did, and the nodes themselves, computed once more,
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -33,16 +33,36 @@ def refuse_stale(output: Node, oldest: int) -> None:
     differing = [parameter for parameter in _given_away() if _differs(parameter)]
     if not differing and latest_change[0] < oldest:
         return
-    nodes = ancestry([output])
+    for child, node in _outdated(ancestry([output]), differing):
+        raise _stale(child, node)
+
+
+def stale(nodes: Sequence[Node]) -> tuple[set[Node], str]:
+    """Find the nodes of a whole graph, children first, that are older than a value they depend on, and say what `refuse_stale` says.
+
+    ({}, "") where there is none.
+    """
+    differing = [parameter for parameter in _given_away() if _differs(parameter)]
+    pairs = list(_outdated(nodes, differing))
+    found = {node for _, node in pairs}
+    for node in nodes:
+        if not found.isdisjoint(node.children):
+            found.add(node)
+    return found, str(_stale(*pairs[0])) if pairs else ""
+
+
+def _outdated(nodes: Sequence[Node], differing: Iterable[Parameter]) -> Iterator[tuple[Node, Node]]:
+    """The edges (child, node) of a graph whose child was written to after the node was computed; differing: behind our back."""
     suspects = set(differing).intersection(nodes)
     for parameter in suspects:
         parameter.renewed = max(getattr(parameter, "renewed", 0), parameter.given[0])  # type: ignore[index]
     for node in nodes:
         for child in node.children:
             if getattr(child, "renewed", 0) > getattr(node, "renewed", node.number):
-                raise _stale(child, node)
+                yield child, node
     for parameter in suspects:
-        _refuse_other_values(parameter, nodes)
+        for node in _with_other_values(parameter, nodes):
+            yield parameter, node
 
 
 def refuse_changed(output: Node, before: int) -> None:
@@ -69,8 +89,8 @@ def _differs(parameter: Parameter) -> bool:
     return given is not None and not np.array_equal(given[1], parameter._value, equal_nan=given[1].dtype.kind == "f")
 
 
-def _refuse_other_values(parameter: Parameter, nodes: Iterable[Node]) -> None:
-    """Raise where a node computed from the parameter, or from a view of it, has another value than it would have now."""
+def _with_other_values(parameter: Parameter, nodes: Iterable[Node]) -> Iterator[Node]:
+    """The nodes computed from the parameter, or from a view of it, that have another value than they would have now."""
     live: set[Node] = {parameter}
     for node in nodes:
         if isinstance(node, Operation) and node.pure and not live.isdisjoint(node.children):
@@ -79,7 +99,7 @@ def _refuse_other_values(parameter: Parameter, nodes: Iterable[Node]) -> None:
                 continue
             value = np.asarray(node.fprop(*[child._value for child in node.children], **node.attributes))
             if not _same(value, node._value):
-                raise _stale(parameter, node)
+                yield node
 
 
 def _same(a: Array, b: Array) -> bool:

@@ -62,6 +62,7 @@ class CellView(Picture):
         why = "no time steps were found in this graph" if largest is None else unknown[largest]
         self.reason = "" if self.panels else why
         self.flow = flow if self.panels or largest is None else _one_step(flow, largest)
+        self.headline = title
         self.title = title or self._title()
         self.description = " ".join(self._said(flow, unknown) if self.panels else [f"{self._fallback()}."])
 
@@ -137,7 +138,9 @@ class CellView(Picture):
     def _diagram(self) -> Diagram:
         found = diagram(self.flow, stubs=True, numbers=True, fold=True, title=self.title)
         said = (*found.notes, "Drawn as flow, since it has no picture as a cell:", self.reason)
-        return replace(found, description=f"{self._fallback()}. {found.description}", notes=said)
+        return replace(
+            found, description=f"{self._fallback()}. {found.description}", notes=said, headline=self.headline
+        )
 
 
 def _panels(flow: Flow) -> tuple[list[Panel], dict[int, str]]:

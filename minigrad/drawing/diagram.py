@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from minigrad.drawing.steps import Chain
 from minigrad.drawing.style import FACES, INDEX, ROLES
 
 LONGEST_TITLE = 30
+LONGEST_NOTE = 110  # letters of a line below the picture
 MARK_ROOM = 11.0  # for what marks a highlighted box
 LONGEST_NAME = 12  # of an operand in it
 MOST_AROUND = 4  # rearrangements of a named node that its name is written with
@@ -50,6 +52,9 @@ class Mark(NamedTuple):
     lines: tuple[tuple[str, str], ...] = ()
 
 
+STALE = Mark("", "stale", (("small", "stale"),))
+
+
 @dataclass(frozen=True, slots=True)
 class Arrow:
     """An arrow between boxes, given by their place in the list; slot is the place among the operands.
@@ -71,7 +76,8 @@ class Diagram:
 
     lanes:      for each chain of steps, the boxes whose values are handed from step to step, and the lane of each
     references: the boxes of which the second one has a stub of the first
-    notes:      sentences below the picture
+    notes:      lines below the picture
+    headline:   the title that was asked for, to be seen: a picture that has none of its own needs no headline
     """
 
     boxes: tuple[Box, ...]
@@ -82,6 +88,7 @@ class Diagram:
     lanes: tuple[dict[int, int], ...]
     references: tuple[tuple[int, int], ...]
     notes: tuple[str, ...] = ()
+    headline: str = ""
 
 
 def diagram(
@@ -90,7 +97,7 @@ def diagram(
     """The picture of a graph: `stubs` repeats leaves at their uses, `numbers` writes numbers where they are used,
     `fold` draws runs of like operations as one box, `marks` are those of nodes by their numbers.
     """
-    marks = marks or {}
+    marks = {**dict.fromkeys(flow.stale, STALE), **(marks or {})}
     plan = Plan(flow, stubs=stubs, numbers=numbers, fold=fold)
     boxes: list[Box] = []
     arrows: list[Arrow] = []
@@ -128,8 +135,16 @@ def diagram(
         flow.note,
         _lanes(plan, place, stub_at),
         tuple([(place[source], place[target]) for source, target in plan.stubs if source in place and target in place]),
-        flow.shown.notes,
+        (*flow.shown.notes, *_warning(flow)),
+        title,
     )
+
+
+def _warning(flow: Flow) -> list[str]:
+    """What a picture of stale values says below."""
+    if not flow.stale:
+        return []
+    return textwrap.wrap(f"Stale values: {flow.note}.", LONGEST_NOTE)
 
 
 def _emphasis(plan: Plan, *nodes: int) -> int:
@@ -282,7 +297,8 @@ def _reference(plan: Plan, node: FlowNode) -> str:
     """What a value is called where it is read: its name, or its operation where that tells of what, or both with its number."""
     operands = plan.operands[node.index]
     if node.index in plan.shown.labels:
-        return plan.shown.labels[node.index].title
+        label = plan.shown.labels[node.index]
+        return f"… {label.lines[0]}" if label.role == "cut" else label.title  # its own box alone has the count
     if node.name or not operands:
         return node.name or node.kind
     part = len(operands) == 1 and symbols.rearranged(node.operation, node.attributes, f"#{operands[0]}")
@@ -401,5 +417,7 @@ def _description(flow: Flow) -> str:
     parts = [f"{kinds.count(kind)} {name if kinds.count(kind) > 1 else name[:-1] if kind != 'adjoint' else name}"
              for kind, name in names.items() if kind in kinds]  # fmt: skip
     titles = [symbols.shortened(flow.nodes[i].title, 40) for i in flow.outputs[:4]]
-    results = [f"{name} = {summary.line(flow.nodes[i].value)}" for name, i in zip(titles, flow.outputs, strict=False)]
-    return f"{len(kinds)} nodes: {', '.join(parts)}. Result: {'; '.join(results)}."
+    values = [summary.line(flow.nodes[i].value) for i in flow.outputs[:4]]
+    results = [f"{name} = {value}" for name, value in zip(titles, values, strict=True)]
+    said = f"Result: {'; '.join(results)}" if all(values) else f"No result: {', '.join(titles)} failed"
+    return f"{len(kinds)} nodes: {', '.join(parts)}. {said}."

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import numpy as np
 
 from minigrad.adjoints import Arrived, Held, Mask, Part, joined, send
+from minigrad.changes import stale
 from minigrad.context import leaving
 from minigrad.drawing.absence import NOT_YET, absences, with_absences
 from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowLoop, FlowNode, flow_of
@@ -271,7 +272,11 @@ def record_of_scalar(loss: Node, wrt: Sequence[Node] | None = None, *, largest: 
 
 def record_forward(outputs: Sequence[Node], *, largest: int = LARGEST) -> Record:
     """Record how nodes are computed, and no adjoint: of several outputs, or of one that cannot be differentiated."""
-    return _Recorder(in_order(outputs), Table(largest)).recorded(outputs, ())
+    nodes = in_order(outputs)
+    _, warning = stale(nodes)
+    if warning:
+        raise ValueError(warning)
+    return _Recorder(nodes, Table(largest)).recorded(outputs, ())
 
 
 def _asked_for(nodes: Sequence[Node]) -> list[Node]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minigrad.changes import stale
 from minigrad.drawing import summary, symbols
 from minigrad.errors import no_node
 from minigrad.graph import by_age, seed_for, sweep
@@ -136,7 +137,10 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A graph as data. `note` says why adjoints are missing, where one would expect them; `transformed`, what is drawn of it."""
+    """A graph as data. `note` says why adjoints are missing, where one would expect them; `transformed`, what is drawn of it.
+
+    stale: the nodes computed before something they depend on was written to: their values are of before
+    """
 
     nodes: tuple[FlowNode, ...]
     edges: tuple[FlowEdge, ...]
@@ -144,6 +148,7 @@ class Flow:
     loops: tuple[FlowLoop, ...] = ()
     note: str = ""
     transformed: Shown | None = None
+    stale: frozenset[int] = frozenset()
 
     @property
     def shown(self) -> Shown:
@@ -154,7 +159,7 @@ class Flow:
         """The same as dictionaries, lists, numbers and text."""
         data = asdict(replace(self, transformed=None))
         del data["transformed"]  # the graph is the same, however it is drawn
-        return {"version": VERSION, **data}
+        return {"version": VERSION, **data, "stale": sorted(self.stale)}
 
     def operands(self) -> list[list[int]]:
         """The children of every node, in order."""
@@ -186,10 +191,12 @@ def flow_graph(outputs: Node | Sequence[Node] | Record, adjoints: bool | None, c
     if not wanted:
         raise ValueError(f"{caller} takes at least one node: there is nothing to show")
     nodes = in_order(wanted)
+    outdated, warning = stale(nodes)
     found, note = _adjoints(wanted, nodes, adjoints, caller)
     values = [summary.rows(node._value) for node in nodes]
     shown = [summary.rows(found[node]._value) if found and node in found else () for node in nodes]
-    flow = flow_of(nodes, wanted, values, shown, note)
+    flow = flow_of(nodes, wanted, values, shown, warning or note)
+    flow = replace(flow, stale=frozenset([i for i, node in enumerate(nodes) if node in outdated]))
     if found is None:
         return flow
     asked = set(differentiable(nodes))

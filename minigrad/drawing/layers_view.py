@@ -200,6 +200,7 @@ class LayersView(Picture):
     ) -> None:
         self.flow, self.layers, self.inside = flow, tuple(layers), inside
         of = symbols.shortened(flow.nodes[flow.outputs[0]].title, 40)
+        self.headline = title
         self.title = title or f"Layers of {of}"
         parameters = {node.index: node for layer in layers for node in layer.parameters.values()}
         self.n_parameters = Layer("", [], parameters).n_trained
@@ -213,7 +214,7 @@ class LayersView(Picture):
     def svg(self) -> str:
         """The picture as SVG, light or dark as its reader prefers."""
         if self.inside is not None:
-            opened = replace(self.inside[1], title=self.title, description=self.description)
+            opened = replace(self.inside[1], title=self.title, description=self.description, headline=self.headline)
             return to_svg(opened, layered(opened, "TB"))
         boxes = tuple([_box(i, layer, self.flow) for i, layer in enumerate(self.layers)])
         arrows = [
@@ -221,7 +222,7 @@ class LayersView(Picture):
             for target, layer in enumerate(self.layers)
             for slot, source in enumerate(sorted(layer.sources))
         ]
-        picture = Diagram(boxes, tuple(arrows), self.title, self.description, "", (), ())
+        picture = Diagram(boxes, tuple(arrows), self.title, self.description, "", (), (), (), self.headline)
         return to_svg(picture, layered(picture, "TB"))
 
     def text(self) -> str:

@@ -33,7 +33,7 @@ from minigrad.ops.base import Operation, _give_birth
 
 NEAREST = 40  # nodes of a partial graph
 LISTED = 4  # operands whose shapes are written
-LINE = 46  # letters of a line of a message
+LINE, MOST_LINES = 46, 8  # letters of a line of a message, and its lines
 
 
 class MarkedGraph(Picture):
@@ -212,7 +212,7 @@ def _drawn(failure: Failure, message: str, title: str, direction: str | None) ->
         line="",
     )
     edges = [FlowEdge(moved[index[node]], last.index, slot) for slot, node in enumerate(operands)]
-    said = symbols.clean(message.partition("   ")[0])
+    said = symbols.clean(_without_operands(message))
     flow = Flow((*flow.nodes, last), (*flow.edges, *edges), (last.index,), note=symbols.clean(message))
     lines = [*[("value", line) for line in _side_by_side(failure)], *_wrapped(said)]
     marks = {last.index: Mark("✗", "failed", tuple(lines))}
@@ -220,9 +220,16 @@ def _drawn(failure: Failure, message: str, title: str, direction: str | None) ->
     return MarkedGraph(flow, marks, title or f"{failure.name}{inside} fails", direction)
 
 
+def _without_operands(message: str) -> str:
+    """A message without the operands and the line of the program, which boxes and traceback show; all causes are kept."""
+    first, *parts = re.split(" {3,}", message)
+    kept = [part for part in parts if not re.match(r"at |[A-Za-z]\w*( \d+)?: ", part)]
+    return "; ".join([first, *kept])
+
+
 def _wrapped(said: str) -> list[tuple[str, str]]:
     """A message as lines of a box."""
-    return [("small", line) for line in textwrap.wrap(said, LINE, max_lines=6, placeholder=" …")]
+    return [("small", line) for line in textwrap.wrap(said, LINE, max_lines=MOST_LINES, placeholder=" …")]
 
 
 def _side_by_side(failure: Failure) -> list[str]:

@@ -312,13 +312,15 @@ class Drawing:
         current event, with the rule in numbers and what it sends, below a scrubber; what has not arrived reads "not yet".
 
         Where the picture has no adjoints, it goes through the fprops. Of a record read from a file rules are written
-        without numbers. ValueError where the graph has been computed anew since it was drawn.
+        without numbers. ValueError where the graph has been computed anew since it was drawn, or has stale values.
         """
         if self.flow.shown.chains is not None:
             raise ValueError(
                 "Drawing.html: a rolled picture has one box for many steps and cannot be stepped through: draw without roll=True "
                 "(fewer time steps, or focus=node), or save it as .svg"
             )
+        if self.flow.stale:
+            raise ValueError(self.flow.note)
         recorded = self._record()
         if [node.value for node in recorded.nodes] != [node.value for node in self.flow.nodes]:
             raise ValueError("Drawing.html: the graph has other values than when it was drawn: draw it again")

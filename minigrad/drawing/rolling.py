@@ -221,8 +221,13 @@ class _Rolled:
         return {self.stands.get(value, value): lane for value, lane in boundary.items()}
 
     def _title(self, chain: Chain, run: Run) -> str:
+        span = self._span(chain, run)
+        return f"{span} × {run.length}" if run.length > 1 else span
+
+    def _span(self, chain: Chain, run: Run) -> str:
+        """The first and the last of steps."""
         first, last = chain.frame(run.start)[1], chain.frame(run.end - 1)[1]
-        return f"{first} … {last} × {run.length}" if run.length > 1 else first
+        return f"{first} … {last}" if run.length > 1 else first
 
     def _note(self, c: int) -> str:
         """Which steps are drawn once, whose numbers these are, and which are drawn singly."""
@@ -230,7 +235,7 @@ class _Rolled:
         of = ("", " of adjoints", " of adjoints of adjoints")[min(chain.sweep[0], 2)]
         many = [run for run in runs if run.length > 1]
         said = [
-            f"{self._title(chain, run)}{of} is drawn once, with the numbers of {chain.frame(run.at)[1]}."
+            f"{self._span(chain, run)}{of}, drawn once ({run.length} steps), with the numbers of {chain.frame(run.at)[1]}."
             for run in many
         ]
         alone = [chain.frame(run.start)[1] for run in runs if run.length == 1]

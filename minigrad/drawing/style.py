@@ -31,6 +31,7 @@ ROLES = {
     "right": Style("#e9f5ec", "#1a7f4b", "", 0.5, "✓ bprop is what differences of fprop say"),
     "wrong": Style("#fde7ee", "#b00045", "9 3 2 3", 0.3, "✗ bprop is not what differences of fprop say"),
     "failed": Style("#fde7ee", "#b00045", "9 3", 0.0, "✗ fails here"),
+    "stale": Style("#f3f0d7", "#6b5b00", "1 2", 0.3, "stale: computed before what it depends on was changed"),
     "scope": Style("#eef1f6", "#3d4a5c", "", 0.1, "all operations of a scope"),
     "cut": Style("#f7f8f9", "#5b6572", "5 2 1 2", 1.0, "cut off: the box is not all there is"),
     "reference": Style("#f7f8f9", "#7b8694", "1 3", 1.0, "value of the node with that number, from elsewhere"),
@@ -91,6 +92,8 @@ DARK = {
     "wrong-line": "#ff7aa8",
     "failed-fill": "#3a0f22",
     "failed-line": "#ff7aa8",
+    "stale-fill": "#2a2710",
+    "stale-line": "#d3c25a",
     "scope-fill": "#1c232d",
     "scope-line": "#a9b8cb",
     "cut-fill": "#151a21",
@@ -125,6 +128,7 @@ FACES = {
     "adjoint": Face(11, 15, True, 400, ADJOINT),
 }
 INDEX = Face(9, 9, False, 400, FAINT)  # the number of the node, in the corner
+TITLE = Face(16, 32, False, 600, TEXT)  # of the picture
 HEADING = Face(11, 18, False, 600, FAINT)  # the name of a scope
 ALL_FACES = {**FACES, "index": INDEX, "heading": HEADING}
 INKS = {"title": "ink", "small": "faint", "value": "ink", "adjoint": "slope", "index": "faint", "heading": "faint"}

@@ -28,6 +28,7 @@ from minigrad.drawing.style import (
     SCOPE_FILLS,
     SCOPE_STROKE,
     TEXT,
+    TITLE,
     sheet,
 )
 
@@ -37,6 +38,7 @@ STRONG, MARK = 3.4, "▶ "  # outlines and lines of what is highlighted, and the
 BROAD = 1.6  # by so much its heads are broader
 PLAIN = {"parameter", "input", "constant", "operation", "scope"}  # roles that need no legend
 KEY_MARGIN, KEY_ROW = 18.0, 22.0  # of the legend: from the left edge, from entry to entry
+TOP = 32.0  # of the room for a headline
 CORNER = 9  # radius where corners are round
 
 
@@ -44,20 +46,24 @@ def to_svg(diagram: Diagram, layout: Layout) -> str:
     """The picture; hovering over a box shows all about its node."""
     key, breadth, depth = _with_notes(diagram, layout, *_key(diagram, layout))
     inside = "\n".join([*_inside(diagram, layout, page=False), *key])
-    width, height = _n(max(layout.width, breadth)), _n(layout.height + depth)
+    top = TOP if diagram.headline else 0.0  # above the layout, whose places stay what they are
+    if diagram.headline:
+        inside = f"{_headline(diagram)}\n{inside}"
+        breadth = max(breadth, 2 * KEY_MARGIN + metrics.width(diagram.headline, TITLE))
+    width, height = _n(max(layout.width, breadth)), _n(layout.height + depth + top)
     name = named(diagram.title, diagram.description, diagram.note, width, height, inside)
     used = {box.role for box in diagram.boxes}, {arrow.role for arrow in diagram.arrows}
     roles, arrows = [role for role in ROLES if role in used[0]], [role for role in ARROWS if role in used[1]]
     style = sheet(name, roles, arrows, fading=any(box.emphasis for box in diagram.boxes))
-    size = f'width="{width}" height="{height}"'
+    size, upper = f'width="{width}" height="{height}"', f' y="{_n(-top)}"' if top else ""
     looks = f'font-family="{escape(SANS)}" {_looks()}'
     spoken = f'role="img" aria-labelledby="{name}-title {name}-description"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" {size} viewBox="0 0 {width} {height}" {looks} {spoken}>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" id="{name}" {size} viewBox="0 {_n(-top)} {width} {height}" {looks} {spoken}>',
         f'<title id="{name}-title">{escape(diagram.title)}</title>',
         f'<desc id="{name}-description">{escape(f"{diagram.description} {diagram.note}".strip())}</desc>',
         f"<style>\n{style}\n</style>",
-        f'<rect class="paper" {size} fill="{BACKGROUND}"/>',
+        f'<rect class="paper"{upper} {size} fill="{BACKGROUND}"/>',
         inside,
         "</svg>",
     ]
@@ -72,6 +78,12 @@ def in_page(diagram: Diagram, layout: Layout) -> str:
     size = f'width="{_n(max(layout.width, breadth))}" height="{_n(layout.height + depth)}"'
     spoken = 'role="img" aria-labelledby="title description"'
     return "\n".join([f"<svg {size} {_looks()} {spoken}>", *_inside(diagram, layout, page=True), *notes, "</svg>"])
+
+
+def _headline(diagram: Diagram) -> str:
+    """The title above the picture, larger than those of boxes."""
+    look = f' x="{_n(KEY_MARGIN)}" text-anchor="start" style="font-size:{TITLE.size:g}px"'
+    return _text(diagram.headline, -8, "title", look)
 
 
 def _inside(diagram: Diagram, layout: Layout, *, page: bool) -> list[str]:

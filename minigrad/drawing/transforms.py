@@ -285,7 +285,8 @@ def _kept_chains(
 def focus(flow: Flow, nodes: Sequence[int], hops: int | None = None) -> Flow:
     """Draw only what lies on a path between these nodes and the output, or at most so many arrows from these nodes.
 
-    What is cut off is drawn as one box where it was connected, which says how many nodes it was.
+    What is cut off is drawn as a box wherever it was connected, which says how many nodes it stands for: each cut node is counted
+    once, at the connection nearest to it.
     """
     shown = flow.shown
     around = _Neighbors(flow)
@@ -302,9 +303,10 @@ def focus(flow: Flow, nodes: Sequence[int], hops: int | None = None) -> Flow:
     }
     weights = _weights(flow)
     labels = {i: label for i, label in shown.labels.items() if i in kept}
-    for end in sorted(ends):
-        behind = around.beyond(end, kept | leaves)
-        count = sum([weights[i] for i in behind])
+    counts = dict.fromkeys(sorted(ends), 0)
+    for node, end in around.nearest(counts, kept | leaves).items():
+        counts[end] += weights[node]
+    for end, count in counts.items():
         labels[end] = Label(
             f"… {count} more", (_called(flow.nodes[end], shown),), "cut", _cut_tooltip(flow.nodes[end], count)
         )
@@ -314,9 +316,9 @@ def focus(flow: Flow, nodes: Sequence[int], hops: int | None = None) -> Flow:
     edges = [edge for edge in shown.edges if {edge.source, edge.target} <= drawn and kept & {edge.source, edge.target}]
     chains, delays = _kept_chains(shown, moved)
     delays = {edge: back for edge, back in delays.items() if {edge.source, edge.target} <= kept}
-    n_drawn, n_all = sum([weights[i] for i in kept | leaves]), sum(weights)
+    n_drawn, n_all = sum([weights[i] for i in kept | leaves]), len(flow.nodes)
     notes = (
-        (*shown.notes, f"A part: {n_drawn} of {n_all} nodes; … counts those behind a cut.")
+        (*shown.notes, f"A part: {n_drawn} of {n_all} nodes; … counts those behind a cut, each once.")
         if n_drawn < n_all
         else shown.notes
     )
@@ -367,30 +369,39 @@ class _Neighbors:
             found.update(ring)
         return found
 
-    def beyond(self, end: int, kept: set[int]) -> set[int]:
-        """What is cut off together with an end: what it is computed from, and what is computed from it."""
-        return (_reached([end], self.sources, kept) | _reached([end], self.targets, kept)) - kept
+    def nearest(self, ends: Iterable[int], kept: set[int]) -> dict[int, int]:
+        """Of each node that is cut off, the end that the fewest arrows lead to, along them or against them."""
+        found = {end: end for end in ends}
+        ring = list(found)
+        while ring:
+            further = []
+            for node in ring:
+                for other in (*self.sources.get(node, ()), *self.targets.get(node, ())):
+                    if other not in found and other not in kept:
+                        found[other] = found[node]
+                        further.append(other)
+            ring = further
+        return found
 
 
-def _reached(starts: Iterable[int], ways: Mapping[int, Sequence[int]], but: Iterable[int] = ()) -> set[int]:
+def _reached(starts: Iterable[int], ways: Mapping[int, Sequence[int]]) -> set[int]:
     """What one gets to from these."""
-    closed = set(but)
     found = set(starts)
     waiting = list(found)
     while waiting:
         for further in ways.get(waiting.pop(), ()):
-            if further not in found and further not in closed:
+            if further not in found:
                 found.add(further)
                 waiting.append(further)
     return found
 
 
 def _weights(flow: Flow) -> list[int]:
-    """How many nodes each box stands for, numbers aside."""
+    """How many nodes each box stands for, with the numbers written into it or into its readers."""
     weights = [0] * len(flow.nodes)
     for node in flow.nodes:
         box = flow.shown.stands.get(node.index, node.index)
-        if box != NOWHERE and not node.is_number:
+        if box != NOWHERE:
             weights[box] += 1
     return weights
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
@@ -38,7 +39,7 @@ LOWER = {plain: lowered for lowered, plain in LOWERED.items()}
 RAISED_AT_MOST = 5  # characters of an exponent in superscripts
 MOST_TERMS = 6  # of a sum that are all written
 CLOSED = {"|": "|{}|", "⌊": "⌊{}⌋", "⌈": "⌈{}⌉", "⟨⟩": "⟨{}⟩"}
-LONG_NAME = 4  # characters (a bar is one) up to which names may stand side by side as a product
+LETTER = re.compile(r"[^\W\d_](_[^\W_]{1,2}|[\d₀-₉]*)['′]*")  # one letter, with an index or without: x, w11, W_h
 ZERO = Number("0", 0.0)
 
 
@@ -70,7 +71,8 @@ def written(tree: Expression, name: Callable[[str], Text], times: str = "") -> T
             return _sum(terms, at)
         case Product(factors, sign):
             words = [name(part.symbol).text for part in everything(tree) if isinstance(part, Name)]
-            dotted = not all(map(_is_short, words))
+            own = [name(part.symbol).text for part in factors if isinstance(part, Name)]
+            dotted = len(set(own)) < len(own) or not all(map(_is_letter, words))
             return _product(factors, [at(factor) for factor in factors], sign, times, dotted)
         case Quotient(above, below):
             divisor = at(below).text if isinstance(below, Over) else at(below).at(APPLIED)
@@ -161,9 +163,12 @@ def _product(factors: tuple[Expression, ...], texts: list[Text], sign: str, time
     return Text(found, PRODUCT)
 
 
-def _is_short(text: str) -> bool:
-    """Whether a name may stand beside another as a product: w2, x̄, h."""
-    return text[:1].isalpha() and len(text) <= LONG_NAME
+def _is_letter(text: str) -> bool:
+    """Whether a name may stand beside another, unlike one, as a product: w2, x̄, h. Words, and equal letters, have a dot between."""
+    return (
+        LETTER.fullmatch("".join([c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c)]))
+        is not None
+    )
 
 
 def _but_for(tree: ButFor, at: Callable[[Expression], Text]) -> str:

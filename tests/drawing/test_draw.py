@@ -13,7 +13,7 @@ import pytest
 import minigrad as mg
 from minigrad.drawing import Drawing, dot
 from minigrad.drawing.svg import within
-from tests.drawing.graphs import GRAPHS, expression, net_2_2_1, odd, penalized, scoped
+from tests.drawing.graphs import GRAPHS, expression, net_2_2_1, odd, penalized, recurrent, scoped
 from tests.drawing.regenerate import GOLDEN, texts
 
 ROOT = Path(__file__).parents[2]
@@ -292,3 +292,92 @@ def test_bad_arguments(arguments, keywords, error, complaint):
 def test_graphviz_is_imported_at_the_first_draw():
     code = "import sys, minigrad as mg; assert 'graphviz' not in sys.modules; mg.draw(mg.Input(1.0)).dot(); assert 'graphviz' in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+# Stale values ----------------------------------------------------------------------------------------------------------
+
+
+def stale_sum():
+    """A sum of squares whose parameter was written to afterwards, and a node that does not depend on it."""
+    p = mg.Parameter([1.0, 2.0], name="p")
+    other = np.sin(mg.Input([1.0, 2.0], name="x"))
+    total = (p * p + other).sum()
+    p.value[...] = 5
+    return total
+
+
+@pytest.mark.parametrize("adjoints", [None, False])
+def test_stale_values_are_marked_and_the_picture_says_so(adjoints):
+    drawing = mg.draw(stale_sum(), adjoints=adjoints)
+    marked = {box.node for box in drawing.diagram.boxes if box.role == "stale"}
+    after = [i for i, node in enumerate(drawing.flow.nodes) if node.operation in ("Multiply", "Add", "Sum")]
+    assert sorted(marked) == sorted(drawing.flow.stale) == after
+    seen = " ".join([text.text or "" for text in ET.fromstring(drawing.svg()).iter(f"{SVG}text")])
+    assert 'Stale values: Parameter "p" (2,) was changed after Multiply was computed from it' in seen
+    assert "stale: computed before" in seen
+    assert seen.count(" stale ") >= len(marked)
+    assert "was changed after Multiply" in drawing.text()
+    assert "Stale values" in drawing.dot()
+    assert drawing.flow.as_dict()["stale"] == sorted(marked)
+
+
+def test_pages_of_stale_values_are_refused_as_records_are():
+    total = stale_sum()
+    with pytest.raises(ValueError, match="was changed after Multiply") as refused:
+        mg.record(total)
+    for options in ({}, {"adjoints": False}, {"depth": 0}):
+        with pytest.raises(ValueError, match="was changed after Multiply") as page:
+            mg.draw(total, **options).html()
+        assert str(page.value) == str(refused.value)
+
+
+def test_a_page_is_refused_where_values_became_stale_after_the_picture():
+    p = mg.Parameter([1.0, 2.0], name="p")
+    drawing = mg.draw((p * p).sum(), adjoints=False)
+    p.value[...] = 5
+    with pytest.raises(ValueError, match="was changed after Multiply"):
+        drawing.html()
+
+
+def test_a_replayed_graph_is_not_stale():
+    total = stale_sum()
+    mg.Graph(total).fprop()
+    drawing = mg.draw(total)
+    assert not drawing.flow.stale
+    assert "tale" not in drawing.svg()
+    assert drawing.html()
+
+
+def test_rolled_and_opened_pictures_mark_stale_values():
+    W = mg.Parameter(np.eye(2), name="W")
+    h = mg.Constant(np.ones(2))
+    for t in range(4):
+        with mg.scope("net"), mg.scope(f"t={t}"):
+            h = np.tanh(W @ h)
+    loss = h.sum()
+    W.value[...] = 0.5
+    for drawing in (mg.draw(loss, roll=True), mg.draw(loss, view="layers", inside=True), mg.draw(loss, focus="W")):
+        assert "Stale values" in drawing.svg()
+    assert "Stale values" not in mg.draw(loss, view="layers").svg(), "which shows no value"
+
+
+# Titles ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"roll": True}, {"view": "layers"}, {"view": "layers", "inside": True}])
+def test_a_title_is_seen(options):
+    net = recurrent()[0]
+    (headline,) = [
+        text
+        for text in ET.fromstring(mg.draw(net, title="An <odd> title", **options).svg()).iter(f"{SVG}text")
+        if text.text == "An <odd> title"
+    ]
+    assert float(headline.get("y")) < 0
+    root = ET.fromstring(mg.draw(net, title="An <odd> title " * 20, **options).svg())
+    left, top, width, height = map(float, root.get("viewBox").split())
+    assert (left, top) == (0, -32)
+    assert (width, height) == (float(root.get("width")), float(root.get("height")))
+    assert width > 2000, "as long as the title"
+    assert ET.fromstring(mg.draw(net, **options).svg()).get("viewBox").startswith("0 0 "), (
+        "none where none was asked for"
+    )

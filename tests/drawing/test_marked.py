@@ -384,3 +384,23 @@ def test_an_anomaly_in_a_bprop_names_the_rule():
     drawing = mg.draw(caught(run))
     assert drawing.title == "bprop of Sqrt fails"
     assert failing(drawing)[1] == ["y (2,)  ȳ (2,)"]
+
+
+def test_no_cause_of_an_error_is_cut_away():
+    s = mg.Input(np.array([0.0, 1.0]), name="s")
+
+    def anomalous():
+        with mg.anomalies(), np.errstate(all="ignore"):
+            mg.gradients(np.sqrt(s).sum(), [s])
+
+    drawing = mg.draw(caught(anomalous))
+    (box,) = [box for box in drawing.diagram.boxes if box.role == "failed"]
+    said = " ".join([text for face, text in box.lines if face == "small"])
+    assert "BroadcastTo (2,) of Constant () in [1, 1]; Multiply (2,) in [0, 2]" in said
+    assert "the rule of Sqrt (2,)" in said
+
+
+def test_the_description_of_an_error_has_no_empty_value():
+    drawing = mg.draw(caught(lambda: x @ W))
+    assert "No result: matmul #2 failed. MatMul: (4, 5) @ (6, 5) does not fit" in drawing.description
+    assert " = ." not in drawing.html()

@@ -748,3 +748,21 @@ def test_no_line_of_a_graph_has_a_letter_left_nor_prose_for_a_number(graph):
 def test_what_has_no_value_says_so(tree, said):
     with pytest.raises(NoValueError, match=said):
         evaluate(tree, {"x": 1.0, "X": np.eye(2)})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "line"),
+    [
+        ("p", "p", "y = p · p"),
+        ("w11", "x1", "y = w11 x1"),
+        ("W_h", "h", "y = W_h h"),
+        ("gate", "c", "y = gate · c"),
+        ("in", "c", "y = in · c"),
+        ("s", "s′", "y = s s′"),
+        ("#10", "c", "y = #10 · c"),
+    ],
+)
+def test_words_and_equal_letters_have_a_dot_between(first, second, line):
+    a = mg.Input(2.0)
+    rule = rule_of(a * 3.0)
+    assert rule.forward.line(rule.bound([first, second], "y")) == line

@@ -326,7 +326,7 @@ def test_only_paths_to_the_output_are_left():
     drawing = mg.draw(loss, focus=nodes["w11"])
     assert "u2 = tanh" not in titles(drawing)
     assert {"w11", "u1 = tanh", "L = #26²", "x1"} <= set(titles(drawing))
-    assert [title for title in titles(drawing) if "more" in title] == ["… 3 more", "… 11 more"]
+    assert [title for title in titles(drawing) if "more" in title] == ["… 5 more", "… 8 more"]
     assert "A part: 15 of 28 nodes" in drawing.svg()
     assert "A part: 15 of 28 nodes" in drawing.text()
     assert titles(mg.draw(loss, focus="w11")) == titles(drawing)
@@ -500,3 +500,34 @@ def test_what_cannot_be_done_is_refused():
     assert len(mg.draw(long, roll=True).diagram.boxes) < 40
     deep = Sequential(*[Dense(3, 3, rng=i) for i in range(3)])(mg.Input(np.ones((2, 3), np.float32), name="x"))
     assert [title for title in titles(mg.draw(deep, depth=1)) if "dense" in title] == ["dense_1", "dense_2", "dense_3"]
+
+
+def hidden_counts(drawing):
+    return [int(title.split()[1]) for title in titles(drawing) if "more" in title]
+
+
+@pytest.mark.parametrize("options", [{"focus": "z"}, {"focus": "z", "hops": 1}, {"focus": "y", "hops": 0}])
+def test_each_cut_node_is_counted_once(options):
+    x = mg.Input(2.0, name="x")
+    y = x * 0.5
+    z = np.tanh(y) + np.sin(y)
+    loss = np.exp(z)
+    for node, name in ((y, "y"), (z, "z"), (loss, "L")):
+        node.name = name
+    drawing = mg.draw(loss, **options)
+    said = next(note for note in drawing.diagram.notes if note.startswith("A part"))
+    kept, all_nodes = [int(word) for word in said.split() if word.isdecimal()]
+    assert all_nodes == len(drawing.flow.nodes) == 7
+    assert sum(hidden_counts(drawing)) == all_nodes - kept
+
+
+def test_cuts_of_a_long_loop_do_not_add_up_beyond_the_graph():
+    loss = layer(LSTM, 40)
+    for options in ({"hops": 2}, {"hops": 1}, {}):
+        drawing = mg.draw(loss, focus="#200", adjoints=False, **options)
+        assert 0 < sum(hidden_counts(drawing)) < len(drawing.flow.nodes)
+
+
+def test_a_rolled_picture_says_how_many_steps_it_is_once():
+    (note,) = mg.draw(layer(LSTM, 12), roll=True, adjoints=False).diagram.notes
+    assert note.startswith("t=1 … t=12, drawn once (12 steps), with the numbers of ")
