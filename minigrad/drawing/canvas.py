@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from html import escape
@@ -9,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from minigrad.drawing.png import to_png
-from minigrad.drawing.style import BACKGROUND, MONO, SANS, Face, themes
+from minigrad.drawing.style import BACKGROUND, INDEX, MONO, SANS, Face, themes
 from minigrad.drawing.svg import named, within
 from minigrad.files import write_file
 
+SMALLEST = 9.0  # pixels of text: where there is less room, a picture scrolls
 Palette = Mapping[str, tuple[str, str]]  # name -> the color in the light and in the dark theme; the light ones differ
 
 
@@ -61,12 +64,21 @@ def save(picture: object, path: str | Path, writers: Mapping[str, Callable[[], s
 class Picture(ABC):
     """A picture that shows itself in a notebook: `svg()`, `text()`, `html()`, `save(path)`.
 
-    narrowest: the pixels that it takes in a page at least, so that its text can be read: below, it scrolls
+    smallest: the size of its smallest text
     """
 
     title: str
     description: str
-    narrowest: float = 0
+    smallest: float = INDEX.size
+
+    @property
+    def narrowest(self) -> float:
+        """The pixels that it takes in a page at least, so that its text can be read: below, it scrolls."""
+        return self._narrowest(self.svg())
+
+    def _narrowest(self, svg: str) -> float:
+        width = re.search(r' width="([0-9.]+)"', svg)
+        return math.ceil(float(width[1]) * SMALLEST / self.smallest) if width else 0
 
     @abstractmethod
     def svg(self) -> str:
@@ -91,8 +103,8 @@ class Picture(ABC):
         save(self, path, {".svg": self.svg, ".html": self.html, ".txt": self.text, ".png": lambda: to_png(self.svg())})
 
     def _repr_svg_(self) -> str:
-        least = f"min-width:{pixels(self.narrowest)}px;" if self.narrowest else ""
-        return within(self.svg()).replace('style="', f'style="{least}', 1)
+        svg = self.svg()
+        return within(svg).replace('style="', f'style="min-width:{pixels(self._narrowest(svg))}px;', 1)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         return {"image/svg+xml": self._repr_svg_(), "text/plain": self.text()}
@@ -110,6 +122,7 @@ body {{ margin: 2rem; font-family: {sans}; }}
 @media (prefers-color-scheme: dark) {{ body {{ background: #11151b; color: #e8edf3; }} }}
 h1 {{ font-size: 1.2rem; }}
 p {{ max-width: 60rem; }}
+h1, p {{ overflow-wrap: anywhere; }}
 div {{ overflow-x: auto; }}
 pre {{ overflow-x: auto; }}
 </style>

@@ -25,7 +25,7 @@ from minigrad.drawing.events import Record
 from minigrad.drawing.flow import Flow, FlowEdge, FlowNode, flow_graph
 from minigrad.drawing.layered import layered
 from minigrad.drawing.steps import common
-from minigrad.drawing.style import LIGHT, Face
+from minigrad.drawing.style import INDEX, LIGHT, Face
 from minigrad.drawing.svg import to_svg
 from minigrad.drawing.text import as_text
 from minigrad.drawing.uses import fixed_nodes
@@ -33,7 +33,6 @@ from minigrad.node import Node
 
 MARGIN, TOP = 24.0, 52.0
 HEADLINE = Face(18, 26, False, 600, LIGHT["ink"])
-SMALLEST = 9.0  # pixels of text: where there is less room, the picture scrolls
 
 
 def cell_view(given: object, title: str, limit: int) -> CellView:
@@ -63,6 +62,7 @@ class CellView(Picture):
         self.reason = "" if self.panels else why
         self.flow = flow if self.panels or largest is None else _one_step(flow, largest)
         self.headline = title
+        self.smallest = SMALL.size if self.panels else INDEX.size
         self.title = title or self._title()
         self.description = " ".join(self._said(flow, unknown) if self.panels else [f"{self._fallback()}."])
 
@@ -124,11 +124,6 @@ class CellView(Picture):
     @property
     def _frames(self) -> list[Frame]:
         return [Frame(panel, headed=len(self.panels) > 1) for panel in self.panels]
-
-    @property
-    def narrowest(self) -> float:  # type: ignore[override]
-        """The width below which the smallest text could not be read."""
-        return round(self._width * SMALLEST / SMALL.size) if self.panels else 0
 
     @property
     def _width(self) -> float:

@@ -9,6 +9,7 @@ left; the mirror image below is of both bands. What lies far away, as a weight t
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
@@ -31,7 +32,7 @@ from minigrad.node import Array, Node
 from minigrad.numbering import in_order
 from minigrad.rules import Formula, rule_of
 
-LONGEST_FACTOR = 26
+LONGEST_FACTOR = 48
 LONGEST_NAME = 14
 SLOT = 16.0  # between two arrows that arrive at a box
 HEAD = 7.0  # of an arrow
@@ -274,7 +275,7 @@ class _Halves:
 
     def _label(self, target: int, slot: int) -> str:
         factor = self.view.factors.get((self.view.boxes.boxes[target].node, slot))
-        return "" if factor is None else symbols.shortened(factor.label, LONGEST_FACTOR)
+        return "" if factor is None else textwrap.shorten(factor.label, LONGEST_FACTOR, placeholder=" …")
 
     def _bands(self, wide: Diagram) -> Layout:
         """The forward nodes above, the adjoints in the graph below them from right to left; the right edges are the same."""

@@ -79,6 +79,8 @@ class TimeView(Picture):
     runs: the data: grids, and curves of norms
     """
 
+    smallest = TICK.size
+
     def __init__(self, runs: Sequence[Run], title: str = "") -> None:
         self.runs = tuple(runs)
         self.title = title or self._title()

@@ -458,3 +458,25 @@ def test_what_cannot_be_mirrored_is_refused():
         draw(loss, limit=20)
     with pytest.raises(ValueError, match=r"limit=200 in each half"):
         draw(layer(LSTM, 20))
+
+
+@pytest.mark.parametrize("view", ["mirror", "time", "layers"])
+def test_pages_scroll_before_text_is_too_small_to_read(view):
+    drawing = mg.draw(recurrent(6)[0], view=view)
+    svg = drawing.svg()
+    root = ET.fromstring(svg)
+    sizes = [float(size) for size in re.findall(r'font-size[=:]"?([0-9.]+)', svg)]
+    assert min(sizes) * drawing.narrowest / float(root.get("width")) >= 9
+    assert f"min-width:{drawing.narrowest}px" in drawing.html()
+    assert "overflow-x: auto" in drawing.html()
+    assert "overflow-wrap: anywhere" in drawing.html(), "long names"
+
+
+def test_labels_show_the_threshold_and_the_end_of_a_rule():
+    logits = mg.Input([[1.0, 2.0, 3.0]], name="logits")
+    loss = (mg.softmax(logits, axis=-1) * np.array([1.0, 0.0, 2.0])).sum() + np.maximum(logits * 10, 0.25).sum()
+    svg = mg.draw(loss, view="mirror").svg()
+    seen = [text.text for text in ET.fromstring(svg).iter(f"{SVG}text")]
+    assert any("≥ 0.25, else 0" in words for words in seen)
+    assert any(words.endswith("axis −1") for words in seen)
+    assert not any("…" in words for words in seen)
