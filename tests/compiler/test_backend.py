@@ -226,6 +226,12 @@ def test_arrays_are_said_to_be_apart_only_if_they_are(f, expected, without_numba
     assert [kernel.apart for kernel in without_numba] == [expected]
 
 
+def test_what_is_squared_is_computed_once(without_numba):
+    step = mg.compile(lambda x: np.square(np.tanh(x)) + 1.0)
+    step(np.ones(3))
+    assert [kernel.text.count("tanh64(") for kernel in without_numba] == [1]
+
+
 def test_what_a_loop_writes_a_later_loop_of_the_same_kernel_reads(with_numba):
     def f(x):
         y = np.tanh(x) * 2.0

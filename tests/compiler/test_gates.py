@@ -131,3 +131,50 @@ def test_gated_layers_are_in_blocks(convention, reset, biases):
         assert products_by_gate(f, calls) == 4
         step = compare(f, *calls)
         step.verify(*calls[0])
+
+
+def cell(read, width=8, driven_only=False, steps=4):
+    """A cell that `read` makes of all its pre-activations, and of what the states contribute to them: (state, more outputs)."""
+    rng = np.random.default_rng(0)
+    W, R = mg.Parameter(rng.normal(0, 0.5, (width, 2))), mg.Parameter(rng.normal(0, 0.5, (width, 2)))
+
+    def f(x):
+        h, more = mg.Constant(np.zeros((BATCH, 2))), []
+        for t in range(steps):
+            with mg.scope(f"t={t}"):
+                product = (x[t] if driven_only else h) @ W.T
+                h, extra = read(product + x[t] @ R.T, product, h)
+                more.append(extra)
+        return h, *more
+
+    return f, [[rng.normal(size=(steps, BATCH, 2))] for _ in range(3)]
+
+
+def two_gates(p, product, h):
+    return np.tanh(p[:, :2]) * np.tanh(p[:, 2:4]), None
+
+
+@pytest.mark.parametrize(("gates", "products"), [(8, 4), (9, 0)])
+def test_gates_may_be_too_many_for_blocks(gates, products):
+    f, calls = cell(
+        lambda p, product, h: (sum(np.tanh(p)[:, 2 * k : 2 * k + 2] for k in range(gates)), None), 2 * gates
+    )
+    assert products_by_gate(lambda x: f(x)[0], calls) == products
+
+
+def test_columns_that_nobody_reads_are_no_gate():
+    f, calls = cell(two_gates, width=5)
+    compare(f, *calls)
+
+
+def test_products_that_wait_for_nothing_stay_in_rows():
+    f, calls = cell(lambda p, product, h: (np.tanh(p[:, :2]) * np.tanh(p[:, 2:4]) + h, None), width=4, driven_only=True)
+    assert products_by_gate(f, calls) == 0
+    compare(f, *calls)
+
+
+def test_a_product_that_is_read_in_rows_too_is_made_once():
+    f, calls = cell(lambda p, product, h: (two_gates(p, product, h)[0], np.sin(product).sum(axis=1)), width=4)
+    order = lines_of(f, calls[0], ["gates"]).order
+    assert sum(line.call.text.startswith("matmul(") for line in order) == 8, "two of each step"
+    compare(f, *calls)

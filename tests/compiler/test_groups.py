@@ -48,3 +48,56 @@ def test_a_total_lies_nowhere_that_members_still_read(tiny_blocks):
 
     step = compare(f, *draw(12))
     assert any(line.startswith("exp(") for line in looped(step)), step.source
+
+
+def test_what_reads_a_total_comes_after_the_loop(tiny_blocks):
+    def f(x):
+        y = np.exp(x) * 0.5
+        return np.tanh(y * np.sum(y)) + y
+
+    compare(f, *draw(12))
+
+
+def test_nothing_is_written_over_what_a_later_line_reads(tiny_blocks):
+    """The exponential lies where its operand did, which the cumulative sums read in between."""
+
+    def f(x):
+        y = np.tanh(x)
+        sums = np.cumsum(y)
+        return np.cumsum(np.exp(y) * 0.5 + x) + sums
+
+    compare(f, *draw(12))
+
+
+def test_members_read_before_another_one_writes_there(tiny_blocks):
+    """What is summed up is computed first, where that does not overwrite what another member reads."""
+
+    def f(x):
+        y = np.cumsum(x)
+        tripled, exponential = y * 3.0, np.exp(y)
+        return np.cumsum(tripled) + np.cumsum(exponential) * np.sum(exponential)
+
+    compare(f, *draw(12))
+
+
+def test_nothing_is_written_over_a_row_that_every_piece_reads(monkeypatch):
+    """The row is the first thing in memory that the last member has later."""
+    monkeypatch.setattr(blocks, "LEAST", 1)
+    monkeypatch.setattr(blocks, "ENTRIES", 4096)
+
+    def f(x, b):
+        y = np.exp(np.tanh(x * np.cumsum(b)))
+        return np.cumsum(y) + 1.0, np.cumsum(y * 0.5 + x) + 1.0
+
+    n = 4096
+    compare(f, *[[x * 0.1, b * 0.01] for (x,), (b,) in zip(draw(3, n), draw(n), strict=True)])
+
+
+@pytest.mark.parametrize("shape", [(1 << 20,), ((1 << 16) + 1,), (30, 5, 1 << 10), (1, 7, 40_000), (1000, 999)])
+def test_pieces_fit_into_the_cache_and_make_up_the_whole(shape):
+    cut = blocks.Cut.of(shape)
+    assert np.prod(cut.piece) <= max(blocks.ENTRIES, np.prod(shape[cut.axis + 1 :] if cut.axis < -1 else ()))
+    x = np.empty(shape, np.int8)
+    pieces = blocks.blocks(x, cut.length, cut.axis)
+    assert len(pieces) == cut.pieces
+    assert sum(piece.size for piece in pieces) == x.size

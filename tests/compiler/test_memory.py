@@ -123,8 +123,15 @@ def test_a_series_lies_where_its_factors_lay():
         factors, states = rows_over_rows(x, y)
         return np.stack(states) * 2.0, np.sin(factors[1].T) * states[-1].T
 
+    def early_view_read_later(x, y):
+        factors = np.cos(x * y)
+        view = factors[1].T * 1.0
+        states = rows_over_rows(x, y)[1]
+        return np.stack(states) * 2.0, np.sin(factors[1].T) * states[-1].T, view
+
     calls = [[x, y], [y, x], [x * 2, y]]
-    for f, shares in ((alone, True), (read_later, False), (row_read_later, False), (view_read_later, False)):
+    kept = (read_later, row_read_later, view_read_later, early_view_read_later)
+    for f, shares in ((alone, True), *[(f, False) for f in kept]):
         memory = memory_of(f, x, y)
         assert any(root.before is not None for root, _ in memory.place.values()) == shares, f.__name__
         compare(f, *calls)

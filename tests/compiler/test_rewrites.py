@@ -48,6 +48,9 @@ def test_squares():
     assert changes(f, [X], ["squares"]) == {"multiply": (0, 1), "power": (1, 0)}
     assert changes(lambda x: np.power(x, np.array(3.0)), [np.abs(X)], ["squares"]) == {}
     assert changes(lambda x, y: np.power(x, y), [np.abs(X), np.full((3, 4), 2.0)], ["squares"]) == {}
+    integers = [np.array([1, -2, 3])]
+    assert calls(f, integers, ["squares"]) == {"power": 1}, "the square of integers would be an integer"
+    compare(f, integers, integers, rewrites=["squares"])
 
 
 def test_identities():
@@ -123,6 +126,7 @@ def test_sums():
     assert found["matmul"] == (0, 2)
     assert found["add.reduce"] == (2, 0)
     compare(f, [rows.astype(np.float32)], [rows[::-1].astype(np.float32)], rewrites=["sums"])
+    assert [calls(lambda x: np.sum(x, axis=0), [np.ones((n, 5))], ["sums"])["matmul"] for n in (7, 8)] == [0, 1]
     others = lambda x: (np.sum(x, axis=1), np.sum(x, axis=-1), np.sum(x), np.sum(x > 0, axis=(0, 1)))  # noqa: E731
     assert changes(others, [rows], ["sums"]) == {}
 
@@ -134,6 +138,14 @@ def test_signs():
     before, after = (calls(f, [X, Y], rewrites)["negative"] for rewrites in ((), ["signs"]))
     assert after <= before / 2
     changes(f, [X, Y], ["signs"])
+
+
+def test_signs_of_what_several_read_are_changed_once():
+    def f(x, y):
+        product = -x * y
+        return product * np.sin(y), product * np.cos(y)
+
+    assert changes(f, [X, Y], ["signs"]) == {}
 
 
 def test_signs_stay_where_integers_wrap_around():
@@ -159,6 +171,14 @@ def test_transposes():
     assert tanh.operands == (products[0],), "the product is computed transposed"
 
 
+def test_transposes_leave_products_that_others_read():
+    def f(x, y):
+        product = np.tanh(x) @ y.T
+        return np.tanh(product.T), np.sin(product)
+
+    assert changes(f, [X, Y], ["transposes"]) == {}
+
+
 def test_softmaxes():
     def f(x):
         y = mg.log_softmax(x)
@@ -167,6 +187,17 @@ def test_softmaxes():
     found = changes(f, [X], ["softmaxes"])
     assert found["exp"] == (2, 1)
     assert found["divide"] == (0, 1)
+
+
+def test_softmaxes_leave_sums_over_other_axes_than_the_maximum_is_of():
+    """Such a sum may be 0."""
+
+    def f(x):
+        z = x - np.max(x, axis=0, keepdims=True)
+        return np.exp(z - np.log(np.sum(np.exp(z), axis=1, keepdims=True)))
+
+    with np.errstate(all="ignore"):
+        assert changes(f, [np.array([[0.0, 1.0], [-2000.0, -2000.0]])], ["softmaxes"]) == {}
 
 
 @pytest.mark.parametrize(("z", "s"), [(1000.0, 1e300), (-1000.0, 1e-300)])
@@ -210,10 +241,14 @@ def test_products():
     assert found["matmul"] == (6, 1)
     assert found["add"][1] <= 1
 
-    def few(x, y):
-        return x[:2].T @ y[:2] + x[1:].T @ y[1:]
+    def few(x, y, n):
+        return sum(x[t].T @ y[t] for t in range(n))
 
-    changes(few, [X, Y], ["products"])
+    for n, products in ((2, 2), (3, 1)):
+        found = calls(lambda x, y, n=n: few(x, y, n), [SEQUENCE, SEQUENCE], ["products"])
+        assert found["matmul"] == products
+    changes(lambda x, y: few(x, y, 2), [SEQUENCE, SEQUENCE], ["products"])
+    changes(lambda x, y: few(x, y, 3), [SEQUENCE, SEQUENCE], ["products"])
 
 
 def unrolled(x):
@@ -262,15 +297,32 @@ def test_factors_of_the_first_step_are_those_of_its_like():
     assert len(set(of_step.values())) == 1, f"products of each step: {of_step}"
 
 
-def test_upright():
+def test_factors_leave_products_that_others_read():
+    """They are made anyway, and another one would come on top."""
+
     def f(x):
-        h = mg.Constant(np.zeros((3, 4)))
+        h, total = mg.Constant(np.full((3, 4), 0.5)), 0.0
         for t in range(6):
+            with mg.scope(f"t={t}"):
+                product = h * np.cos(x[t])
+                h = product * np.sin(x[t])
+                total = total + np.tanh(product) + np.cos(h)
+        return total
+
+    products = [calls(f, [SEQUENCE], names)["multiply"] for names in (["steps"], ["factors", "steps"])]
+    assert products[0] == products[1]
+
+
+def test_upright():
+    def f(x, steps=6):
+        h = mg.Constant(np.zeros((3, 4)))
+        for t in range(steps):
             with mg.scope(f"t={t}"):
                 h = np.tanh(x[t] + h @ W.T)
         return h, mg.gradients(np.sum(h), [W, x])
 
     assert changes(f, [SEQUENCE], ["upright"]) == {"copied": (0, 1)}
+    assert [calls(lambda x, n=n: f(x, n), [SEQUENCE], ["upright"])["copied"] for n in (2, 3)] == [0, 1]
     assert changes(lambda x: np.tanh(x @ W.T) @ W.T, [X], ["upright"]) == {}
 
 
@@ -308,6 +360,19 @@ def test_columns():
     joined = shapes(gated, [SEQUENCE], [*alone, "columns"], "stack([")
     assert joined[4, 3, 4] == 6
 
+    def joined_in_steps(x, repeats):
+        h, found = mg.Constant(np.zeros((3, 4))), []
+        for t in range(4):
+            with mg.scope(f"t={t}"):
+                parts = [np.tanh(x[t] + h), np.sin(x[t] * h), np.exp(x[t] - h)]
+                h = sum(parts)
+                found.append(np.concatenate([parts[k] for k in repeats], axis=1))
+        return np.stack(found)
+
+    for repeats, copies in (((0, 1), None), ((0, 1, 2), (0, 3)), ((0, 1, 0), None)):
+        joined = lambda x, repeats=repeats: joined_in_steps(x, repeats)  # noqa: E731
+        assert changes(joined, [SEQUENCE], ["columns"]).get("copied") == copies
+
     def wide(x):
         return np.concatenate([np.tanh(x[t]) for t in range(4)], axis=1)
 
@@ -317,11 +382,11 @@ def test_columns():
 def test_shared():
     R, V = (mg.Parameter(rng.normal(size=(12, 4))) for _ in range(2))
 
-    def f(x):
+    def f(x, odd=-1):
         h, driven = mg.Constant(np.zeros((3, 4))), (x.reshape(-1, 4) @ R.T).reshape(6, 3, 12)
         for t in range(6):
             with mg.scope(f"t={t}"):
-                now, q = driven[t], h @ V.T
+                now, q = driven[t] * 2.0 if t == odd else driven[t], h @ V.T
                 gates = mg.sigmoid(q[:, :8] + now[:, :8])
                 h = h * gates[:, :4] + np.tanh(now[:, 8:] + gates[:, 4:] * q[:, 8:])
         return mg.gradients(np.square(h).sum(), [R, V, x])
@@ -334,6 +399,8 @@ def test_shared():
         return f(x)[:2]
 
     changes(without_x, [SEQUENCE], ["shared"], alone=["transposes", "products"])
+    for odd in (0, 3, 5):  # in one time step, its parts are others
+        changes(lambda x, odd=odd: f(x, odd)[:2], [SEQUENCE], ["shared"], alone=["transposes", "products"])
     found = shapes(without_x, [SEQUENCE], ["transposes", "products", "shared"], "matmul(")
     assert found[8, 4] == found[4, 4] == 1, "R's gradient: two gates from the stack of V's, one of its own"
 
@@ -343,6 +410,31 @@ def test_steps():
     assert found["matmul"][0] - found["matmul"][1] >= 5, "projections of inputs are one product"
     only_tanh = calls(unrolled, [SEQUENCE], ["steps"])["tanh"]
     assert only_tanh == 6, "states wait for each other"
+
+
+@pytest.mark.parametrize(("n", "products"), [(2, 2), (3, 1)])
+def test_steps_are_three_at_least(n, products):
+    def f(x):
+        h = mg.Constant(np.zeros((3, 4)))
+        for t in range(n):
+            with mg.scope(f"t={t}"):
+                h = np.tanh(x[t] @ W + h)
+        return h
+
+    assert calls(f, [SEQUENCE], ["steps"])["matmul"] == products
+
+
+def test_steps_leave_operands_with_fewer_axes():
+    """Stacks of both would broadcast in another way: here without an error, since there are as many steps as rows."""
+
+    def f(x, b):
+        found = []
+        for t in range(3):
+            with mg.scope(f"t={t}"):
+                found.append(x[t] * b[t])
+        return np.stack(found)
+
+    changes(f, [SEQUENCE[:3], X], ["steps"])
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4])

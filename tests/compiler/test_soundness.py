@@ -149,6 +149,17 @@ def test_states_are_written_in_the_order_of_their_updates(n):
             assert (found_a, found_b, a.value, b.value) == (*by_hand, *by_hand), order
 
 
+def test_a_view_of_a_state_is_returned_as_it_was_before_its_update():
+    state = mg.Parameter(X, name="state", trainable=False)
+
+    def f(x):
+        before = state.T, state[1:], state.reshape(2, 6)
+        mg.update(state, state * 2.0 + x)
+        return before
+
+    compare(f, (X,), (Y,), (X,), states=[state])
+
+
 INSIDE: list[object] = []
 FACTORS, TABLE = [1.0], np.full(20, 2.0)
 
