@@ -198,9 +198,8 @@ class _Grouping:
             to = address(self.memory, line)
             if any(relation(to, other) != APART for other in touched):
                 return line
-            allowed = (APART,) if line is group.total else (APART, SAME)
-            if any(relation(to, other) not in allowed for other in entries):
-                return line
+            if line is not group.total and any(relation(to, other) == MIXED for other in entries):
+                return line  # a total is written after the last piece, when nothing is read any more
             entries.append(to)
         return None
 

@@ -170,6 +170,7 @@ def test_columns_that_nobody_reads_are_no_gate():
 def test_products_that_wait_for_nothing_stay_in_rows():
     f, calls = cell(lambda p, product, h: (np.tanh(p[:, :2]) * np.tanh(p[:, 2:4]) + h, None), width=4, driven_only=True)
     assert products_by_gate(f, calls) == 0
+    assert all(len(line.shape) < 3 for line in lines_of(f, calls[0], ["gates"]).order if line.call.entrywise)
     compare(f, *calls)
 
 

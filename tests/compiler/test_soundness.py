@@ -160,6 +160,18 @@ def test_a_view_of_a_state_is_returned_as_it_was_before_its_update():
     compare(f, (X,), (Y,), (X,), states=[state])
 
 
+def test_states_are_exchanged_through_views():
+    a, b = (mg.Parameter(RNG.normal(size=(2, 2)), name=name, trainable=False) for name in "ab")
+
+    def f(x):
+        turned = a.T, b.T
+        mg.update(a, turned[1])
+        mg.update(b, turned[0])
+        return x + 1.0
+
+    compare(f, *[(np.ones(2),)] * 3, states=[a, b])
+
+
 INSIDE: list[object] = []
 FACTORS, TABLE = [1.0], np.full(20, 2.0)
 
