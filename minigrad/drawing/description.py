@@ -10,6 +10,7 @@ from minigrad.drawing.events import Bprop, Record
 from minigrad.drawing.flow import FlowNode
 
 MOST = 5  # names in a list
+LONGEST = 40  # letters of a name
 
 
 def described(found: Record) -> str:
@@ -26,7 +27,7 @@ def _about_nodes(found: Record) -> str:
         counted.append(f"{plural(kinds['operation'], 'operation')} ({most}{', …' if len(operations) > MOST else ''})")
     if kinds["adjoint"]:
         counted.append(f"{plural(kinds['adjoint'], 'operation')} of backward sweeps")
-    results = [f"{found.nodes[i].title} = {summary.line(found.nodes[i].value)}" for i in found.flow.outputs]
+    results = [f"{_title(found.nodes[i])} = {summary.line(found.nodes[i].value)}" for i in found.flow.outputs]
     return f"{listed(results)} is computed from {listed(counted)}."
 
 
@@ -74,7 +75,7 @@ def _about_adjoints(found: Record) -> list[str]:
         return ["No rule is applied backward: no path leads from what was asked for to the result."]
     leaves = [i for i in found.wrt if found.nodes[i].kind in ("parameter", "input", "constant")]
     places = [(i, found.adjoints[i]) for i in leaves]
-    norms = [(found.arrays[place].norm, found.nodes[i].title) for i, place in places if place is not None]
+    norms = [(found.arrays[place].norm, _title(found.nodes[i])) for i, place in places if place is not None]
     texts = [f"Backward {plural(n_rules, 'rule')} {'is' if n_rules == 1 else 'are'} applied."]
     if norms:
         largest, smallest = max(norms), min(norms)
@@ -82,10 +83,14 @@ def _about_adjoints(found: Record) -> list[str]:
             f"The largest adjoint of a leaf is that of {largest[1]}, with the norm {summary.number(largest[0])}"
         )
         texts[-1] += f", the smallest that of {smallest[1]}, {summary.number(smallest[0])}." if len(norms) > 1 else "."
-    none = [found.nodes[i].title for i, place in places if place is None]
+    none = [_title(found.nodes[i]) for i, place in places if place is None]
     if none:
         texts.append(f"No adjoint arrives at {listed(none)}.")
     return texts
+
+
+def _title(node: FlowNode) -> str:
+    return symbols.shortened(node.title, LONGEST)
 
 
 def word(node: FlowNode) -> str:

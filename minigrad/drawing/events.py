@@ -262,7 +262,7 @@ def record(
     leaving(loss, "mg.record")
     nodes = in_order([loss])
     wanted = _asked_for(nodes) if wrt is None else as_inputs(wrt, "record(loss, wrt): wrt are nodes")
-    return _Recorder(nodes, Table(largest)).record(loss, seed, wanted)
+    return Recorder(nodes, Table(largest)).record(loss, seed, wanted)
 
 
 def record_of_scalar(loss: Node, wrt: Sequence[Node] | None = None, *, largest: int = LARGEST) -> Record:
@@ -276,7 +276,7 @@ def record_forward(outputs: Sequence[Node], *, largest: int = LARGEST) -> Record
     _, warning = stale(nodes)
     if warning:
         raise ValueError(warning)
-    return _Recorder(nodes, Table(largest)).recorded(outputs, ())
+    return Recorder(nodes, Table(largest)).recorded(outputs, ())
 
 
 def _asked_for(nodes: Sequence[Node]) -> list[Node]:
@@ -285,7 +285,7 @@ def _asked_for(nodes: Sequence[Node]) -> list[Node]:
     return leaves or computed
 
 
-class _Recorder:
+class Recorder:
     """Looks on while the engine sweeps, and writes down what it sees."""
 
     def __init__(self, nodes: Sequence[Node], table: Table) -> None:

@@ -7,14 +7,17 @@ given something and send nothing on.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from minigrad.drawing import summary
+from minigrad.context import leaving
+from minigrad.drawing import summary, symbols
 from minigrad.drawing.description import listed, over_time, plural, word
-from minigrad.drawing.events import LARGEST, Bprop, Record, Sent, record_of_scalar
+from minigrad.drawing.events import LARGEST, Bprop, Record, Sent
 from minigrad.drawing.flow import FlowNode
+from minigrad.drawing.stored import Table
 from minigrad.drawing.ways import MANY, Way, Ways
+from minigrad.drawing.zeros import CANCELED, FLAT, PRODUCTS, TINY, ZeroRecorder
 from minigrad.errors import no_node
 from minigrad.graph import seed_for
 from minigrad.node import Constant, Node
@@ -24,10 +27,10 @@ if TYPE_CHECKING:
     from minigrad.drawing.stored import Stored
 
 LISTED = 10_000  # entries of a parameter whose rows are looked at
+LONGEST_NAME, LONGEST_LABEL = 40, 80
 LONGEST_PATH = 12  # nodes of a path that are written; of a longer one both ends
 MOST = 5  # reasons that are given
-PRODUCTS = ("Multiply", "MatMul", "Outer", "Cross", "Einsum", "Divide", "ScaleAdjoint")
-CHOICES = ("Where", "Maximum", "Minimum", "Fmax", "Fmin", "Max", "Min", "Sort", "SetAt", "ClipAdjoint", "Clip")
+CHOICES = ("Where", "Maximum", "Minimum", "Fmax", "Fmin", "Max", "Min", "Sort", "SetAt", "Clip")
 SATURATING = ("Tanh", "Sigmoid", "HardTanh", "Erf", "Erfc", "Softmax", "SoftClipping", "Arctan", "Softsign", "Gaussian")
 
 
@@ -50,18 +53,21 @@ def explain(parameter: Node, loss: Node) -> str:
         raise no_node("mg.explain(parameter, loss): the loss is a node", loss, "explain one, or their sum")
     nodes = in_order([loss])
     _refuse_swapped(parameter, loss, nodes)
-    seed_for(loss, None, takes_adjoint=False)
+    seed = seed_for(loss, None, takes_adjoint=False)
     index = next((i for i, node in enumerate(nodes) if node is parameter), None)
     if index is None:
         return (
-            f"{parameter.label} is never used: the loss does not depend on it. If it should, look on the way from it to the "
-            "loss for .value, for a copy, or for another object of that name."
+            f"{symbols.shortened(parameter.label, LONGEST_LABEL)} is never used: the loss does not depend on it. If it should, "
+            "look on the way from it to the loss for .value, for a copy, or for another object of that name."
         )
     wanted = [node for node in nodes if node.dtype.kind == "f" and not isinstance(node, Constant)]
     if isinstance(parameter, Constant) and parameter.dtype.kind == "f":
         wanted.append(parameter)
     largest = parameter.size if LARGEST < parameter.size <= LISTED else LARGEST
-    return _Explanation(record_of_scalar(loss, wanted, largest=largest), nodes).of(index)
+    leaving(loss, "mg.explain")
+    recorder = ZeroRecorder(nodes, Table(largest))
+    found = recorder.record(loss, seed, wanted)
+    return _Explanation(found, nodes, recorder.zeros).of(index)
 
 
 def _refuse_swapped(parameter: Node, loss: Node, nodes: Sequence[Node]) -> None:
@@ -84,8 +90,8 @@ class _End(NamedTuple):
 class _Explanation:
     """What of a record has to be looked up again and again."""
 
-    def __init__(self, found: Record, nodes: Sequence[Node]) -> None:
-        self.record, self.nodes = found, nodes
+    def __init__(self, found: Record, nodes: Sequence[Node], zeros: Mapping[tuple[int, int], str]) -> None:
+        self.record, self.nodes, self.zeros = found, nodes, zeros
         self.children = found.flow.operands()
         self.parents: list[list[tuple[int, int]]] = [[] for _ in found.nodes]
         for edge in found.flow.edges:
@@ -106,7 +112,7 @@ class _Explanation:
         if adjoint is not None and adjoint.norm:
             texts = [
                 *self.ways(index),
-                *[f"  {text}" for text in (*self.over_time(index), *self.where_strange(adjoint))],
+                *[f"  {text}" for text in (*self.over_time(index), *self.where_strange(index))],
             ]
             return "\n".join([f"{title}: {self.amount(adjoint)}", *texts])
         what = "no adjoint arrives" if adjoint is None else "its adjoint is 0"
@@ -129,7 +135,7 @@ class _Explanation:
 
     def short(self, node: FlowNode) -> str:
         """What the node is called."""
-        name = f'"{node.name}"' if node.name else ""
+        name = f'"{symbols.shortened(node.name, LONGEST_NAME)}"' if node.name else ""
         if self.children[node.index]:
             name = f"{word(node)} #{node.index}{' ' * bool(name)}{name}"
         return name or f"#{node.index}"
@@ -195,14 +201,19 @@ class _Explanation:
         width = max([len(name) for name, _ in rows])
         return [f"    {name.ljust(width)}  {norm}".rstrip() for name, norm in rows]
 
-    def over_time(self, index: int) -> list[str]:
-        """How the adjoints of the states change over the steps of the loops that read the node."""
+    def above(self, index: int) -> set[int]:
+        """A node and all that depends on it."""
         seen, todo = {index}, [index]
         while todo:
             for parent, _ in self.parents[todo.pop()]:
                 if parent not in seen:
                     seen.add(parent)
                     todo.append(parent)
+        return seen
+
+    def over_time(self, index: int) -> list[str]:
+        """How the adjoints of the states change over the steps of the loops that read the node."""
+        seen = self.above(index)
         inside = {self.record.nodes[i].loop for i in seen if self.record.nodes[i].role == "state"}
         return [
             text
@@ -217,19 +228,22 @@ class _Explanation:
         known = [f"step {node.step}"] * (node.step is not None) + [node.line] * bool(node.line)
         return f" ({', '.join(known)})" if known else ""
 
-    def where_strange(self, adjoint: Stored) -> list[str]:
-        """The first rule that made a nan or an infinity of finite numbers."""
-        if not any(adjoint.strange):
-            return []
-        for event in self.record.events:
-            if isinstance(event, Bprop) and not any(self.record.arrays[event.adjoint].strange):
-                for sent in event.sends:
-                    if any(self.record.arrays[sent.array].strange):
-                        maker, to = self.record.nodes[event.node], self.record.nodes[sent.child]
-                        made = summary.line(self.record.arrays[sent.array].text)
-                        first = f"{self.short(maker)}{self.place(event.node)}"
-                        return [f"{first} is the first to send what is not finite, {made}, to {self.short(to)}."]
-        return ["What is not finite was there from the start: the loss's own adjoint."]
+    def where_strange(self, index: int) -> list[str]:
+        """Where on the way to a node finite numbers made a nan or an infinity first: a rule, or the sum of what arrives."""
+        above = self.above(index)
+        order = [event.node for event in self.record.events if isinstance(event, Bprop) and event.node in above]
+        for at in dict.fromkeys([*order, index]):
+            adjoint, sender = self.adjoint(at), f"{self.short(self.record.nodes[at])}{self.place(at)}"
+            if adjoint is not None and any(adjoint.strange):
+                made = summary.line(adjoint.text)
+                return [f"All that arrives at {sender} is finite, but the sum is not, {made}: it overflows."]
+            for slot, child in enumerate(self.children[at]):
+                sent = self.sent.get((at, slot))
+                if sent is not None and child in above and any(self.record.arrays[sent.array].strange):
+                    made = summary.line(self.record.arrays[sent.array].text)
+                    to = self.short(self.record.nodes[child])
+                    return [f"{sender} is the first to send what is not finite, {made}, to {to}."]
+        return []
 
     def reasons(self, index: int) -> list[str]:
         """A sentence for every rule at which the adjoint ends; of several alike, one for all."""
@@ -271,30 +285,48 @@ class _Explanation:
 
     def why(self, end: _End) -> str:
         """The reason, as far as it can be read off the values."""
-        node, child = self.record.nodes[end.node], self.children[end.node][end.slot]
         if end.sent is None:
             return self.why_nothing(end)
         if self.cancels(end):
             return "what arrives there from several parents adds up to 0"
-        others = [other for slot, other in enumerate(self.children[end.node]) if slot != end.slot]
+        found = self.zeros.get((end.node, end.slot), "")
+        if found == CANCELED:
+            return "its terms add up to 0"
+        if found == TINY:
+            return f"what it would send is too small for {self.record.nodes[end.node].dtype}"
+        return self.why_zero(end, is_flat=found == FLAT)
+
+    def why_zero(self, end: _End, *, is_flat: bool) -> str:
+        """The reason why every term is 0. is_flat: whether it would be 0, too, if adjoints arrived at other entries."""
+        node, children = self.record.nodes[end.node], self.children[end.node]
+        value = self.value(children[end.slot])
+        if not value.size:
+            return "it has no entries"
         if node.operation == "ReLU":
-            dead = _greatest(self.value(child)) <= 0
+            dead = _greatest(value) <= 0
             return (
                 "no entry of its input is above 0, so it is dead"
                 if dead
                 else "its input is not above 0 where an adjoint arrives"
             )
         if node.operation in PRODUCTS:
+            others = [other for slot, other in enumerate(children) if slot != end.slot]
             zeros = [self.short(self.record.nodes[other]) for other in others if not self.value(other).norm]
             if zeros:
                 return f"it is multiplied by {zeros[0]}, which is 0"
-            return "the other factor is 0 where an adjoint arrives, or the product is too small for its dtype"
+            return "the other factor is 0 where an adjoint arrives"
+        if node.operation == "ClipAdjoint":
+            return "what arrives is clipped to 0"
         if node.operation in CHOICES:
             return "another entry is chosen where an adjoint arrives"
-        if node.operation in SATURATING:
-            return f"it is saturated, its values are {summary.line(node.value)}"
-        if not self.value(child).norm:
+        if is_flat and not value.norm:
             return "its slope is 0 where its input is 0"
+        if node.operation in SATURATING:
+            return (
+                f"it is saturated, its values are {summary.line(node.value)}"
+                if is_flat
+                else "it is saturated where an adjoint arrives"
+            )
         return f"so says its rule, {self.rule(end)}"
 
     def why_nothing(self, end: _End) -> str:

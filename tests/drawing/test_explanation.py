@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import LSTM, RNN, Dense, Sequential
+from minigrad.models import LSTM, RNN, Dense, Sequential, losses
 from tests.drawing.graphs import GRAPHS, net_2_2_1, recurrent
 
 
@@ -22,7 +22,7 @@ ENDS = {
     "times 0": (lambda: np.sin(W) * ZERO, 'ends at × #4, which sends 0 to sin #3: it is multiplied by "gate", which is 0'),
     "times a matrix of zeros": (lambda: W @ weights(2, 2, value=0.0, name="V"), 'multiplied by "V", which is 0'),
     "times 0 where it counts": (lambda: (W * [0.0, 1.0]) * [1.0, 0.0], "the other factor is 0 where an adjoint arrives"),
-    "too small": (lambda: W * 1e-200 * 1e-200, "or the product is too small for its dtype"),
+    "too small": (lambda: W * 1e-200 * 1e-200, "what it would send is too small for float64."),
     "saturated": (lambda: np.tanh(W * 1000), "ends at tanh #4, which sends 0 to × #3: it is saturated, its values are [1, 1]"),
     "a saturated sigmoid": (lambda: mg.sigmoid(W * 1e4), "saturated"),
     "stopped": (lambda: mg.stop_gradient(W) * X, "sends nothing to \"w\": stop_gradient holds it back"),
@@ -31,6 +31,10 @@ ENDS = {
     "a choice": (lambda: np.where(W > 0, 0.0, W), "sends 0 to \"w\": another entry is chosen where an adjoint arrives"),
     "the larger one": (lambda: np.maximum(W, 7.0), "maximum #3, which sends 0 to \"w\": another entry is chosen"),
     "scaled by 0": (lambda: mg.scale_adjoint(W, 0.0), "which sends 0 to \"w\": it is multiplied by"),
+    "clipped to 0": (lambda: mg.clip_adjoint(W, 0.0, 0.0), "which sends 0 to \"w\": what arrives is clipped to 0"),
+    "saturated where it counts": (lambda: np.tanh(W * [0.1, 1e3]) * [0.0, 1.0], "tanh #4, which sends 0 to × #3: it is saturated where an adjoint arrives"),
+    "no entries": (lambda: W[:0], "which sends 0 to item #2: it has no entries"),
+    "an entry that is not read": (lambda: np.concatenate([W, X.reshape(1)])[2:], "concatenate #3, which sends 0 to \"w\": so says its rule"),
     "a square at 0": (lambda: weights_at_zero() ** 2, "its slope is 0 where its input is 0"),
 }  # fmt: skip
 AT_ZERO = weights(2, value=0.0, name="w")
@@ -47,6 +51,101 @@ def test_where_an_adjoint_ends_and_why(case):
     text = mg.explain(AT_ZERO if case == "a square at 0" else W, loss)
     assert text.startswith('parameter "w" (2,): ')
     assert expected in text
+
+
+SIGNS = mg.Input(np.array([[1.0], [-1.0]]), name="signs")
+
+
+def outer_product(a, b):
+    return np.outer(a, b)
+
+
+def einsum(subscripts, a, b):
+    return np.einsum(subscripts, a, b)
+
+
+CANCELED = {
+    "a broadcast sum": lambda w: (w + np.ones((2, 1))) * SIGNS,
+    "a broadcast difference": lambda w: (np.ones((2, 1)) - w) * SIGNS,
+    "a broadcast product": lambda w: w * SIGNS,
+    "a broadcast quotient": lambda w: np.exp(w) / SIGNS,
+    "a product of matrices": lambda w: w[np.newaxis] @ SIGNS.T,
+    "an outer product": lambda w: outer_product(w, SIGNS),
+    "a repeated array": lambda w: np.broadcast_to(w, (2, 1)) * SIGNS,
+    "a tile": lambda w: np.tile(w, 2) * SIGNS.reshape(2),
+    "rows read twice": lambda w: w[[0, 0]] * SIGNS.reshape(2),
+    "an einsum": lambda w: einsum("i,j->ij", w, SIGNS.reshape(2)),
+    "a cross product": lambda w: np.cross(w * [1.0, 0.0, 0.0], np.ones(3)),
+    "softmax": lambda w: mg.softmax(np.concatenate([w, w + 0.0])),
+    "a choice of all": lambda w: np.where([[True], [True]], w, 0.0) * SIGNS,
+    "a running sum": lambda w: np.cumsum(w * np.ones(2)) * [2.0, -1.0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("case", CANCELED)
+def test_terms_that_cancel_within_what_one_rule_sends(case, dtype):
+    """No factor is 0, no unit is saturated, no slope is 0: the terms add up to 0."""
+    w = mg.Parameter(np.zeros(1, dtype), name="w")
+    loss = CANCELED[case](w).sum() + mg.Input(1.0)
+    assert not mg.gradients(loss, [w])[0].value.any()
+    reasons = mg.explain(w, loss).splitlines()[1:]
+    assert reasons
+    for reason in reasons:
+        assert reason.endswith(": its terms add up to 0.") or "several parents adds up to 0" in reason
+    unequal = (CANCELED[case](w) * mg.Input(np.random.default_rng(0).uniform(1, 2, CANCELED[case](w).shape))).sum()
+    assert mg.gradients(unequal, [w])[0].value.any(), "weights of their own keep them apart"
+
+
+def test_an_adjoint_of_one_entry_has_terms_too():
+    w = mg.Parameter(np.zeros(1), name="w")
+    loss = np.einsum("i,j->", w, SIGNS.reshape(2))
+    assert mg.explain(w, loss).endswith('which sends 0 to "w": its terms add up to 0.')
+
+
+def test_a_bias_under_a_balanced_loss_is_not_told_that_its_slope_is_0():
+    b = mg.Parameter(np.zeros(2), name="b")
+    loss = losses.cross_entropy(b + mg.Input(np.zeros((4, 2)), name="h"), np.array([0, 1, 0, 1]))
+    assert mg.explain(b, loss).splitlines()[1:] == ['  It ends at + #2, which sends 0 to "b": its terms add up to 0.']
+
+
+def test_what_cancels_and_what_is_0_entry_by_entry_are_told_apart():
+    """Each pair: the same rule sends 0, once since terms cancel, once since each of them is 0."""
+    ones = mg.Input(np.ones(2), name="ones")
+    pairs = [
+        (mg.softmax, [0.0, 0.0], "terms add up", mg.softmax, [0.0, -1e4], "it is saturated, its values are [1, 0]"),
+        (lambda w: w @ np.array([[1.0, -1.0]] * 2), [0.0, 0.0], "terms add up", lambda w: w @ np.zeros((2, 2)), [1.0, 1.0], "which is 0"),
+        (lambda w: np.where([[True], [True]], w, ones) * SIGNS, [1.0, 1.0], "terms add up", lambda w: np.where([[False], [False]], w, ones) * SIGNS, [1.0, 1.0], "another entry is chosen"),
+        (lambda w: np.square(w) * ones, [0.0, 0.0], "slope is 0 where its input is 0", lambda w: np.square(w + 1e-170) * 1e-170, [0.0, 0.0], "too small for float64"),
+    ]  # fmt: skip
+    for canceling, start, first, dead, other, second in pairs:
+        for f, point, expected in ((canceling, start, first), (dead, other, second)):
+            w = mg.Parameter(np.array(point), name="w")
+            assert expected in mg.explain(w, f(w).sum())
+
+
+def test_a_large_unit_is_not_dead_where_some_entries_are_alive():
+    """Of arrays that are too large to be stored the range says whether an entry is above 0."""
+    w = mg.Parameter(1.0, name="w")
+    signs = mg.Input(np.array([1.0] * 50 + [-1.0] * 50), name="signs")
+    assert "its input is not above 0 where an adjoint arrives" in mg.explain(w, mg.relu(w * signs)[60:].sum())
+    assert "so it is dead" in mg.explain(w, mg.relu(w * -abs(signs)).sum())
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_path_follows_the_largest_part_wherever_it_stands(turned):
+    w = mg.Parameter(np.array([3.0, 4.0]), name="w")
+    parts = [w * 100.0, w * 0.01]
+    loss = (parts[turned] + parts[not turned]).sum()
+    lines = mg.explain(w, loss).splitlines()
+    assert lines[-1] == '    "w"   141.4'
+
+
+def test_long_names_are_shortened():
+    x = mg.Input(1.0, name="n" * 10**6)
+    for text in (mg.explain(x, x * 2), mg.explain(x, x * 0.0), mg.explain(x, X * 2), mg.record(x * 2).describe()):
+        assert len(text) < 500
+        assert "nnn…nnn" in text
 
 
 def test_what_is_never_used():
@@ -212,6 +311,31 @@ def test_where_a_nan_comes_from():
     with np.errstate(all="ignore"):
         text = mg.explain(w, np.sqrt(w - 1).sum())
     assert "sqrt #3 is the first to send what is not finite, [inf, 0.5], to − #2" in text
+
+
+def test_a_sum_that_overflows_is_named():
+    y = mg.Input(1.0, name="y")
+    with np.errstate(all="ignore"):
+        text = mg.explain(y, y * 1.5e308 + y * 1.5e308)
+        assert text.endswith('All that arrives at "y" is finite, but the sum is not, inf: it overflows.')
+        u = np.sin(y)
+        inner = mg.explain(y, u * 1.5e308 + u * 1.5e308)
+        assert inner.endswith("All that arrives at sin #1 is finite, but the sum is not, inf: it overflows.")
+        within = mg.explain(y, ((y + np.zeros(2)) * 1.5e308).sum())
+        assert '+ #2 is the first to send what is not finite, inf, to "y"' in within
+        large = mg.Input(np.ones(100), name="large")
+        text = mg.explain(large, (large * 1.5e308 + large * 1.5e308).sum())
+        assert 'All that arrives at "large" is finite, but the sum is not' in text
+
+
+def test_what_is_not_finite_elsewhere_is_not_blamed():
+    """Only rules on a way from the loss to the node are looked at."""
+    y, other = mg.Input(1.0, name="y"), mg.Input(0.0, name="other")
+    with np.errstate(all="ignore"):
+        loss = np.sqrt(other) + (y * 1.5e308 + y * 1.5e308)
+        assert 'at "y" is finite, but the sum is not' in mg.explain(y, loss)
+        assert "sqrt" not in mg.explain(y, loss)
+        assert "sqrt #" in mg.explain(other, loss)
 
 
 def test_the_loss_itself_integers_and_constants():
