@@ -66,8 +66,10 @@ def run_of(title: str, given: Node | Record, cuts: Sequence[Cut]) -> Run:
     if cuts:
         if isinstance(given, Record):
             raise TypeError("mg.draw(record, cut=...): paths can be cut in a graph, not in its record: draw the loss")
-        for grid in found:
-            curves[grid.loop] += _Cutting(given, recorded, grid).curves(cuts)
+        cutting = _Cutting(given, recorded, found)
+        for cut in cuts:
+            for loop, without in cutting.curves(cut).items():
+                curves[loop] += without
     loops = tuple([Loop(grid, tuple(curves[grid.loop])) for grid in found])
     return Run(title, loops, _unit(loops))
 
@@ -97,56 +99,64 @@ def _unit(loops: Sequence[Loop]) -> float:
 
 
 class _Cutting:
-    """A loop whose lanes can be cut: a state sends nothing to the step before, a gate nothing at all.
+    """A run whose lanes can be cut, in all loops that have them: a state sends nothing to the step before, a gate nothing at all.
 
     The engine sweeps as always, but is told that nobody wants the adjoints of these children.
     """
 
-    def __init__(self, loss: Node, recorded: Record, grid: Grid) -> None:
-        self.loss, self.grid = loss, grid
+    def __init__(self, loss: Node, recorded: Record, found: Sequence[Grid]) -> None:
+        self.loss, self.grids = loss, found
         self.nodes = in_order([loss])
-        order = {step: k for k, step in enumerate(grid.steps)}
-        members = [node for node in recorded.nodes if node.loop == grid.loop and node.step is not None]
-        self.steps = {self.nodes[node.index]: order[node.step or 0] for node in members}
+        orders: dict[tuple[int | None, int | None], int] = {
+            (grid.loop, step): k for grid in found for k, step in enumerate(grid.steps)
+        }
+        members = [node for node in recorded.nodes if (node.loop, node.step) in orders]
+        self.times = {self.nodes[node.index]: (node.loop, orders[node.loop, node.step]) for node in members}
 
-    def curves(self, cuts: Sequence[Cut]) -> list[Curve]:
-        """The states' curves without the lanes of each cut that are in this loop."""
-        lanes = self.grid.lanes
-        found = []
-        for cut in cuts:
-            off = [i for i, lane in enumerate(lanes) if lane.label in cut]
-            if off:
-                kept = [lane for lane in self.grid.states if lane not in off] or self.grid.states
-                norms = self._norms(off)
-                names = tuple([lanes[lane].label for lane in off])
-                found += [
-                    Curve(
-                        lanes[lane].label,
-                        {dot.step: norms.get(dot.node) for dot in self.grid.dots if dot.lane == lane},
-                        names,
-                    )
-                    for lane in kept
-                ]
+    def curves(self, cut: Cut) -> dict[int, list[Curve]]:
+        """By loop the curves of its states without the lanes of the cut, of each loop that has one of them."""
+        off = {grid.loop: [i for i, lane in enumerate(grid.lanes) if lane.label in cut] for grid in self.grids}
+        names = tuple(dict.fromkeys(grid.lanes[lane].label for grid in self.grids for lane in off[grid.loop]))
+        norms = self._norms(off) if names else {}
+        found = {}
+        for grid in [grid for grid in self.grids if off[grid.loop]]:
+            kept = [lane for lane in grid.states if lane not in off[grid.loop]] or grid.states
+            found[grid.loop] = [
+                Curve(
+                    grid.lanes[lane].label,
+                    {dot.step: norms.get(dot.node) for dot in grid.dots if dot.lane == lane},
+                    names,
+                )
+                for lane in kept
+            ]
         return found
 
-    def _norms(self, off: Sequence[int]) -> dict[int, float]:
+    def _norms(self, off: Mapping[int, Sequence[int]]) -> dict[int, float]:
         """The norms of the states' adjoints, by the index of the node."""
+        dots = [(grid, dot) for grid in self.grids for dot in grid.dots]
         is_state = {
-            self.nodes[dot.node]: self.grid.lanes[dot.lane].role == "state" for dot in self.grid.dots if dot.lane in off
+            self.nodes[dot.node]: grid.lanes[dot.lane].role == "state"
+            for grid, dot in dots
+            if dot.lane in off[grid.loop]
         }
 
         def is_cut(node: Node, child: Node) -> bool:
-            return child in is_state and not (is_state[child] and self.steps.get(node, -1) <= self.steps[child])
+            return child in is_state and (not is_state[child] or self._is_later(node, child))
 
         def send_others(node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], arrived: Arrived) -> None:
             kept = {child for child in node.children if child in wanted and not is_cut(node, child)}
             send(node, adjoint, mask, kept, arrived)
 
-        states = {self.nodes[dot.node]: dot.node for dot in self.grid.dots if dot.lane in self.grid.states}
+        states = {self.nodes[dot.node]: dot.node for grid, dot in dots if dot.lane in grid.states}
         order = sorted(self.nodes, key=by_age)
         seed = seed_for(self.loss, None, takes_adjoint=False)
         found = sweep(self.loss, seed, order, states, keep_graph=False, send=send_others)
         return {states[node]: summarized(adjoint.value).norm for node, adjoint in found.items()}
+
+    def _is_later(self, node: Node, state: Node) -> bool:
+        """Whether the node lies in a later step of the state's loop."""
+        (loop, order), (loop_of_state, order_of_state) = self.times.get(node, (None, -1)), self.times[state]
+        return loop == loop_of_state and order > order_of_state
 
 
 # Words ---------------------------------------------------------------------------------------------------------------

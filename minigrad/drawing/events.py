@@ -19,6 +19,7 @@ from minigrad.adjoints import Arrived, Held, Mask, Part, joined, send
 from minigrad.changes import stale
 from minigrad.context import leaving
 from minigrad.drawing.absence import NOT_YET, absences, with_absences
+from minigrad.drawing.arguments import whole_number
 from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowLoop, FlowNode, flow_of
 from minigrad.drawing.reading import checked, parsed
 from minigrad.drawing.stored import Stored, Table
@@ -245,8 +246,8 @@ def record(
 
     `record.html()` is a page that steps through them.
 
-    wrt:     the nodes whose adjoints are asked for; None for all inputs and all parameters that are trained or, where there
-             is none of these, for all that is computed
+    wrt:     the nodes of the graph whose adjoints are asked for (ValueError for another one); None for all inputs and all
+             parameters that are trained or, where there is none of these, for all that is computed
     adjoint: of the loss, as in `gradients`
     largest: the entries up to which an array is stored whole; of a larger one its range, mean and norm
 
@@ -260,8 +261,16 @@ def record(
     """
     seed = seed_for(loss, adjoint)
     leaving(loss, "mg.record")
+    largest = whole_number(largest, "mg.record(largest")
     nodes = in_order([loss])
     wanted = _asked_for(nodes) if wrt is None else as_inputs(wrt, "record(loss, wrt): wrt are nodes")
+    known = set(nodes)
+    for node in wanted:
+        if node not in known:
+            raise ValueError(
+                f"mg.record: no path leads from {node.label} to {loss.label}: it is not in the graph. Leave it out of wrt, or "
+                "look on its way to the loss for .value, for a copy, or for another object of that name"
+            )
     return Recorder(nodes, Table(largest)).record(loss, seed, wanted)
 
 

@@ -103,8 +103,7 @@ class _Loop:
         self.sends = self._sends()
         self.received = self._received()
         self.roles = {i: node.role for i, node in self.inside.items() if node.role or len(self.steps) <= whole}
-        if len(self.steps) > whole:
-            self._find_joints()
+        self.reached = self._reached()
         self.labels: dict[int, str] = {}
         self.lane = self._lanes()
 
@@ -135,24 +134,35 @@ class _Loop:
                 found[child] = found.get(child, 0) + 1
         return found
 
-    def _find_joints(self) -> None:
-        """Show where the ways of several dots join on their way to a state: after the last of such places only."""
+    def _reached(self) -> dict[int, tuple[int, ...]]:
+        """The dots that the adjoint of each node gets to by way of nodes that are not shown.
+
+        Where the ways of several dots join on their way to a state is shown, too: of such places in a row the last one only.
+        """
+        found: dict[int, tuple[int, ...]] = {}
         for i in sorted(self.inside):
-            if i not in self.roles and self.received.get(i, 0) > 1:
-                ends = {end for child, norm in self.sends.get(i, ()) for end, _ in self.ends(child, norm)}
-                if ends and not (len(ends) == 1 and self.roles[ends.pop()] == JOINT):
-                    self.roles[i] = JOINT
+            if i not in self.roles:
+                ends = tuple(dict.fromkeys(end for child, _ in self.sends.get(i, ()) for end in found[child]))
+                leads_to_joint = len(ends) == 1 and self.roles[ends[0]] == JOINT
+                if self.received.get(i, 0) < 2 or not ends or leads_to_joint:
+                    found[i] = ends
+                    continue
+                self.roles[i] = JOINT
+            found[i] = (i,)
+        return found
 
     def ends(self, child: int, norm: float) -> list[tuple[int, float]]:
-        """The dots that an adjoint gets to by way of nodes that are not shown, and its norm before others join in."""
-        found, ways = [], [(child, norm, True)]
+        """The dots that an adjoint gets to by way of nodes that are not shown, and its norm before others join in.
+
+        Merge ways that part after that place and meet again at the same dot.
+        """
+        found, ways = [], [(child, norm)]
         while ways:
-            at, norm, alone = ways.pop()
-            if at in self.roles:
-                found.append((at, norm))
-                continue
-            alone = alone and self.received[at] == 1
-            ways += [(further, sent if alone else norm, alone) for further, sent in reversed(self.sends.get(at, ()))]
+            at, norm = ways.pop()
+            if at in self.roles or self.received[at] > 1:
+                found += [(end, norm) for end in self.reached[at]]
+            else:
+                ways += reversed(self.sends.get(at, ()))
         return found
 
     def _lanes(self) -> dict[int, tuple[str, str, int]]:
@@ -230,11 +240,10 @@ class _Loop:
     def _label(self, members: Sequence[int]) -> str:
         """What the nodes of a lane have in common: the beginning of their names, or their operation."""
         nodes = [self.inside[i] for i in members]
-        if nodes[0].name and self.roles[members[0]] != JOINT:
-            shared = "".join(common([tuple(node.name) for node in nodes]))
-            shown = OPEN.sub("", shared) if len({node.name for node in nodes}) > 1 else shared
-            if shown:
-                return symbols.shortened(shown, LONGEST_LABEL)
+        shared = "".join(common([tuple(node.name) for node in nodes]))
+        shown = OPEN.sub("", shared) if len({node.name for node in nodes}) > 1 else shared
+        if shown:
+            return symbols.shortened(shown, LONGEST_LABEL)
         node = nodes[-1]
         if node.step is not None and not any(child in self.inside for child in self.children[node.index]):
             return node.name or "input"

@@ -8,7 +8,8 @@ from typing import Any, Literal, cast, overload
 
 import numpy as np
 
-from minigrad.drawing import dot, symbols
+from minigrad.drawing import dot
+from minigrad.drawing.arguments import cleaned_title, whole_number
 from minigrad.drawing.canvas import save
 from minigrad.drawing.cell_view import CellView, cell_view
 from minigrad.drawing.diagram import Diagram, diagram
@@ -207,7 +208,9 @@ def draw(
         name = max(of_flow, key=of_flow.__getitem__)
         besides = ", where inside= opens layers" if view == "layers" and name in ("depth", "collapse") else ""
         raise ValueError(f'mg.draw({name}=...) belongs to view="flow": leave it out of view="{view}"{besides}')
-    title = symbols.clean(title).strip()
+    title = cleaned_title(title)
+    if limit is not None:
+        limit = whole_number(limit, "mg.draw(limit")
     if view != "layers" and inside is not False:
         raise ValueError(
             'mg.draw(inside=...) belongs to view="layers": in view="flow" depth= and collapse= close scopes'

@@ -33,6 +33,8 @@ def parsed(text: str) -> Any:
         raise ValueError("expected a record, found data that is nested too deeply") from error
     except json.JSONDecodeError as error:
         raise ValueError(f"expected JSON, found something else ({error})") from error
+    except ValueError as error:  # of Python, which reads integers up to some length
+        raise ValueError("expected numbers that a record can have, found an integer of thousands of digits") from error
 
 
 def checked(data: Any) -> Any:

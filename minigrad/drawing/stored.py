@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.drawing import summary
+
+DIGESTED = 1024  # bytes beyond which arrays are compared by a digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +91,19 @@ class Table:
 
     def place(self, array: np.ndarray[Any, Any]) -> int:
         """The place of the array in the table."""
-        key = array.shape, array.dtype.str, array.tobytes()
+        key = array.shape, array.dtype.str, _fingerprint(array)
         found = self._places.get(key)
         if found is None:
             found = self._places[key] = len(self.arrays)
             self.arrays.append(stored(array) if array.size <= self.largest else summarized(array))
         return found
+
+
+def _fingerprint(array: np.ndarray[Any, Any]) -> bytes:
+    """The bytes of a small array, the digest of a large one: no copy of it is kept."""
+    if array.nbytes <= DIGESTED:
+        return array.tobytes()
+    return hashlib.blake2b(np.ascontiguousarray(array), digest_size=32).digest()
 
 
 def stored(array: np.ndarray[Any, Any]) -> Stored:

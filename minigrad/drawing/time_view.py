@@ -31,6 +31,7 @@ ROW, THIN_ROW = 26.0, 16.0
 CURVES = 150.0  # the height of the curves
 GAP = 18.0
 ARC = 14.0  # how far the control point of a link beside another one, or past dots, lies above them
+LINKS = 4  # to each dot that the limit allows
 TICKS = 6  # on an axis at most
 
 HEADLINE = Face(18, 26, False, 600, TEXT)
@@ -65,10 +66,11 @@ def time_view(given: Runs, cut: Cuts, title: str, limit: int) -> TimeView:
     found = [run_of(symbols.clean(name), run, cuts) for name, run in runs.items()]
     check_cuts(cuts, found)
     view = TimeView(found, title)
-    if view.n_dots > limit:
+    links = sum(len(loop.grid.links) for run in found for loop in run.loops)
+    if view.n_dots > limit or links > LINKS * limit:
         raise ValueError(
-            f'mg.draw(view="time"): a picture of {view.n_dots} dots cannot be read (limit={limit}). Draw fewer time steps or '
-            "fewer runs, or raise the limit"
+            f'mg.draw(view="time"): a picture of {view.n_dots} dots and {links} links cannot be read (limit={limit}). Draw fewer '
+            "time steps or fewer runs, or raise the limit"
         )
     return view
 
@@ -414,7 +416,8 @@ class _Lanes:
         x, y, to_x, to_y = self._ends(link)
         start = f"M{pixels(x)},{pixels(y)}"
         if _is_arc(link):
-            return f"{start}Q{pixels((x + to_x) / 2)},{pixels(y - _rise(link))},{pixels(to_x)},{pixels(to_y)}"
+            middle = (y + to_y) / 2 - _rise(link)
+            return f"{start}Q{pixels((x + to_x) / 2)},{pixels(middle)},{pixels(to_x)},{pixels(to_y)}"
         if self.is_dense or y == to_y:
             return f"{start}L{pixels(to_x)},{pixels(to_y)}"
         bend = (to_x - x) / 2
@@ -442,7 +445,8 @@ class _Lanes:
 
 def _is_arc(link: Link) -> bool:
     """Whether it would lie on another link, or on a dot between its own."""
-    return link.source[0] == link.target[0] and (link.way > 0 or abs(link.source[1] - link.target[1]) > 1)
+    (lane, step), (to_lane, to_step) = link.source, link.target
+    return link.way > 0 or (lane == to_lane and abs(step - to_step) > 1)
 
 
 def _rise(link: Link) -> float:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from minigrad.drawing import symbols
+from minigrad.drawing.arguments import whole_number
 from minigrad.drawing.blocks import cut_apart
 from minigrad.drawing.flow import Flow, FlowEdge, FlowNode, Label, Shown
 from minigrad.drawing.named import close, end_of, named, scopes
@@ -50,21 +51,15 @@ def transformed(flow: Flow, asked: Asked, places: Mapping[Node, int]) -> Flow:
     if asked.roll:
         flow = rolled(flow)
     if asked.depth is not None:
-        flow = collapse(flow, _whole(asked.depth, "depth"))
+        flow = collapse(flow, whole_number(asked.depth, "mg.draw(depth"))
     if asked.collapse:
         flow = collapse(flow, [asked.collapse] if isinstance(asked.collapse, str) else asked.collapse)
     if asked.focus is not None:
-        hops = None if asked.hops is None else _whole(asked.hops, "hops")
+        hops = None if asked.hops is None else whole_number(asked.hops, "mg.draw(hops")
         flow = focus(flow, _found(flow, asked.focus, places, "focus"), hops)
     if asked.highlight is not None:
         flow = highlight(flow, _found(flow, asked.highlight, places, "highlight"))
     return flow
-
-
-def _whole(number: object, name: str) -> int:
-    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
-        raise ValueError(f"mg.draw({name}={number!r}): a whole number from 0")
-    return number
 
 
 # Which nodes ---------------------------------------------------------------------------------------------------------

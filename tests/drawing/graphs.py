@@ -287,3 +287,24 @@ OTHERS = {
     "fan": fan,
 }
 ALL = {**GRAPHS, **STEPS, **OTHERS}
+
+
+def residual(sums, steps=13):
+    """A loop whose step is a row of residual sums, h = h + f(h)."""
+    h, w = mg.Input(0.3, name="h"), mg.Parameter(0.1, name="w")
+    for _ in range(steps):
+        h = np.tanh(w * h)
+        for k in range(sums):
+            h = h + (np.sin, np.cos, np.arctan)[k % 3](h)
+    return h
+
+
+def woven(parts=16, steps=4):
+    """A loop whose step has parts that read all parts before."""
+    h, w = mg.Input(0.3, name="h"), mg.Parameter(0.1, name="w")
+    for _ in range(steps):
+        found = [np.tanh(w * h)]
+        for _ in range(parts):
+            found.append(np.stack(found).sum())
+        h = found[-1]
+    return h

@@ -399,7 +399,7 @@ def test_the_description_of_a_loop():
 def test_what_no_adjoint_reaches():
     text = mg.record((mg.stop_gradient(W) * X).sum(), [W, X]).describe()
     assert text.endswith("No adjoint arrives at w.")
-    assert "No rule is applied backward" in mg.record(X * 2, [mg.Input(1.0)]).describe()
+    assert "No rule is applied backward" in mg.record(X * 1, []).describe()
 
 
 @pytest.mark.parametrize("name", sorted(set(GRAPHS) - {"odd", "penalized", "recurrent gradient", "2-2-1 gradient"}))

@@ -362,3 +362,15 @@ def mixture(a, b, part):
     return "#" + "".join(
         [f"{round(part * one + (1 - part) * other):02x}" for one, other in zip(*channels, strict=True)]
     )
+
+
+@pytest.mark.parametrize("view", ["flow", "mirror", "cell", "time", "layers"])
+def test_a_title_is_a_text_and_a_limit_a_whole_number(view):
+    loss = layer(LSTM, 3)
+    for title in (3, None, ["a"]):
+        with pytest.raises(TypeError, match=r"mg\.draw\(title=.*\): a text"):
+            mg.draw(loss, view=view, title=title)
+    for limit in ("a", 1.5, -1, True, [3]):
+        with pytest.raises(ValueError, match=r"mg\.draw\(limit=.*\): a whole number from 0"):
+            mg.draw(loss, view=view, limit=limit)
+    assert mg.draw(loss, view=view, limit=np.int64(500)).svg() == mg.draw(loss, view=view).svg()

@@ -143,6 +143,15 @@ def test_a_file_that_holds_something_else(text, tmp_path):
         mg.Record.load(file)
 
 
+def test_an_integer_of_thousands_of_digits(tmp_path):
+    path = tmp_path / "long.json"
+    path.write_text('{"version": ' + "9" * 6000 + "}")
+    with pytest.raises(ValueError, match="found an integer of thousands of digits") as failed:
+        mg.Record.load(path)
+    assert "set_int_max_str_digits" not in str(failed.value)
+    assert "long.json" in str(failed.value)
+
+
 def test_bytes_that_are_no_text(tmp_path):
     file = tmp_path / "record.json"
     file.write_bytes(b"\xff\xfe\x00\x80")

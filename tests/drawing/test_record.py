@@ -13,7 +13,7 @@ from minigrad import lines
 from minigrad.adjoints import send
 from minigrad.drawing import events
 from minigrad.drawing.events import Bprop, Fprop
-from minigrad.drawing.stored import stored, summarized
+from minigrad.drawing.stored import DIGESTED, Table, stored, summarized
 from minigrad.models import GRU, LSTM, Dense, Sequential
 from tests import quick
 from tests.compiler.random_graphs import flat_graph, recurrent_graph
@@ -374,6 +374,36 @@ def test_what_is_not_a_node_is_refused():
         mg.record(np.ones(2))
     with pytest.raises(TypeError, match=r"record\(loss, wrt\)"):
         mg.record(mg.Input(1.0) * 2, [3.0])
+
+
+def test_a_node_that_is_not_in_the_graph_is_refused_by_its_name():
+    x, y = mg.Input(1.0, name="x"), mg.Parameter(2.0, name="y")
+    for wrt in (y, [x, y], [y * 1.0, y]):
+        with pytest.raises(
+            ValueError, match=r'no path leads from (Parameter "y"|Multiply) \(\) to Multiply .* not in the graph'
+        ):
+            mg.record(x * 2, wrt)
+    behind = mg.record(mg.stop_gradient(y) * x, [y])  # in the graph, though no path leads to it
+    assert [(behind.nodes[i].name, behind.adjoints[i]) for i in behind.wrt] == [("y", None)]
+
+
+@pytest.mark.parametrize("largest", ["a", 1.5, -1, None, True])
+def test_a_number_of_entries_is_a_whole_number(largest):
+    with pytest.raises(ValueError, match=r"mg\.record\(largest=.*a whole number from 0"):
+        mg.record(mg.Input(1.0) * 2, largest=largest)
+
+
+def test_arrays_are_stored_once_and_the_table_keeps_no_copy_of_large_ones():
+    rng = np.random.default_rng(0)
+    big = rng.normal(size=(100, 100))
+    other = big.copy()
+    other[-1, -1] += 1e-15
+    table = Table(64)
+    given = [big, big.copy(), np.asfortranarray(big), other, big.reshape(50, 200), big.astype(np.float32), big[::2],
+             np.broadcast_to(big[0], (100, 100)), np.zeros((0, 3)), np.zeros(()), np.zeros(300), -np.zeros(300)]  # fmt: skip
+    assert [table.place(array) for array in given] == [0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    kept = [len(part) for key in table._places for part in key if isinstance(part, bytes)]
+    assert max(kept) <= DIGESTED < big.nbytes
 
 
 def test_a_running_trace_refuses_to_be_recorded():

@@ -15,7 +15,7 @@ from minigrad.drawing.lanes import JOINT, OUTSIDE, WHOLE, grids
 from minigrad.drawing.shades import ABOVE, LEVELS, PALETTE, SHADES, Scale
 from minigrad.drawing.time_view import HEADLINE
 from minigrad.models import GRU, LSTM, Bidirectional, SimpleRNN, Stacked
-from tests.drawing.graphs import by_hand, expression, layer, net_2_2_1, recurrent, two_layers
+from tests.drawing.graphs import by_hand, expression, layer, net_2_2_1, recurrent, residual, two_layers, woven
 from tests.drawing.regenerate import GOLDEN, views
 from tests.drawing.test_looks import contrast
 
@@ -105,6 +105,31 @@ def test_links_past_hidden_nodes_have_the_norm_before_others_join_in():
     c, f = [mg.gradients(loss, named(loss, "c"))[t].value * named(loss, "f")[t].value for t in (7, 8)], lanes["c"]
     (kept,) = [link.norm for link in grid.links if link.source == (f, 9) and link.target == (f, 8)]
     assert kept == pytest.approx(np.linalg.norm(c[1]))
+
+
+@pytest.mark.parametrize("sums", [3, 10, 40])
+def test_ways_that_part_and_meet_again_are_one_link(sums):
+    (grid,) = grids(mg.record(residual(sums)))
+    assert [lane.role for lane in grid.lanes] == [JOINT, "state"]
+    assert len(grid.links) == 3 * WHOLE
+
+
+def test_links_beside_each_other_are_told_apart_and_do_not_lie_on_each_other():
+    x, w = mg.Input(0.3, name="x"), mg.Parameter(0.9, name="w")
+    for _ in range(6):
+        x = np.tanh(w * x)
+        x = x * x
+    view = draw(x)
+    (grid,) = [loop.grid for loop in view.runs[0].loops]
+    ways = {}
+    for link in grid.links:
+        ways.setdefault((link.source, link.target), []).append(link.way)
+    assert max(map(tuple, ways.values())) == (0, 1)
+    assert all(found == list(range(len(found))) for found in ways.values())
+    paths = [
+        way for path in re.findall(r'<path d="([^"]*)" fill="none" stroke="#', view.svg()) for way in path.split("M")
+    ]
+    assert len([way for way in paths if way]) == len({way for way in paths if way})
 
 
 # Colors --------------------------------------------------------------------------------------------------------------
@@ -221,6 +246,78 @@ def test_a_cut_changes_nothing_else():
     assert with_cut.runs[0].loops[0].grid == without.runs[0].loops[0].grid
 
 
+def unrolled(net, cut):
+    """The states of an LSTM, or of a GRU, over a sequence by hand, what is cut by `stop_gradient`, and the names of the cut."""
+
+    def stopped(state, name):
+        return mg.stop_gradient(state) if name in cut else state
+
+    def lstm(inputs):
+        cell, c, h, found = net.cell, mg.Constant(np.zeros((2, 4))), mg.Constant(np.zeros((2, 4))), {"c": [], "h": []}
+        for x in inputs:
+            gates = x @ cell.W_x.T + stopped(h, "h") @ cell.W_h.T + cell.b
+            i, f, o = [stopped(mg.sigmoid(gates[:, k : k + 4]), name) for k, name in ((0, "i"), (4, "f"), (8, "o"))]
+            c = f * stopped(c, "c") + i * stopped(np.tanh(gates[:, 12:]), "g")
+            h = o * np.tanh(c)
+            found["c"].append(c)
+            found["h"].append(h)
+        return found
+
+    def gru(inputs):
+        h, found = mg.Constant(np.zeros((2, 4))), {"h": []}
+        for x in inputs:
+            cell, before = net.cell, stopped(h, "h")
+            fed, W = x @ cell.W_x.T + cell.b, cell.W_h
+            z, r = [mg.sigmoid(fed[:, k : k + 4] + before @ W[k : k + 4].T) for k in (0, 4)]
+            g = stopped(np.tanh(fed[:, 8:] + (r * before) @ W[8:].T), "g")
+            h = (1 - z) * before + z * g
+            found["h"].append(h)
+        return found
+
+    return lstm if isinstance(net, LSTM) else gru
+
+
+@pytest.mark.parametrize("upper", [LSTM, GRU])
+@pytest.mark.parametrize("cut", [("h",), ("c",), ("f", "g"), ("h", "o")])
+def test_a_cut_goes_through_all_loops_that_have_the_lane(upper, cut):
+    first, second = LSTM(3, 4, rng=0, dtype=np.float64), upper(4, 4, rng=1, dtype=np.float64)
+    u = sequence(8)
+    view = draw((second(first(u, sequences=True)) ** 2).mean(), cut=[cut])
+    below = unrolled(first, cut)([u[:, t] for t in range(8)])
+    above = unrolled(second, cut)(below["h"])
+    loss = (above["h"][-1] ** 2).mean()
+    for loop, states in enumerate((below, above)):
+        drawn = [one for one in view.runs[0].loops[loop].curves if one.without]
+        for one in drawn:
+            truth = [np.linalg.norm(adjoint.value) for adjoint in mg.gradients(loss, states[one.state])]
+            assert [norm or 0.0 for norm in one.norms.values()] == pytest.approx(truth, rel=1e-10)
+            assert one.label == f"{one.state} without {', '.join(name for name in 'cifogh' if name in cut)}"
+        assert bool(drawn) == any(name in cut for name in ("cifogh" if loop == 0 or upper is LSTM else "hzrg"))
+
+
+def test_a_state_is_read_by_other_loops_whatever_their_steps_are():
+    W, V = (mg.Parameter(np.array([[0.5, 0.2], [-0.3, 0.4]]) + k, name="WV"[k]) for k in range(2))
+
+    def run(cut):
+        x, first = mg.Input([0.1, 0.2], name="x"), []
+        for t in range(6):
+            with mg.scope(f"there/t={t + 1}"):
+                x = np.tanh(W @ (mg.stop_gradient(x) if cut and t else x))
+                x.name = "s"
+            first.append(x)
+        y = mg.Input([0.3, 0.1], name="y")
+        for t in range(6):  # its first step reads the last state
+            with mg.scope(f"fro/t={t + 1}"):
+                y = np.tanh(V @ y + first[5 - t])
+                y.name = "r"
+        return (y**2).sum(), first
+
+    view = draw(run(cut=False)[0], cut="s")
+    truth = [np.linalg.norm(adjoint.value) for adjoint in mg.gradients(*run(cut=True))]
+    assert list(curve(view, "s without s").norms.values()) == pytest.approx(truth, rel=1e-10)
+    assert len(view.runs[0].loops) == 2
+
+
 # Nets ----------------------------------------------------------------------------------------------------------------
 
 
@@ -328,7 +425,7 @@ def test_all_text_is_legible(theme):
             assert contrast(pair[theme], paper) >= 4.5, name
 
 
-@pytest.mark.parametrize("length", [5, 12, 50])
+@pytest.mark.parametrize("length", [3, 5, 12, 50])
 def test_a_picture_has_words_and_is_whole(length):
     loss = layer(LSTM, length)
     view = draw(loss, cut=("h", "c"), title='<b>"gates" & \x1b[31m \ud800')
@@ -397,8 +494,9 @@ def test_graphs_without_steps_are_refused():
     for loss in (net_2_2_1()[0], expression()[0], mg.Input(1.0)):
         with pytest.raises(ValueError, match=r'no time steps were found .* view="flow"'):
             draw(loss)
+    p = mg.Parameter(1.0, name="p")
     with pytest.raises(ValueError, match="no adjoint gets to a state"):
-        draw(mg.record(layer(LSTM, 4) + mg.Parameter(1.0, name="p") * 0, wrt=[mg.Parameter(1.0)]))
+        draw(mg.record(layer(LSTM, 4) + p * 0, wrt=[p]))
     with pytest.raises(ValueError, match="is not a scalar"):
         draw(layer(LSTM, 4, gradient=True)[0])
 
@@ -417,6 +515,8 @@ def test_what_is_asked_for_wrongly_is_refused():
         mg.draw(loss, view="times")
     with pytest.raises(ValueError, match=r"97 dots .*limit=50"):
         draw(loss, limit=50)
+    with pytest.raises(ValueError, match=r"\d+ dots and \d+ links .*limit=150"):
+        draw(woven(), limit=150)
     with pytest.raises(ValueError, match="nothing to show"):
         draw([])
     for wrong in (3.0, [loss, 3.0], {"a": None}):
