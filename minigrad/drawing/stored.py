@@ -103,7 +103,7 @@ def _fingerprint(array: np.ndarray[Any, Any]) -> bytes:
     """The bytes of a small array, the digest of a large one: no copy of it is kept."""
     if array.nbytes <= DIGESTED:
         return array.tobytes()
-    return hashlib.blake2b(np.ascontiguousarray(array), digest_size=32).digest()
+    return hashlib.blake2b(np.ascontiguousarray(array).data, digest_size=32).digest()
 
 
 def stored(array: np.ndarray[Any, Any]) -> Stored:
