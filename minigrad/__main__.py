@@ -16,7 +16,7 @@ from minigrad import __version__
 from minigrad.files import FULL
 from minigrad.optim.experiments.configuration import Configuration
 from minigrad.optim.experiments.drawing_commands import add_commands
-from minigrad.optim.experiments.job import Job
+from minigrad.optim.experiments.job import Job, printed
 
 DESCRIPTION = """\
 Train a recurrent net by backpropagation, by penalized backpropagation (exact: full double backpropagation) and by its
@@ -51,7 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that has no λ shows ?
-    options = vars(_parser().parse_args(arguments))
+    try:
+        options = vars(_parser().parse_args(arguments))
+    except SystemExit:
+        printed("", end="")  # --help, for a reader that has gone
+        raise
     with _terminated_as_by_ctrl_c():
         return int(options.pop("command")(**options))
 

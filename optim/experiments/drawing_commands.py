@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -136,8 +136,20 @@ def _done(name: str, work: Callable[..., None], options: Mapping[str, Any]) -> i
 
 
 def _failed(name: str, why: str, code: int) -> int:
-    print(f"minigrad {name}: {' '.join(why.split())}", file=sys.stderr)
+    _note(name, why)
     return code
+
+
+def _note(name: str, text: str) -> None:
+    """Say something on standard error, in a line."""
+    print(f"minigrad {name}: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _note_early(name: str, run: SavedRun, methods: Sequence[str], seed: int | None) -> None:
+    """Say which of the runs were not trained to their end."""
+    for method, label in zip(methods, run.labels(methods, seed), strict=True):
+        if run.ended_early(method, seed):
+            _note(name, f"{label}: the training ended there, and these are the parameters that it had")
 
 
 def _draw(
@@ -156,6 +168,7 @@ def _draw(
     else:
         methods = [method] if method else run.methods if view == "time" else run.methods[:1]
         losses = run.losses(methods, seed)
+        _note_early("draw", run, methods, seed)
     loss, *others = losses.values()
     if out and Path(out).suffix.lower() == ".json":
         if others:
@@ -164,11 +177,14 @@ def _draw(
         return
     title = "" if run is None else run.title(seed)
     asked = {name: given for name, given in transforms.items() if given is not None and given is not False}
+    if not others:
+        title += f": {next(iter(losses))}" * bool(title)
     if view == "time":
         picture: Any = draw(losses, view="time", title=title, limit=limit, **asked)
     else:
-        title += f": {next(iter(losses))}" * bool(title)
         picture = draw(loss, view=view, title=title, limit=limit, **asked)  # type: ignore[call-overload]
+    if view == "cell" and picture.reason:
+        _note("draw", f"drawn as flow, since it has no picture as a cell: {picture.reason}")
     if out:
         _written(picture.save, out)
     else:
@@ -178,6 +194,11 @@ def _draw(
 def _explain(what: str, parameter: str | None, method: str | None, seed: int | None) -> None:
     run = _opened(what, method, seed)
     loss = EXAMPLES[what][1]() if run is None else run.loss(method or run.methods[0], seed)
+    if run is not None:
+        methods = [method or run.methods[0]]
+        _note_early("explain", run, methods, seed)
+        if run.ended_early(*methods, seed):
+            _say(f"{run.title(seed)}: {run.labels(methods, seed)[0]}")
     if parameter is not None:
         _say(explain(_found(parameter, loss), loss))
         return

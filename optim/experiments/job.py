@@ -96,19 +96,19 @@ class Job:
         return 3 if failures else 1 if diverged else 0
 
     def _say(self, text: str) -> None:
-        """Print it; where that is impossible (a full disk, a reader that has gone) the work goes on and is saved."""
+        """Print it; where that is impossible (a full disk) the work goes on and is saved."""
         if not self.quiet and not self.unsaid:
             self.unsaid = printed(text)
 
 
-def printed(text: str) -> str:
-    """Print the text; "", or why that is impossible."""
+def printed(text: str, end: str = "\n") -> str:
+    """Print the text; "", or why that is impossible. A reader that has read enough, `| head`, is no failure."""
     try:
-        print(text, flush=True)
+        print(text, end=end, flush=True)
     except OSError as error:
         with suppress(OSError):  # Python would try once more as it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return error.strerror or str(error)
+        return "" if isinstance(error, BrokenPipeError) else error.strerror or str(error)
     return ""
 
 

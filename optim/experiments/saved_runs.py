@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,12 +41,34 @@ class SavedRun:
         return f"{self.configuration.task}, seed {self.configuration.first_seed if seed is None else seed}"
 
     def losses(self, methods: Sequence[str], seed: int | None = None) -> dict[str, Node]:
-        """Compute the loss of each method, by the name that tables give it; with its weight, where two names would be alike."""
+        """Compute the loss of each method, by its label."""
         losses = [self.loss(method, seed) for method in methods]
+        return dict(zip(self.labels(methods, seed), losses, strict=True))
+
+    def labels(self, methods: Sequence[str], seed: int | None = None) -> list[str]:
+        """The names that tables give to methods; with the weight, where two would be alike, and where a run ended early, with when."""
         found = [self.configuration.method(method) for method in methods]
         if len({method.label for method in found}) < len(found):
             found = [replace(method, stated=True) for method in found]
-        return {method.label: loss for method, loss in zip(found, losses, strict=True)}
+        early = [self.ended_early(method, seed) for method in methods]
+        return [f"{method.label}{when and f', {when}'}" for method, when in zip(found, early, strict=True)]
+
+    def ended_early(self, method: str, seed: int | None = None) -> str:
+        """Say after how many of its steps a run was interrupted, or stopped at nan; "" where it was trained to its end."""
+        seed = self.configuration.first_seed if seed is None else seed
+        file = self.folder / "history.csv"
+        if not file.is_file():
+            return ""
+        try:
+            with file.open(encoding="utf-8", newline="") as lines:
+                rows = [row for row in csv.DictReader(lines) if (row["method"], row["seed"]) == (method, str(seed))]
+            last = max([int(row["step"]) for row in rows], default=None)
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise ValueError(
+                f"{file} is no history of minigrad train, or is damaged: move it away, or train again"
+            ) from error
+        planned = self.configuration.steps
+        return "" if last is None or last >= planned else f"after {last} of {planned} steps"
 
     def loss(self, method: str, seed: int | None = None) -> Node:
         """Compute the loss of a few validation examples with the last parameters of a method and a seed, the first if None."""
