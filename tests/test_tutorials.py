@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,14 @@ TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
 
 def test_there_are_tutorials_numbered_without_a_gap():
     assert [int(path.name[:2]) for path in TUTORIALS] == list(range(1, len(TUTORIALS) + 1))
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_a_tutorial_that_draws_says_how_to_see_it(path):
+    text = path.read_text()
+    drawn = [call for call in re.findall(r"^[^#\n]*mg\.draw\(.*", text, re.MULTILINE) if ".text()" not in call]
+    if drawn or ".html()" in text:
+        assert '.save("' in text, "a script shows no picture: say how to save one"
 
 
 @pytest.mark.slow

@@ -5,6 +5,9 @@
 # values of its children (`fprop`), and how to pass the derivative of the final result down to those children (`bprop`).
 # That is all of backpropagation. In this lesson we compute one gradient by hand, then let the engine do it, and look at
 # each box on the way.
+#
+# A notebook shows the pictures, each below its cell. Run as a script, the lesson only prints: to see a picture, add
+# `picture.save("picture.svg")` below the line that draws it, and open the file in a browser.
 
 # %%
 import numpy as np
@@ -104,7 +107,7 @@ print("∂loss/∂w_out =", [round(float(g), 6) for g in gradient_out])
 print(mg.listing(loss))
 
 # %% [markdown]
-# And `mg.draw` draws it. In a notebook the last line of a cell shows the picture; `.save("net.svg")` keeps it.
+# And `mg.draw` draws it.
 
 # %%
 picture = mg.draw(loss)

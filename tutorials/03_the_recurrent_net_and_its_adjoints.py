@@ -5,6 +5,9 @@
 # end, ŷ = V x_T + b_o. Backpropagation sends an *adjoint* λ_t = ∂loss/∂x_t from state to state, backward in time. If it
 # shrinks at every step, the net cannot learn what an early input has to do with a late answer. In this lesson we watch
 # that happen, write it down as a number G, and differentiate G itself: backpropagation through backpropagation.
+#
+# A notebook shows the pictures, each below its cell. Run as a script, the lesson only prints: to see a picture, add
+# `picture.save("picture.svg")` below the line that draws it, and open the file in a browser.
 
 # %%
 import numpy as np
@@ -103,7 +106,8 @@ lambda1, lambda2 = mg.gradients(tiny_loss, [x1, x2])
 tiny_G = lambda1**2 - lambda2**2
 for node, name in ((x1, "x1"), (x2, "x2"), (lambda1, "λ1"), (lambda2, "λ2"), (tiny_G, "G")):
     node.name = name
-mg.draw(tiny_G, direction="LR")
+picture = mg.draw(tiny_G, direction="LR")
+picture
 
 # %% [markdown]
 # The gradient of G with respect to W is a second backward pass, through the first one and through the forward pass:

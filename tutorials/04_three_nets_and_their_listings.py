@@ -4,6 +4,9 @@
 # Courses print nets as a listing: a row per layer, its output shape, its number of parameters. In this lesson we build
 # three such nets, account for every parameter, and train each one a little on real data. On the way we meet four errors
 # that stand in many lecture notes, and see how to find each of them.
+#
+# A notebook shows the pictures, each below its cell. Run as a script, the lesson only prints: to see a picture, add
+# `picture.save("picture.svg")` below the line that draws it, and open the file in a browser.
 
 # %%
 import numpy as np

@@ -4,6 +4,9 @@
 # Whoever derives a gradient on paper makes slips: a sign, a transpose, a forgotten branch. In this lesson we derive the
 # gradients of two small nets, line by line, and compare them with the engine's. Then we make the slips that one finds in
 # many lecture notes, one at a time, and let the gradient check find them.
+#
+# A notebook shows the pictures, each below its cell. Run as a script, the lesson only prints: to see a picture, add
+# `picture.save("picture.svg")` below the line that draws it, and open the file in a browser.
 
 # %%
 import numpy as np

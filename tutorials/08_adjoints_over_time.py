@@ -5,6 +5,10 @@
 # to that input. In this lesson we draw it on its way: time grids of an LSTM and of plain recurrent nets, before and
 # after training. We cut paths to see which of them carried it. Textbooks say that an LSTM's cell carries the
 # gradient. We measure.
+#
+# A notebook shows the pictures, each below its cell. Run as a script, the lesson only prints: to see a picture, add
+# `picture.save("picture.svg")` below the line that draws it, and open the file in a browser; its other pictures are
+# `by_paths`, `pictures["tiny inputs"]`, `dead` and `compared`.
 
 # %%
 import numpy as np
