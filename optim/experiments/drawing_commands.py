@@ -197,7 +197,7 @@ def _explain(what: str, parameter: str | None, method: str | None, seed: int | N
     if run is not None:
         methods = [method or run.methods[0]]
         _note_early("explain", run, methods, seed)
-        if run.ended_early(*methods, seed):
+        if run.ended_early(methods[0], seed):
             _say(f"{run.title(seed)}: {run.labels(methods, seed)[0]}")
     if parameter is not None:
         _say(explain(_found(parameter, loss), loss))
