@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from minigrad.drawing import symbols
 from minigrad.drawing.cell_graph import INPUT, LAYER, SUM, CellGraph, Item
 from minigrad.drawing.cell_places import Cell
 from minigrad.drawing.cell_weights import Weight
+from minigrad.drawing.words import listed
 
 LETTERS = "figorzch"  # of a textbook, where the graph has no names
 LONGEST = 9
@@ -123,7 +124,7 @@ class Panel:
         """What the picture stands for: which steps, and what they share."""
         first, last = self.steps[0], self.steps[-1]
         names = self.parameters()
-        shared = listed(names) if len(names) <= MOST else f"all {len(names)} parameters"
+        shared = listed(names, MOST) if len(names) <= MOST else f"all {len(names)} parameters"
         same = f"; {shared} {'is' if len(names) == 1 else 'are'} the same in all of them" if names else ""
         lines = [f"Repeated for the steps {first} … {last}{same}."]
         if self.graph.n_unlike:
@@ -133,9 +134,3 @@ class Panel:
             plural = "s" if self.graph.n_others > 1 else ""
             lines.append(f"Left out: {self.graph.n_others} operation{plural} of a step on which no state depends.")
         return lines
-
-
-def listed(words: Iterable[str]) -> str:
-    """Join words as a, b and c."""
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last

@@ -15,7 +15,7 @@ from typing import cast
 from minigrad.drawing import metrics, symbols
 from minigrad.drawing.canvas import Picture, as_svg, pixels, text
 from minigrad.drawing.cell_graph import MIXING, OPERATION, CellGraph, cell_graph
-from minigrad.drawing.cell_panel import Panel, listed
+from minigrad.drawing.cell_panel import Panel
 from minigrad.drawing.cell_picture import PALETTE, SMALL, Frame, Key
 from minigrad.drawing.cell_places import CELLS, Cell, matched
 from minigrad.drawing.cell_steps import typical_step
@@ -29,6 +29,7 @@ from minigrad.drawing.style import INDEX, LIGHT, Face
 from minigrad.drawing.svg import to_svg
 from minigrad.drawing.text import as_text
 from minigrad.drawing.uses import fixed_nodes
+from minigrad.drawing.words import listed
 from minigrad.node import Node
 
 MARGIN, TOP = 24.0, 52.0

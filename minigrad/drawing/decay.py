@@ -62,7 +62,7 @@ def run_of(title: str, given: Node | Record, cuts: Sequence[Cut]) -> Run:
     found = [grid for grid in grids(recorded) if grid.states]
     if not found:
         raise ValueError(_no_steps(recorded))
-    curves = {grid.loop: [Curve(grid.lanes[lane].label, grid.norms(lane)) for lane in grid.states] for grid in found}
+    curves = {grid.loop: curves_of(grid) for grid in found}
     if cuts:
         if isinstance(given, Record):
             raise TypeError("mg.draw(record, cut=...): paths can be cut in a graph, not in its record: draw the loss")
@@ -72,6 +72,11 @@ def run_of(title: str, given: Node | Record, cuts: Sequence[Cut]) -> Run:
                 curves[loop] += without
     loops = tuple([Loop(grid, tuple(curves[grid.loop])) for grid in found])
     return Run(title, loops, _unit(loops))
+
+
+def curves_of(grid: Grid) -> list[Curve]:
+    """The curves of a loop's states, all paths."""
+    return [Curve(grid.lanes[lane].label, grid.norms(lane)) for lane in grid.states]
 
 
 def _no_steps(recorded: Record) -> str:

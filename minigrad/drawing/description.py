@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
 
 from minigrad.drawing import summary, symbols
+from minigrad.drawing.decay import curves_of, in_words
 from minigrad.drawing.events import Bprop, Record
 from minigrad.drawing.flow import FlowNode
+from minigrad.drawing.lanes import grids
+from minigrad.drawing.stored import Stored
+from minigrad.drawing.words import MOST, listed, plural, word, word_of_number
 
-MOST = 5  # names in a list
 LONGEST = 40  # letters of a name
 
 
@@ -32,7 +34,7 @@ def _about_nodes(found: Record) -> str:
 
 
 def _about_loops(found: Record) -> list[str]:
-    texts = []
+    texts, told = [], over_time(found)
     for number, loop in enumerate(found.flow.loops):
         if not loop.order:
             inside = [node for node in found.nodes if node.loop == number]
@@ -41,31 +43,23 @@ def _about_loops(found: Record) -> list[str]:
                 role: dict.fromkeys(node.name for node in inside if node.role == role and node.name)
                 for role in ("state", "gate")
             }
-            named = [f"{_word_of_number(len(names), role)} {listed(names)}" for role, names in roles.items() if names]
+            named = [f"{word_of_number(len(names), role)} {listed(names)}" for role, names in roles.items() if names]
             others = len(loop.kinds) - max(Counter(loop.kinds).values())
             alike = f", all but {others} alike" if others else ", all alike"
             texts.append(f"A loop has {plural(len(loop.steps), 'step')} of up to {plural(size, 'operation')}{alike}"
                          f"{'; ' * bool(named)}{', '.join(named)}.")  # fmt: skip
-            texts += over_time(found, number)
+            texts += told.get(number, [])
     return texts
 
 
-def over_time(found: Record, loop: int) -> list[str]:
-    """How the norm of the adjoint of each state changes from the last step of a loop back to the first."""
-    steps: dict[int | None, list[FlowNode]] = {}
-    for node in found.nodes:
-        if node.loop == loop and node.role == "state":
-            steps.setdefault(node.step, []).append(node)
-    texts = []
-    for nodes in list(zip(*steps.values(), strict=False))[:MOST]:
-        norms = [found.arrays[place].norm for node in nodes if (place := found.adjoints[node.index]) is not None]
-        if len(norms) == len(nodes) > 1:
-            first, last = summary.number(norms[0]), summary.number(norms[-1])
-            names = {node.name for node in nodes}
-            state = names.pop() if len(names) == 1 else ""
-            text = f"From step {nodes[-1].step} back to step {nodes[0].step} the norm of the adjoint of {state or 'the state'}"
-            rate = (norms[0] / norms[-1]) ** (1 / (len(norms) - 1)) if norms[0] and norms[-1] else 0.0
-            texts.append(f"{text} goes from {last} to {first}{f', times {rate:.3g} a step' if rate else ''}.")
+def over_time(found: Record) -> dict[int, list[str]]:
+    """By loop: how the norm of the adjoint of each state changes from the last step back to the first, as view="time" says it."""
+    texts = {}
+    for grid in grids(found):
+        curves = curves_of(grid)
+        texts[grid.loop] = [f"The adjoint of {curve.label}: {in_words(curve)}." for curve in curves[:MOST]]
+        if len(curves) > MOST:
+            texts[grid.loop].append(f"The adjoints of {plural(len(curves) - MOST, 'more state')} are not told.")
     return texts
 
 
@@ -73,43 +67,34 @@ def _about_adjoints(found: Record) -> list[str]:
     n_rules = sum(isinstance(event, Bprop) for event in found.events)
     if not n_rules:
         return ["No rule is applied backward: no path leads from what was asked for to the result."]
-    leaves = [i for i in found.wrt if found.nodes[i].kind in ("parameter", "input", "constant")]
-    places = [(i, found.adjoints[i]) for i in leaves]
-    norms = [(found.arrays[place].norm, _title(found.nodes[i])) for i, place in places if place is not None]
+    leaves = [found.nodes[i] for i in found.wrt if found.nodes[i].kind in ("parameter", "input", "constant")]
+    adjoints = [(node, found.adjoints[node.index]) for node in leaves]
+    arrived = [(found.arrays[place], _title(node)) for node, place in adjoints if place is not None]
     texts = [f"Backward {plural(n_rules, 'rule')} {'is' if n_rules == 1 else 'are'} applied."]
+    strange = [f"{title} ({_strange(stored)})" for stored, title in arrived if any(stored.strange)]
+    if strange:
+        texts.append(
+            f"Not finite {'is the adjoint' if len(strange) == 1 else 'are the adjoints'} of {listed(strange)}."
+        )
+    norms = [(stored.norm, title) for stored, title in arrived if not any(stored.strange)]
     if norms:
         largest, smallest = max(norms), min(norms)
+        kind = "finite adjoint" if strange else "adjoint"
         texts.append(
-            f"The largest adjoint of a leaf is that of {largest[1]}, with the norm {summary.number(largest[0])}"
+            f"The largest {kind} of a leaf is that of {largest[1]}, with the norm {summary.number(largest[0])}"
         )
         texts[-1] += f", the smallest that of {smallest[1]}, {summary.number(smallest[0])}." if len(norms) > 1 else "."
-    none = [_title(found.nodes[i]) for i, place in places if place is None]
+    none = [_title(node) for node, place in adjoints if place is None]
     if none:
         texts.append(f"No adjoint arrives at {listed(none)}.")
     return texts
 
 
+def _strange(stored: Stored) -> str:
+    """How many entries are nan, and how many infinite: "2 nan of 6"."""
+    counts = [f"{count} {what}" for count, what in zip(stored.strange, ("nan", "inf"), strict=True) if count]
+    return f"{' and '.join(counts)} of {stored.size}"
+
+
 def _title(node: FlowNode) -> str:
     return symbols.shortened(node.title, LONGEST)
-
-
-def word(node: FlowNode) -> str:
-    """The operation's sign or word."""
-    return symbols.INFIX.get(node.operation) or symbols.word(node.operation)
-
-
-def plural(count: int, word: str) -> str:
-    """Count things: 1 step, 2 steps."""
-    return f"{count} {_word_of_number(count, word)}"
-
-
-def _word_of_number(count: int, word: str) -> str:
-    return word if count == 1 else f"{word}s"
-
-
-def listed(texts: Iterable[str]) -> str:
-    """Join texts as a, b and c; of many the first."""
-    shown: Sequence[str] = list(texts)
-    if len(shown) > MOST:
-        return f"{', '.join(shown[:MOST])} and {len(shown) - MOST} more"
-    return " and ".join([part for part in (", ".join(shown[:-1]), *shown[-1:]) if part])

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from minigrad.context import leaving
 from minigrad.drawing import summary, symbols
-from minigrad.drawing.description import listed, over_time, plural, word
+from minigrad.drawing.description import over_time
 from minigrad.drawing.events import LARGEST, Bprop, Record, Sent
 from minigrad.drawing.flow import FlowNode
 from minigrad.drawing.stored import Table
 from minigrad.drawing.ways import MANY, Way, Ways
+from minigrad.drawing.words import listed, plural, word
 from minigrad.drawing.zeros import CANCELED, FLAT, PRODUCTS, TINY, ZeroRecorder
 from minigrad.errors import no_node
 from minigrad.graph import seed_for
@@ -215,12 +216,7 @@ class _Explanation:
         """How the adjoints of the states change over the steps of the loops that read the node."""
         seen = self.above(index)
         inside = {self.record.nodes[i].loop for i in seen if self.record.nodes[i].role == "state"}
-        return [
-            text
-            for number in range(len(self.record.flow.loops))
-            if number in inside
-            for text in over_time(self.record, number)
-        ]
+        return [text for loop, texts in over_time(self.record).items() if loop in inside for text in texts]
 
     def place(self, index: int) -> str:
         """The step and the line of a node, in brackets."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from minigrad.drawing import symbols
-from minigrad.drawing.description import word
 from minigrad.drawing.events import Bprop, Record
 from minigrad.drawing.flow import FlowNode
 from minigrad.drawing.steps import common
 from minigrad.drawing.uses import fixed_nodes
+from minigrad.drawing.words import word
 
 WHOLE = 12  # steps up to which a grid has all operations
 LONGEST_LABEL = 22

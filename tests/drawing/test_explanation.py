@@ -1,5 +1,7 @@
 """Why an adjoint is what it is, and what a graph is made of, in words."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -352,7 +354,7 @@ def test_how_the_adjoint_of_a_state_changes_over_the_steps():
     net.W.value = np.array([[0.5]])
     net.V.value = np.array([[1.0]])
     text = mg.explain(net.R, net(np.ones((1, 5, 1))).sum())
-    assert "From step 5 back to step 1 the norm of the adjoint of x goes from 1 to 0.0625, times 0.5 a step." in text
+    assert "The adjoint of x: at t = 1 it has 0.062 of its norm at t = 5, × 0.5 per step back." in text
     assert "(step 5)" in text
 
 
@@ -392,8 +394,54 @@ def test_the_description_of_a_small_net():
 def test_the_description_of_a_loop():
     text = mg.record((LSTM(2, 3, rng=0)(np.ones((1, 8, 2))) ** 2).mean()).describe()
     assert "A loop has 8 steps of up to 15 operations, all but 1 alike; states c and h, gates i, f, o and g." in text
-    assert text.count("From step 8 back to step 1 the norm of the adjoint of") == 2
-    assert "From step 3 back to step 1 the norm of the adjoint of the state" in mg.record(recurrent()[0]).describe()
+    assert text.count("of its norm at t = 8, × ") == 2
+    assert re.search(r"The adjoint of .*: at t = 1 it has .* its norm at t = 3", mg.record(recurrent()[0]).describe())
+
+
+def test_a_state_is_told_though_its_last_step_is_not_in_the_graph():
+    """A loss on the last c alone has no last h; words and picture say the same."""
+    net = LSTM(3, 4, rng=0, dtype=np.float64)
+    whole = (net(mg.Input(np.random.default_rng(0).normal(size=(2, 6, 3)), name="u")) ** 2).mean()
+    loss = ([node for node in mg.Graph(whole).nodes if node.name == "c"][-1] ** 2).mean()
+    lines = mg.draw(loss, view="time").text().splitlines()
+    drawn = [line for line in lines if line.startswith("Adjoint of ")]
+    assert [line[:13] for line in drawn] == ["Adjoint of c:", "Adjoint of h:"]
+    texts = mg.record(loss).describe(), mg.explain(net.cell.W_h, loss)
+    assert all(f"The a{line[1:]}." in text for line in drawn for text in texts)
+
+
+def test_states_that_are_left_out_are_counted():
+    states = [mg.Input(0.1 * k, name=f"s{k}") for k in range(8)]
+    for t in range(4):
+        states = [np.tanh(state * 0.5 + states[k - 1]) for k, state in enumerate(states)]
+        for k, state in enumerate(states):
+            state.name = f"s{k}({t})"
+    text = mg.record(sum(states[1:], states[0])).describe()
+    assert text.count("The adjoint of s") == 5
+    assert "The adjoints of 3 more states are not told." in text
+
+
+def test_adjoints_that_are_not_finite_are_named_first_and_the_rest_are_compared():
+    z, w = mg.Input([np.nan, 1.0], name="z"), mg.Input([3.0, 1.0], name="w")
+    loss = (z * w).sum()
+    for wrt in ([z, w], [w, z]):
+        assert mg.record(loss, wrt).describe().endswith(
+            "Not finite is the adjoint of w (1 nan of 2). The largest finite adjoint of a leaf is that of z, with the norm 3.162."
+        )  # fmt: skip
+    both = (z * mg.Input([np.inf, np.nan], name="x")).sum()
+    assert (
+        mg.record(both)
+        .describe()
+        .endswith("Not finite are the adjoints of z (1 nan and 1 inf of 2) and x (1 nan of 2).")
+    )
+    u, v = mg.Input([0.5, 2.0], name="u"), mg.Input([3.0, 4.0], name="v")
+    with np.errstate(all="ignore"):
+        loss = (mg.Input([np.inf, 1.0], name="z") * (w := mg.Input([1.0, 1.0], name="w"))).sum() + (u * v).sum()
+        text = mg.record(loss, [w, u, v]).describe()
+    assert text.endswith(
+        "Not finite is the adjoint of w (1 inf of 2). The largest finite adjoint of a leaf is that of u, with the norm 5, "
+        "the smallest that of v, 2.062."
+    )
 
 
 def test_what_no_adjoint_reaches():
