@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from minigrad.compiler import blocks
+from minigrad.compiler.groups import APART, MIXED, SAME, Address, relation
 from tests.compiler.agreement import agree, compare
 from tests.compiler.random_graphs import flat, recurrent
 from tests.compiler.test_agreement import rewrites
@@ -114,3 +115,28 @@ def test_pieces_fit_into_the_cache_and_make_up_the_whole(shape):
     pieces = blocks.blocks(x, cut.length, cut.axis)
     assert len(pieces) == cut.pieces
     assert sum(piece.size for piece in pieces) == x.size
+
+
+@pytest.mark.parametrize(
+    ("start", "shape", "path", "expected"),
+    [
+        (0, (4, 4), (), SAME),
+        (16, (4, 4), (), APART),
+        (15, (4, 4), (), MIXED),
+        (0, (16,), (), MIXED),
+        (0, (4, 4), (("rows", 1, 3),), MIXED),
+    ],
+)
+def test_where_values_lie_tells_whether_they_meet(start, shape, path, expected):
+    memory = object()
+    whole, other = Address(memory, 0, (4, 4), ()), Address(memory, start, shape, path)
+    assert relation(whole, other) == relation(other, whole) == expected
+    assert relation(whole, other._replace(memory=object())) == APART
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"), [((1, 3), SAME), ((0, 1), APART), ((3, 4), APART), ((2, 4), MIXED), ((0, 4), MIXED)]
+)
+def test_rows_that_overlap_are_not_apart(rows, expected):
+    one, other = (Address(None, 0, (4, 4), (("rows", *ends),)) for ends in ((1, 3), rows))
+    assert relation(one, other) == relation(other, one) == expected

@@ -96,6 +96,21 @@ def test_a_bias_of_gates_is_added_in_the_loop_and_another_beforehand():
     assert (6 * BATCH, 5) in shapes[1]
 
 
+def test_a_bias_is_added_once_to_a_sum_that_is_returned():
+    W, R, b = (mg.Parameter(np.ones(shape)) for shape in ((8, 4), (8, 2), (8,)))
+
+    def f(x):
+        driven = x.reshape(-1, 2) @ R.T + b
+        h = mg.Constant(np.zeros((BATCH, 4)))
+        for t in range(6):
+            p = driven.reshape(6, BATCH, 8)[t] + h @ W.T
+            h = np.tanh(p[:, :4]) * np.cos(p[:, 4:])
+        return h, driven
+
+    lines = lines_in_loops(f, np.zeros((6, BATCH, 2)))
+    assert sum(any(len(x.shape) == 1 for x in line.operands) for line in lines.order if line.call.entrywise) == 1
+
+
 @pytest.mark.parametrize("other", range(len(OTHERS)))
 def test_what_others_read_is_there_as_a_whole(other, in_loops):
     f, calls = lstm_like(OTHERS[other])
