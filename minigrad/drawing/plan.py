@@ -15,6 +15,7 @@ from minigrad.drawing.blocks import Part, Path
 from minigrad.drawing.flow import Flow
 from minigrad.drawing.folds import Fold, folds
 from minigrad.drawing.layers import layers
+from minigrad.drawing.nesting import framed
 from minigrad.drawing.steps import Chain, chains, names, split, sweeps
 from minigrad.drawing.uses import Links, Use, drawn
 
@@ -113,11 +114,13 @@ class Plan:
         for source, target, _ in reversed(self.uses):
             if not self.operands[source]:  # a leaf lies with its first reader
                 sweep[source] = sweep[target]
-        paths: list[Path] = [tuple([Part(name, sweep[i]) for name in self._scopes(i)]) for i in range(len(sweep))]
+        scopes = [self._scopes(i) for i in range(len(sweep))]
+        titles = framed([*scopes, *[chain.frame(0)[0] for chain in self.chains]])
+        paths: list[Path] = [tuple([Part(name, sweep[i]) for name in titles[scope]]) for i, scope in enumerate(scopes)]
         for c, chain in enumerate(self.chains):
             for k, nodes in enumerate(chain.steps):
                 around, title = chain.frame(k)
-                frames = tuple([Part(name, chain.sweep) for name in around])
+                frames = tuple([Part(name, chain.sweep) for name in titles[around]])
                 path = (*frames, Part("", chain.sweep, c), Part(title, chain.sweep, c, k, chain.kinds[k]))
                 for node in nodes:
                     paths[node] = path

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import sys
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -403,7 +404,64 @@ def test_deep_scopes_and_long_names():
     with mg.scope("/".join(["a very long name of a scope"] * 60)):
         drawing = mg.draw(np.tanh(mg.Input(1.0, name="n" * 500)), direction="TB")
     frames = list(map(corners, drawing.layout.frames))
-    assert len(frames) == 60
+    assert len(frames) == 8
     assert all(within(inner, outer) for outer, inner in itertools.pairwise(frames))
     assert max(box.width for box in drawing.diagram.boxes) < 450
     assert "n" * 500 in drawing.svg()  # in the tooltip
+
+
+# Deep scopes ---------------------------------------------------------------------------------------------------------
+
+
+def deep(names, inner=lambda: np.sin(mg.Input(1.0, name="q")) + 1):
+    with ExitStack() as stack:
+        for name in names:
+            stack.enter_context(mg.scope(name))
+        return inner()
+
+
+@pytest.mark.parametrize("depth", [8, 9, 300, 3000])
+def test_of_scopes_that_only_hold_the_next_one_a_few_are_drawn(depth):
+    names = [f"s{k}" for k in range(depth)]
+    picture = mg.draw(deep(names))
+    drawn = max([frame.scope for frame in picture.layout.frames], key=len)
+    assert len(picture.layout.frames) == len(drawn) == min(depth, 8)
+    assert drawn[:4] == tuple(names[:4])
+    assert drawn[-3:] == tuple(names[-3:])
+    assert "/".join(drawn) == "/".join(names)
+    assert picture.dot().count("subgraph") == min(depth, 8)
+    assert len(picture.svg()) < 7000 + 10 * len("/".join(names))
+
+
+def test_scopes_that_part_and_scopes_with_boxes_of_their_own_stay():
+    nothing = [f"s{k}" for k in range(20)]
+
+    def two():
+        x = mg.Input(1.0, name="x")
+        with mg.scope("a"):
+            y = np.sin(x)
+        return y + deep(["b", *nothing])
+
+    scopes = [frame.scope for frame in mg.draw(deep(nothing, two)).layout.frames]
+    around = (*nothing[:4], "/".join(nothing[4:-3]), *nothing[-3:])
+    assert (*around, "a") in scopes
+    assert (*around, "b", *nothing[:3], "/".join(nothing[3:-3]), *nothing[-3:]) in scopes
+    assert len(scopes) == 8 + 1 + 8
+
+
+def test_deep_scopes_that_differ_in_the_middle_stay_apart():
+    names = [f"s{k}" for k in range(20)]
+    for place in (2, 10, 18):
+        other = [*names[:place], "other", *names[place + 1 :]]
+        frames = [frame.scope for frame in mg.draw(deep(names) + deep(other)).layout.frames]
+        assert len(frames) == len(set(frames))
+        assert {"/".join(names), "/".join(other)} <= {"/".join(frame) for frame in frames}
+
+
+def test_steps_in_deep_scopes_lie_in_one_row():
+    names = [f"s{k}" for k in range(20)]
+    drawn = mg.draw(deep(names, lambda: layer(LSTM, 5)), limit=10**4)
+    steps = [frame for frame in drawn.layout.frames if frame.step is not None]
+    assert len({frame.step for frame in steps}) == len(steps) == 5
+    assert len({frame.scope[:-1] for frame in steps}) == 1
+    assert max(len(frame.scope) for frame in steps) <= 10
