@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from minigrad.drawing import metrics, summary, symbols
 from minigrad.drawing.blocks import Path
+from minigrad.drawing.ends import MEANING, SIGN, said_of
 from minigrad.drawing.flow import Flow, FlowNode, Label
 from minigrad.drawing.plan import Plan, Stub
 from minigrad.drawing.steps import Chain
@@ -97,7 +98,8 @@ def diagram(
     """The picture of a graph: `stubs` repeats leaves at their uses, `numbers` writes numbers where they are used,
     `fold` draws runs of like operations as one box, `marks` are those of nodes by their numbers.
     """
-    marks = {**dict.fromkeys(flow.stale, STALE), **(marks or {})}
+    ending = {node: Mark("", "", (("small", said_of(flow, node)),)) for node in {target for _, target in flow.ends}}
+    marks = {**ending, **dict.fromkeys(flow.stale, STALE), **(marks or {})}
     plan = Plan(flow, stubs=stubs, numbers=numbers, fold=fold)
     boxes: list[Box] = []
     arrows: list[Arrow] = []
@@ -135,7 +137,7 @@ def diagram(
         flow.note,
         _lanes(plan, place, stub_at),
         tuple([(place[source], place[target]) for source, target in plan.stubs if source in place and target in place]),
-        (*flow.shown.notes, *_warning(flow)),
+        (*flow.shown.notes, *_warning(flow), *[MEANING] * any(SIGN in text for box in boxes for _, text in box.lines)),
         title,
     )
 
@@ -145,6 +147,12 @@ def _warning(flow: Flow) -> list[str]:
     if not flow.stale:
         return []
     return textwrap.wrap(f"Stale values: {flow.note}.", LONGEST_NOTE)
+
+
+def without_ends(boxes: Diagram) -> Diagram:
+    """Leave out where adjoints end, for a page that begins before there are any; boxes stay as large."""
+    kept = [replace(box, lines=tuple([line for line in box.lines if SIGN not in line[1]])) for box in boxes.boxes]
+    return replace(boxes, boxes=tuple(kept), notes=tuple([note for note in boxes.notes if note != MEANING]))
 
 
 def _emphasis(plan: Plan, *nodes: int) -> int:

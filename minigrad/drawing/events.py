@@ -20,6 +20,7 @@ from minigrad.changes import stale
 from minigrad.context import leaving
 from minigrad.drawing.absence import NOT_YET, absences, with_absences
 from minigrad.drawing.arguments import whole_number
+from minigrad.drawing.ends import ends_of
 from minigrad.drawing.flow import VERSION, Flow, FlowEdge, FlowLoop, FlowNode, flow_of
 from minigrad.drawing.reading import checked, parsed
 from minigrad.drawing.stored import Stored, Table
@@ -141,7 +142,8 @@ class Record:
 
     def forward(self) -> Record:
         """The same without adjoints: every fprop, and no bprop."""
-        flow = replace(self.flow, nodes=tuple([replace(node, adjoint=()) for node in self.nodes]))
+        nodes = tuple([replace(node, adjoint=()) for node in self.nodes])
+        flow = replace(self.flow, nodes=nodes, ends=frozenset())
         events = tuple([event for event in self.events if isinstance(event, Fprop)])
         return replace(self, flow=flow, wrt=(), adjoints=(None,) * len(self.nodes), events=events)
 
@@ -211,12 +213,15 @@ class Record:
         flow = Flow(tuple(nodes), tuple(edges), tuple(data["outputs"]), tuple(loops), data["note"])
         wrt = tuple(data["wrt"])
         known = _known([of_node.get("adjoint") for of_node in data["nodes"]])
+        flow = with_absences(flow, wrt, known)
+        adjoints = [of_node.get("adjoint") for of_node in data["nodes"]]
+        events = tuple([_event_from_dict(event) for event in data["events"]])
         return Record(
-            flow=with_absences(flow, wrt, known),
+            flow=replace(flow, ends=_ends(flow, arrays, events, adjoints)),
             wrt=wrt,
             values=tuple([of_node["value"] for of_node in data["nodes"]]),
-            adjoints=tuple([of_node.get("adjoint") for of_node in data["nodes"]]),
-            events=tuple([_event_from_dict(event) for event in data["events"]]),
+            adjoints=tuple(adjoints),
+            events=events,
             arrays=arrays,
             rules=tuple([RuleText(tuple(of["symbols"]), of["forward"], tuple(of["adjoints"])) for of in data["rules"]]),
             ruled=tuple([of_node.get("rule") for of_node in data["nodes"]]),
@@ -319,8 +324,9 @@ class Recorder:
         adjoints_shown = [() if place is None else arrays[place].text for place in adjoints]
         rules, ruled, formulas = _rules(self.nodes)
         wrt = tuple([self.index[node] for node in dict.fromkeys(wanted) if node in self.index])
+        flow = with_absences(flow_of(self.nodes, outputs, shown, adjoints_shown), wrt, self.adjoints)
         return Record(
-            flow=with_absences(flow_of(self.nodes, outputs, shown, adjoints_shown), wrt, self.adjoints),
+            flow=replace(flow, ends=_ends(flow, arrays, self.events, adjoints)),
             wrt=wrt,
             values=self.values,
             adjoints=adjoints,
@@ -346,6 +352,20 @@ class Recorder:
         place = self.table.place(whole._value)
         is_piece = isinstance(part.adjoint if isinstance(part, Held) else part, Piece)
         sends.append(Sent(self.index[child], slot, place, held, is_piece))
+
+
+def _ends(
+    flow: Flow, arrays: Sequence[Stored], events: Sequence[Event], adjoints: Sequence[int | None]
+) -> frozenset[tuple[int, int]]:
+    """The arrows at which an adjoint ends."""
+    living = {i for i, place in enumerate(adjoints) if place is not None and arrays[place].norm}
+    sent = {
+        (event.node, one.slot): bool(arrays[one.array].norm)
+        for event in events
+        if isinstance(event, Bprop)
+        for one in event.sends
+    }
+    return ends_of(flow, living, sent)
 
 
 def _known(adjoints: Sequence[int | None]) -> set[int]:

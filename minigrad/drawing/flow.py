@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from minigrad.adjoints import Arrived, Mask, Part, joined, send
 from minigrad.changes import stale
 from minigrad.drawing import summary, symbols
 from minigrad.errors import no_node
@@ -16,6 +18,7 @@ from minigrad.lines import line_of
 from minigrad.loops import loops, sweeps
 from minigrad.node import Constant, Input, Node, Parameter
 from minigrad.numbering import in_order
+from minigrad.ops.base import Operation
 
 if TYPE_CHECKING:
     from minigrad.drawing.events import Record
@@ -140,6 +143,7 @@ class Flow:
     """A graph as data. `note` says why adjoints are missing, where one would expect them; `transformed`, what is drawn of it.
 
     stale: the nodes computed before something they depend on was written to: their values are of before
+    ends:  the arrows (child, node) at which an adjoint ends, as `ends` says
     """
 
     nodes: tuple[FlowNode, ...]
@@ -149,6 +153,7 @@ class Flow:
     note: str = ""
     transformed: Shown | None = None
     stale: frozenset[int] = frozenset()
+    ends: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def shown(self) -> Shown:
@@ -159,7 +164,7 @@ class Flow:
         """The same as dictionaries, lists, numbers and text."""
         data = asdict(replace(self, transformed=None))
         del data["transformed"]  # the graph is the same, however it is drawn
-        return {"version": VERSION, **data, "stale": sorted(self.stale)}
+        return {"version": VERSION, **data, "stale": sorted(self.stale), "ends": sorted(self.ends)}
 
     def operands(self) -> list[list[int]]:
         """The children of every node, in order."""
@@ -175,6 +180,7 @@ def flow_graph(outputs: Node | Sequence[Node] | Record, adjoints: bool | None, c
     A record has its graph, with the adjoints it recorded, unless they are not wanted.
     """
     from minigrad.drawing.absence import with_absences
+    from minigrad.drawing.ends import ends_of
     from minigrad.drawing.events import Record
 
     if isinstance(outputs, Record):
@@ -182,7 +188,7 @@ def flow_graph(outputs: Node | Sequence[Node] | Record, adjoints: bool | None, c
         return (
             known
             if adjoints is not False
-            else replace(known, nodes=tuple([replace(node, adjoint=()) for node in known.nodes]))
+            else replace(known, nodes=tuple([replace(node, adjoint=()) for node in known.nodes]), ends=frozenset())
         )
     wanted = tuple(outputs) if isinstance(outputs, Sequence) else (outputs,)
     for node in wanted:
@@ -192,7 +198,8 @@ def flow_graph(outputs: Node | Sequence[Node] | Record, adjoints: bool | None, c
         raise ValueError(f"{caller} takes at least one node: there is nothing to show")
     nodes = in_order(wanted)
     outdated, warning = stale(nodes)
-    found, note = _adjoints(wanted, nodes, adjoints, caller)
+    sent: dict[tuple[int, int], bool] = {}
+    found, note = _adjoints(wanted, nodes, adjoints, caller, sent)
     values = [summary.rows(node._value) for node in nodes]
     shown = [summary.rows(found[node]._value) if found and node in found else () for node in nodes]
     flow = flow_of(nodes, wanted, values, shown, warning or note)
@@ -200,7 +207,9 @@ def flow_graph(outputs: Node | Sequence[Node] | Record, adjoints: bool | None, c
     if found is None:
         return flow
     asked = set(differentiable(nodes))
-    return with_absences(flow, *[{i for i, node in enumerate(nodes) if node in group} for group in (asked, found)])
+    flow = with_absences(flow, *[{i for i, node in enumerate(nodes) if node in group} for group in (asked, found)])
+    living = {i for i, node in enumerate(nodes) if node in found and found[node]._value.any()}
+    return replace(flow, ends=ends_of(flow, living, sent))
 
 
 def flow_of(
@@ -271,9 +280,16 @@ def _kind(node: Node) -> str:
 
 
 def _adjoints(
-    outputs: Sequence[Node], nodes: Sequence[Node], asked: bool | None, caller: str
+    outputs: Sequence[Node],
+    nodes: Sequence[Node],
+    asked: bool | None,
+    caller: str,
+    sent: dict[tuple[int, int], bool],
 ) -> tuple[dict[Node, Node] | None, str]:
-    """The adjoints that arrive, None where none are to be shown, and why there are none where an attempt failed."""
+    """The adjoints that arrive, None where none are to be shown, and why there are none where an attempt failed.
+
+    sent: is told by node and place of the child whether what is sent there is not 0
+    """
     if asked is False:
         return None, ""
     if asked and len(outputs) > 1:
@@ -285,7 +301,17 @@ def _adjoints(
     try:
         with np.errstate(all="ignore"):
             seed = seed_for(output, None, takes_adjoint=False)
-            return sweep(output, seed, sorted(nodes, key=by_age), inputs, keep_graph=True), ""
+            index = {node: i for i, node in enumerate(nodes)}
+
+            def sending(node: Operation, adjoint: Node, mask: Mask | None, wanted: set[Node], arrived: Arrived) -> None:
+                send(node, adjoint, mask, wanted, arrived, partial(note, node))
+
+            def note(node: Operation, slot: int, part: Part) -> None:
+                whole, mask = joined(node.children[slot], [part])
+                kept = whole._value if mask is None else np.where(mask()._value, whole._value, 0)
+                sent[index[node], slot] = bool(kept.any())
+
+            return sweep(output, seed, sorted(nodes, key=by_age), inputs, keep_graph=True, send=sending), ""
     except Exception as error:  # a picture helps most where a rule is wrong, so it does not fail with it
         if asked:
             raise

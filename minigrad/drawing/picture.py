@@ -12,7 +12,7 @@ from minigrad.drawing import dot
 from minigrad.drawing.arguments import cleaned_title, whole_number
 from minigrad.drawing.canvas import save
 from minigrad.drawing.cell_view import CellView, cell_view
-from minigrad.drawing.diagram import Diagram, diagram
+from minigrad.drawing.diagram import Diagram, diagram, without_ends
 from minigrad.drawing.events import Record, record, record_forward
 from minigrad.drawing.flow import Flow, differentiable, flow_graph, places_of
 from minigrad.drawing.layered import BETWEEN_ROWS, layered
@@ -327,7 +327,7 @@ class Drawing:
         recorded = self._record()
         if [node.value for node in recorded.nodes] != [node.value for node in self.flow.nodes]:
             raise ValueError("Drawing.html: the graph has other values than when it was drawn: draw it again")
-        page = Drawing(self.flow, with_room(self.diagram), self.direction, self._asked, self._drawn)
+        page = Drawing(self.flow, with_room(without_ends(self.diagram)), self.direction, self._asked, self._drawn)
         return stepper(recorded, page.diagram, page.layout, self.text())
 
     def _record(self) -> Record:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from minigrad.drawing import summary, symbols
+from minigrad.drawing.ends import SIGN
 from minigrad.drawing.flow import Flow, FlowNode, Shown, flow_graph
 from minigrad.node import Node
 
@@ -40,7 +41,8 @@ def as_text(flow: Flow) -> str:
     shown, operands = flow.shown, flow.operands()
     nodes = [node for node in flow.nodes if node.index not in shown.stands]
     children = {node.index: [shown.stands.get(child, child) for child in operands[node.index]] for node in nodes}
-    table = [TITLES, *[_row(node, children[node.index], shown) for node in nodes]]
+    ends = {node for _, node in flow.ends}
+    table = [TITLES, *[_row(node, children[node.index], shown, ends=node.index in ends) for node in nodes]]
     if not any(node.adjoint for node in flow.nodes):
         table = [row[:-1] for row in table]
     widths = [max([len(cell) for cell in column]) for column in zip(*table, strict=True)]
@@ -65,7 +67,7 @@ def _delays(flow: Flow) -> list[str]:
     return lines
 
 
-def _row(node: FlowNode, children: Sequence[int], shown: Shown) -> list[str]:
+def _row(node: FlowNode, children: Sequence[int], shown: Shown, *, ends: bool) -> list[str]:
     if node.index in shown.labels:
         label = shown.labels[node.index]
         around = node.scope if label.scope is None else label.scope
@@ -76,7 +78,7 @@ def _row(node: FlowNode, children: Sequence[int], shown: Shown) -> list[str]:
         if not node.dtype
         else str(node.shape).replace(" ", "") + ("" if node.dtype == "float64" else f" {node.dtype}")
     )
-    what = _operation(node, children)
+    what = _operation(node, children) + f" {SIGN}" * ends
     return [str(node.index), place, what, shape, summary.line(node.value), summary.line(node.adjoint)]
 
 
