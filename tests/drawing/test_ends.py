@@ -53,7 +53,7 @@ def test_the_box_at_which_an_adjoint_ends_says_so(name, recorded):
         lambda: mg.relu(W * np.array([1.0, -1.0])).sum(),  # half of it goes on
         lambda: (W - W).sum(),  # what arrives is not 0, its sum is
         lambda: (W @ mg.Constant([0.0, 0.0]) + W.sum()) * 2.0,  # a first state that is 0
-        lambda: (mg.reshape(W, (1, 2)) @ mg.Constant([0.0, 0.0]) + W.sum()).sum(),
+        lambda: (W.reshape(1, 2) @ mg.Constant([0.0, 0.0]) + W.sum()).sum(),
     ],
 )
 def test_nothing_else_says_so(loss):
