@@ -43,6 +43,9 @@ NEAR, FAR = (1e-6, 1e-3), (3.0,)  # how far points lie where f is called anew, r
 SAME = 1e-9  # how far values that the same NumPy calls give may be apart, relative to the largest
 
 JUDGES = {"the complex step": "Im f(x + ih) / h", "central differences": "(f(x + h) − f(x − h)) / 2h"}
+KINK = "at a kink"  # the two sides have slopes of their own
+NOT_FINITE = "its values there and nearby are not all finite"
+TOO_FAST = "it jumps, or turns within the smallest step"  # the smaller the step, the farther apart are the two sides
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 ASTRAY = (
     "f called anew gives other values than its graph replayed: something leaves the graph (x.value, float(x), a branch on "
@@ -98,13 +101,14 @@ def check_gradients(
 class RuleMiss(NamedTuple):
     """Where the bprop of an operation is not what differences of its own fprop say: the worst entry, and both numbers.
 
-    kink: the differences to its two sides do not agree, so that they say nothing of bprop
+    unjudged: why the differences say nothing of bprop, as their two sides do not agree: KINK, NOT_FINITE or TOO_FAST; "" if
+              they do
     """
 
     entry: str  # "∂y[0]/∂x[2]"; where y has many entries "∂(Σ u y)/∂x[2], u random"
     by_bprop: float
     by_differences: float
-    kink: bool
+    unjudged: str
 
 
 def check_rules(nodes: Iterable[Node], order: int = 1) -> dict[Operation, RuleMiss | None]:
@@ -132,7 +136,7 @@ def _told(node: Operation, miss: _Miss) -> RuleMiss:
     if not miss.of and miss.slot is not None and miss.slot < len(roles):
         by = "along a random direction" if miss.entry is None else f"∂{roles[miss.slot]}{_index(miss.entry)}"
         entry = f"∂(Σ u y)/{by}, u random" if miss.entry is not None else f"Σ u y {by} of {roles[miss.slot]}, u random"
-    return RuleMiss(entry, miss.found, miss.verdict.expected, miss.verdict.kink)
+    return RuleMiss(entry, miss.found, miss.verdict.expected, miss.verdict.unjudged)
 
 
 class _Options(NamedTuple):
@@ -162,7 +166,12 @@ class _Verdict(NamedTuple):
     right: bool
     expected: float
     judge: str
-    kink: bool = False
+    unjudged: str = ""
+
+    @property
+    def kink(self) -> bool:
+        """Whether the differences to the two sides do not agree."""
+        return bool(self.unjudged)
 
 
 class _Miss(NamedTuple):
@@ -509,11 +518,11 @@ class _Stage:
         looks = self._looks(curve, step)
         inside = [each for each in looks[2:] if np.isfinite(each.gap)]  # both sides in the domain
         wide, narrow = (inside[0], inside[:3][-1]) if len(inside) > 1 else (looks[2], looks[4])
+        if not np.isfinite(narrow.gap):
+            return _Verdict(False, narrow.slope, NOT_FINITE, NOT_FINITE)
         if not narrow.gap < 0.5 * wide.gap and not narrow.gap <= options.atol * scale + 1e3 * narrow.noise:
             apart = f"the differences to its two sides stay {narrow.gap:.4g} apart, however small the step"
-            if np.isnan(narrow.gap):
-                apart = "its values there and nearby are not all finite"
-            return _Verdict(False, narrow.slope, apart, kink=True)
+            return _Verdict(False, narrow.slope, apart, TOO_FAST if narrow.gap > 2 * wide.gap else KINK)
         (expected, _, noise), error = _steadiest(looks)
         if agree(found, expected, noise + min(error, 1e-3 * abs(expected))):
             return _Verdict(True, expected, "central differences")

@@ -313,8 +313,8 @@ def _plain(outputs: Sequence[Node]) -> tuple[Flow, dict[Node, int]]:
 
 def _mark(miss: checking.RuleMiss) -> Mark:
     """The worst entry: what bprop says, and what differences say."""
-    if miss.kink:
-        return Mark("?", "", (("small", "at a kink: differences do not judge"),))
+    if miss.unjudged:
+        return Mark("?", "", tuple(_wrapped(f"{miss.unjudged}: differences do not judge")))
     lines = [
         ("value", miss.entry),
         ("adjoint", f"by bprop {summary.number(miss.by_bprop)}"),

@@ -223,6 +223,20 @@ def test_of_an_error_that_was_raised_for_another_one_that_one_is_drawn():
     assert mg.draw(caught(retold)).title == mg.draw(caught(followed)).title == "MatMul fails"
 
 
+def test_the_cause_that_is_given_goes_before_what_was_being_handled():
+    cause = caught(lambda: x @ W)
+
+    def retold():
+        try:
+            return x + W
+        except ValueError:
+            raise RuntimeError("in layer 3") from cause
+
+    error = caught(retold)
+    assert isinstance(error.__context__, ValueError)
+    assert mg.draw(error).title == "MatMul fails"
+
+
 def test_an_error_keeps_nothing_but_its_traceback():
     """The graph goes with the error, by reference counts alone; an error can be sent to another process as before."""
     leaf = mg.Input(np.ones((2, 3)))
@@ -317,6 +331,39 @@ def test_what_differences_cannot_judge_is_not_marked_right_or_wrong():
     assert [mark.lines for mark in kink.marks.values()] == [(("small", "at a kink: differences do not judge"),)]
     both = [Triple(mg.Input(1.0)), Triple(mg.Input([1.0, 2.0]))]
     assert [mark.sign for mark in mg.draw(both, check=True).marks.values()] == ["✗", "✗"]
+
+
+KINK = "at a kink: differences do not judge"
+NOT_FINITE = "its values there and nearby are not all finite: differences do not judge"
+TOO_FAST = "it jumps, or turns within the smallest step: differences do not judge"
+
+
+@pytest.mark.parametrize(
+    ("function", "point", "expected"),
+    [
+        (np.log, -1.0, NOT_FINITE),
+        (np.log, 0.0, NOT_FINITE),
+        (np.sqrt, 0.0, NOT_FINITE),
+        (np.sqrt, 1e-30, NOT_FINITE),
+        (np.arccos, 1.0, NOT_FINITE),
+        (np.exp, 800.0, NOT_FINITE),
+        (np.tanh, np.nan, NOT_FINITE),
+        (np.reciprocal, 0.0, NOT_FINITE),
+        (np.reciprocal, 1e-30, TOO_FAST),
+        (np.tan, np.pi / 2, TOO_FAST),
+        (abs, 0.0, KINK),
+        (mg.relu, 0.0, KINK),
+        (lambda x: np.maximum(x, 1.0), 1.0, KINK),
+        (lambda x: np.linalg.norm(x.reshape(1)), 0.0, KINK),
+    ],
+)
+def test_the_reason_why_differences_do_not_judge_is_the_true_one(function, point, expected):
+    """A kink is one only where both sides have a slope."""
+    with np.errstate(all="ignore"):
+        drawing = mg.draw(function(mg.Input(point)), check=True)
+    (mark,) = [mark for mark in drawing.marks.values() if mark.sign != "✓"]
+    assert mark.sign == "?"
+    assert " ".join([text for _, text in mark.lines]) == expected
 
 
 class WrongAt(mg.Elementwise):
