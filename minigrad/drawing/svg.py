@@ -223,7 +223,14 @@ def _with_notes(
 ) -> tuple[list[str], float, float]:
     """The legend, and below it the notes, a line each."""
     for note in diagram.notes:
-        parts.append(_text(note, layout.height + depth + 6, "small", f' x="{_n(KEY_MARGIN)}" text-anchor="start"'))
+        parts.append(
+            _text(
+                note,
+                layout.height + depth + 6,
+                "small",
+                f' x="{_n(KEY_MARGIN)}" text-anchor="start" stroke="{BACKGROUND}" stroke-width="0"',
+            )
+        )
         breadth, depth = max(breadth, 2 * KEY_MARGIN + metrics.width(note, FACES["small"])), depth + 18
     return parts, breadth, depth
 
