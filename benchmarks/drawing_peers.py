@@ -4,9 +4,9 @@
     python -m benchmarks drawing --peers --record    kept in drawing_peers.json, which the page reference/drawing.md shows
 
 It takes torch, torchviz, torchview, micrograd, keras, pydot, and Graphviz's program `dot`, which draws all pictures but ours.
-Seconds are from the loss to the text of the SVG, all processes together, the least of three rounds; nodes are those of the
-picture. The LSTM has 3 inputs and 4 units, a batch of 2 and 20 steps; the one by hand is a loop of linear maps, sigmoids and tanhs,
-since a layer of PyTorch's is one operation to those who draw it.
+Seconds are from the loss to the text of the SVG, all processes together, the least of three rounds; nodes are the boxes, dots or
+items of the picture. The LSTM has 3 inputs and 4 units, a batch of 2 and 20 steps; the one by hand is a loop of linear maps, sigmoids
+and tanhs, since a layer of PyTorch's is one operation to those who draw it.
 """
 
 from __future__ import annotations

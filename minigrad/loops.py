@@ -15,7 +15,7 @@ from minigrad.graph import by_age
 from minigrad.marks import step_of
 from minigrad.node import Node, Number, Parameter
 from minigrad.ops.base import Operation
-from minigrad.repetition import FEWEST, Repetition, word
+from minigrad.repetition import FEWEST, Repetition, kind_of
 
 DEEPEST = 3  # loops over loops over loops that carry nothing on
 
@@ -196,7 +196,7 @@ def _compare(loop: Loop, places: Mapping[Node, tuple[Loop, int]]) -> None:
     for number, step in loop.steps.items():
         signature: list[Any] = []
         for node in step:
-            signature.append(word(node))
+            signature.append(kind_of(node))
             for child in node.children:
                 home = places.get(child)
                 if home is None or home[0] is not loop:
@@ -207,9 +207,9 @@ def _compare(loop: Loop, places: Mapping[Node, tuple[Loop, int]]) -> None:
                     if back:
                         loop.states.add(child)
         loop.kinds[number] = known.setdefault(tuple(signature), len(known))
-    carried = {(within[node], word(node)) for node in loop.states}
+    carried = {(within[node], kind_of(node)) for node in loop.states}
     for step in loop.steps.values():  # what is carried on in one step is a state in all of them
-        loop.states.update([node for i, node in enumerate(step) if (i, word(node)) in carried])
+        loop.states.update([node for i, node in enumerate(step) if (i, kind_of(node)) in carried])
 
 
 def _is_start(reader: Node, slot: int, loop: Loop, number: int, places: Mapping[Node, tuple[Loop, int]]) -> bool:
@@ -218,6 +218,6 @@ def _is_start(reader: Node, slot: int, loop: Loop, number: int, places: Mapping[
     numbers = list(loop.steps)
     beside = numbers[1] if number == numbers[0] and len(numbers) > 1 else numbers[0]
     like = loop.steps[beside][at : at + 1]
-    if beside == number or not like or word(like[0]) != word(reader):
+    if beside == number or not like or kind_of(like[0]) != kind_of(reader):
         return True  # nothing to compare with
     return places.get(like[0].children[slot], (None, 0))[0] is loop

@@ -69,7 +69,7 @@ class Repetition:
                     self.outside.append(child)
                     index[child] = -len(self.outside)
         known: dict[Any, int] = {}
-        self.words = [known.setdefault(word(node), len(known)) for node in operations]
+        self.words = [known.setdefault(kind_of(node), len(known)) for node in operations]
         self.reads = [tuple([index[child] for child in node.children]) for node in operations]
         weights = _of_weights(nodes)
         self.fixed = {place for node, place in index.items() if node in weights and node not in places}
@@ -286,7 +286,7 @@ def _of_weights(nodes: Sequence[Node]) -> set[Node]:
     return weights
 
 
-def word(node: Node, *, exact: bool = False) -> Any:
+def kind_of(node: Node, *, exact: bool = False) -> Any:
     """What an operation is, apart from what it reads: equal for those that do the same.
 
     exact: whether the numbers in an index count; else they may be those of the rounds

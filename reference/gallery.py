@@ -179,6 +179,15 @@ SHOWS = {
 }
 
 
+OF = {'"cell"': "items", '"time"': "dots"}  # of what a picture has so many; our others have boxes, and Graphviz's nodes
+
+
+def _amount(name: str, count: int) -> str:
+    """How much a picture shows: "139 dots"."""
+    usual = "boxes" if "minigrad" in name else "nodes" if count > 1 else "node"
+    return f"{count:,} {next((what for view, what in OF.items() if view in name), usual)}"
+
+
 def drawn() -> dict[str, str]:
     """The pictures and the page that steps, by the names of their files: what the code of the examples draws."""
     names: dict[str, Any] = {}
@@ -214,7 +223,7 @@ def comparison() -> list[str]:
     rows = [
         [
             f"{name[0].upper()}{name[1:]}",
-            f"{found['nodes']:,}",
+            _amount(name, found["nodes"]),
             f"{found['cpu']:.2f}" if round(found["cpu"], 2) else "< 0.01",  # a clock of hundredths
             f"{found['kB']:.0f}",
             f"{found['width']:,.0f} × {found['height']:,.0f}",
@@ -225,4 +234,4 @@ def comparison() -> list[str]:
     said = COMPARISON.format(
         versions=versions, python=kept["python"], date=kept["date"][:10], processor=kept["processor"]
     )
-    return [said, table(["Picture", "Nodes", "CPU s", "kB", "Pixels", "Shows"], rows), NOT_SHOWN]
+    return [said, table(["Picture", "Parts", "CPU s", "kB", "Pixels", "Shows"], rows), NOT_SHOWN]

@@ -11,7 +11,7 @@ from itertools import pairwise
 from math import inf
 
 from minigrad.drawing.grid import End, Grid
-from minigrad.drawing.layers import sources_first
+from minigrad.drawing.ranks import sources_first
 
 PULLS = 3
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from minigrad.adjoints import Arrived, Mask, send
 from minigrad.drawing.events import Record, record_of_scalar
-from minigrad.drawing.lanes import Grid, grids
+from minigrad.drawing.lanes import TimeGrid, grids
 from minigrad.drawing.stored import summarized
 from minigrad.graph import by_age, seed_for, sweep
 from minigrad.node import Node
@@ -43,7 +43,7 @@ class Curve:
 class Loop:
     """A loop: its grid, and its curves."""
 
-    grid: Grid
+    grid: TimeGrid
     curves: tuple[Curve, ...]
 
 
@@ -74,7 +74,7 @@ def run_of(title: str, given: Node | Record, cuts: Sequence[Cut]) -> Run:
     return Run(title, loops, _unit(loops))
 
 
-def curves_of(grid: Grid) -> list[Curve]:
+def curves_of(grid: TimeGrid) -> list[Curve]:
     """The curves of a loop's states, all paths."""
     return [Curve(grid.lanes[lane].label, grid.norms(lane)) for lane in grid.states]
 
@@ -109,7 +109,7 @@ class _Cutting:
     The engine sweeps as always, but is told that nobody wants the adjoints of these children.
     """
 
-    def __init__(self, loss: Node, recorded: Record, found: Sequence[Grid]) -> None:
+    def __init__(self, loss: Node, recorded: Record, found: Sequence[TimeGrid]) -> None:
         self.loss, self.grids = loss, found
         self.nodes = in_order([loss])
         orders: dict[tuple[int | None, int | None], int] = {
@@ -189,11 +189,11 @@ def _decay(curve: Curve, alive: Sequence[int], steps: Sequence[int]) -> str:
     """From the last step at which the adjoint is no zero to the first one."""
     start, end = [curve.norms[step] or math.nan for step in (alive[0], alive[-1])]
     if len(alive) == 1:
-        return f"its norm is {number(start)} at t = {alive[0]}"
+        return f"its norm is {two_digits(start)} at t = {alive[0]}"
     decades = math.log10(end) - math.log10(start)  # a ratio may be larger than any number
     per_step = decades / (steps.index(alive[-1]) - steps.index(alive[0]))
     factor = f"{10**per_step:.3g}" if -2 <= per_step < 2 else _power(per_step)
-    ratio = number(10**decades) if -2 <= decades < 3 else _power(decades)
+    ratio = two_digits(10**decades) if -2 <= decades < 3 else _power(decades)
     left = f"{ratio} {'times' if decades >= 0 or ratio == '1' else 'of'}"
     return f"at t = {alive[-1]} it has {left} its norm at t = {alive[0]}, × {factor} per step back"
 
@@ -214,7 +214,7 @@ def _listed(found: Sequence[int], steps: Sequence[int]) -> str:
     return f"t = {found[0]} and {len(found) - 1} more steps"
 
 
-def number(x: float) -> str:
+def two_digits(x: float) -> str:
     """A number to two digits, as "0.54" or "3.1 · 10⁻⁸"."""
     if not math.isfinite(x) or x == 0 or 0.01 <= abs(x) < 1000:
         return f"{x:.2g}" if abs(x) < 100 else f"{x:.0f}"

@@ -29,7 +29,7 @@ from minigrad.graph import by_age, seed_for, sweep
 from minigrad.node import Constant, Input, Node
 from minigrad.numbering import in_order
 from minigrad.ops.base import Operation, Piece
-from minigrad.repetition import word
+from minigrad.repetition import kind_of
 from minigrad.rules import Rule, rule_of
 from minigrad.wording import as_inputs
 
@@ -380,7 +380,7 @@ def _rules(
     known: dict[Any, tuple[int, Rule]] = {}
     places: list[tuple[int, Rule] | tuple[None, None]] = []
     for node in nodes:
-        key = word(node, exact=True) if isinstance(node, Operation) else None
+        key = kind_of(node, exact=True) if isinstance(node, Operation) else None
         if key is not None and key not in known:
             rule = rule_of(node)
             adjoints = tuple([None if formula is None else formula.line() for formula in rule.adjoints])

@@ -60,7 +60,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class TimeGrid:
     """The grid of one loop: its place in the flow and its name, its steps in the order of execution, lanes, dots and links."""
 
     loop: int
@@ -80,7 +80,7 @@ class Grid:
         return {dot.step: dot.norm for dot in self.dots if dot.lane == lane}
 
 
-def grids(record: Record, whole: int = WHOLE) -> list[Grid]:
+def grids(record: Record, whole: int = WHOLE) -> list[TimeGrid]:
     """The grids of the loops of a forward pass; of up to `whole` steps with all operations."""
     loops = [i for i, loop in enumerate(record.flow.loops) if not loop.order]
     found = [loop for loop in [_Loop(record, i, whole) for i in loops] if loop.lane]
@@ -181,7 +181,7 @@ class _Loop:
             found[node.index] = (*key, counts[place])
         return found
 
-    def grid(self, name: str) -> Grid:
+    def grid(self, name: str) -> TimeGrid:
         """The lanes from top to bottom, the dots, and the links between them."""
         depths = self._depths()
         members: dict[tuple[str, str, int], list[int]] = {}
@@ -194,7 +194,7 @@ class _Loop:
         places = {i: (rows[key], self.step(i)) for i, key in self.lane.items()}
         norms = [None if place is None else self.record.arrays[place].norm for place in self.record.adjoints]
         dots = tuple([Dot(*places[i], i, norms[i]) for i in sorted(places)])
-        return Grid(self.number, name, self.steps, lanes, dots, tuple(self._links(places)))
+        return TimeGrid(self.number, name, self.steps, lanes, dots, tuple(self._links(places)))
 
     def step(self, i: int) -> int:
         """The step of a member."""

@@ -16,13 +16,13 @@ from minigrad.drawing.diagram import Diagram, diagram, without_ends
 from minigrad.drawing.events import Record, record, record_forward
 from minigrad.drawing.flow import Flow, differentiable, flow_graph, places_of
 from minigrad.drawing.layered import BETWEEN_ROWS, layered
-from minigrad.drawing.layers import layers
 from minigrad.drawing.layers_view import LayersView, layers_view
 from minigrad.drawing.layout import DIRECTIONS, Layout
 from minigrad.drawing.marked import MarkedGraph, draw_checked, draw_error
 from minigrad.drawing.mermaid import to_mermaid
 from minigrad.drawing.mirror import MirrorView, mirror_view
 from minigrad.drawing.png import to_png
+from minigrad.drawing.ranks import ranks
 from minigrad.drawing.stepper import stepper, with_room
 from minigrad.drawing.svg import to_svg, within
 from minigrad.drawing.text import as_text
@@ -368,7 +368,7 @@ class Drawing:
 def _good_direction(boxes: Diagram) -> str:
     """To the right, as one reads, unless the graph is so long that it had better be scrolled down."""
     arrows = [(arrow.source, arrow.target) for arrow in boxes.arrows if arrow.role != "delay"]
-    where = layers([box.late for box in boxes.boxes], arrows)
+    where = ranks([box.late for box in boxes.boxes], arrows)
     widths: dict[int, float] = {}
     for box, layer in zip(boxes.boxes, where, strict=True):
         widths[layer] = max(widths.get(layer, 0.0), box.width + BETWEEN_ROWS["LR"])

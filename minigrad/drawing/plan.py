@@ -14,8 +14,8 @@ from typing import NamedTuple
 from minigrad.drawing.blocks import Part, Path
 from minigrad.drawing.flow import Flow
 from minigrad.drawing.folds import Fold, folds
-from minigrad.drawing.layers import layers
 from minigrad.drawing.nesting import framed
+from minigrad.drawing.ranks import ranks
 from minigrad.drawing.steps import Chain, chains, names, split, sweeps
 from minigrad.drawing.uses import Links, Use, drawn
 
@@ -260,7 +260,7 @@ class Plan:
             if chain < 0 or chain != to_chain:
                 start = source if chain < 0 else ends[chain] + length - 1
                 arrows.append((start, target if to_chain < 0 else ends[to_chain]))
-        layer = layers([*late, *[False] * (length * len(ends))], arrows)
+        layer = ranks([*late, *[False] * (length * len(ends))], arrows)
         for node, (chain, _) in self.where.items():
             layer[node] = layer[ends[chain] + length - 1]
         return layer[:count]

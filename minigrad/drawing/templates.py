@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from minigrad.drawing.coordinates import coordinates
 from minigrad.drawing.grid import End, Grid
-from minigrad.drawing.layers import layers
 from minigrad.drawing.layout import Point, Route
 from minigrad.drawing.ordering import order
+from minigrad.drawing.ranks import ranks
 
 TIP = 7.0  # length of an arrow's head
 BETWEEN_BENDS = 10.0
@@ -116,7 +116,7 @@ class Sketch:
         self.spec, self.spacing = spec, spacing
         self.grid = Grid()
         inner = [(link.source, link.target) for link in spec.links if link.source >= 0 and link.target >= 0]
-        layer = _below_blocks(spec, layers([child.late for child in spec.children], [*inner, *spec.after]), inner)
+        layer = _below_blocks(spec, ranks([child.late for child in spec.children], [*inner, *spec.after]), inner)
         first = 1 if spec.ins else 0
         count = 1 + max(layer, default=0) + first + (1 if spec.outs else 0)
         self.grid.rows = [[] for _ in range(count)]

@@ -11,9 +11,9 @@ from html import escape
 
 from minigrad.drawing import metrics, symbols
 from minigrad.drawing.canvas import Picture, as_svg, pixels, text
-from minigrad.drawing.decay import Curve, Loop, Run, check_cuts, in_words, number, power_of_ten, run_of
+from minigrad.drawing.decay import Curve, Loop, Run, check_cuts, in_words, power_of_ten, run_of, two_digits
 from minigrad.drawing.events import Record
-from minigrad.drawing.lanes import JOINT, OUTSIDE, Grid, Lane, Link
+from minigrad.drawing.lanes import JOINT, OUTSIDE, Lane, Link, TimeGrid
 from minigrad.drawing.layout import Point
 from minigrad.drawing.shades import KEY, PALETTE, Scale
 from minigrad.drawing.style import BACKGROUND, FAINT, SCOPE_FILLS, SCOPE_STROKE, TEXT, Face
@@ -203,7 +203,7 @@ class _Axis:
         """The left edge of a step."""
         return self.left + (step - self.first) * self.step
 
-    def x(self, grid: Grid, lane: int, step: int) -> float:
+    def x(self, grid: TimeGrid, lane: int, step: int) -> float:
         """The middle of a dot: deeper ones later, as the loop runs."""
         deepest = max(lane.depth for lane in grid.lanes) + 1
         part = (grid.lanes[lane].depth + 0.5 if lane != OUTSIDE else deepest) / deepest
@@ -228,7 +228,7 @@ def _round() -> Iterable[int]:
         power *= 10
 
 
-def _runs_forward(grid: Grid) -> bool:
+def _runs_forward(grid: TimeGrid) -> bool:
     return grid.steps[0] <= grid.steps[-1]
 
 
@@ -291,7 +291,7 @@ class _Panel:
         lines = "".join([f"M{pixels(axis.left)},{pixels(up(k))}H{pixels(axis.right)}" for k in grid])
         parts = [f'<path d="{lines}" stroke="{SCOPE_STROKE}"/>']
         parts += [text("1" if k == 0 else power_of_ten(k), axis.right + 8, up(k) + 3.5, TICK) for k in grid]
-        parts.append(text(f"norm of the adjoint, divided by {number(self.run.unit)}", axis.left, y - 8, TICK))
+        parts.append(text(f"norm of the adjoint, divided by {two_digits(self.run.unit)}", axis.left, y - 8, TICK))
         labels = []
         for k, (loop, curve) in enumerate(self.curves):
             points = self._points(loop, curve, up)
@@ -346,7 +346,7 @@ def _stroke(path: str, color: str, dashes: str) -> str:
 class _Lanes:
     """The grid of a loop: links, then dots."""
 
-    def __init__(self, grid: Grid, axis: _Axis, scale: Scale, unit: float, *, named: bool) -> None:
+    def __init__(self, grid: TimeGrid, axis: _Axis, scale: Scale, unit: float, *, named: bool) -> None:
         self.grid, self.axis, self.scale, self.unit = grid, axis, scale, unit
         self.outside = any(link.source[0] == OUTSIDE for link in grid.links)
         self.head = 20.0 if named else 0.0
@@ -438,7 +438,7 @@ class _Lanes:
             norm = math.nan if dot.norm is None else dot.norm
             level = self.scale.level(norm / self.unit)
             shape = _cross(*at, 0.75 * size) if level is None else _shape(lane.role, *at, size, self.scale.color(level))
-            said = f"{lane.label} at t = {dot.step}: {number(norm)}"
+            said = f"{lane.label} at t = {dot.step}: {two_digits(norm)}"
             found.append(f"<g><title>{escape(said)}</title>{shape}</g>")
         return found
 

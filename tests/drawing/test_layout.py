@@ -14,8 +14,8 @@ from matplotlib.textpath import TextPath
 
 import minigrad as mg
 from minigrad.drawing import metrics
-from minigrad.drawing.layers import layers
 from minigrad.drawing.metrics import fitting
+from minigrad.drawing.ranks import ranks
 from minigrad.drawing.style import FACES, HEADING
 from minigrad.models import LSTM
 from tests.drawing.graphs import ALL, GRAPHS, STEPS, layer, random_graph, recurrent
@@ -375,13 +375,13 @@ def test_a_frames_name_is_cut_to_its_width():
     assert fitting("a long name", HEADING, 1) == "…"
 
 
-def test_layers():
+def test_ranks():
     #     0 -> 1 -> 2 -> 5,  3 -> 4 -> 5 and 3 -> 6: 3 has two readers, so 4 stays, unless it is late
     arrows = [(0, 1), (1, 2), (2, 5), (3, 4), (4, 5), (3, 6)]
-    assert layers([False] * 7, arrows) == [0, 1, 2, 0, 1, 3, 1]
-    assert layers([i == 4 for i in range(7)], arrows) == [0, 1, 2, 0, 2, 3, 1]
-    assert layers([False] * 6, arrows[:-1]) == [0, 1, 2, 1, 2, 3]
-    assert layers([], []) == []
+    assert ranks([False] * 7, arrows) == [0, 1, 2, 0, 1, 3, 1]
+    assert ranks([i == 4 for i in range(7)], arrows) == [0, 1, 2, 0, 2, 3, 1]
+    assert ranks([False] * 6, arrows[:-1]) == [0, 1, 2, 1, 2, 3]
+    assert ranks([], []) == []
 
 
 def test_direction_is_chosen_by_length():

@@ -9,7 +9,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.drawing import metrics
-from minigrad.drawing.decay import Curve, in_words, number
+from minigrad.drawing.decay import Curve, in_words, two_digits
 from minigrad.drawing.events import Bprop
 from minigrad.drawing.lanes import JOINT, OUTSIDE, WHOLE, grids
 from minigrad.drawing.shades import ABOVE, LEVELS, PALETTE, SHADES, Scale
@@ -155,7 +155,7 @@ def test_the_color_of_every_dot_and_link_is_that_of_its_norm():
     for group in root.iter(f"{SVG}g"):
         found[group.find(f"{SVG}title").text] = group[1].get("fill")
     for step, norm in curve(view, "h").norms.items():
-        assert found[f"h at t = {step}: {number(norm)}"] == view.scale.color(view.scale.level(norm / run.unit))
+        assert found[f"h at t = {step}: {two_digits(norm)}"] == view.scale.color(view.scale.level(norm / run.unit))
     strokes = [path for path in root.iter(f"{SVG}path") if path.get("stroke") in {light for light, _ in SHADES}]
     drawn = {path.get("stroke"): path.get("d").count("M") for path in strokes}
     levels = [view.scale.color(view.scale.level(link.norm / run.unit)) for link in run.loops[0].grid.links]
@@ -537,7 +537,7 @@ def test_words_for_what_was_reached():
     assert (
         in_words(Curve("h", {3: 4.0, 2: 4.0, 1: 4.0})) == "at t = 3 it has 1 times its norm at t = 1, × 1 per step back"
     )
-    assert [number(x) for x in (0.0, 0.5, 123.0, 3.14e-8, 2e5)] == ["0", "0.5", "123", "3.1 · 10⁻⁸", "2.0 · 10⁵"]
+    assert [two_digits(x) for x in (0.0, 0.5, 123.0, 3.14e-8, 2e5)] == ["0", "0.5", "123", "3.1 · 10⁻⁸", "2.0 · 10⁵"]
 
 
 @pytest.mark.parametrize("step", [lambda W, s: W @ s, lambda W, s: np.tanh(s @ W), lambda W, s: np.sin(W[0, 0] * s)])

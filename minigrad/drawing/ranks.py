@@ -1,12 +1,12 @@
-"""Layers: how far down a box stands, so that every arrow leads down."""
+"""Ranks: how far down a box stands, so that every arrow leads down."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 
-def layers(late: Sequence[bool], arrows: Sequence[tuple[int, int]]) -> list[int]:
-    """A layer for each box: below all it is computed from.
+def ranks(late: Sequence[bool], arrows: Sequence[tuple[int, int]]) -> list[int]:
+    """Rank each box below all it is computed from.
 
     A box stands right above what first needs it if it is `late` (an adjoint reads forward values where it needs them) or
     if all that leads to it leads nowhere else; other boxes stand as high as they can.
@@ -18,16 +18,16 @@ def layers(late: Sequence[bool], arrows: Sequence[tuple[int, int]]) -> list[int]
         sources[target].append(source)
         targets[source].append(target)
     order = sources_first(sources, targets)
-    layer = [0] * count
+    rank = [0] * count
     loose = [True] * count
     for box in order:
-        layer[box] = max([layer[source] + 1 for source in sources[box]], default=0)
+        rank[box] = max([rank[source] + 1 for source in sources[box]], default=0)
         loose[box] = all(loose[source] and len(set(targets[source])) == 1 for source in sources[box])
     for box in reversed(order):
         if (loose[box] or late[box]) and targets[box]:
-            layer[box] = min([layer[target] for target in targets[box]]) - 1
-    first = min(layer, default=0)
-    return [number - first for number in layer]
+            rank[box] = min([rank[target] for target in targets[box]]) - 1
+    first = min(rank, default=0)
+    return [number - first for number in rank]
 
 
 def sources_first(sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]) -> list[int]:
