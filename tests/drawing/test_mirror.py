@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 from minigrad.drawing import metrics, summary
 from minigrad.drawing.events import Bprop
-from minigrad.drawing.mirror import HEADLINE, PALETTE, SECOND_DARK, SLOT, TOP, _Halves
+from minigrad.drawing.mirror import FACTOR, HEAD, HEADLINE, LOWER, PALETTE, SECOND_DARK, SLOT, TOP, _Halves
 from minigrad.drawing.mirror import SECOND as SECOND_INK
 from minigrad.drawing.style import DARK, FACES, LIGHT
 from minigrad.models import LSTM
@@ -440,6 +440,38 @@ def test_all_text_lies_on_the_page(graph, title):
             assert float(text.get("x")) + metrics.width(text.text, face) <= float(root.get("width"))
         assert 0 < float(text.get("y")) < float(root.get("height"))
     assert ("L is #1." in view.svg()) == (graph is doubled_once)
+
+
+def lines_and_heads(svg):
+    """Of the forward arrows where lines end, and of their heads base and tip."""
+    paths = re.findall(r'<path d="([^"]*)"', svg)
+    k = next(k for k, path in enumerate(paths) if path.endswith("v6.4z"))
+    lines, heads = paths[k - 1 : k + 1]
+    ends = [float(x) for x in re.findall(r"H([-\d.]+)", lines)]
+    tips = [(float(x), float(x) + float(dx)) for x, dx in re.findall(r"M([-\d.]+),[-\d.]+l([-\d.]+),-3.2v6.4z", heads)]
+    return ends, tips
+
+
+@pytest.mark.parametrize("graph", [GRAPHS["net"], GRAPHS["lstm"], SECOND["x³"], SECOND["maximum"]])
+def test_lines_end_where_heads_begin(graph):
+    ends, heads = lines_and_heads(draw(graph()).svg())
+    assert len(ends) == len(heads) > 2
+    assert ends == pytest.approx([base for _, base in heads], abs=0.11)
+    assert all(abs(base - tip) == pytest.approx(HEAD, abs=0.11) for tip, base in heads)
+
+
+@pytest.mark.parametrize("name", ["x³", "maximum", "quotient"])
+def test_the_turn_on_the_left_has_room_and_crosses_no_words(name):
+    view = draw(SECOND[name]())
+    root = ET.fromstring(view.svg())
+    texts = {text.text: text for text in root.iter(f"{SVG}text")}
+    turn = texts[f"{view.adjoints[view.loss.index]} = 1"]
+    heading = texts["second bprop →: the adjoint of each node of the bprop above"]
+    assert turn.get("text-anchor") == "end"
+    right = float(turn.get("x"))
+    assert right - metrics.width(turn.text, FACTOR) >= 0
+    assert float(heading.get("x")) > right + 6  # the line runs between them
+    assert float(heading.get("x")) + metrics.width(heading.text, LOWER) <= float(root.get("width"))
 
 
 def test_what_cannot_be_mirrored_is_refused():
