@@ -86,12 +86,6 @@ class Formula:
             return f"{printing.written(left, write).at(printing.PRODUCT)} @"
         return "" if right is None else f"@ {printing.written(right, write).at(printing.APPLIED)}"
 
-    def factor_value(self, values: Mapping[str, Any]) -> Any:
-        """The factor as an array; None where there is none."""
-        tree = factors.factor(self.tree, self.symbols[-1])
-        with np.errstate(all="ignore"):
-            return None if tree is None else evaluate(tree, self.completed(values), self.context)
-
     def value(self, values: Mapping[str, Any]) -> Any:
         """The formula computed on arrays, given by their symbols: what fprop gives, or bprop sends."""
         with np.errstate(all="ignore"):

@@ -11,9 +11,18 @@ import numpy as np
 import minigrad as mg
 from minigrad.drawing.flow import differentiable
 from minigrad.numbering import in_order
+from minigrad.rules import factors
+from minigrad.rules.evaluation import evaluate
 
 NUMBER = r"[-−]?(?:\d[\d.]*(?:e[-+]?\d+)?|nan|inf)"
 NOT_YET = "not yet"
+
+
+def factor_value(formula, values):
+    """What the adjoint is multiplied by, as an array; None where the rule is no such product."""
+    tree = factors.factor(formula.tree, formula.symbols[-1])
+    with np.errstate(all="ignore"):
+        return None if tree is None else evaluate(tree, formula.completed(values), formula.context)
 
 
 class Truth:
