@@ -143,6 +143,17 @@ def test_the_path_follows_the_largest_part_wherever_it_stands(turned):
     assert lines[-1] == '    "w"   141.4'
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_nan_is_followed_to_where_it_comes_from_wherever_it_stands(turned):
+    w = mg.Parameter(np.array([3.0, 4.0]), name="w")
+    with np.errstate(all="ignore"):
+        parts = [w * 100.0, w * mg.Input([np.nan, 1.0], name="odd"), w * 0.01][:: -1 if turned else 1]
+        parts[1].name = "culprit"
+        lines = mg.explain(w, (parts[0] + parts[1] + parts[2]).sum()).splitlines()
+    shown = [line for line in lines if line.startswith("    ")]
+    assert '"culprit"' in shown[-2]
+
+
 def test_long_names_are_shortened():
     x = mg.Input(1.0, name="n" * 10**6)
     for text in (mg.explain(x, x * 2), mg.explain(x, x * 0.0), mg.explain(x, X * 2), mg.record(x * 2).describe()):
