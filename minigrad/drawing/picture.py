@@ -204,27 +204,54 @@ def draw(
         "hops": hops is not None,
         "highlight": highlight is not None,
     }
-    if view != "flow" and any(of_flow.values()):
-        name = max(of_flow, key=of_flow.__getitem__)
-        besides = ", where inside= opens layers" if view == "layers" and name in ("depth", "collapse") else ""
-        raise ValueError(f'mg.draw({name}=...) belongs to view="flow": leave it out of view="{view}"{besides}')
+    _refuse_misplaced(view, [name for name, given in of_flow.items() if given], cut, inside)
     title = cleaned_title(title)
-    if limit is not None:
-        limit = whole_number(limit, "mg.draw(limit")
+    few, many = (FEW, MOST) if limit is None else (whole_number(limit, "mg.draw(limit"),) * 2
+    if view == "time":
+        return time_view(cast(Runs, outputs), cut, title, many)
+    if view == "mirror":
+        return mirror_view(outputs, title, few)
+    if view == "cell":
+        return cell_view(outputs, title, few)
+    if view == "layers":
+        return layers_view(outputs, title, few, inside)
+    asked = Asked(roll, depth, collapse, focus, hops, highlight)
+    _check_flow(outputs, direction, layout, stubs, check, asked)
+    if isinstance(outputs, BaseException):
+        return draw_error(outputs, title, direction, few)
+    if check:
+        return draw_checked(outputs, title, direction, few)
+    drawn = cast(Node | Sequence[Node] | Record, outputs)
+    flow = flow_graph(drawn, adjoints, "mg.draw")
+    if asked.any:
+        flow = transformed(flow, asked, places_of(drawn))
+    boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)
+    if len(boxes.boxes) > many:
+        raise ValueError(
+            f"mg.draw: a picture of {len(boxes.boxes)} boxes cannot be read (limit={many}). roll=True draws like steps once, "
+            "depth=0 a box per scope, focus=node a part; or draw fewer time steps, print mg.listing(node), or raise the limit"
+        )
+    return Drawing(flow, boxes, direction, layout, (drawn,) if isinstance(drawn, Node) else drawn)
+
+
+def _refuse_misplaced(view: str, of_flow: Sequence[str], cut: Any, inside: Any) -> None:
+    """ValueError for an argument that belongs to another view.
+
+    of_flow: the names of those that were given and belong to "flow"
+    """
+    if view != "flow" and of_flow:
+        besides = ", where inside= opens layers" if view == "layers" and of_flow[0] in ("depth", "collapse") else ""
+        raise ValueError(f'mg.draw({of_flow[0]}=...) belongs to view="flow": leave it out of view="{view}"{besides}')
     if view != "layers" and inside is not False:
         raise ValueError(
             'mg.draw(inside=...) belongs to view="layers": in view="flow" depth= and collapse= close scopes'
         )
-    if view == "time":
-        return time_view(cast(Runs, outputs), cut, title, MOST if limit is None else limit)
-    if cut:
+    if view != "time" and cut:
         raise ValueError('mg.draw(cut=...) belongs to view="time": it redraws the curve of adjoints without a path')
-    if view == "mirror":
-        return mirror_view(outputs, title, FEW if limit is None else limit)
-    if view == "cell":
-        return cell_view(outputs, title, FEW if limit is None else limit)
-    if view == "layers":
-        return layers_view(outputs, title, FEW if limit is None else limit, inside)
+
+
+def _check_flow(outputs: Any, direction: str | None, layout: str, stubs: bool, check: bool, asked: Asked) -> None:
+    """An error for arguments of "flow" that are none, or that do not go together."""
     if direction is not None and direction not in DIRECTIONS:
         raise ValueError(f"mg.draw(direction={direction!r}): one of {', '.join(map(repr, DIRECTIONS))}, or None")
     if layout not in LAYOUTS:
@@ -233,30 +260,13 @@ def draw(
         raise TypeError(
             'mg.draw: expected nodes or a record, not dict: give one flat list of nodes, or draw several runs by view="time"'
         )
-    asked = Asked(roll, depth, collapse, focus, hops, highlight)
     if asked.any and (check or isinstance(outputs, BaseException)):
         what = "check=True" if check else "an error"
         raise ValueError(
             f"mg.draw: what {what} marks is all of the graph: leave roll, depth, collapse, focus and highlight out"
         )
-    if isinstance(outputs, BaseException):
-        return draw_error(outputs, title, direction, FEW if limit is None else limit)
-    if check:
-        return draw_checked(outputs, title, direction, FEW if limit is None else limit)
-    drawn = cast(Node | Sequence[Node] | Record, outputs)
-    flow = flow_graph(drawn, adjoints, "mg.draw")
-    if asked.any:
-        if roll and not stubs:
-            raise ValueError("mg.draw(roll=True) repeats parameters at their uses: leave stubs=False out")
-        flow = transformed(flow, asked, places_of(drawn))
-    boxes = diagram(flow, stubs=stubs, numbers=numbers, fold=fold, title=title)
-    limit = MOST if limit is None else limit
-    if len(boxes.boxes) > limit:
-        raise ValueError(
-            f"mg.draw: a picture of {len(boxes.boxes)} boxes cannot be read (limit={limit}). roll=True draws like steps once, "
-            "depth=0 a box per scope, focus=node a part; or draw fewer time steps, print mg.listing(node), or raise the limit"
-        )
-    return Drawing(flow, boxes, direction, layout, (drawn,) if isinstance(drawn, Node) else drawn)
+    if asked.roll and not stubs:
+        raise ValueError("mg.draw(roll=True) repeats parameters at their uses: leave stubs=False out")
 
 
 class Drawing:
