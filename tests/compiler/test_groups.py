@@ -22,7 +22,7 @@ def tiny_blocks(monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [flat(), recurrent], ids=["flat", "recurrent"])
 def test_random_graphs_in_blocks(kind, tiny_blocks):
-    @examples(300, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+    @examples(120, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
     @hypothesis.seed(0)
     @hypothesis.given(kind, rewrites)
     def check(graph, rewrites):

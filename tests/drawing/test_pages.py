@@ -167,14 +167,10 @@ def read_to_the_end(reading, steps):
 SOME = [
     "one leaf",
     "2-2-1",
-    "2-2-1 gradient",
     "expression",
     "recurrent",
-    "odd",
     "LSTM 3",
     "classifier",
-    "images",
-    "attention",
 ]
 STEPPED = [*graphs.ALL] if os.environ.get("MINIGRAD_PAGES") == "all" else SOME
 
