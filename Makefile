@@ -16,7 +16,7 @@ help:  ## show this list
 train: .venv/train.stamp  ## the main job; options by ARGS="--task adding", all of them by ARGS=--help
 	@$(BIN)/python -m minigrad train $(ARGS)
 
-test: .venv/test.stamp  ## everything that must hold: lint, types, tests, doctests, tutorials, coverage, wheel
+test: .venv/test.stamp  ## everything that must hold: lint, types, tests, doctests, tutorials, wheel
 	@$(MAKE) --keep-going --no-print-directory lint types pytest
 
 quick: .venv/test.stamp  ## a smoke run of all tests in about a minute, between two edits; a wrong sign in any rule fails it
@@ -39,15 +39,16 @@ types: .venv/test.stamp  ## mypy, strict
 pytest pages quick coverage rows: export OMP_NUM_THREADS = 1
 pytest pages quick coverage rows: export OPENBLAS_NUM_THREADS = 1
 
-pytest: .venv/test.stamp  ## the tests with branch coverage; a selection by ARGS="-k rnn --no-cov"
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS) --cov
+pytest: .venv/test.stamp  ## the tests; a selection by ARGS="-k rnn"
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 pages: .venv/test.stamp  ## every page stepped by keys in Chromium (apt install chromium), and how long a step takes
 	@$(PIP) install --quiet --editable '.[pages]'
 	MINIGRAD_PAGES=all $(BIN)/python -m pytest --no-cov -n auto --dist worksteal -m browser -rs $(ARGS)
 	@$(BIN)/python -m tests.drawing.step_times
 
-coverage: pytest  ## the same, with a page per file in htmlcov/
+coverage: .venv/test.stamp  ## the tests with branch coverage, which takes twice as long, and a page per file in htmlcov/
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS) --cov
 	$(BIN)/coverage html
 
 rows: .venv/test.stamp  ## run the tests that prove rows of tests/rows.toml and list what is proven
