@@ -143,12 +143,17 @@ def test_towers_of_accents_are_cut():
 EACH = pytest.mark.parametrize("name", NASTY, ids=[str(i) for i in range(len(NASTY))])
 
 
+def with_ground(elements):
+    """The elements, and those of a picture without a title above, as a name has that is blank: its ground begins at (0, 0)."""
+    return elements | {(tag, *[name for name in names if name not in ("x", "y")]) for tag, *names in elements}
+
+
 @EACH
 def test_no_name_adds_an_element_or_a_line(name):
     shown, twin = written(name), harmless()
     for view in VIEWS:
-        assert shown.svg[view] <= twin.svg[view]
-        assert shown.page[view] <= twin.page[view]
+        assert shown.svg[view] <= with_ground(twin.svg[view])
+        assert shown.page[view] <= with_ground(twin.page[view])
     assert shown.lines == twin.lines
     assert shown.words == twin.words
 
