@@ -10,8 +10,9 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,16 +24,7 @@ from minigrad.models import GRU, LSTM, SimpleRNN
 from minigrad.optim.experiments import example_graphs
 
 ROUNDS = 3
-
-
-class Measured(NamedTuple):
-    """A picture in numbers."""
-
-    seconds: float
-    kilobytes: float
-    boxes: int
-    cover: float
-    arrow: float
+T = TypeVar("T")
 
 
 def recurrent(layer: type[SimpleRNN | LSTM | GRU], length: int) -> mg.Node:
@@ -61,18 +53,6 @@ PICTURES: dict[str, Callable[[], mg.Node]] = {
 }
 
 
-def measured(make: Callable[[], mg.Node], *, roll: bool = False) -> Measured:
-    """Draw a graph, its nodes made before the clock runs."""
-    node = make()
-    seconds = math.inf
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        drawing = mg.draw(node, limit=5000, roll=roll)
-        svg = drawing.svg()
-        seconds = min(seconds, time.process_time() - start)
-    return Measured(seconds, len(svg.encode()) / 1000, len(drawing.diagram.boxes), *_density(drawing))
-
-
 ROLLED: dict[str, Callable[[], mg.Node]] = {
     "LSTM, 100 steps, rolled": lambda: recurrent(LSTM, 100),
     "GRU, 100 steps, rolled": lambda: recurrent(GRU, 100),
@@ -81,38 +61,10 @@ OVER_TIME: dict[str, Callable[[], mg.Node]] = {
     "LSTM, 100 steps, over time": lambda: recurrent(LSTM, 100),
     "GRU, 100 steps, over time": lambda: recurrent(GRU, 100),
 }
-
-
-def measured_over_time(make: Callable[[], mg.Node]) -> tuple[float, float, int]:
-    """Draw the adjoints of a graph over time: CPU seconds, kilobytes, dots."""
-    node = make()
-    seconds = math.inf
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        drawing = mg.draw(node, view="time")
-        svg = drawing.svg()
-        seconds = min(seconds, time.process_time() - start)
-    return seconds, len(svg.encode()) / 1000, drawing.n_dots
-
-
 AS_CELLS: dict[str, Callable[[], mg.Node]] = {
     "LSTM, 100 steps, as a cell": lambda: recurrent(LSTM, 100),
     "GRU, 100 steps, as a cell": lambda: recurrent(GRU, 100),
 }
-
-
-def measured_as_cell(make: Callable[[], mg.Node]) -> tuple[float, float, int]:
-    """Draw the cell of a graph: CPU seconds, kilobytes, boxes."""
-    node = make()
-    seconds = math.inf
-    for _ in range(ROUNDS):
-        start = time.process_time()
-        view = mg.draw(node, view="cell")
-        svg = view.svg()
-        seconds = min(seconds, time.process_time() - start)
-    return seconds, len(svg.encode()) / 1000, view.n_boxes
-
-
 PAGES: dict[str, Callable[[], mg.Node]] = {
     "2-2-1 net, page": example_graphs.net,
     "LSTM, 6 steps, page": lambda: recurrent(LSTM, 6),
@@ -122,16 +74,38 @@ PAGES: dict[str, Callable[[], mg.Node]] = {
 }
 
 
-def measured_page(make: Callable[[], mg.Node]) -> tuple[float, float, int]:
-    """Write the page that steps through a graph: CPU seconds, kilobytes, nodes."""
-    node = make()
+def timed(draw: Callable[[], tuple[T, str]]) -> tuple[float, T, float]:
+    """Draw a few times: the least CPU seconds, what was drawn, and the kilobytes of its text."""
     seconds = math.inf
     for _ in range(ROUNDS):
         start = time.process_time()
-        record = mg.record(node)
-        page = record.html()
+        drawn, text = draw()
         seconds = min(seconds, time.process_time() - start)
-    return seconds, len(page.encode()) / 1000, len(record.nodes)
+    return seconds, drawn, len(text.encode()) / 1000
+
+
+def flow(node: mg.Node, *, roll: bool) -> tuple[Drawing, str]:
+    """Draw a graph as flow."""
+    drawing = mg.draw(node, limit=5000, roll=roll)
+    return drawing, drawing.svg()
+
+
+def over_time(node: mg.Node) -> tuple[int, str]:
+    """Draw the adjoints of a graph over time, and count its dots."""
+    view = mg.draw(node, view="time")
+    return view.n_dots, view.svg()
+
+
+def as_cell(node: mg.Node) -> tuple[int, str]:
+    """Draw the cell of a graph, and count its boxes."""
+    view = mg.draw(node, view="cell")
+    return view.n_boxes, view.svg()
+
+
+def page(node: mg.Node) -> tuple[int, str]:
+    """Write the page that steps through a graph, and count its nodes."""
+    record = mg.record(node)
+    return len(record.nodes), record.html()
 
 
 def _density(drawing: Drawing) -> tuple[float, float]:
@@ -156,20 +130,19 @@ def main() -> None:
     width = max([len(name) for name in (*PICTURES, *ROLLED, *OVER_TIME, *AS_CELLS, *PAGES)])
     print(f"{'picture':{width}}  CPU s    kB  boxes  covered  arrow px")
     for name, make in (PICTURES | ROLLED).items():
-        m = measured(make, roll=name in ROLLED)
-        print(
-            f"{name:{width}}  {m.seconds:5.3f}  {m.kilobytes:4.0f}  {m.boxes:5}  {m.cover:6.0%}  {m.arrow:8.0f}",
-            flush=True,
-        )
-    for name, make in OVER_TIME.items():
-        seconds, kilobytes, dots = measured_over_time(make)
-        print(f"{name:{width}}  {seconds:5.3f}  {kilobytes:4.0f}  {dots:5}", flush=True)
-    for name, make in AS_CELLS.items():
-        seconds, kilobytes, boxes = measured_as_cell(make)
-        print(f"{name:{width}}  {seconds:5.3f}  {kilobytes:4.0f}  {boxes:5}", flush=True)
-    for name, make in PAGES.items():
-        seconds, kilobytes, nodes = measured_page(make)
-        print(f"{name:{width}}  {seconds:5.3f}  {kilobytes:4.0f}  {nodes:5} nodes", flush=True)
+        node = make()
+        seconds, drawing, kilobytes = timed(partial(flow, node, roll=name in ROLLED))
+        cover, arrow = _density(drawing)
+        _say(f"{name:{width}}", seconds, kilobytes, f"{len(drawing.diagram.boxes):5}  {cover:6.0%}  {arrow:8.0f}")
+    for pictures, draw, unit in ((OVER_TIME, over_time, ""), (AS_CELLS, as_cell, ""), (PAGES, page, " nodes")):
+        for name, make in pictures.items():
+            node = make()
+            seconds, count, kilobytes = timed(partial(draw, node))
+            _say(f"{name:{width}}", seconds, kilobytes, f"{count:5}{unit}")
+
+
+def _say(name: str, seconds: float, kilobytes: float, more: str) -> None:
+    print(f"{name}  {seconds:5.3f}  {kilobytes:4.0f}  {more}", flush=True)
 
 
 if __name__ == "__main__":

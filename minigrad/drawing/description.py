@@ -10,7 +10,7 @@ from minigrad.drawing.events import Bprop, Record
 from minigrad.drawing.flow import FlowNode
 from minigrad.drawing.lanes import grids
 from minigrad.drawing.stored import Stored
-from minigrad.drawing.words import MOST, listed, plural, word, word_of_number
+from minigrad.drawing.words import MOST, listed, plural, sign_or_word, word_of_number
 
 LONGEST = 40  # letters of a name
 
@@ -22,7 +22,7 @@ def described(found: Record) -> str:
 
 def _about_nodes(found: Record) -> str:
     kinds = Counter(node.kind for node in found.nodes)
-    operations = Counter(word(node) for node in found.nodes if node.kind == "operation")
+    operations = Counter(sign_or_word(node) for node in found.nodes if node.kind == "operation")
     counted = [plural(kinds[kind], kind) for kind in ("parameter", "state", "input", "constant") if kinds[kind]]
     most = ", ".join([f"{word} {times}" for word, times in operations.most_common(MOST)])
     if kinds["operation"]:

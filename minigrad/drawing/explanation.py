@@ -17,7 +17,7 @@ from minigrad.drawing.events import LARGEST, Bprop, Record, Sent
 from minigrad.drawing.flow import FlowNode
 from minigrad.drawing.stored import Table
 from minigrad.drawing.ways import MANY, Way, Ways
-from minigrad.drawing.words import listed, plural, word
+from minigrad.drawing.words import listed, plural, sign_or_word
 from minigrad.drawing.zeros import CANCELED, FLAT, PRODUCTS, TINY, ZeroRecorder
 from minigrad.errors import no_node
 from minigrad.graph import seed_for
@@ -138,7 +138,7 @@ class _Explanation:
         """What the node is called."""
         name = f'"{symbols.shortened(node.name, LONGEST_NAME)}"' if node.name else ""
         if self.children[node.index]:
-            name = f"{word(node)} #{node.index}{' ' * bool(name)}{name}"
+            name = f"{sign_or_word(node)} #{node.index}{' ' * bool(name)}{name}"
         return name or f"#{node.index}"
 
     def amount(self, adjoint: Stored) -> str:

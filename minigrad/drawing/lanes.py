@@ -16,7 +16,7 @@ from minigrad.drawing.events import Bprop, Record
 from minigrad.drawing.flow import FlowNode
 from minigrad.drawing.steps import common
 from minigrad.drawing.uses import fixed_nodes
-from minigrad.drawing.words import word
+from minigrad.drawing.words import sign_or_word
 
 WHOLE = 12  # steps up to which a grid has all operations
 LONGEST_LABEL = 22
@@ -249,7 +249,7 @@ class _Loop:
             return node.name or "input"
         written = self._written(node, DEPTH)
         if written == symbols.ANY:
-            written = f"·[{node.attributes['index']}]" if "index" in node.attributes else word(node)
+            written = f"·[{node.attributes['index']}]" if "index" in node.attributes else sign_or_word(node)
         return symbols.shortened(written, LONGEST_LABEL)
 
     def _written(self, node: FlowNode, depth: int) -> str:

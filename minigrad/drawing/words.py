@@ -10,7 +10,7 @@ from minigrad.drawing.flow import FlowNode
 MOST = 5  # names in a list
 
 
-def word(node: FlowNode) -> str:
+def sign_or_word(node: FlowNode) -> str:
     """The operation's sign or word."""
     return symbols.INFIX.get(node.operation) or symbols.word(node.operation)
 
