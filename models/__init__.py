@@ -1,9 +1,8 @@
 """Modules, layers, losses, penalties and data sets built on the engine."""
 
-from minigrad.models import initializers, linear, losses, metrics, penalties
+from minigrad.models import datasets, initializers, linear, losses, metrics, penalties, preprocessing
 from minigrad.models.cells import Cell, GRUCell, LSTMCell, SimpleRNNCell
 from minigrad.models.convolution import AveragePool2D, Conv2D, Conv2DTranspose, MaxPool2D
-from minigrad.models.data import datasets, preprocessing
 from minigrad.models.layers import (
     AlphaDropout,
     Dense,

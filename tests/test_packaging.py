@@ -194,6 +194,9 @@ from importlib import resources
 for room, names in {ROOMS}.items():
     above = room.rpartition(".")[0]
     for name in names:
+        package = __import__(above, fromlist=[""])
+        if name in package.__all__:  # or whoever loads the file of the short name puts another module in its place
+            assert f"{{above}}.{{name}}" in sys.modules, name
         __import__(f"{{above}}.{{name}}")
         module = sys.modules[f"{{above}}.{{name}}"]
         assert module is sys.modules[f"{{room}}.{{name}}"] is getattr(sys.modules[above], name), name

@@ -30,7 +30,7 @@ LAYERS = [thing for name in models.__all__ if inspect.isclass(thing := getattr(m
 BLOCKS = [*LAYERS, *pages.public(losses), *pages.public(penalties), *pages.public(linear)]
 OPTIMIZERS = [thing for thing in vars(optim).values() if inspect.isclass(thing) and issubclass(thing, optim.Optimizer)]
 RECIPES = [*OPTIMIZERS, optim.clip_by_norm, optim.clip_by_value, *preprocessing.Transform.__subclasses__()]
-DATA = [getattr(datasets, name) for name in datasets.__all__ if inspect.isfunction(getattr(datasets, name))]
+DATA = [getattr(datasets, name) for name in vars(datasets)["__all__"] if inspect.isfunction(getattr(datasets, name))]
 FILES = [
     data
     for data in DATA
