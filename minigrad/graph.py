@@ -18,18 +18,8 @@ from minigrad.adjoints import Arrived, Mask, joined, send
 from minigrad.context import Context, current, enter, leave, leaving, trace
 from minigrad.dispatch import answers
 from minigrad.errors import explain, no_node
-from minigrad.node import (
-    Node,
-    Number,
-    Parameter,
-    as_node,
-    constant,
-    fitting,
-    given_away,
-    latest_change,
-    next_number,
-)
-from minigrad.ops.base import Operation
+from minigrad.node import Node, Number, Parameter, as_node, constant, fitting, given_away, latest_change, next_number
+from minigrad.ops.base import Operation, is_of_state
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -91,7 +81,7 @@ class Graph:
         """Compute all values anew, children first; returns the outputs' arrays (one array, or a tuple of several).
 
         feeds: new arrays for leaves of the graph, of their shape and dtype. Parameters are read as they are now, and
-        random nodes draw anew. An output that is a view (W.T, x[0]) shows its Parameter's array, later writes included.
+        random nodes draw anew. An output that is a view (W.T, x[0]) shows its Parameter's array, later writes included (not a state's).
         Threads wait for each other's replays, since graphs may share nodes; a thread uses what its call returns.
         """
         leaving("the graph", "Graph.fprop")
@@ -126,7 +116,9 @@ class Graph:
                 value = node.fprop(*[child._value for child in node.children], **node.attributes)
             except Exception as error:
                 raise explain(error, node, node.roles, node.advice()) from error
-            node._value, node.renewed = value if type(value) is np.ndarray else np.asarray(value), now
+            value = value if type(value) is np.ndarray else np.asarray(value)
+            shown = value.base is not None and is_of_state(node.children)
+            node._value, node.renewed = value.copy("K") if shown else value, now
             if watch is not None:
                 watch(node)
 

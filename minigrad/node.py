@@ -182,13 +182,14 @@ class Parameter(Leaf):
     its gradients are asked for; the engine refuses to mix old and new, however the array was written to. (Nodes that are
     views, as W.T and W[0] are, show the new ones.)
 
-    trainable=False makes it state: frozen weights and running statistics, skipped by backward and by optimizers.
+    trainable=False makes it state: frozen weights and running statistics, skipped by backward and by optimizers. Nodes that are
+    views of what was born as state, or was written by `mg.update`, keep their old values too.
     """
 
-    __slots__ = ("given", "grad", "trainable")
+    __slots__ = ("given", "grad", "is_state", "trainable")
 
     def __init__(self, value: Operand, name: str = "", *, trainable: bool = True) -> None:
-        array = np.array(as_array(value, type(self).__name__))
+        array = np.array(as_array(value, type(self).__name__))[...]  # a view, so that whatever shows it has a base
         if trainable and array.dtype.kind != "f":
             raise TypeError(
                 f"Parameter{f' {name!r}' if name else ''} has dtype {array.dtype}, and only floating-point numbers "
@@ -196,6 +197,9 @@ class Parameter(Leaf):
             )
         self._bear(array, name)
         self.trainable = trainable
+        self.is_state = (
+            not trainable
+        )  # its memory is `mg.update`'s to write, so nodes keep copies of what they show of it
         self.grad: Array | None = None
         self.given: tuple[int, Array] | None = None  # when .value gave the array away, and what it held
 

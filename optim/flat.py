@@ -141,7 +141,7 @@ class FlatStore:
     def _known_buffer(self) -> Array | None:
         """The buffer of an earlier store, if it has these parameters, in this order, and no others."""
         buffer = self.parameters[0]._value.base
-        if buffer is None or buffer.shape != (self.bounds[-1],):
+        if buffer is None or buffer.flags.owndata or buffer.shape != (self.bounds[-1],):
             return None
         for parameter, (start, _) in zip(self.parameters, pairwise(self.bounds), strict=True):
             value = parameter._value

@@ -17,7 +17,7 @@ from numpy import asarray, ndarray
 from minigrad.context import current
 from minigrad.dispatch import TABLE, answers
 from minigrad.errors import explain, inputs, unfit, users_line, where
-from minigrad.node import DTYPES, NO_ATTRIBUTES, Array, Node, as_node, is_number, next_number
+from minigrad.node import DTYPES, NO_ATTRIBUTES, Array, Node, Parameter, as_node, is_number, next_number
 
 if TYPE_CHECKING:
     from minigrad.operators import Operand
@@ -92,15 +92,13 @@ class Operation(Node):
         named = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
         cls.roles = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
         cls.defaults = {p.name: p.default for p in named if p.default is not p.empty}
-        for parameter in parameters:
-            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is not parameter.empty:
-                raise TypeError(
-                    f"{cls.__name__}.fprop: attributes are keyword-only, so write *, before {parameter.name}="
-                )
-        for parameter in named:
-            if hasattr(Operation, parameter.name):
-                raise TypeError(f"{cls.__name__}: the attribute {parameter.name!r} would hide Node.{parameter.name}")
-            setattr(cls, parameter.name, _attribute(parameter.name))
+        for p in parameters:
+            if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty:
+                raise TypeError(f"{cls.__name__}.fprop: attributes are keyword-only, so write *, before {p.name}=")
+        for p in named:
+            if hasattr(Operation, p.name):
+                raise TypeError(f"{cls.__name__}: the attribute {p.name!r} would hide Node.{p.name}")
+            setattr(cls, p.name, _attribute(p.name))
         if not cls.__module__.startswith("minigrad."):
             from minigrad.ops.registry import on_read_only
 
@@ -152,11 +150,18 @@ def _give_birth(
     except Exception as error:
         raise explain(error, node, node.roles, node.advice()) from error
     node._value = value = value if type(value) is ndarray else asarray(value)
+    if value.base is not None and is_of_state(children):
+        node._value = value.copy("K")  # what the state holds now
     if value.dtype not in DTYPES:
         refusal = unfit(f"{where(node)}", value.dtype)
         raise TypeError(f"{refusal}   {inputs(node, node.roles)}   {users_line()}".rstrip())
     if context.watch is not None:
         context.watch(node)
+
+
+def is_of_state(children: Sequence[Node]) -> bool:
+    """Whether a view shows a state, which `mg.update` writes in place. (What shows a child shows its first.)"""
+    return bool(children) and isinstance(first := children[0], Parameter) and first.is_state
 
 
 def _one_child(self: Operation, x: Operand) -> None:

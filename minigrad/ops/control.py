@@ -151,7 +151,9 @@ def probe(x: Operand, callback: Callable[[np.ndarray], object]) -> Node:
 def update(state: Parameter, node: Operand) -> None:
     """Write the node's value (of the state's shape and dtype) into a state: `Parameter(a, trainable=False)`.
 
-    In a compiled function the program writes it, at the end of every call. Within a frozen module nothing is written.
+    The array is written in place. Nodes computed before keep their values, also W.T and other views of the state; what reads the
+    state afterwards reads the new value. In a compiled function the program writes it, at the end of every call. Within a frozen
+    module nothing is written.
     """
     if not isinstance(state, Parameter):
         raise TypeError(f"update(state, node): the state is a Parameter(trainable=False), not {type(state).__name__}")
@@ -159,6 +161,8 @@ def update(state: Parameter, node: Operand) -> None:
         raise TypeError(f"update(state, node): {state.label} is trainable; a state is Parameter(a, trainable=False)")
     if frozen.get():
         return
+    if not state.is_state:  # a frozen weight: nodes may show its memory
+        state._value, state.is_state = state._value.copy("K")[...], True
     new = as_node(node, state.dtype)
     running = trace.get()
     if running is None:

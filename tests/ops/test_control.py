@@ -163,3 +163,59 @@ def test_update_refuses_what_is_no_state():
         mg.update(mg.Parameter(A, trainable=False), np.zeros(4))
     with pytest.raises(TypeError, match="float32"):
         mg.update(mg.Parameter(A, trainable=False), A.astype(np.float32))
+
+
+VIEWS = {
+    "transposed": lambda s: s.T, "matrix transposed": lambda s: s.mT, "reshaped": lambda s: s.reshape(9),
+    "a slice": lambda s: s[1:], "a row": lambda s: s[0], "backward": lambda s: s[::-1], "a new axis": lambda s: s[:, np.newaxis],
+    "broadcast": lambda s: np.broadcast_to(s, (2, 3, 3)), "flipped": lambda s: np.flip(s), "diagonal": lambda s: np.diagonal(s),
+    "squeezed": lambda s: np.squeeze(s[np.newaxis]), "stopped": mg.stop_gradient, "clipped": lambda s: mg.clip_adjoint(s, -1, 1),
+    "scaled": lambda s: mg.scale_adjoint(s, 2.0), "probed": lambda s: mg.probe(s, print), "a view of a view": lambda s: s.T[0],
+    "einsum": lambda s: np.einsum("ij->ji", s),
+    "a view of what is stopped": lambda s: mg.stop_gradient(s).T,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("frozen_later", [False, True])
+def test_a_view_of_a_state_keeps_what_it_showed_before_an_update(name, frozen_later):
+    """As a node, and in the first and the later calls of a compiled function; also of a weight that was frozen later."""
+    old, new = np.arange(9.0).reshape(3, 3), np.full((3, 3), 7.0)
+    shown = np.array(VIEWS[name](mg.Input(old)).value)
+
+    def states():
+        a = mg.Parameter(old, "a", trainable=frozen_later)
+        b = mg.Parameter(np.zeros(shown.shape), "b", trainable=False)
+        a.trainable = False
+        return a, b
+
+    def f(a, b, x):
+        view = VIEWS[name](a)
+        mg.update(a, x)
+        mg.update(b, view)
+        return view, view * 1.0
+
+    a, b = states()
+    held = a.value if not frozen_later else None
+    for found in f(a, b, mg.Input(new)):
+        np.testing.assert_array_equal(found.value, shown)
+    np.testing.assert_array_equal(b.value, shown)
+    np.testing.assert_array_equal(a.value, new)
+    assert held is None or held is a.value
+    a, b = states()
+    step = mg.compile(lambda x: f(a, b, x))
+    for _ in range(3):
+        a.value = old
+        for found in step(new):
+            np.testing.assert_array_equal(found, shown)
+        np.testing.assert_array_equal(b.value, shown)
+        np.testing.assert_array_equal(a.value, new)
+
+
+def test_a_replayed_view_of_a_state_keeps_its_value_too():
+    state = mg.Parameter(A, trainable=False)
+    view = state[::-1]
+    mg.Graph(view).fprop()
+    mg.update(state, A * 2)
+    np.testing.assert_array_equal(view.value, A[::-1])
+    np.testing.assert_array_equal(mg.Graph(view).fprop(), 2 * A[::-1])
