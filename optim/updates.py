@@ -119,7 +119,7 @@ def loop(name: str, lines: Sequence[str], state: Sequence[str], numbers: Sequenc
     arrays = ["gradient", *changed]
     text = "\n    ".join(
         [
-            f"def {name}({', '.join(f'all_{array}' for array in arrays)}, numbers):",
+            f"({', '.join(f'all_{array}' for array in arrays)}, numbers):",
             *[f"{number} = numbers[{i}]" for i, number in enumerate(numbers)],
             "for i in range(all_values.size):",
             *[f"    {array} = all_{array}[i]" for array in arrays],

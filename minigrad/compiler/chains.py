@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from minigrad.compiler.lines import INTO, LEAF, TILES, Line
+from minigrad.compiler.ir import INTO, LEAF, TILES, Join
+from minigrad.compiler.lines import Line
 
 
 class Chains:
@@ -51,15 +52,14 @@ class Chains:
 def linked(parts: Sequence[Line]) -> list[Any]:
     """The parts as links of a chain: a constant first state, which has to be copied, is one of this chain alone."""
     after = [*parts[1:], None]
-    return [part if part.call.kind != LEAF else (part, next_one) for part, next_one in zip(parts, after, strict=True)]
+    return [part if part.op.kind != LEAF else (part, next_one) for part, next_one in zip(parts, after, strict=True)]
 
 
 def may_be_placed(part: Line) -> bool:
     """Whether a line can be computed inside a larger array."""
-    return part.call.kind == INTO or (part.call.kind == TILES and not is_stack(part))
+    return part.op.kind == INTO or (part.op.kind == TILES and not is_stack(part))
 
 
 def is_stack(line: Line) -> bool:
     """Whether its parts are its rows, in order."""
-    places = line.call.places
-    return line.call.kind == TILES and len(places) > 1 and all(index == (i,) for i, index in enumerate(places))
+    return isinstance(line.op, Join) and line.op.is_stack

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import linecache
-import re
 import reprlib
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +18,8 @@ import numpy as np
 from minigrad.compiler import tracing
 from minigrad.compiler.comparison import Skeleton, difference
 from minigrad.compiler.guards import objects_of
-from minigrad.compiler.lines import COPY, compiled, static_key
+from minigrad.compiler.ir import COPY, Draw
+from minigrad.compiler.lines import static_key
 from minigrad.compiler.pure import pure_text
 from minigrad.compiler.recording import record
 from minigrad.compiler.rewrites import REWRITES, rewritten
@@ -140,13 +140,12 @@ class Program:
         self.run: Callable[..., tuple[Array, ...]] = names["program"]
         for name in names.keys() - _names_in(self.run.__code__):  # what only made what the program uses
             del names[name]
-        compiled.cache_clear()
         self.lock = Lock()
         self.running = 0  # the thread that runs it
         self.generators = list({id(x): x for x in names.values() if isinstance(x, np.random.Generator)}.values())
-        impure = [line for line in lines.order if not line.call.pure and line.call != COPY]
+        impure = [line for line in lines.order if not line.op.pure and line.op != COPY]
         # draws can be taken back; other effects (mg.probe's callback) cannot
-        self.repeatable = all(re.match(r"rng\w*\.", line.call.text) for line in impure)
+        self.repeatable = all(isinstance(line.op, Draw) for line in impure)
 
     def __call__(self, arrays: Sequence[Array]) -> Any:
         if self.running == get_ident():

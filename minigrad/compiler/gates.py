@@ -8,19 +8,17 @@ block, q[k]. What the inputs contribute, one product for all time steps, is brou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from math import gcd
 from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.calls import COPIED, MATMUL, ROW, TRANSPOSED
-from minigrad.compiler.lines import INTO, RESHAPE, VIEW, Call, Line, Lines, Origin, readers_of, rebuilt
+from minigrad.compiler.ir import COPIED, INTO, MATMUL, RESHAPE, TRANSPOSED, Index, Op, Permute, Reshape
+from minigrad.compiler.lines import Line, Lines, Origin, columns_of, readers_of, rebuilt, row_of
 from minigrad.compiler.steps import waiting_lines
 
 MOST = 8  # gates: a product of more would be many calls of BLAS on little
-COLUMNS = re.compile(r"\{0\}\[:, (\d*):(\d*)\]")
 
 
 def blocked(lines: Lines) -> Lines:
@@ -32,15 +30,14 @@ def blocked(lines: Lines) -> Lines:
 
 def _columns(line: Line) -> tuple[int, int] | None:
     """From which column of a matrix up to which a line is; None where it is all of them, or something else."""
-    found = COLUMNS.fullmatch(line.call.text) if line.call.kind == VIEW and line.origin.step else None
-    if found is None or len(line.shape) != 2 or line.shape == line.operands[0].shape:
+    if not line.origin.step or len(line.shape) != 2 or line.shape == line.operands[0].shape:
         return None
-    return int(found[1] or 0), int(found[2] or line.operands[0].shape[1])
+    return columns_of(line)
 
 
 def _is_computed(line: Line) -> bool:
     """Whether it is computed entry by entry, as it could be in blocks."""
-    return line.call.kind == INTO and line.call.entrywise and line.call.pure and line.array is None
+    return line.op.kind == INTO and line.op.entrywise and line.op.pure and line.array is None
 
 
 class _Families:
@@ -126,7 +123,7 @@ class _Search:
         Not a product that waits for no other time step: it is better made for all of them at once, in rows.
         """
         sources = {x for line in family for x in ((line, *line.operands) if _is_computed(line) else (line,))}
-        return any((x in self.waiting and x.call == MATMUL) or _hoisted(x) for x in sources)
+        return any((x in self.waiting and x.op == MATMUL) or _hoisted(x) for x in sources)
 
     def _may(self, line: Line, n: int, family: Collection[Line]) -> bool:
         """Whether a line can be in blocks: nobody needs it in rows."""
@@ -152,8 +149,8 @@ class _Search:
 
 def _hoisted(line: Line) -> bool:
     """Whether it is one row of what is the same for all time steps, (time, batch, columns)."""
-    base = line.operands[0] if line.call.kind == VIEW and ROW.fullmatch(line.call.text) else None
-    return base is not None and base.call.kind == RESHAPE and len(base.shape) == 3
+    base = line.operands[0] if row_of(line) is not None else None
+    return base is not None and base.op.kind == RESHAPE and len(base.shape) == 3
 
 
 class _Blocks:
@@ -181,15 +178,15 @@ class _Blocks:
     def _computed(self, line: Line, n: int) -> Line:
         shape = self._shape(line, n)
         operands = [self._operand(x, line, n) for x in line.operands]
-        return self._written(line.call, operands, shape, line.dtype, line.origin, line.number)
+        return self._written(line.op, operands, shape, line.dtype, line.origin, line.number)
 
     def _slice(self, line: Line, n: int) -> Line:
         start, stop = _columns(line) or (0, 0)
         whole = self._in_blocks(line.operands[0], n)
         first, last = start // n, stop // n
         if last - first == 1:
-            return self._view(f"{{0}}[{first}]", whole, line.shape, line.origin)
-        return self._view(f"{{0}}[{first}:{last}]", whole, self._shape(line, n), line.origin)
+            return self._view(Index.of(first), whole, line.shape, line.origin)
+        return self._view(Index.of(slice(first, last)), whole, self._shape(line, n), line.origin)
 
     def _shape(self, line: Line, n: int) -> tuple[int, ...]:
         """(..., batch, gates · units) as (..., gates, batch, units)."""
@@ -218,11 +215,11 @@ class _Blocks:
     def _source(self, x: Line, n: int) -> Line:
         """Something else in blocks: a product made so, a row of what lies so, or another view of what lies in rows."""
         if (x, n) not in self.known:
-            if x.call == MATMUL and x in self.waiting and self._is_only_read_in_blocks(x):
+            if x.op == MATMUL and x in self.waiting and self._is_only_read_in_blocks(x):
                 self.known[x, n] = self._product(x, n)
             elif _hoisted(x):
                 whole = self._all_steps(x.operands[0], n)
-                self.known[x, n] = self._view(x.call.text, whole, self._shape(x, n), x.origin)
+                self.known[x, n] = self._view(x.op, whole, self._shape(x, n), x.origin)
             else:
                 self.known[x, n] = self._seen(self.new[x], n)
         return self.known[x, n]
@@ -236,12 +233,12 @@ class _Blocks:
     def _product(self, x: Line, n: int) -> Line:
         """a W as a W_k for every gate k, the weights of each as a block of their own."""
         a, weight = (self.new.get(operand, operand) for operand in x.operands)
-        if weight.call == COPIED:
+        if weight.op == COPIED:
             (weight,) = weight.operands
         rows, width = weight.shape
-        if weight.call == TRANSPOSED:
+        if weight.op == TRANSPOSED:
             tall = self._reshaped(weight.operands[0], (width // n, n, rows), x.origin)
-            by_gate = self._view("{0}.swapaxes(1, 2)", tall, (width // n, rows, n), x.origin)
+            by_gate = self._view(Permute((0, 2, 1)), tall, (width // n, rows, n), x.origin)
         else:
             by_gate = self._swapped(self._reshaped(weight, (rows, width // n, n), x.origin))
         copy = self._written(COPIED, (by_gate,), by_gate.shape, weight.dtype, weight.origin, weight.number)
@@ -257,7 +254,7 @@ class _Blocks:
             if _is_computed(flat) and len(flat.shape) == 2 and flat.shape[1] == whole.shape[2] and alone:
                 operands = [self._flat_operand(x, whole, n) for x in flat.operands]
                 shape = self._shape(whole, n)
-                self.known[whole, n] = self._written(flat.call, operands, shape, flat.dtype, flat.origin, flat.number)
+                self.known[whole, n] = self._written(flat.op, operands, shape, flat.dtype, flat.origin, flat.number)
             else:
                 self.known[whole, n] = self._seen(self.new[whole], n)
         return self.known[whole, n]
@@ -280,17 +277,17 @@ class _Blocks:
         """The last axis but one before the one before it."""
         i = len(line.shape) - 3
         shape = (*line.shape[:i], line.shape[i + 1], line.shape[i], line.shape[-1])
-        return self._view(f"{{0}}.swapaxes({i}, {i + 1})", line, shape, line.origin)
+        return self._view(Permute.swapped(len(shape), i, i + 1), line, shape, line.origin)
 
     def _reshaped(self, line: Line, shape: tuple[int, ...], origin: Origin) -> Line:
-        return self._written(Call(RESHAPE, f"{{0}}.reshape{shape!r}"), (line,), shape, line.dtype, origin, line.number)
+        return self._written(Reshape(shape), (line,), shape, line.dtype, origin, line.number)
 
-    def _view(self, text: str, line: Line, shape: tuple[int, ...], origin: Origin) -> Line:
-        return self._written(Call(VIEW, text), (line,), shape, line.dtype, origin, line.number)
+    def _view(self, op: Op, line: Line, shape: tuple[int, ...], origin: Origin) -> Line:
+        return self._written(op, (line,), shape, line.dtype, origin, line.number)
 
     def _written(
         self,
-        call: Call,
+        op: Op,
         operands: Sequence[Line],
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
@@ -298,6 +295,6 @@ class _Blocks:
         number: int,
     ) -> Line:
         """A line in the place of another, whose number it is."""
-        made = self.page.write(call, operands, shape, dtype, origin)
+        made = self.page.write(op, operands, shape, dtype, origin)
         made.number = min(made.number, number)
         return made

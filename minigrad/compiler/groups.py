@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
 
-from minigrad.compiler.calls import ROW
-from minigrad.compiler.lines import INTO, LEAF, RESHAPE, TILES, VIEW, Line, before, readers_of
+from minigrad.compiler.ir import INTO, LEAF, RESHAPE, TILES, VIEW, Reduce
+from minigrad.compiler.lines import Line, before, readers_of, row_of
 from minigrad.compiler.memory import Memory, Root, plain
 
-TOTAL = "add.reduce({0}, axis=None{out})"
+TOTAL = Reduce("add", None)
 WINDOW = 200  # lines that are looked through for members
 
 
@@ -145,10 +145,10 @@ class _Grouping:
         return scan
 
     def _may_join(self, line: Line) -> bool:
-        return line.array is None and line.call.kind == INTO and line.call.entrywise and self.rules.fits(line)
+        return line.array is None and line.op.kind == INTO and line.op.entrywise and self.rules.fits(line)
 
     def _is_total(self, line: Line, members: Sequence[Line]) -> bool:
-        fits = self.rules.sums and line.call.text == TOTAL and line.dtype.kind == "f"
+        fits = self.rules.sums and line.op == TOTAL and line.dtype.kind == "f"
         return fits and line.operands[0] in members
 
     def _inner(self, scan: _Scan) -> set[Line]:
@@ -206,7 +206,7 @@ class _Grouping:
 
 def computes(line: Line) -> bool:
     """Whether there is something to do at its place in the order."""
-    return line.array is None and line.call.kind not in (LEAF, VIEW, RESHAPE, TILES)
+    return line.array is None and line.op.kind not in (LEAF, VIEW, RESHAPE, TILES)
 
 
 # Where values lie ----------------------------------------------------------------------------------------------------
@@ -235,12 +235,12 @@ def address(memory: Memory, line: Line) -> Address:
     if whole in memory.root:  # its entries in their order, whatever its shape
         return in_root(memory.root[whole], line.shape, path)
     while True:
-        if line.call.kind in (VIEW, RESHAPE) and line.array is None:
-            row, (base,) = ROW.fullmatch(line.call.text), line.operands
-            if row and base in memory.root and memory.root[base].before is base:
-                path.append(("rows", int(row[1]), int(row[1]) + 1))
+        if line.op.kind in (VIEW, RESHAPE) and line.array is None:
+            row, (base,) = row_of(line), line.operands
+            if row is not None and base in memory.root and memory.root[base].before is base:
+                path.append(("rows", row, row + 1))
             else:
-                path.append(("view", line.call.text, line.shape))
+                path.append(("view", line.op, line.shape))
             line = base
         elif line in memory.over:
             line = memory.over[line]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
@@ -23,38 +22,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.compiler.groups import APART, Group, Rules, address, computes, relation
-from minigrad.compiler.lines import FRESH, LEAF, VIEW, Line, number
+from minigrad.compiler.indices import column_range
+from minigrad.compiler.ir import FRESH, LEAF, WHERE, Cast, Copy, Ufunc
+from minigrad.compiler.lines import Line, columns_of, number
 from minigrad.compiler.memory import Memory
 from minigrad.files import write_file
 
 KINDS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.bool_))
 LARGE = 1 << 16  # entries of a result: from here on, lines between the members of a group may wait
 
-SQUARE = "square({0}{out})"
-ARITHMETIC = {
-    "add({0}, {1}{out})": "{0} + {1}",
-    "subtract({0}, {1}{out})": "{0} - {1}",
-    "multiply({0}, {1}{out})": "{0} * {1}",
-    "divide({0}, {1}{out})": "{0} / {1}",
-    "negative({0}{out})": "-{0}",
-    SQUARE: "{0} * {0}",
-    "reciprocal({0}{out})": "{type}(1) / {0}",
-    "absolute({0}{out})": "abs({0})",
-    "sqrt({0}{out})": "sqrt({0})",
-    "exp({0}{out})": "exp{bits}({0})",
-    "tanh({0}{out})": "tanh{bits}({0})",
-    "maximum({0}, {1}{out})": "maximum({0}, {1})",
-    "minimum({0}, {1}{out})": "minimum({0}, {1})",
-}
-COMPARISONS = {
-    f"{name}({{0}}, {{1}}{{out}})": f"{{0}} {sign} {{1}}"
-    for name, sign in (
-        ("greater", ">"), ("greater_equal", ">="), ("less", "<"), ("less_equal", "<="), ("equal", "=="), ("not_equal", "!="),
-    )
-}  # fmt: skip
-WHERE = "where({0}, {1}, {2}{out})"
-COPIED = "copied({0}{out})"
-CAST = re.compile(r"astype\(\{0\}, \w+\{out\}\)")
 HEAD = """from math import inf, nan
 
 from numba import njit
@@ -70,12 +46,12 @@ def fits(line: Line) -> bool:
     dtypes = {line.dtype, *[x.dtype for x in line.operands]}
     if not 0 < len(line.shape) <= 5 or not line.size or not dtypes.issubset(KINDS):
         return False
-    text = line.call.text
-    if text == WHERE:
+    op = line.op
+    if op == WHERE:
         return line.operands[0].dtype.kind == "b"
-    if text in ARITHMETIC:
-        return line.dtype.kind == "f"
-    return text in COMPARISONS or text == COPIED or CAST.fullmatch(text) is not None
+    if isinstance(op, Ufunc):
+        return bool(op.facts.loop) and (op.facts.compares or line.dtype.kind == "f")
+    return isinstance(op, Copy | Cast)
 
 
 RULES = Rules(fits=fits, moves=lambda line: line.size >= LARGE, sums=False, least=1)
@@ -112,8 +88,9 @@ def _ended(run: list[Group]) -> Iterator[Line | list[Group]]:
 
 
 class Kernel(NamedTuple):
-    """A loop as text, under its name, and the lines whose arrays it is given.
+    """A loop, its name, and the lines whose arrays it is given.
 
+    text:  its parameters and its body
     apart: whether no array it writes to shares memory with another one
     """
 
@@ -121,6 +98,10 @@ class Kernel(NamedTuple):
     text: str
     arguments: list[Line]
     apart: bool = False
+
+    def text_as(self, name: str) -> str:
+        """The function under a name."""
+        return f"def {name}{self.text}"
 
 
 def kernel_of(groups: Sequence[Group], memory: Memory) -> Kernel:
@@ -145,7 +126,7 @@ class _KernelWriter:
     def kernel(self, name: str) -> Kernel:
         names = [argument for argument, _ in self.arguments.values()]
         head = [f"{value} = {text}" for text, value in self.head.items()]
-        text = "\n    ".join([f"def {name}({', '.join(names)}):", *head, *self.loops])
+        text = "\n    ".join([f"({', '.join(names)}):", *head, *self.loops])
         return Kernel(name, text + "\n", [line for _, line in self.arguments.values()], self._are_apart())
 
     def _are_apart(self) -> bool:
@@ -164,11 +145,12 @@ class _KernelWriter:
         self.flat = all(self._is_one_row(x) for x in (*group.operands, *group.stored))
         self.counters = ["i"] if self.flat else ["i", "j", "k", "l", "m"][: len(group.shape)]
         self.values: dict[Line, str] = {}  # as they are written
+        self.formulas: set[Line] = set()  # those that are written as sums, choices, …, which need parentheses
         self.body: list[str] = []
         uses: dict[Line, int] = {}
         for member in group.members:
             for x in member.operands:
-                uses[x] = uses.get(x, 0) + (2 if member.call.text == SQUARE else 1)
+                uses[x] = uses.get(x, 0) + (member.op.facts.repeats if isinstance(member.op, Ufunc) else 1)
         for line in group.members:
             for x in line.operands:
                 if x not in self.values:
@@ -178,6 +160,8 @@ class _KernelWriter:
                 name = self._name()
                 self.body.append(f"{name} = {value}")
                 value = name
+            elif self._is_formula(line):
+                self.formulas.add(line)
             self.values[line] = value
             if line not in group.inner:
                 self.body.append(f"{self._at(line)} = {value}")
@@ -201,25 +185,30 @@ class _KernelWriter:
     # Values
 
     def _expression(self, line: Line) -> str:
-        text = line.call.text
-        if text in ARITHMETIC:
-            form = ARITHMETIC[text]
-            parts = [self._as(x, line.dtype, inside="({" in form) for x in line.operands]
-            return form.format(*parts, type=line.dtype.name, bits=8 * line.dtype.itemsize)
-        if text in COMPARISONS:
-            common = np.result_type(*[x.dtype for x in line.operands])
-            return COMPARISONS[text].format(*[self._as(x, common) for x in line.operands])
-        if text == WHERE:
+        op = line.op
+        if op == WHERE:
             condition, a, b = line.operands
             return f"{self._as(a, line.dtype)} if {self._as(condition, condition.dtype)} else {self._as(b, line.dtype)}"
-        return self._as(line.operands[0], line.dtype)
+        if not isinstance(op, Ufunc):
+            return self._as(line.operands[0], line.dtype)
+        form = op.facts.loop
+        dtype = np.result_type(*[x.dtype for x in line.operands]) if op.facts.compares else line.dtype
+        parts = [self._as(x, dtype, inside="({" in form) for x in line.operands]
+        return form.format(*parts, type=dtype.name, bits=8 * dtype.itemsize)
+
+    def _is_formula(self, line: Line) -> bool:
+        op = line.op
+        if isinstance(op, Ufunc):
+            return op == WHERE or "({" not in op.facts.loop
+        (x,) = line.operands  # copied, or in another dtype
+        return x.dtype == line.dtype and x in self.formulas
 
     def _as(self, x: Line, dtype: np.dtype[Any], inside: bool = False) -> str:
         """A value as an operand, in a dtype. inside: it stands between parentheses already."""
         value = self.values[x]
         if x.dtype != dtype:
             return f"({value} != 0)" if dtype.kind == "b" else f"{dtype.name}({value})"
-        return value if inside or re.fullmatch(r"\w+(\([^()]*\))?", value) else f"({value})"
+        return value if inside or x not in self.formulas else f"({value})"
 
     def _read(self, x: Line) -> str:
         """The value of an operand from outside."""
@@ -265,7 +254,7 @@ class _KernelWriter:
         if x.shape != self.group.shape:
             return False
         example = self.memory.example.get(x)
-        return example.flags.c_contiguous if example is not None else x.call.kind in (LEAF, FRESH)
+        return example.flags.c_contiguous if example is not None else x.op.kind in (LEAF, FRESH)
 
     def _part(self, line: Line) -> tuple[Line, int]:
         """What a value is a stretch of, along the last axis, and where in it that begins: rows of the whole are contiguous."""
@@ -273,31 +262,22 @@ class _KernelWriter:
         while True:
             if line in memory.over:
                 line = memory.over[line]
-            elif line in memory.slot:
+                continue
+            if line in memory.slot:
                 other, index = memory.slot[line]
-                *before, last = index
-                if (
-                    len(index) < len(other.shape)
-                    or any(x != slice(None) for x in before)
-                    or not isinstance(last, slice)
-                    or last.step not in (None, 1)
-                ):
-                    return line, offset
-                line, offset = other, offset + last.indices(other.shape[-1])[0]
-            elif line.call.kind == VIEW and line.array is None and (found := STRETCH.fullmatch(line.call.text)):
-                if found[1].count(":") + 1 != len(line.shape) or len(line.operands[0].shape) != len(line.shape):
-                    return line, offset
-                line, offset = line.operands[0], offset + int(found[2] or 0)
+                found = (
+                    column_range(index, len(other.shape), other.shape[-1]) if len(index) == len(other.shape) else None
+                )
             else:
+                other, found = line.operands[0] if line.operands else line, columns_of(line)
+            if found is None:
                 return line, offset
-
-
-STRETCH = re.compile(r"\{0\}\[((?::, )*)(\d*):(?:\d*)\]")
+            line, offset = other, offset + found[0]
 
 
 def _word(lines: Sequence[Line]) -> str:
     """A name after the functions in it."""
-    words = list(dict.fromkeys([line.call.text.partition("(")[0] for line in lines]))
+    words = list(dict.fromkeys([line.op.word for line in lines]))
     plain = ("add", "subtract", "multiply", "divide", "negative", "copied", "astype")
     special = [word for word in words if word not in plain]
     return "_".join([*(special or words)[:3], "loop"])
@@ -313,7 +293,7 @@ def compiled(kernel: Kernel) -> Callable[..., None]:
     """The kernel as a compiled function: made now, or loaded from the folder of kernels; one for each text."""
     helpers = Path(__file__).with_name("fast.py").read_bytes()
     decorator = DECORATOR.format(more=", pipeline_class=Apart" if kernel.apart else "")
-    source = f"{HEAD}\n\n{decorator}\n{kernel.text}"
+    source = f"{HEAD}\n\n{decorator}\n{kernel.text_as(kernel.name)}"
     key = hashlib.sha256(helpers + source.encode()).hexdigest()[:20]
     with _lock:
         function = _compiled.get(key)

@@ -1,13 +1,12 @@
-"""Lines: what a program is made of. A line is one call of NumPy on the values of earlier lines; its value is one array.
+"""Lines: what a program is made of. A line is one operation on the values of earlier lines; its value is one array.
 
-Lines are made by a `Page`, which writes none twice: a line whose call and operands are known already is that line (common
+Lines are made by a `Page`, which writes none twice: a line whose operation and operands are known already is that line (common
 sub-expressions), and one whose operands are all constant is computed at once. So a rewrite only has to say what it wants.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import prod
@@ -16,31 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.compiler.comparison import ByIdentity
+from minigrad.compiler.indices import column_range
+from minigrad.compiler.ir import COPY, Index, Join, Leaf, Op
 from minigrad.node import Array
-
-# What a call is, as far as memory goes:
-INTO = "into"  # it computes into memory it is given: {out}
-FRESH = "fresh"  # it brings memory of its own
-VIEW = "view"  # it looks at its operand's memory
-RESHAPE = "reshape"  # it does if it can, else it copies
-TILES = "tiles"  # its operands are the parts of its own memory, at `places`
-LEAF = "leaf"  # it is given: an argument, a parameter, a constant
-
-
-class Call(NamedTuple):
-    """How a line is written: `add({0}, {1}{out})`, with operands by number and `{out}` where ", out=x" goes.
-
-    kind:        one of the words above
-    entrywise:   it works entry by entry on operands that broadcast, so it may write over an operand
-    pure:        equal operands give equal values, and nothing else happens
-    places:      of TILES: the index of each operand's part
-    """
-
-    kind: str
-    text: str
-    entrywise: bool = False
-    pure: bool = True
-    places: tuple[Any, ...] = ()
 
 
 class Origin(NamedTuple):
@@ -72,24 +49,24 @@ next_serial = count().__next__
 
 
 class Line:
-    """One call and its operands.
+    """One operation and its operands.
 
     number: of several lines that could come next, the one with the smallest does
     array:  the value of a constant;  node: what a leaf reads;  after: a line that must come before
     """
 
-    __slots__ = ("after", "array", "call", "dtype", "node", "number", "operands", "origin", "serial", "shape")
+    __slots__ = ("after", "array", "dtype", "node", "number", "op", "operands", "origin", "serial", "shape")
 
     def __init__(
         self,
-        call: Call,
+        op: Op,
         operands: tuple[Line, ...],
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         number: int,
         origin: Origin,
     ) -> None:
-        self.call = call
+        self.op = op
         self.operands = operands
         self.shape = shape
         self.dtype = dtype
@@ -108,15 +85,20 @@ class Line:
     def nbytes(self) -> int:
         return self.size * self.dtype.itemsize
 
+    @property
+    def text(self) -> str:
+        """What it does, as it is written, with {0}, {1}, … for its operands."""
+        return self.op.written([f"{{{i}}}" for i in range(len(self.operands))])
+
     def __repr__(self) -> str:
-        return f"<{self.call.text} {self.shape} {self.dtype}>"
+        return f"<{self.text} {self.shape} {self.dtype}>"
 
 
 NOWHERE = Origin()
 
 
 class Page:
-    """Where lines are written: equal lines once, constants folded. `names` is what the texts refer to."""
+    """Where lines are written: equal lines once, constants folded. `names`: what operations refer to."""
 
     FOLDED = 1 << 20  # the most entries of a constant that is computed in advance
 
@@ -128,7 +110,7 @@ class Page:
 
     def leaf(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], node: Any, number: int = -1) -> Line:
         """An argument or a parameter, read at every call. number: that of its node"""
-        line = Line(Call(LEAF, name), (), shape, dtype, self._next(), Origin(node=number))
+        line = Line(Leaf(name), (), shape, dtype, self._next(), Origin(node=number))
         line.node = node
         return line
 
@@ -137,24 +119,24 @@ class Page:
         key = (array.tobytes(), array.shape, array.dtype.str) if array.size <= 16 else id(array)
         line = self._known.get(key)
         if line is None:
-            line = Line(Call(LEAF, ""), (), array.shape, array.dtype, self._next(), NOWHERE)
+            line = Line(Leaf(""), (), array.shape, array.dtype, self._next(), NOWHERE)
             line.array = array.copy()  # whoever gave it may write to it later
             self._known[key] = line
             self._given.append(array)
         return line
 
     def write(
-        self, call: Call, operands: Sequence[Line], shape: tuple[int, ...], dtype: np.dtype[Any], origin: Origin
+        self, op: Op, operands: Sequence[Line], shape: tuple[int, ...], dtype: np.dtype[Any], origin: Origin
     ) -> Line:
-        """The line that makes this call; one that is there already, where it would compute the same."""
+        """The line that does this; one that is there already, where it would compute the same."""
         operands = tuple(operands)
-        if not call.pure:
-            return Line(call, operands, shape, dtype, self._next(), origin)
-        key = (call, operands)
+        if not op.pure:
+            return Line(op, operands, shape, dtype, self._next(), origin)
+        key = (op, operands)
         line = self._known.get(key)
         if line is not None:
             return line
-        line = Line(call, operands, shape, dtype, self._next(), origin)
+        line = Line(op, operands, shape, dtype, self._next(), origin)
         if operands and all(operand.array is not None for operand in operands) and line.size <= self.FOLDED:
             line = self.constant(self.computed(line, [operand.array for operand in operands]))
         self._known[key] = line
@@ -162,22 +144,15 @@ class Page:
 
     def computed(self, line: Line, arrays: Sequence[Any]) -> Array:
         """The value of a line from those of its operands."""
-        text = line.call.text.format(*[f"_{i}" for i in range(len(arrays))], out="")
-        return np.asarray(eval(compiled(text), {**self.names, **{f"_{i}": a for i, a in enumerate(arrays)}}))
+        return np.asarray(line.op.apply(arrays, self.names))
 
     def like(self, line: Line, operands: Sequence[Line]) -> Line:
-        """The same call on other operands."""
-        return self.write(line.call, operands, line.shape, line.dtype, line.origin)
+        """The same operation on other operands."""
+        return self.write(line.op, operands, line.shape, line.dtype, line.origin)
 
     def _next(self) -> int:
         self._count += 1
         return self._count
-
-
-@lru_cache(maxsize=4096)
-def compiled(text: str) -> Any:
-    """An expression, compiled."""
-    return compile(text, "<line>", "eval")
 
 
 class Lines(NamedTuple):
@@ -252,6 +227,26 @@ def uses_of(lines: Lines) -> dict[Line, int]:
     return uses
 
 
+def places_of(line: Line) -> Sequence[Any]:
+    """Give the index of each operand's part, where a line joins its operands; else nothing."""
+    return line.op.places if isinstance(line.op, Join) else ()
+
+
+def row_of(line: Line) -> int | None:
+    """Give the number of the row that a line is of its operand; None where it is something else."""
+    return line.op.row if isinstance(line.op, Index) and line.array is None else None
+
+
+def columns_of(line: Line) -> tuple[int, int] | None:
+    """Give the range of columns that a line is of its operand; None where it is something else."""
+    if not isinstance(line.op, Index) or line.array is not None:
+        return None
+    shape = line.operands[0].shape
+    if not len(line.shape) == len(shape) == len(line.op.entries):
+        return None
+    return column_range(line.op.entries, len(shape), shape[-1])
+
+
 def readers_of(order: Iterable[Line]) -> dict[Line, list[Line]]:
     """Who reads each line that is read, in their order."""
     readers: dict[Line, list[Line]] = {}
@@ -293,7 +288,7 @@ def cloned(lines: Lines) -> Lines:
 
     for line in lines.order:
         twin = new[line] = Line(
-            line.call, tuple([new[x] for x in line.operands]), line.shape, line.dtype, line.number, line.origin
+            line.op, tuple([new[x] for x in line.operands]), line.shape, line.dtype, line.number, line.origin
         )
         twin.array, twin.node, twin.after = line.array, line.node, None if line.after is None else new[line.after]
     updates = [(new.get(state, state), new[value]) for state, value in lines.updates]
@@ -308,63 +303,9 @@ def number(line: Line) -> Array | None:
     return array.reshape(-1)[0, ...]
 
 
-COPY = Call(INTO, "copied({0}{out})", entrywise=True, pure=False)
-
-
 def copy_of(part: Line) -> Line:
     """A line that copies another."""
     return Line(COPY, (part,), part.shape, part.dtype, part.number, part.origin)
-
-
-def index_text(entries: Sequence[Any], one: bool = False) -> str:
-    """An index as it is written between brackets. one: what it names is one entry, to be seen and not copied: x[3, ...]."""
-    if one and ... not in entries:
-        entries = (*entries, ...)
-
-    def text(entry: Any) -> str:
-        if not isinstance(entry, slice):
-            return "..." if entry is Ellipsis else "None" if entry is None else str(int(entry))
-        start, stop, step = ("" if part is None else str(int(part)) for part in (entry.start, entry.stop, entry.step))
-        return f"{start}:{stop}" + (f":{step}" if step else "")
-
-    return ", ".join(map(text, entries)) + ("," if not entries else "") if entries else "()"
-
-
-def plain_index(entries: Sequence[Any], shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """An index without Ellipsis, in which numbers count from the front and slices say where they begin and end: [..., -2:] of
-    (3, 6) as [:, 4:6]. So what names the same part is the same index.
-    """
-    missing = len(shape) - sum(entry is not None and entry is not Ellipsis for entry in entries)
-    found: list[Any] = []
-    lengths = iter(shape)
-    for entry in entries:
-        if entry is Ellipsis:
-            found += [slice(None) for _, _ in zip(range(missing), lengths, strict=False)]
-        elif entry is None:
-            found.append(None)
-        elif not isinstance(entry, slice):
-            found.append(int(entry) % next(lengths))
-        else:
-            found.append(_plain_slice(entry, next(lengths)))
-    return tuple(found)
-
-
-def _plain_slice(entry: slice, n: int) -> slice:
-    start, stop, step = entry.indices(n)
-    if step < 0:  # backward to the first entry has no stop that could be written
-        return entry
-    if (start, stop, step) == (0, n, 1):
-        return slice(None)
-    return slice(start, max(start, stop), None if step == 1 else step)
-
-
-class Places(tuple):  # type: ignore[type-arg]
-    """Indices as a key: slices have no hash before Python 3.12."""
-
-    __slots__ = ()
-
-    def __hash__(self) -> int:
-        return hash(repr(tuple(self)))
 
 
 def static_key(value: Any) -> Any:

@@ -7,7 +7,6 @@ left to the loops of those time steps that wait for each other (`apart`), as lat
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection
 from itertools import pairwise
@@ -15,26 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.calls import ROW
+from minigrad.compiler.indices import column_range
+from minigrad.compiler.ir import INTO, LEAF, RESHAPE, TILES, VIEW, Join, column_slice, columns_joined
 from minigrad.compiler.kernels import fits
 from minigrad.compiler.lines import (
-    INTO,
-    LEAF,
-    RESHAPE,
-    TILES,
-    VIEW,
-    Call,
     Line,
     Lines,
     Page,
-    Places,
+    columns_of,
     readers_of,
     rebuilt,
+    row_of,
     sorted_lines,
 )
 from minigrad.compiler.steps import batched, waiting_lines
 
-COLUMNS = re.compile(r"\{0\}\[((?::, )+)(\d*):(\d*)\]")
 MOST = 8  # parts of a line
 NARROWEST = 4  # columns of a part
 DEEPEST = 8  # how far lines are followed back
@@ -42,7 +36,7 @@ DEEPEST = 8  # how far lines are followed back
 
 def _is_computed(line: Line) -> bool:
     """Whether a loop can compute it."""
-    return line.call.kind == INTO and line.call.entrywise and line.call.pure and line.array is None and fits(line)
+    return line.op.kind == INTO and line.op.entrywise and line.op.pure and line.array is None and fits(line)
 
 
 # Rows and columns ------------------------------------------------------------------------------------------------------
@@ -83,15 +77,15 @@ class _Rows:
         for x in flat.operands:
             part = self.new.get(x, x)
             if x.shape == flat.shape:
-                seen = self.page.write(whole.call, (part,), whole.shape, x.dtype, whole.origin)
-                part = self.page.write(line.call, (seen,), line.shape, x.dtype, line.origin)
+                seen = self.page.write(whole.op, (part,), whole.shape, x.dtype, whole.origin)
+                part = self.page.write(line.op, (seen,), line.shape, x.dtype, line.origin)
             parts.append(part)
-        made = self.page.write(flat.call, parts, line.shape, flat.dtype, line.origin)
+        made = self.page.write(flat.op, parts, line.shape, flat.dtype, line.origin)
         made.number = min(made.number, line.number)
         return made
 
     def _is_read_by_rows(self, whole: Line) -> bool:
-        if whole.call.kind != RESHAPE or len(whole.shape) != 3 or whole in self.results:
+        if whole.op.kind != RESHAPE or len(whole.shape) != 3 or whole in self.results:
             return False
         (flat,) = whole.operands
         alone = _is_computed(flat) and flat not in self.results and self.readers[flat] == [whole]
@@ -107,28 +101,22 @@ class _Rows:
 
 
 def _is_row(line: Line) -> bool:
-    return line.call.kind == VIEW and ROW.fullmatch(line.call.text) is not None and bool(line.origin.step)
+    return row_of(line) is not None and bool(line.origin.step)
 
 
 def _columns(line: Line) -> tuple[int, int] | None:
-    """The range of columns that a line is of its operand; None where it is something else."""
-    found = COLUMNS.fullmatch(line.call.text) if line.call.kind == VIEW and line.array is None else None
-    if found is None or found[1].count(":") + 1 != len(line.shape) or len(line.operands[0].shape) != len(line.shape):
-        return None
-    return int(found[2] or 0), int(found[3] or line.operands[0].shape[-1])
+    """The range of columns that a line is of a matrix; None where it is something else."""
+    return columns_of(line) if len(line.shape) > 1 else None
 
 
 def _places(line: Line) -> list[tuple[int, int]] | None:
     """The ranges of columns that the parts of a line are; None where they are something else."""
-    if line.call.kind != TILES or len(line.shape) < 2:
+    if not isinstance(line.op, Join) or len(line.shape) < 2:
         return None
-    found = []
-    for index in line.call.places:
-        *before, last = index
-        whole = before == [...] or before == [slice(None)] * (len(line.shape) - 1)
-        if not whole or not isinstance(last, slice) or last.step not in (None, 1):
-            return None
-        found.append(last.indices(line.shape[-1])[:2])
+    ranges = [column_range(index, len(line.shape), line.shape[-1]) for index in line.op.places]
+    found = [each for each in ranges if each is not None]
+    if len(found) < len(ranges):
+        return None
     ends = [0, *[stop for _, stop in sorted(found)]]
     return found if sorted(found) == list(pairwise(ends)) and ends[-1] == line.shape[-1] else None
 
@@ -216,10 +204,13 @@ class _Parts:
         parts = [self._part(line, start, stop) for start, stop in zip(starts, ends, strict=True)]
         if len(parts) == 1:
             return parts[0]
-        text = f"concatenate([{', '.join([f'{{{i}}}' for i in range(len(parts))])}], axis=-1)"
-        lead = [slice(None)] * (len(line.shape) - 1)
-        places = Places([(*lead, slice(start, stop)) for start, stop in zip(starts, ends, strict=True)])
-        return self.page.write(Call(TILES, text, places=places), parts, line.shape, line.dtype, line.origin)
+        return self.page.write(
+            columns_joined([part.shape[-1] for part in parts], len(line.shape)),
+            parts,
+            line.shape,
+            line.dtype,
+            line.origin,
+        )
 
     def _part(self, x: Line, start: int, stop: int) -> Line:
         """Columns of a line that are not cut any further."""
@@ -242,9 +233,8 @@ class _Parts:
         whole = self.new.get(x, x)
         if (start, stop) == (0, x.shape[-1]):
             return whole
-        head = ":, " * (len(x.shape) - 1)
         shape = (*x.shape[:-1], stop - start)
-        return self.page.write(Call(VIEW, f"{{0}}[{head}{start}:{stop}]"), (whole,), shape, x.dtype, x.origin)
+        return self.page.write(column_slice(len(shape), start, stop), (whole,), shape, x.dtype, x.origin)
 
     def _computed(self, x: Line, start: int, stop: int) -> Line:
         width = x.shape[-1]
@@ -252,7 +242,7 @@ class _Parts:
             self._part(y, start, stop) if y.shape and y.shape[-1] == width else self.new.get(y, y) for y in x.operands
         ]
         origin = x.origin._replace(role=(x.origin.role, start))
-        made = self.page.write(x.call, parts, (*x.shape[:-1], stop - start), x.dtype, origin)
+        made = self.page.write(x.op, parts, (*x.shape[:-1], stop - start), x.dtype, origin)
         made.number = min(made.number, x.number)
         return made
 
@@ -272,13 +262,13 @@ def _local(lines: Lines) -> set[Line]:
     found: set[Line] = set()
 
     def reads(line: Line) -> bool:
-        if line.call.kind == VIEW:
+        if line.op.kind == VIEW:
             return line in found
         return _is_computed(line) and (line in waiting or line in found)
 
     for line in reversed(lines.order):
         near = readers.get(line, ())
-        if (line.call.kind == VIEW or _is_computed(line)) and near and line not in results and all(map(reads, near)):
+        if (line.op.kind == VIEW or _is_computed(line)) and near and line not in results and all(map(reads, near)):
             found.add(line)
     return found
 
@@ -319,7 +309,7 @@ class _Lateness:
             found, stack = dict[Line, None](), [line]
             while stack:
                 for reader in self.readers.get(stack.pop(), ()):
-                    if _is_view(reader) or reader.call.kind == TILES:
+                    if _is_view(reader) or reader.op.kind == TILES:
                         stack.append(reader)
                     else:
                         found[reader] = None
@@ -336,7 +326,7 @@ class _Lateness:
         for x in line.operands:
             while _is_view(x):
                 (x,) = x.operands
-            if x.call.kind == LEAF or x.array is not None:
+            if x.op.kind == LEAF or x.array is not None:
                 continue
             if self._is_read_late(x, line, first):
                 continue
@@ -361,4 +351,4 @@ def _place(line: Line) -> Any:
 
 
 def _is_view(line: Line) -> bool:
-    return line.call.kind in (VIEW, RESHAPE) and line.array is None
+    return line.op.kind in (VIEW, RESHAPE) and line.array is None

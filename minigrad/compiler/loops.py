@@ -7,24 +7,54 @@ time.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from textwrap import indent
 from typing import Any, NamedTuple
 
-from minigrad.compiler.lines import Origin
+from minigrad.compiler.expressions import Expression, Pair, Rounds, Row, Seen, Statement
 
-INTEGER = re.compile(r"(?<![\w.])\d+(?![\w.])")
-ROW_OR_INTEGER = re.compile(rf"(?<![\w.])(?P<rows>[^\W\d]\w*)\[(?P<row>\d+)\]|{INTEGER.pattern}")
 LocalName = Callable[[str, Collection[str]], str]  # a word, and names it may not be, to a name
 
 
-class Statement(NamedTuple):
-    """A line of source, where what it does comes from, and the form it has in a loop, if that is another one."""
+class Block(NamedTuple):
+    """Statements, and how often they are run. numbers: those of the second round, statement by statement"""
 
-    text: str
-    origin: Origin
-    quick: str = ""
+    statements: Sequence[Statement]
+    last: Sequence[Statement]
+    repeats: int
+    numbers: Sequence[tuple[int, ...]]
+
+    @property
+    def heading(self) -> tuple[str, bool] | None:
+        """What part of the net it is, and whether backward through it; None where nothing says so."""
+        first, last = self.statements[0].origin, self.last[0].origin
+        if not first.scope:
+            return None
+        text = first.scope if first.scope == last.scope else f"{first.scope} ... {last.scope}"
+        return (f"backward through {text}" if first.adjoint else text), first.adjoint
+
+    def loop(self, local: LocalName | None) -> list[str]:
+        """The block as a loop."""
+        return _Loop(self, local).text()
+
+
+def blocks_of(statements: Sequence[Statement]) -> Iterator[Block]:
+    """The statements in blocks: what repeats at least three times is one block."""
+    likes: dict[Any, int] = {}
+    shapes = [likes.setdefault(statement.like, len(likes)) for statement in statements]
+    numbers = [statement.numbers for statement in statements]
+    places: dict[int, list[int]] = {}
+    for i, shape in enumerate(shapes):
+        places.setdefault(shape, []).append(i)
+    i = 0
+    while i < len(statements):
+        begins = i == 0 or not statements[i].origin.step or _part(statements[i]) != _part(statements[i - 1])
+        period, repeats = _best_period(i, shapes, numbers, places[shapes[i]]) if begins else (1, 1)
+        end = i + period * repeats
+        yield Block(
+            statements[i : i + period], statements[end - period : end], repeats, numbers[i + period : i + 2 * period]
+        )
+        i = end
 
 
 def rolled(statements: Sequence[Statement], local: LocalName | None = None) -> list[str]:
@@ -32,28 +62,22 @@ def rolled(statements: Sequence[Statement], local: LocalName | None = None) -> l
 
     local: gives names to the rows that loops go over; None for loops that count, in which `h[3]` is `h[t]`
     """
-    shapes = [INTEGER.sub("#", statement.text) for statement in statements]
-    numbers = [tuple(map(int, INTEGER.findall(statement.text))) for statement in statements]
-    places: dict[str, list[int]] = {}
-    for i, shape in enumerate(shapes):
-        places.setdefault(shape, []).append(i)
+    return written(
+        blocks_of(statements),
+        lambda block: [statement.text for statement in block.statements] if block.repeats == 1 else block.loop(local),
+    )
+
+
+def written(blocks: Iterable[Block], text: Callable[[Block], list[str]]) -> list[str]:
+    """The blocks as text, with a comment wherever another part of the net begins."""
     source: list[str] = []
     said: tuple[str, bool] | None = None
-    i = 0
-    while i < len(statements):
-        begins = i == 0 or not statements[i].origin.step or _part(statements[i]) != _part(statements[i - 1])
-        period, repeats = _best_period(i, shapes, numbers, places[shapes[i]]) if begins else (1, 1)
-        block = statements[i : i + period]
-        last = statements[i + period * (repeats - 1) : i + period * repeats]
-        head = _heading(block[0].origin, last[0].origin if repeats > 1 else block[0].origin)
+    for block in blocks:
+        head = block.heading
         if head is not None and head != said:
             source += [f"# {' '.join(head[0].split())}"]
         said = head or said
-        if repeats == 1:
-            source += [statement.text for statement in block]
-        else:
-            source += _Loop(numbers[i : i + 2 * period], repeats, local).text([x.quick or x.text for x in block])
-        i += period * repeats
+        source += text(block)
     return source
 
 
@@ -63,14 +87,7 @@ def _part(statement: Statement) -> Any:
     return origin.scope, origin.adjoint, origin.loop
 
 
-def _heading(first: Origin, last: Origin) -> tuple[str, bool] | None:
-    if not first.scope:
-        return None
-    text = first.scope if first.scope == last.scope else f"{first.scope} ... {last.scope}"
-    return (f"backward through {text}" if first.adjoint else text), first.adjoint
-
-
-def _best_period(i: int, shapes: Sequence[str], numbers: Sequence[Any], places: Sequence[int]) -> tuple[int, int]:
+def _best_period(i: int, shapes: Sequence[int], numbers: Sequence[Any], places: Sequence[int]) -> tuple[int, int]:
     """How long the block is that repeats from statement i on, and how often; (1, 1) where none does at least 3 times."""
     best = (1, 1)
     candidates = [place - i for place in places if i < place <= i + 400][:8]
@@ -100,49 +117,51 @@ def _differences(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([y - x for x, y in zip(a, b, strict=True)])
 
 
-class _Loop:
-    """One loop: what it goes over, and the names of what it finds there.
+class _Loop(Rounds):
+    """One loop: what it goes over, and the names of what it finds there."""
 
-    numbers: those in the first and in the second round, statement by statement
-    """
-
-    def __init__(self, numbers: Sequence[tuple[int, ...]], repeats: int, local: LocalName | None) -> None:
-        period = len(numbers) // 2
+    def __init__(self, block: Block, local: LocalName | None) -> None:
+        self.block = block
         self.pairs = [
-            list(zip(*rounds, strict=True)) for rounds in zip(numbers[:period], numbers[period:], strict=True)
+            list(zip(statement.numbers, second, strict=True))
+            for statement, second in zip(block.statements, block.numbers, strict=True)
         ]
-        self.repeats = repeats
         self.local = local
         self.rows: dict[str, str] = {}  # stretches of lists, `h[0:100]`, and the names of their rows
+        self.counts = False  # whether t is read
         counted = [pair for part in self.pairs for pair in part[::-1] if pair[0] != pair[1]]
         self.start, self.step = (counted[0][0], counted[0][1] - counted[0][0]) if counted else (0, 1)
 
-    def text(self, statements: Sequence[str]) -> list[str]:
+    def text(self) -> list[str]:
         """The head of the loop, and its body."""
-        self._name_rows(statements)
-        body = [self._counted(text, pairs) for text, pairs in zip(statements, self.pairs, strict=True)]
-        counts = any(re.search(r"(?<![\w.])t(?![\w.])", text) for text in body)
-        stop = self.start + self.step * self.repeats
+        self._name_rows()
+        body = [
+            statement.within(self, iter(pairs))
+            for statement, pairs in zip(self.block.statements, self.pairs, strict=True)
+        ]
+        stop = self.start + self.step * self.block.repeats
         every = f"range({self.start}, {stop}{'' if self.step == 1 else f', {self.step}'})"
-        over = [*([every] if counts else []), *self.rows]
-        names = [*(["t"] if counts else []), *self.rows.values()]
+        over = [*([every] if self.counts else []), *self.rows]
+        names = [*(["t"] if self.counts else []), *self.rows.values()]
         if not names:
-            head = f"for _ in range({self.repeats}):"
+            head = f"for _ in range({self.block.repeats}):"
         elif len(names) == 1:
             head = f"for {names[0]} in {over[0]}:"
         else:
             head = f"for {folded(names)} in zip{folded(over)}:"
         return [head, *[indent(text, "    ") for text in body]]
 
-    def _name_rows(self, statements: Sequence[str]) -> None:
+    def _name_rows(self) -> None:
         """A row is called after its list: h_now; of several rows h_now is the last one, and h_before those before it."""
         if self.local is None:
             return
-        found: dict[str, set[tuple[int, int]]] = {}
-        for text, pairs in zip(statements, self.pairs, strict=True):
-            for match, (first, second) in zip(ROW_OR_INTEGER.finditer(text), pairs, strict=True):
-                if match["rows"] and first != second:
-                    found.setdefault(match["rows"], set()).add((first, second))
+        found: dict[str, set[Pair]] = {}
+        for statement, pairs in zip(self.block.statements, self.pairs, strict=True):
+            rest = iter(pairs)
+            for part in statement.parts:
+                for rows, pair in zip(_lists(part), rest, strict=False):
+                    if rows and pair[0] != pair[1]:
+                        found.setdefault(rows, set()).add(pair)
         for rows, places in found.items():
             for back, (first, second) in zip(range(len(places) - 1, -1, -1), sorted(places), strict=True):
                 word = f"{rows}_now" if not back else f"{rows}_before" if back == 1 else f"{rows}_before_{back}"
@@ -150,38 +169,38 @@ class _Loop:
 
     def _stretch(self, rows: str, first: int, second: int) -> str:
         step = second - first
-        stop = first + step * self.repeats
+        stop = first + step * self.block.repeats
         return f"{rows}[{first}:{stop if stop >= 0 else ''}{'' if step == 1 else f':{step}'}]"
 
-    def _counted(self, text: str, pairs: Sequence[tuple[int, int]]) -> str:
-        """The statement with names for rows, and with t for other numbers that count."""
-        numbers = iter(pairs)
+    def row(self, rows: str, first: int, second: int) -> str:
+        """The name of the row, or its place in the list."""
+        if self.local is not None:
+            return self.rows[self._stretch(rows, first, second)]
+        return f"{rows}[{self.count(first, second)}]"
 
-        def changed(match: re.Match[str]) -> str:
-            first, second = next(numbers)
-            if first == second:
-                return match.group()
-            rows = match["rows"]
-            if rows and self.local is not None:
-                return self.rows[self._stretch(rows, first, second)]
-            count = self._count(first, second)
-            return f"{rows}[{count}]" if rows else count
-
-        return ROW_OR_INTEGER.sub(changed, text)
-
-    def _count(self, first: int, second: int) -> str:
+    def count(self, first: int, second: int) -> str:
         """A number that counts up or down as t does."""
+        self.counts = True
         if second - first != self.step:
             return f"{first + self.start} - t"
         offset = first - self.start
         return "t" if not offset else f"t + {offset}" if offset > 0 else f"t - {-offset}"
 
 
-def folded(items: Iterable[str], width: int = 100) -> str:
-    """The items in parentheses, as few to a line as fit."""
+def _lists(part: Expression) -> Iterator[str]:
+    """Of each number in an expression the list whose row it names; "" where it names something else."""
+    if isinstance(part, Row):
+        yield part.rows
+    elif isinstance(part, Seen):
+        yield from _lists(part.of)
+        yield from [""] * (len(part.numbers) - len(part.of.numbers))
+
+
+def folded(items: Iterable[str], length: Callable[[str], int] = len, width: int = 100) -> str:
+    """The items in parentheses, as few to a line as fit. length: of a text as it will be written"""
     rows = [""]
     for item in items:
-        if len(rows[-1]) + len(item) > width:
+        if length(rows[-1]) + length(item) > width:
             rows.append("")
         rows[-1] += f"{item}, "
     if len(rows) == 1:

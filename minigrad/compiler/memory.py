@@ -15,22 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.calls import ROW
 from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
-from minigrad.compiler.lines import (
-    FRESH,
-    INTO,
-    RESHAPE,
-    TILES,
-    VIEW,
-    Call,
-    Line,
-    Lines,
-    compiled,
-    copy_of,
-    in_order,
-    readers_of,
-)
+from minigrad.compiler.ir import FRESH, INTO, RESHAPE, TILES, VIEW, Reshaped
+from minigrad.compiler.lines import Line, Lines, copy_of, in_order, places_of, readers_of, row_of
 
 ALIGNED = 16  # entries: a block begins at a multiple of so many
 SMALL = 1 << 14  # bytes of a block that is not worth a place in another's memory
@@ -147,20 +134,20 @@ class Memory:
 
     def _place_tiles(self) -> None:
         order = self.lines.order
-        tiles = sorted([line for line in order if line.call.kind == TILES], key=lambda line: -line.nbytes)
+        tiles = sorted([line for line in order if line.op.kind == TILES], key=lambda line: -line.nbytes)
         stacks = [line for line in tiles if is_stack(line)]
         for line in stacks:
             self._chain(line)
         for line in tiles:
             if not is_stack(line):
                 owned = []
-                for part, index in zip(line.operands, line.call.places, strict=True):
+                for part, index in zip(line.operands, places_of(line), strict=True):
                     owned.append(self._own(part))
                     self.slot[owned[-1]] = line, index
                 line.operands = tuple(owned)
         copied = {copy.operands[0]: copy for copy in self.copies.values()}
         for line in order:  # what is copied into a row is read there
-            if line.call.kind != TILES and not copied.keys().isdisjoint(line.operands):
+            if line.op.kind != TILES and not copied.keys().isdisjoint(line.operands):
                 line.operands = tuple([copied.get(operand, operand) for operand in line.operands])
         self._prolong()
         for members in self.chains.whole():
@@ -191,7 +178,7 @@ class Memory:
         latest: dict[Any, Line] = {}
         for line in sorted(self.lines.order, key=lambda line: line.origin.step):
             if line.origin.step and may_be_placed(line):
-                like = (line.origin.role, line.call, line.shape, line.dtype)
+                like = (line.origin.role, line.op, line.shape, line.dtype)
                 if like in latest:
                     following[latest[like]] = line
                 latest[like] = line
@@ -234,7 +221,7 @@ class Memory:
 
         layout: dict[Line, Any] = {}  # of lines outside of it too, as far as it is known
         for line in self.order:
-            kind = line.call.kind
+            kind = line.op.kind
             if kind in (INTO, TILES):
                 self.example[line] = layout[line] = lying(line)
                 continue
@@ -244,7 +231,7 @@ class Memory:
             (operand,) = line.operands
             seen = layout[operand]
             if kind == RESHAPE and not _reshapes(seen, line.shape) and operand.array is None:
-                line.call = Call(INTO, f"reshaped({{0}}, {line.shape!r}{{out}})")
+                line.op = Reshaped(line.shape)
                 self.example[line] = layout[line] = contiguous(line)
                 continue
             if kind == RESHAPE:
@@ -252,15 +239,14 @@ class Memory:
                     contiguous(line) if operand.array is not None else np.reshape(seen, line.shape, copy=False)
                 )
             else:
-                names = {**self.lines.page.names, "x": seen}
-                layout[line] = eval(compiled(line.call.text.format("x")), names)
+                layout[line] = line.op.apply([seen], self.lines.page.names)
             if operand in self.example:
                 self.example[line] = layout[line]
         self.is_output = {plain(line) for line in self.lines.results}
 
     def base(self, line: Line) -> Line:
         """The line whose memory a view looks at."""
-        while line.call.kind in (VIEW, RESHAPE):
+        while line.op.kind in (VIEW, RESHAPE):
             line = line.operands[0]
         return line
 
@@ -286,13 +272,13 @@ class Memory:
         families: dict[Any, list[Line]] = {}
         for line in self.order:
             free = line not in self.slot and line not in self.place and line not in self.is_output
-            if line.call.kind in (INTO, TILES) and free and line.origin.step:
-                families.setdefault((line.origin.role, line.call, line.shape, line.dtype), []).append(line)
+            if line.op.kind in (INTO, TILES) and free and line.origin.step:
+                families.setdefault((line.origin.role, line.op, line.shape, line.dtype), []).append(line)
         for family in families.values():
             if len({line.origin.step for line in family}) < max(len(family), 3):
                 continue
             pairs = list(pairwise(family))
-            crowded = [last[a] > index[b] or (last[a] == index[b] and not b.call.entrywise) for a, b in pairs]
+            crowded = [last[a] > index[b] or (last[a] == index[b] and not b.op.entrywise) for a, b in pairs]
             if any(crowded):
                 family.sort(key=lambda line: line.origin.step)
                 root = Root((len(family), *family[0].shape), family[0].dtype, family)
@@ -303,7 +289,7 @@ class Memory:
         last = dict(index)
         for line in reversed(self.order):
             for operand in line.operands:
-                until = last[line] if line.call.kind in (VIEW, RESHAPE, TILES) else index[line]
+                until = last[line] if line.op.kind in (VIEW, RESHAPE, TILES) else index[line]
                 last[operand] = max(last[operand], until)
         return last
 
@@ -312,11 +298,11 @@ class Memory:
     def _share(self) -> None:
         """Walk backward: memory is taken where its last reader stands, and given back where it is first written."""
         for line in self.order:
-            owns = line.call.kind in (INTO, TILES) and line not in self.slot and line not in self.place
+            owns = line.op.kind in (INTO, TILES) and line not in self.slot and line not in self.place
             if owns:
                 root = self.root[line] = Root(line.shape, line.dtype)
                 root.output = line in self.is_output
-                root.like = (line.origin.role, line.call.text) if line.origin.step else None
+                root.like = (line.origin.role, line.op) if line.origin.step else None
         self._write_over_rows()
         for i, line in enumerate(self.order):
             home = self.home(line)
@@ -350,9 +336,9 @@ class Memory:
             take(root)
         for i in range(len(self.order) - 1, -1, -1):
             line, last = self.order[i], i
-            if line.call.kind not in (INTO, TILES, FRESH):
+            if line.op.kind not in (INTO, TILES, FRESH):
                 continue
-            home = self.home(line) if line.call.kind != FRESH else None
+            home = self.home(line) if line.op.kind != FRESH else None
             if home is not None:
                 take(home)
             under = [] if home is None else [x for x in self._may_be_overwritten(line) if self.root[x] not in taken]
@@ -381,9 +367,9 @@ class Memory:
         readers, index = readers_of(self.order), {line: i for i, line in enumerate(self.order)}
         for root in dict.fromkeys([root for root, _ in self.place.values()]):
             members = root.members or []
-            if not all(line.call.entrywise for line in members):
+            if not all(line.op.entrywise for line in members):
                 continue
-            for whole in dict.fromkeys([x.operands[0] for x in members[0].operands if x.call.kind == VIEW]):
+            for whole in dict.fromkeys([x.operands[0] for x in members[0].operands if x.op.kind == VIEW]):
                 mine = self.root.get(whole)
                 free = mine is not None and not mine.output and mine.members is None
                 like = whole.dtype == root.dtype and whole.shape[1:] == root.shape[1:]
@@ -398,7 +384,7 @@ class Memory:
         first, rows = min(index[line] for line in members), set()
         for i, member in enumerate(members):
             mine = [x for x in member.operands if x.operands[:1] == (whole,)]
-            if len(set(mine)) != 1 or mine[0].call.text != f"{{0}}[{i}]":
+            if len(set(mine)) != 1 or row_of(mine[0]) != i:
                 return False
             if any(index[reader] > index[member] or is_view(reader) for reader in readers[mine[0]]):
                 return False
@@ -408,7 +394,7 @@ class Memory:
 
     def _may_be_overwritten(self, line: Line) -> list[Line]:
         """The operands (or what they show in another shape) in whose memory the line could write, if nobody reads later."""
-        if not line.call.entrywise:
+        if not line.op.entrywise:
             return []
         contiguous = self.example[line].flags.c_contiguous
         return [
@@ -423,18 +409,18 @@ class Memory:
 
 def _is_row_from(line: Line, n: int) -> bool:
     """Whether it is a row of an array, but none of the first n."""
-    row = ROW.fullmatch(line.call.text) if line.call.kind == VIEW else None
-    return row is not None and int(row[1]) >= n
+    row = row_of(line)
+    return row is not None and row >= n
 
 
 def is_view(line: Line) -> bool:
     """Whether it only looks at its operand's memory, or may."""
-    return line.call.kind in (VIEW, RESHAPE)
+    return line.op.kind in (VIEW, RESHAPE)
 
 
 def plain(line: Line) -> Line:
     """The line whose entries these are in another shape."""
-    while line.call.kind == RESHAPE and line.array is None:
+    while line.op.kind == RESHAPE and line.array is None:
         line = line.operands[0]
     return line
 

@@ -35,7 +35,6 @@ WORDS = {
     "GetItem": "part",
     "AddN": "sum",
 }
-REDUCED = {"add": "sum", "maximum": "max", "minimum": "min", "multiply": "prod"}
 
 
 class Names:
@@ -70,15 +69,15 @@ class Names:
         origin = line.origin
         name = self.reserved.pop(origin.node, None) or self._adjoint(line)
         if name is None:
-            word = origin.name or called(line.call.text)
+            word = origin.name or line.op.word
             name = self.new(f"back_{word}" if origin.adjoint else word)
         self.call(line, name)
         return name
 
-    def call(self, line: Line, expression: str) -> None:
-        """Note what the value of a line is called: h, or h[3]."""
+    def call(self, line: Line, name: str) -> None:
+        """Note what the value of a line is called; a row of h is called h."""
         if line.origin.node >= 0:
-            self.known.setdefault(line.origin.node, expression.partition("[")[0])
+            self.known.setdefault(line.origin.node, name)
 
     def _adjoint(self, line: Line) -> str | None:
         """The name of an adjoint, if what it is the adjoint of has a name."""
@@ -95,25 +94,10 @@ class Names:
         return name
 
 
-def called(text: str) -> str:
-    """A word for the value of a call: sum for add.reduce(x), part for x[2:4]."""
-    found = re.match(r"\{0\}\.(\w+)|(\w+)(\.reduce)?", text)
-    if found is None:
-        return "part"
-    method, function, reduce = found.groups()
-    return method or (REDUCED.get(function, function) if reduce else function)
-
-
 def as_identifier(word: str) -> str:
     """The word as Python may read it (which takes ² for 2)."""
     word = re.sub(r"\W", "_", unicodedata.normalize("NFKC", word)).strip("_")
     return word if word.isidentifier() else f"_{word}" if f"_{word}".isidentifier() else "value"
-
-
-def seen_as(text: str) -> str:
-    """A word for a view: x_T for x.T, x_part for x[2:4]."""
-    found = re.match(r"\{0\}\.(\w+)|(\w+)\(", text)
-    return next((word for word in found.groups() if word), "part") if found else "part"
 
 
 def word_for(kind: type) -> str:

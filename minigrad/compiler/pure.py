@@ -7,22 +7,20 @@ loop backward through time d_h[0] the adjoint of the last one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from itertools import takewhile
 from textwrap import dedent
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.calls import COPIED
-from minigrad.compiler.lines import LEAF, RESHAPE, VIEW, Line, Lines
-from minigrad.compiler.loops import Statement, rolled
-from minigrad.compiler.names import REDUCED, Names
+from minigrad.compiler.expressions import Expression, Name, Row, Statement, seen
+from minigrad.compiler.ir import LEAF, RESHAPE, VIEW, Copy, Function, Join, Leaf
+from minigrad.compiler.lines import Line, Lines
+from minigrad.compiler.loops import Block, blocks_of, written
+from minigrad.compiler.names import DTYPES, Names
 from minigrad.node import Array, Node
 
 LEAST = 3  # time steps of a loop
-APPENDED = re.compile(r"^ *(\w+)\.append\(", re.MULTILINE)
 PLACED = dedent(
     """
     def placed(x, index, shape):
@@ -33,14 +31,10 @@ PLACED = dedent(
         return y
     """
 ).strip()
-INFIX = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**", "greater": ">",
-    "greater_equal": ">=", "less": "<", "less_equal": "<=", "equal": "==", "not_equal": "!=",
-}  # fmt: skip
 OWN = (  # functions of minigrad.ops
     "windows_of", "folded", "convolution_by_channel", "transposed_convolution", "log_gamma", "gamma_derivative", "log_beta",
 )  # fmt: skip
-CALL = re.compile(r"(?<![\w.])([a-z_]\w*)(\.reduce)?(?=\()")
+NUMPYS = {*DTYPES, "intp", "inf", "nan", "where", "tile", "stack", "concatenate", "sum", "max", "min", "prod"}
 
 
 class PureText(NamedTuple):
@@ -60,7 +54,7 @@ def pure_text(lines: Lines, arguments: Sequence[str]) -> PureText:
     repeated = _families(lines.order)
     if repeated:
         writer = _PureWriter(lines, arguments, repeated)
-        in_loops = {name for text in writer.body() if text[0] == " " for name in APPENDED.findall(text)}
+        in_loops = {x.target for block in writer.blocks() if block.repeats > 1 for x in block.statements}
         repeated = [family for family in repeated if writer.lists[family[0]] in in_loops]
     return _PureWriter(lines, arguments, repeated).text()
 
@@ -69,11 +63,15 @@ def _families(order: Sequence[Line]) -> list[list[Line]]:
     """Lines that do the same in several time steps, in the order of the program."""
     found: dict[Any, list[Line]] = {}
     for line in order:
-        computed = line.array is None and line.call.kind not in (LEAF, VIEW, RESHAPE) and line.call.text != COPIED.text
-        if line.origin.step and computed:
-            key = (line.origin.role, line.origin.adjoint, line.call.text, line.shape, line.dtype)
+        if line.origin.step and line.array is None and _is_computed(line):
+            key = (line.origin.role, line.origin.adjoint, line.op, line.shape, line.dtype)
             found.setdefault(key, []).append(line)
     return [family for family in found.values() if len(family) >= LEAST]
+
+
+def _is_computed(line: Line) -> bool:
+    """Whether there is a formula for it; where a value lies is of no concern here."""
+    return line.op.kind not in (LEAF, VIEW, RESHAPE) and not isinstance(line.op, Copy)
 
 
 class _PureWriter:
@@ -89,11 +87,12 @@ class _PureWriter:
         apart = [line for line in lines.order if line.array is None and line not in in_lists]
         self.names = Names(
             lines.page.names,
-            [line for line in apart if line.call.kind not in (LEAF, VIEW, RESHAPE) and line.call.text != COPIED.text],
+            [line for line in apart if _is_computed(line)],
         )
         self.arguments = {name: self.names.new(name) for name in arguments}
         self.parameters: dict[str, Node] = {}
-        self.of: dict[Line, str] = {}
+        self.of: dict[Line, Expression] = {}
+        self.said: set[str] = set()  # the names of what no module has
         self.tables: list[str] = []
         self.given: dict[str, Any] = {}
         self.family = {line: family for family in families for line in family}
@@ -103,40 +102,42 @@ class _PureWriter:
         self.strict = _strict(lines)
 
     def text(self) -> PureText:
-        body = _started(self.body())
+        started: set[str] = set()
+        body = written(self.blocks(), lambda block: _with_lists(block, started))
         results = [self._result(line) for line in self.lines.results]
         body.append(f"return {', '.join(results)}{',' if len(results) == 1 else ''}")
-        said = set(re.findall(r"(?<![\w.])[^\W\d]\w*", "\n".join(body)))
-        self.given |= {
-            name: thing for name, thing in self.lines.page.names.items() if name in said and name != "placed"
-        }
+        self.given |= {name: thing for name, thing in self.lines.page.names.items() if name in self.said - {"placed"}}
         comments = [
             f"# {name}: {thing.__doc__}" for name, thing in self.given.items() if name.startswith(("fprop_", *OWN))
         ]
-        helpers = ["", PLACED, "", ""] if "placed" in said else []
+        helpers = ["", PLACED, "", ""] if "placed" in self.said else []
         head = f"def program({', '.join([*self.arguments.values(), *self.parameters])}):"
         source = "\n".join(
             ["import numpy as np", "", *self.tables, *comments, *helpers, head, *[f"    {line}" for line in body], ""]
         )
         return PureText(source, self.given, self.parameters)
 
-    def body(self) -> list[str]:
-        """The lines as statements, those that repeat as loops; lists are appended to before they are there."""
+    def blocks(self) -> list[Block]:
+        """The lines as statements, in blocks that repeat."""
         statements = []
         for line in self.lines.order:
-            expression = self._expression(line)
-            if expression is None:
+            found = self._expression(line)
+            if found is None:
                 continue
+            form, parts = found
             if line in self.family:
-                self._append(line)
-                name = self.entries[line][0]
-                statements.append(Statement(f"{name}.append({expression})", line.origin))
+                name = self._append(line)
+                statements.append(
+                    Statement(f"{name}.append({form})", parts, line.origin, target=name, first=f"{name} = [{form}]")
+                )
             else:
-                self.of[line] = name = self.names.of(line)
-                statements.append(Statement(f"{name} = {expression}", line.origin))
-        return rolled(statements)
+                name = self.names.of(line)
+                self.of[line] = Name(name)
+                statements.append(Statement(f"{name} = {form}", parts, line.origin))
+        return list(blocks_of(statements))
 
-    def _append(self, line: Line) -> None:
+    def _append(self, line: Line) -> str:
+        """Make the line the next entry of its family's list, and give the list's name."""
         family = self.family[line]
         if line is family[0]:
             self.lists[line] = self.names.of(line)
@@ -145,54 +146,64 @@ class _PureWriter:
         name = self.lists[family[0]]
         number = self.counted[name] = self.counted.get(name, -1) + 1
         self.entries[line] = name, len(family), number
-        self.of[line] = f"{name}[{number}]"
+        self.of[line] = Row(name, number)
+        return name
 
-    def _expression(self, line: Line) -> str | None:
-        """What is assigned to the line's name; None where it needs none."""
+    def _spelled(self, name: str) -> str:
+        """NumPy's functions and types by their full names."""
+        if name.startswith("-"):
+            return f"-{self._spelled(name[1:])}"
+        thing = self.lines.page.names.get(name)
+        if name in NUMPYS or (thing is not None and getattr(np, name, None) is thing):
+            return f"np.{name}"
+        self.said.add(name)
+        return name
+
+    def _expression(self, line: Line) -> tuple[str, tuple[Expression, ...]] | None:
+        """What is assigned to the line's name, with its parts; None where it needs none."""
         if line.array is not None:
-            self.of[line] = self._constant(line, line.array)
+            self.of[line] = Name(self._constant(line, line.array))
             return None
-        if line.call.kind == LEAF:
+        if isinstance(line.op, Leaf):
             if line.node is None:
-                self.of[line] = self.arguments[line.call.text]
+                name = self.arguments[line.op.name]
             else:
-                self.of[line] = self.names.new(line.call.text or "parameter")
-                self.parameters[self.of[line]] = line.node
-            self.names.call(line, self.of[line])
+                name = self.names.new(line.op.name or "parameter")
+                self.parameters[name] = line.node
+            self.of[line] = Name(name)
+            self.names.call(line, name)
             return None
         operands = [self.of[operand] for operand in line.operands]
-        if line.call.text == COPIED.text:  # where a value lies is of no concern here
+        if isinstance(line.op, Copy):
             self.of[line] = operands[0]
             if line.operands[0] in self.entries:
                 self.entries[line] = self.entries[line.operands[0]]
             return None
-        text = _qualified(line.call.text, self.lines.page.names)
-        every = ", ".join([f"{{{i}}}" for i in range(len(operands))])
-        for whole in (f"([{every}]", f"(({every})"):  # np.stack([a, b, c]), np.stack((a, b, c), 0)
-            function, found, rest = text.partition(whole)
-            if found and len(operands) > 1:
-                return f"{function}({self._listed(line.operands)}{rest}"
-        text = text.format(*operands, out="")
-        if line.call.kind in (VIEW, RESHAPE):
-            self.of[line] = text
+        if isinstance(line.op, Join) and line.op.function in ("stack", "concatenate"):
+            form, parts = self._listed([line.operands[i] for i in line.op.order])
+            return line.op.written_with(form, self._spelled), parts
+        if isinstance(line.op, Function) and line.op.takes_a_list:
+            form, parts = self._listed(line.operands)
+            return line.op.written_with(form, self._spelled), parts
+        if line.op.kind in (VIEW, RESHAPE):
+            self.of[line] = seen(operands[0], line.op, self._spelled)
             return None
-        name = line.call.text.partition("(")[0]
-        if name in INFIX and len(operands) == 2:
-            return f"{operands[0]} {INFIX[name]} {operands[1]}"
-        return f"-{operands[0]}" if name == "negative" else text
+        return line.op.formula([f"{{{i}}}" for i in range(len(operands))], self._spelled), tuple(operands)
 
-    def _listed(self, lines: Sequence[Line]) -> str:
-        """The values of lines as a list: by the lists they are in, where several follow each other there."""
-        items: list[str] = []
+    def _listed(self, lines: Sequence[Line]) -> tuple[str, tuple[Expression, ...]]:
+        """The values of lines as a list, and its parts: by the lists they are in, where several follow each other there."""
+        items: list[Expression] = []
         at = 0
         while at < len(lines):
-            length, text = self._stretch(lines[at:])
-            items.append(text)
+            length, stretch = self._stretch(lines[at:])
+            if length == len(lines) and stretch:
+                return "{0}", (Name(stretch),)
+            items.append(Name(f"*{stretch}") if stretch else self.of[lines[at]])
             at += length
-        return items[0].removeprefix("*") if len(items) == 1 and items[0][0] == "*" else f"[{', '.join(items)}]"
+        return f"[{', '.join([f'{{{i}}}' for i in range(len(items))])}]", tuple(items)
 
     def _stretch(self, lines: Sequence[Line]) -> tuple[int, str]:
-        """How many of the first lines follow each other in a list, forward or backward, and their part of it."""
+        """How many of the first lines follow each other in a list, forward or backward, and their part of it; (1, "") for none."""
         name, n, start = self.entries.get(lines[0], ("", 0, 0))
         for step in (1, -1):
             length = 1
@@ -203,18 +214,18 @@ class _PureWriter:
                 part = slice(start if start != (0 if step > 0 else n - 1) else None, stop if 0 <= stop < n else None)
                 text = f"{'' if part.start is None else part.start}:{'' if part.stop is None else part.stop}"
                 text = text if step > 0 else f"{text}:-1"
-                return length, f"*{name}" if text == ":" else f"*{name}[{text}]"
-        return 1, self.of[lines[0]]
+                return length, name if text == ":" else f"{name}[{text}]"
+        return 1, ""
 
     def _result(self, line: Line) -> str:
-        text = self.of[line]
+        text = self.of[line].text
         return text if line.array is None or text.isidentifier() else f"np.array({text}, np.{line.dtype.name})"
 
     def _constant(self, line: Line, array: Array) -> str:
         plain = not array.ndim and array.dtype.kind in "fi" and bool(np.isfinite(array))
         if plain and line not in self.strict:
             number = repr(array.item()) if array.dtype == np.float64 else str(array)
-            if "e" not in number:  # 1e-08 would be counted on, as steps are
+            if "e" not in number:
                 return f"({number})" if number.startswith("-") else number
         word = "number" if plain else "constant"
         name = self.names.new(word)
@@ -246,8 +257,7 @@ def _table(array: Array) -> str | None:
     if not array.size:
         return f"np.zeros({array.shape}, {dtype})"
     if array.size <= 16:
-        numbers = re.sub("inf|nan", r"np.\g<0>", repr(array.tolist()))
-        return f"np.array({numbers}, {dtype})"
+        return f"np.array({_numbers(array.tolist())}, {dtype})"
     first = array.flat[0]
     if np.isfinite(first) and np.full(array.shape, first).tobytes() == array.tobytes():  # 0 and −0 are two numbers
         return f"np.full({array.shape}, {first.item()!r}, {dtype})"
@@ -257,36 +267,24 @@ def _table(array: Array) -> str | None:
     return None
 
 
-def _started(body: Sequence[str]) -> list[str]:
-    """The statements with every list there before it is appended to: it begins with its first entry, or empty."""
-    started: set[str] = set()
-    text: list[str] = []
-    for i, line in enumerate(body):
-        found = APPENDED.match(line)
-        if line.startswith("for "):
-            inside = takewhile(lambda inner: inner.startswith("    "), body[i + 1 :])
-            new = [name for inner in inside for name in APPENDED.findall(inner) if name not in started]
-            started.update(new)
-            text += [f"{name} = []" for name in dict.fromkeys(new)]
-        elif found is not None and found.group(1) not in started:
-            started.add(found.group(1))
-            line = f"{found.group(1)} = [{line[found.end() : -1]}]"
-        text.append(line)
+def _numbers(value: Any) -> str:
+    """Numbers, or lists of them, as they are written."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_numbers, value))}]"
+    if isinstance(value, float) and not np.isfinite(value):
+        return "np.nan" if value != value else "np.inf" if value > 0 else "-np.inf"
+    return repr(value)
+
+
+def _with_lists(block: Block, started: set[str]) -> list[str]:
+    """The block with every list there before it is appended to: it begins with its first entry, or empty."""
+    if block.repeats > 1:
+        new = dict.fromkeys([x.target for x in block.statements if x.target and x.target not in started])
+        started.update(new)
+        return [*[f"{name} = []" for name in new], *block.loop(None)]
+    text = []
+    for statement in block.statements:
+        begins = statement.target and statement.target not in started
+        started.add(statement.target)
+        text.append((statement._replace(form=statement.first) if begins else statement).text)
     return text
-
-
-def _qualified(text: str, names: dict[str, Any]) -> str:
-    """NumPy's functions and types by their full names; reductions by the names arrays have for them."""
-
-    def full(match: re.Match[str]) -> str:
-        name, reduce = match.groups()
-        if reduce:
-            return f"np.{REDUCED[name]}" if name in REDUCED else f"np.{name}.reduce"
-        own = getattr(np, name, None) is names.get(name) or name == "where"
-        return f"np.{name}" if (own and name in names) or name == "tile" else name
-
-    text = re.sub(r"astype\((\{0\}), (\w+)\{out\}\)", r"\1.astype(\2)", text)
-    text = re.sub(r"repeated\((\{0\}), (\d+)\{out\}\)", r"tile(\1.ravel(), \2)", text)
-    text = re.sub(r"reshaped\(\{0\}, (\(.*\))\{out\}\)", r"{0}.reshape\1", text)
-    text = re.sub(r"(?<![\w.])(float32|float64|int64|intp|bool|inf|nan)(?!\w)", r"np.\1", text)
-    return CALL.sub(full, text)

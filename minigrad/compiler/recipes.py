@@ -6,22 +6,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
+from itertools import count
 from operator import add
 from typing import Any
 
 import numpy as np
 
 from minigrad.compiler.helpers import placed, where
-from minigrad.compiler.lines import (
-    FRESH,
-    INTO,
-    TILES,
-    Call,
-    Line,
-    Places,
-    index_text,
-    plain_index,
-)
+from minigrad.compiler.indices import Entries, plain_index
+from minigrad.compiler.ir import FRESH, INTO, WHERE, Draw, Join, Opaque, Place, Slot, Take
+from minigrad.compiler.lines import Line
 from minigrad.compiler.names import word_for
 from minigrad.compiler.recorder import Recipe, Recorder, Step, Tape, bound
 from minigrad.node import Array
@@ -92,9 +86,7 @@ def _check(fprop: Callable[..., Array], attributes: dict[str, Any]) -> Callable[
 def _one_call(kind: str, node: Operation, call: Callable[..., Array], names: dict[str, Any]) -> Recipe:
     call.__doc__ = f"{type(node).__name__}.fprop, called as it stands"
     name = bound(f"fprop_{word_for(type(node))}", call, names)
-    slots = ", ".join([f"{{{i}}}" for i in range(len(node.children))])
-    text = f"{name}({slots}{'{out}' if kind == INTO else ''})"
-    step = Step(Call(kind, text, pure=node.pure), tuple(range(len(node.children))), node.shape, node.dtype)
+    step = Step(Opaque(name, kind, node.pure), tuple(range(len(node.children))), node.shape, node.dtype)
     return Recipe([step], -1)
 
 
@@ -105,8 +97,7 @@ def _draw(method: str) -> Callable[..., Recipe]:
     def write(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
         rng = bound("rng", node.rng, names)
         dtype = bound(node.dtype_to.name, node.dtype_to.type, names)
-        text = f"{rng}.{method}({node.shape_to!r}, {dtype}{{out}})"
-        return Recipe([Step(Call(INTO, text, pure=False), (), node.shape, node.dtype)], -1)
+        return Recipe([Step(Draw(rng, method, node.shape_to, dtype), (), node.shape, node.dtype)], -1)
 
     return write
 
@@ -115,10 +106,9 @@ def _taken(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe 
     """x[index] with index arrays among the children."""
     if len(arrays) == 1:
         return None
-    slots = iter(range(1, len(arrays)))
-    entries = ", ".join(f"{{{next(slots)}}}" if is_slot(entry) else index_text([entry]) for entry in node.index)
-    call = Call(FRESH, f"{{0}}[{entries}{',' if len(node.index) == 1 else ''}]")
-    return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
+    slots = map(Slot, count(1))
+    op = Take(Entries(next(slots) if is_slot(entry) else entry for entry in node.index))
+    return Recipe([Step(op, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
 
 
 def _scattered(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
@@ -129,18 +119,15 @@ def _scattered(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Rec
     if all(len(index) == 1 and type(index[0]) is int for index in places):
         names["stack"] = np.stack
         rows = sorted(range(len(arrays)), key=lambda i: places[i][0])
-        text = f"stack([{', '.join([f'{{{i}}}' for i in range(len(rows))])}])"
-        call = Call(TILES, text, places=Places([(i,) for i in range(len(rows))]))
-        return Recipe([Step(call, tuple(rows), node.shape, node.dtype)], -1)
+        return Recipe([Step(Join.stack(len(rows)), tuple(rows), node.shape, node.dtype)], -1)
     axis = _joint(places)
     if axis is None or sum(array.shape[axis] for array in arrays) != node.shape[axis]:  # of nothing, parts may overlap
-        call = Call(TILES, _called(node, names).steps[0].call.text, places=Places(places))
-        return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
+        called = _called(node, names).steps[0].op.word
+        return Recipe([Step(Join(called, 0, Entries(places)), tuple(range(len(arrays))), node.shape, node.dtype)], -1)
     names["concatenate"] = np.concatenate
-    order = sorted(range(len(arrays)), key=lambda i: places[i][axis].indices(node.shape[axis])[0])
-    text = f"concatenate([{', '.join([f'{{{i}}}' for i in order])}], axis={axis})"
-    call = Call(TILES, text, places=Places(places))
-    return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
+    return Recipe(
+        [Step(Join("concatenate", axis, Entries(places)), tuple(range(len(arrays))), node.shape, node.dtype)], -1
+    )
 
 
 def _placed(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe | None:
@@ -148,9 +135,7 @@ def _placed(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe
     if node.places != ((ONCE,) * (len(arrays) - 1),):
         return None
     names["placed"] = placed
-    index = ", ".join([f"{{{i}}}" for i in range(1, len(arrays))])
-    call = Call(INTO, f"placed({{0}}, ({index}{',' if len(arrays) == 2 else ''}), {node.shape!r}{{out}})")
-    return Recipe([Step(call, tuple(range(len(arrays))), node.shape, node.dtype)], -1)
+    return Recipe([Step(Place(node.shape), tuple(range(len(arrays))), node.shape, node.dtype)], -1)
 
 
 def _added_up(node: Any, names: dict[str, Any]) -> Recipe:
@@ -211,8 +196,7 @@ def _products(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Reci
 
 def _choice(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
     names["where"] = where
-    call = Call(INTO, "where({0}, {1}, {2}{out})", entrywise=True)
-    return Recipe([Step(call, (0, 1, 2), node.shape, node.dtype)], -1)
+    return Recipe([Step(WHERE, (0, 1, 2), node.shape, node.dtype)], -1)
 
 
 def _total(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:

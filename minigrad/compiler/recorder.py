@@ -11,16 +11,26 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from minigrad.compiler.helpers import HELPERS, cast, copied, where
-from minigrad.compiler.lines import (
+from minigrad.compiler.indices import Entries, plain_index
+from minigrad.compiler.ir import (
+    COPIED,
     FRESH,
     INTO,
-    RESHAPE,
-    TILES,
+    MATMUL,
     VIEW,
-    Call,
-    Places,
-    index_text,
-    plain_index,
+    WHERE,
+    Cast,
+    Function,
+    Index,
+    Join,
+    Known,
+    Op,
+    Permute,
+    Reduce,
+    Reshape,
+    Slot,
+    Take,
+    Ufunc,
 )
 from minigrad.compiler.names import as_identifier
 from minigrad.node import Array
@@ -31,9 +41,9 @@ LITERALS = (bool, int, float, str, type(None), type(Ellipsis))
 
 
 class Step(NamedTuple):
-    """A call on operands: children of the node by number from 0, results of earlier steps by −1, −2, ..., constants."""
+    """An operation on operands: children of the node by number from 0, results of earlier steps by −1, −2, ..., constants."""
 
-    call: Call
+    op: Op
     operands: tuple[int | Array, ...]
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -68,51 +78,57 @@ class Tape:
         self.steps: list[Step] = []
         self.names = names
 
-    def write(self, call: Call, operands: Sequence[Any], array: Any) -> Recorder:
+    def write(self, op: Op, operands: Sequence[Any], array: Any) -> Recorder:
         value = np.asarray(array)
         if value.dtype.kind not in "fiub":
             raise TypeError(f"no node holds {value.dtype}")
-        self.steps.append(Step(call, tuple(operands), value.shape, value.dtype))
+        self.steps.append(Step(op, tuple(operands), value.shape, value.dtype))
         return Recorder(array, self, -len(self.steps))
 
-    def text(self, value: Any, operands: list[Any]) -> str:
-        """An argument as it is written; recorders become {0}, {1}, ..."""
-        if isinstance(value, Recorder):
-            operands.append(value.index)
-            return f"{{{len(operands) - 1}}}"
+    def argument(self, value: Any, operands: list[Any]) -> Any:
+        """An argument as an operation holds it: recorders and arrays as slots, the next of the operands."""
+        if isinstance(value, Recorder | np.ndarray):
+            operands.append(value.index if isinstance(value, Recorder) else value)
+            return Slot(len(operands) - 1)
         if isinstance(value, float) and not np.isfinite(value):
             self.names["inf"], self.names["nan"] = np.inf, np.nan
-            return str(float(value))
         if type(value) in LITERALS:
-            return repr(value)
-        if isinstance(value, tuple):
-            parts = ", ".join([self.text(part, operands) for part in value])
-            return f"({parts},)" if len(value) == 1 else f"({parts})"
-        if isinstance(value, list):
-            return f"[{', '.join([self.text(part, operands) for part in value])}]"
+            return value
+        if isinstance(value, tuple | list):
+            return type(value)([self.argument(part, operands) for part in value])
         if isinstance(value, slice):
-            ends = [self.text(part, operands) for part in (value.start, value.stop, value.step)]
-            return f"slice({', '.join(ends)})"
+            ends = (value.start, value.stop, value.step)
+            if not all(end is None or isinstance(end, int) for end in ends):
+                raise TypeError("the ends of a slice are not numbers")
+            return value
         if isinstance(value, np.dtype):
-            return self.function(value.type, value.name)
+            return Known(self.function(value.type, value.name))
         if isinstance(value, np.integer | np.floating | np.bool_):
-            return f"{self.function(type(value), value.dtype.name)}({value.item()!r})"
-        if isinstance(value, np.ndarray):
-            operands.append(value)
-            return f"{{{len(operands) - 1}}}"
+            self.function(type(value), value.dtype.name)
+            return value
         if callable(value):
-            return self.function(value)
-        raise TypeError(f"{type(value).__name__} has no text")
+            return Known(self.function(value))
+        raise TypeError(f"{type(value).__name__} cannot be written")
 
     def function(self, function: Any, name: str = "") -> str:
         """The name of a function or type."""
         return bound(name or function.__name__, function, self.names)
 
-    def arguments(self, values: Sequence[Any], keywords: dict[str, Any]) -> tuple[str, list[Any]]:
+    def call(
+        self,
+        name: str,
+        kind: str,
+        values: Sequence[Any],
+        keywords: dict[str, Any],
+        *,
+        entrywise: bool = False,
+        method: bool = False,
+    ) -> tuple[Function, list[Any]]:
+        """A call of a function with any arguments, and the operands among these."""
         operands: list[Any] = []
-        parts = [self.text(value, operands) for value in values]
-        parts += [f"{name}={self.text(value, operands)}" for name, value in keywords.items()]
-        return ", ".join(parts), operands
+        arguments = tuple([self.argument(value, operands) for value in values])
+        named = tuple([(word, self.argument(value, operands)) for word, value in keywords.items()])
+        return Function.of(name, kind, arguments, named, entrywise=entrywise, method=method), operands
 
 
 def _array(value: Any) -> Any:
@@ -122,6 +138,11 @@ def _array(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return type(value)([_array(part) for part in value])
     return value
+
+
+def _axes(axis: Any) -> int | tuple[int, ...] | None:
+    """Axes as an operation holds them."""
+    return axis if axis is None or isinstance(axis, int) else tuple(axis) if isinstance(axis, Sequence) else int(axis)
 
 
 # Functions that only look at memory in another way, and those that take out=.
@@ -178,12 +199,30 @@ class Recorder(NDArrayOperatorsMixin):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
         if out is not None or method not in ("__call__", "reduce"):  # what writes in place may have other names
             raise TypeError(f"{ufunc.__name__}.{method} is not recorded")
-        name = self.tape.function(ufunc) + ("" if method == "__call__" else ".reduce")
+        if ufunc.nout > 1:
+            raise TypeError(f"{ufunc.__name__} gives several arrays")
+        name = self.tape.function(ufunc)
         array = getattr(ufunc, method)(*_array(inputs), **keywords)
-        text, operands = self.tape.arguments(self._numbers(inputs) if method == "__call__" else inputs, keywords)
-        entrywise = method == "__call__" and ufunc.signature is None
-        kind = INTO if ufunc.nout == 1 else FRESH
-        return self.tape.write(Call(kind, f"{name}({text}{{out}})", entrywise), operands, array)
+        if method == "reduce":
+            return self._reduction(name, inputs, keywords, array)
+        inputs = tuple(self._numbers(inputs))
+        entrywise = ufunc.signature is None
+        if not keywords and (entrywise or ufunc is np.matmul):
+            operands: list[Any] = []
+            for x in inputs:
+                self.tape.argument(x, operands)
+            if len(operands) == len(inputs):
+                return self.tape.write(Ufunc(name) if entrywise else MATMUL, operands, array)
+        op, operands = self.tape.call(name, INTO, inputs, keywords, entrywise=entrywise)
+        return self.tape.write(op, operands, array)
+
+    def _reduction(self, name: str, inputs: Sequence[Any], keywords: dict[str, Any], array: Any) -> Any:
+        if len(inputs) > 1 or not keywords.keys() <= {"axis", "keepdims", "initial"}:
+            op, operands = self.tape.call(f"{name}.reduce", INTO, inputs, keywords)
+            return self.tape.write(op, operands, array)
+        axes, initial = keywords.get("axis", 0), self.tape.argument(keywords.get("initial"), [])
+        reduction = Reduce(name, _axes(axes), keywords.get("keepdims", False), initial)
+        return self.tape.write(reduction, [self.index], array)
 
     def _numbers(self, inputs: Sequence[Any]) -> Sequence[Any]:
         """Python numbers as arrays of their partners' dtype: NumPy would convert them in every call."""
@@ -195,46 +234,55 @@ class Recorder(NDArrayOperatorsMixin):
             return _SAID_BY_METHODS[function](*values, **keywords)
         array = function(*_array(values), **{name: _array(value) for name, value in keywords.items()})
         if function is np.where:
-            numbers = self._numbers(values[1:])
-            text, operands = self.tape.arguments([values[0], *numbers], {})
+            operands: list[Any] = []
+            for value in (values[0], *self._numbers(values[1:])):
+                if not isinstance(self.tape.argument(value, operands), Slot):
+                    raise TypeError("where takes arrays")
             self.tape.names["where"] = where
-            return self.tape.write(Call(INTO, f"where({text}{{out}})", True), operands, array)
+            return self.tape.write(WHERE, operands, array)
         if function not in _VIEWS | _INTO | _FRESH | {np.stack, np.concatenate}:
             raise TypeError(f"{function.__name__} is not recorded")
-        text, operands = self.tape.arguments(values, keywords)
         kind = VIEW if function in _VIEWS else INTO if function in _INTO and array.dtype == self.dtype else FRESH
         if kind == FRESH and np.may_share_memory(array, self.array):
             raise TypeError(f"whether {function.__name__} copies is not known")
-        if function in (np.stack, np.concatenate):
-            return self._joined(function, values, keywords, text, operands, array)
         name = self.tape.function(function)
-        return self.tape.write(Call(kind, f"{name}({text}{'{out}' if kind == INTO else ''})"), operands, array)
+        if function in (np.stack, np.concatenate) and all(
+            isinstance(part, Recorder) and part.dtype == array.dtype for part in values[0]
+        ):
+            axis = keywords["axis"] if "axis" in keywords else values[1] if len(values) > 1 else 0
+            return self._joined(name, values[0], axis % array.ndim, array)
+        op, operands = self.tape.call(name, kind, values, keywords)
+        return self.tape.write(op, operands, array)
 
-    def _joined(self, function: Any, values: Any, keywords: Any, text: str, operands: list[Any], array: Any) -> Any:
-        axis = (keywords.get("axis") if "axis" in keywords else values[1] if len(values) > 1 else 0) % array.ndim
-        lengths = [1 if function is np.stack else part.shape[axis] for part in values[0]]
-        ends = np.cumsum([0, *lengths]).tolist()
+    def _joined(self, name: str, parts: Sequence[Recorder], axis: int, array: Any) -> Any:
+        stacks = name == "stack"
+        ends = np.cumsum([0, *[1 if stacks else part.shape[axis] for part in parts]]).tolist()
         head = (slice(None),) * axis
-        places = tuple(
-            [(*head, start if function is np.stack else slice(start, stop)) for start, stop in pairwise(ends)]
-        )
-        name = self.tape.function(function)
-        same = all(isinstance(part, Recorder) and part.dtype == array.dtype for part in values[0])
-        call = Call(TILES, f"{name}({text})", places=Places(places)) if same else Call(FRESH, f"{name}({text})")
-        return self.tape.write(call, operands, array)
+        places = Entries([(*head, start if stacks else slice(start, stop)) for start, stop in pairwise(ends)])
+        return self.tape.write(Join(name, axis, places), [part.index for part in parts], array)
 
     def __getitem__(self, index: Any) -> Any:
         entries = index if isinstance(index, tuple) else (index,)
         if any(not (entry is None or entry is Ellipsis or isinstance(entry, slice | int)) for entry in entries):
             if any(np.asarray(_array(entry)).dtype.kind == "b" for entry in entries):
                 raise TypeError("how many entries a mask names depends on values")
-            text, operands = self.tape.arguments([self, index], {})
-            inside = text.partition(", ")[2]
-            return self.tape.write(Call(FRESH, f"{{0}}[{inside}]"), operands, self.array[_array(index)])
+            return self._taken(entries, self.array[_array(index)])
         entries = plain_index(entries, self.shape)
         array = self.array[(*entries, ...)]
-        text = index_text(entries, one=not array.ndim)
-        return self.tape.write(Call(VIEW, f"{{0}}[{text}]"), [self.index], array)
+        if not array.ndim:
+            entries = (*entries, ...)  # what it names is one entry, to be seen and not copied
+        return self.tape.write(Index.of(*entries), [self.index], array)
+
+    def _taken(self, entries: Sequence[Any], array: Any) -> Any:
+        """Entries that arrays name."""
+        operands: list[Any] = [self.index]
+        found = [
+            entry
+            if entry is None or entry is Ellipsis or isinstance(entry, slice | int)
+            else self.tape.argument(entry if isinstance(entry, Recorder) else np.asarray(entry), operands)
+            for entry in entries
+        ]
+        return self.tape.write(Take(Entries(found)), operands, array)
 
     def expanded(self, axis: Any) -> Any:
         """As np.expand_dims, by an index."""
@@ -243,42 +291,46 @@ class Recorder(NDArrayOperatorsMixin):
         return self[tuple([None if i in new else slice(None) for i in range(array.ndim)])]
 
     def squeeze(self, axis: Any = None) -> Any:
-        return self._view(f".squeeze({'' if axis is None else repr(axis)})", self.array.squeeze(axis))
-
-    def _view(self, text: str, array: Any) -> Any:
-        return self.tape.write(Call(VIEW, f"{{0}}{text}"), [self.index], array)
+        self.array.squeeze(axis)  # raises for axes of another length than 1
+        gone = (
+            [i for i, n in enumerate(self.shape) if n == 1] if axis is None else normalize_axis_tuple(axis, self.ndim)
+        )
+        return self[tuple([0 if i in gone else slice(None) for i in range(self.ndim)])]
 
     @property
     def T(self) -> Any:
-        return self._view(".T", self.array.T)
+        return self.transpose()
 
     @property
     def mT(self) -> Any:
-        return self._view(".T" if self.ndim == 2 else ".mT", self.array.mT)
+        return self.swapaxes(-2, -1)
 
     def transpose(self, *axes: Any) -> Any:
         given = axes[0] if len(axes) == 1 else axes or None
         given = (given,) if isinstance(given, int) else given
-        return self._view(".T" if given is None else f".transpose{tuple(given)!r}", self.array.transpose(given))
+        order = tuple(range(self.ndim))[::-1] if given is None else normalize_axis_tuple(given, self.ndim)
+        array = self.array.transpose(order)
+        return self if order == tuple(range(self.ndim)) else self.tape.write(Permute(order), [self.index], array)
 
     def swapaxes(self, first: int, second: int) -> Any:
-        return self._view(f".swapaxes({first}, {second})", self.array.swapaxes(first, second))
+        self.array.swapaxes(first, second)  # raises for axes that are not there
+        return self.transpose(Permute.swapped(self.ndim, first, second).axes)
 
     def reshape(self, *shape: Any) -> Any:
         array = self.array.reshape(*shape)
         if array.shape == self.shape:
             return self
-        return self.tape.write(Call(RESHAPE, f"{{0}}.reshape{lengths_text(array.shape)}"), [self.index], array)
+        return self.tape.write(Reshape(array.shape), [self.index], array)
 
     def astype(self, dtype: Any) -> Any:
         array = self.array.astype(dtype)
         self.tape.names["astype"] = cast
-        name = self.tape.text(np.dtype(dtype), [])
-        return self.tape.write(Call(INTO, f"astype({{0}}, {name}{{out}})", True), [self.index], array)
+        name = self.tape.argument(np.dtype(dtype), []).name
+        return self.tape.write(Cast(name), [self.index], array)
 
     def copy(self) -> Any:
         self.tape.names["copied"] = copied
-        return self.tape.write(Call(INTO, "copied({0}{out})", True), [self.index], self.array.copy())
+        return self.tape.write(COPIED, [self.index], self.array.copy())
 
     def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
         if dtype is not None and dtype != self.dtype:
@@ -304,14 +356,11 @@ class Recorder(NDArrayOperatorsMixin):
     def _reduced(
         self, ufunc: np.ufunc, axis: Any, keepdims: bool, array: Any, initial: dict[str, Any] | None = None
     ) -> Any:
-        axes = tuple(axis) if isinstance(axis, Sequence) else axis
-        keywords = {"axis": axes, **({"keepdims": True} if keepdims else {}), **(initial or {})}
-        text, operands = self.tape.arguments([self], keywords)
-        kind = INTO if np.asarray(array).dtype == self.dtype else FRESH
-        if kind == FRESH and "dtype" not in keywords:
-            text += f", dtype={self.tape.text(np.asarray(array).dtype, [])}"
-        out = "{out}" if kind == INTO else ""
-        return self.tape.write(Call(kind, f"{self.tape.function(ufunc)}.reduce({text}{out})"), operands, array)
+        dtype = np.asarray(array).dtype
+        other = "" if dtype == self.dtype else self.tape.argument(dtype, []).name
+        first = self.tape.argument((initial or {}).get("initial"), [])
+        op = Reduce(self.tape.function(ufunc), _axes(axis), bool(keepdims), first, other)
+        return self.tape.write(op, [self.index], array)
 
     def __getattr__(self, name: str) -> Any:
         """A method that is not above: called on the array, and written as a call with memory of its own."""
@@ -323,9 +372,8 @@ class Recorder(NDArrayOperatorsMixin):
             array = method(*_array(values), **keywords)
             if np.may_share_memory(array, self.array):
                 raise TypeError(f"whether {name} copies is not known")
-            text, operands = self.tape.arguments([self, *values], keywords)
-            inside = text.removeprefix("{0}").removeprefix(", ")
-            return self.tape.write(Call(FRESH, f"{{0}}.{name}({inside})"), operands, array)
+            op, operands = self.tape.call(name, FRESH, [self, *values], keywords, method=True)
+            return self.tape.write(op, operands, array)
 
         return call
 
@@ -344,8 +392,3 @@ _SAID_BY_METHODS: dict[Any, Callable[..., Any]] = {
     np.transpose: lambda a, axes=None: a.transpose(axes),
     np.swapaxes: Recorder.swapaxes,
 }
-
-
-def lengths_text(shape: tuple[int, ...]) -> str:
-    """A shape as the arguments of reshape."""
-    return f"({shape[0]})" if len(shape) == 1 else repr(shape) if shape else "(())"

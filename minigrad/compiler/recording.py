@@ -87,13 +87,13 @@ class _Recording:
             ]
             last = recipe.result == -1 - i
             line = self.page.write(
-                step.call,
+                step.op,
                 operands,
                 step.shape,
                 step.dtype,
                 origin if last else origin.within()._replace(role=(origin.role, i)),
             )
-            if not step.call.pure:
+            if not step.op.pure:
                 line.after, self.impure = self.impure, line
             results.append(line)
         return children[recipe.result] if recipe.result >= 0 else results[-1 - recipe.result]

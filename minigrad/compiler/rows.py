@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.lines import INTO, RESHAPE, Call, Line, Lines, Page, rebuilt
-from minigrad.compiler.recorder import lengths_text
+from minigrad.compiler.ir import INTO, RESHAPE, Repeated, Reshape
+from minigrad.compiler.lines import Line, Lines, Page, rebuilt
 
 SHORT = 32  # channels: more are a row that is long enough
 LONG = 256  # entries of a row, at least, if there are as many
@@ -34,14 +34,14 @@ def in_rows(lines: Lines) -> Lines:
     page.names.setdefault("repeated", repeated)
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
-        if not line.call.entrywise or len(line.shape) < 3 or line.shape[-1] >= SHORT or line.size < LEAST:
+        if not line.op.entrywise or len(line.shape) < 3 or line.shape[-1] >= SHORT or line.size < LEAST:
             return None
         shape = _rows(line.shape)
         images = [x for x in operands if x.shape == line.shape]
         channels = [x for x in operands if x not in images and x.shape]
         if not all(x.size == x.shape[-1] == line.shape[-1] for x in channels):
             return None
-        there = [x.call.kind == RESHAPE and x.operands[0].shape == shape for x in images]
+        there = [x.op.kind == RESHAPE and x.operands[0].shape == shape for x in images]
         if not images or not (all(there) or (channels and all(_is_whole(x) for x in images))):
             return None
 
@@ -50,10 +50,10 @@ def in_rows(lines: Lines) -> Lines:
                 return _in_place_of(line, reshaped(page, x, shape))
             if not x.shape:
                 return x
-            call = Call(INTO, f"repeated({{0}}, {shape[1] // x.size}{{out}})")
-            return _in_place_of(line, page.write(call, (x,), shape[1:], x.dtype, line.origin._replace(name="")))
+            made = page.write(Repeated(shape[1] // x.size), (x,), shape[1:], x.dtype, line.origin._replace(name=""))
+            return _in_place_of(line, made)
 
-        row = page.write(line.call, [in_row(x) for x in operands], shape, line.dtype, line.origin)
+        row = page.write(line.op, [in_row(x) for x in operands], shape, line.dtype, line.origin)
         return reshaped(page, _in_place_of(line, row), line.shape)
 
     return _rebuilt(lines, change)
@@ -67,16 +67,16 @@ def _rows(shape: tuple[int, ...]) -> tuple[int, int]:
 
 def _is_whole(x: Line) -> bool:
     """Whether its entries follow each other in memory of its own."""
-    while x.call.kind == RESHAPE:
+    while x.op.kind == RESHAPE:
         x = x.operands[0]
-    return x.call.kind == INTO
+    return x.op.kind == INTO
 
 
 def at_once(lines: Lines) -> Lines:
     """What is given one shape after another, as given the last one at once."""
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
-        if line.call.kind != RESHAPE or operands[0].call.kind != RESHAPE:
+        if line.op.kind != RESHAPE or operands[0].op.kind != RESHAPE:
             return None
         return reshaped(lines.page, operands[0], line.shape)
 
@@ -102,8 +102,8 @@ def _in_place_of(line: Line, new: Line) -> Line:
 
 def reshaped(page: Page, x: Line, shape: tuple[int, ...]) -> Line:
     """A line in another shape, or the one it had before; what a view would be copied for is not copied twice."""
-    while x.call.kind == RESHAPE and _is_whole(x):
+    while x.op.kind == RESHAPE and _is_whole(x):
         x = x.operands[0]
     if x.shape == shape:
         return x
-    return page.write(Call(RESHAPE, f"{{0}}.reshape{lengths_text(shape)}"), (x,), shape, x.dtype, x.origin)
+    return page.write(Reshape(shape), (x,), shape, x.dtype, x.origin)

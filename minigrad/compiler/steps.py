@@ -6,36 +6,27 @@ so a line is only drawn together with its like if that holds for every operand t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.calls import MATMUL, MULTIPLY, ROW, SUBTRACT
 from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
+from minigrad.compiler.ir import INTO, LEAF, MATMUL, MULTIPLY, SUBTRACT, TILES, VIEW, Index, Join, Op, Permute, Reshape
 from minigrad.compiler.lines import (
-    INTO,
-    LEAF,
-    RESHAPE,
-    TILES,
-    VIEW,
-    Call,
     Line,
     Lines,
     Origin,
     Page,
-    Places,
     before,
-    index_text,
+    places_of,
     rewired,
     uses_of,
 )
 
 LEAST = 3  # time steps
 LARGEST = 1 << 16  # bytes of one step's result: beyond, the cache is worth more than the calls that are saved
-COLUMN = re.compile(r"\{0\}\[((?:\:, )+)(\d+)\]")
 
 
 class Group:
@@ -143,21 +134,21 @@ class _Regrouping:
 
     def product(self, line: Line, operands: tuple[Line, ...], group: Group) -> Line | None:
         """(a b) c as a (b c), in tiles too."""
-        for i in (0, 1) if line.call == MULTIPLY else ():
+        for i in (0, 1) if line.op == MULTIPLY else ():
             moving, still = operands[i], operands[1 - i]
             if not self._waits(moving, group) or self._waits(still, group) or moving not in self.once:
                 continue
-            if moving.call == MULTIPLY and moving.shape == line.shape:
+            if moving.op == MULTIPLY and moving.shape == line.shape:
                 return self._times(moving, still, line, group, i, "")
-            if moving.call.kind == TILES and still.shape == line.shape and not is_stack(moving):
+            if moving.op.kind == TILES and still.shape == line.shape and not is_stack(moving):
                 return self._into_tiles(moving, still, line, group)
         return None
 
     def difference(self, line: Line, operands: tuple[Line, ...], group: Group) -> Line | None:
         """a − a b as a (1 − b): the factor can be made before the loop, and taken into others."""
-        a, product = operands if line.call == SUBTRACT else (line, line)
+        a, product = operands if line.op == SUBTRACT else (line, line)
         if (
-            product.call != MULTIPLY
+            product.op != MULTIPLY
             or a not in product.operands
             or a.shape != product.shape
             or not self._waits_at(line, a, 0, group)
@@ -202,24 +193,23 @@ class _Regrouping:
     def _into_tiles(self, tiles: Line, still: Line, line: Line, group: Group) -> Line | None:
         """[a b, …] c as [a (b c), …], each with its own part of c."""
         parts = []
-        for i, (piece, index) in enumerate(zip(tiles.operands, tiles.call.places, strict=True), 1):
-            if piece.call != MULTIPLY or piece not in self.once:
+        for i, (piece, index) in enumerate(zip(tiles.operands, places_of(tiles), strict=True), 1):
+            if piece.op != MULTIPLY or piece not in self.once:
                 return None
-            seen = Call(VIEW, f"{{0}}[{index_text(index)}]")
-            there = self.page.write(seen, (still,), piece.shape, still.dtype, still.origin)
+            there = self.page.write(Index.of(*index), (still,), piece.shape, still.dtype, still.origin)
             self.needs[there] = self.needs[still]
             made = self._times(piece, there, line, group, 0, f" {i}")
             if made is None:
                 return None
             parts.append(made)
-        return self.page.write(tiles.call, parts, line.shape, line.dtype, tiles.origin)
+        return self.page.write(tiles.op, parts, line.shape, line.dtype, tiles.origin)
 
     def _written(
-        self, call: Call, factors: tuple[Line, Line], shape: tuple[int, ...], line: Line, part: str, number: int
+        self, op: Op, factors: tuple[Line, Line], shape: tuple[int, ...], line: Line, part: str, number: int
     ) -> Line:
         """part: what it is of the line, "" for the line itself;  number: its place among lines that could come next."""
         origin = line.origin._replace(role=(line.origin.role, part)) if part else line.origin
-        made = self.page.write(call, factors, shape, factors[0].dtype, origin)
+        made = self.page.write(op, factors, shape, factors[0].dtype, origin)
         made.number = number
         self.needs[made] = self.needs.get(factors[0], 0) | self.needs.get(factors[1], 0)
         if part not in ("", "difference"):  # these have the readers of the line
@@ -231,9 +221,9 @@ def _groups(order: Iterable[Line]) -> dict[Line, Group]:
     """Each line's group: same role, same call, same shapes."""
     families: dict[Any, list[Line]] = {}
     for line in order:
-        if line.origin.step and line.call.kind == INTO and line.call.pure and line.array is None:
+        if line.origin.step and line.op.kind == INTO and line.op.pure and line.array is None:
             shapes = tuple([(operand.shape, operand.dtype) for operand in line.operands])
-            families.setdefault((line.origin.role, line.call, line.shape, line.dtype, shapes), []).append(line)
+            families.setdefault((line.origin.role, line.op, line.shape, line.dtype, shapes), []).append(line)
     groups: dict[Line, Group] = {}
     for family in families.values():
         family.sort(key=lambda line: line.origin.step)
@@ -287,11 +277,11 @@ class _Choice:
 
     def _is_worth(self, group: Group) -> bool:
         line = group.members[0]
-        if line.call == MATMUL:
+        if line.op == MATMUL:
             a, b = line.operands
             fits = len(a.shape) == len(b.shape) == 2 and all(x.operands[1] is b for x in group.members)
             return fits and a.dtype == b.dtype
-        return line.call.entrywise and line.nbytes <= LARGEST
+        return line.op.entrywise and line.nbytes <= LARGEST
 
     def _makes_a_ring(self, group: Group) -> bool:
         if group.waits:
@@ -338,37 +328,44 @@ class _Choice:
             return [] if group.members[start : start + len(parts)] == parts else None
         if rows(parts) is not None:
             return []
-        if all(part.call.kind == VIEW and part.call == parts[0].call for part in parts) and with_steps(parts[0].call):
+        if all(part.op.kind == VIEW and part.op == parts[0].op for part in parts) and with_steps(parts[0].op):
             return self._claims([part.operands[0] for part in parts])
         own = all(may_be_placed(part) and part not in self.group_of for part in parts[1:])
-        first = parts[0].call.kind == LEAF or (may_be_placed(parts[0]) and parts[0] not in self.group_of)
+        first = parts[0].op.kind == LEAF or (may_be_placed(parts[0]) and parts[0] not in self.group_of)
         links = linked(parts)
         return [links] if own and first and self.chains.may_join(links) else None
 
 
 def rows(parts: Sequence[Line]) -> tuple[Line, int, int] | None:
     """Where the parts are neighbors along an axis of one array: the array, the axis and the first one's number."""
-    base = parts[0].operands[0] if parts[0].call.kind == VIEW else None
-    if base is None or any(part.call.kind != VIEW or part.operands[0] is not base for part in parts):
+    base = parts[0].operands[0] if parts[0].op.kind == VIEW else None
+    if base is None or any(part.op.kind != VIEW or part.operands[0] is not base for part in parts):
         return None
-    found = [ROW.fullmatch(part.call.text) or COLUMN.fullmatch(part.call.text) for part in parts]
-    heads = {match.groups()[:-1] if match else None for match in found}
-    if None in heads or len(heads) > 1:
+    found = [_neighbor(part.op) for part in parts]
+    axes = {place[0] if place else None for place in found}
+    if None in axes or len(axes) > 1:
         return None
-    numbers = [int(match.groups()[-1]) for match in found if match]
+    numbers = [place[1] for place in found if place]
     if numbers != list(range(numbers[0], numbers[0] + len(parts))):
         return None
-    (head,) = heads
-    return base, head[0].count(":") if head else 0, numbers[0]
+    (axis,) = axes
+    assert axis is not None
+    return base, axis, numbers[0]
 
 
-def with_steps(call: Call) -> Call | None:
-    """The view that does to each row of a stack what the call does to one array; None where it is not a simple one."""
-    if call.text == "{0}.T":
-        return Call(VIEW, "{0}.swapaxes(1, 2)")
-    if call.text.startswith("{0}["):
-        return Call(VIEW, "{0}[:, " + call.text.removeprefix("{0}["))
-    return None
+def _neighbor(op: Op) -> tuple[int, int] | None:
+    """The axis and the number of x[i] or x[:, :, i]; None where it is another view."""
+    if not isinstance(op, Index) or not op.entries:
+        return None
+    *before, last = op.entries
+    return (len(before), last) if type(last) is int and all(entry == slice(None) for entry in before) else None
+
+
+def with_steps(op: Op) -> Op | None:
+    """The view that does to each row of a stack what the operation does to one array; None where it is not a simple one."""
+    if isinstance(op, Permute):
+        return Permute((0, *[1 + axis for axis in op.axes]))
+    return Index.of(slice(None), *op.entries) if isinstance(op, Index) else None
 
 
 def stack_of(page: Page, parts: Sequence[Line], origin: Origin) -> Line:
@@ -380,22 +377,16 @@ def stack_of(page: Page, parts: Sequence[Line], origin: Origin) -> Line:
         if axis:
             shape = (base.shape[axis], *base.shape[:axis], *base.shape[axis + 1 :])
             order = (axis, *[i for i in range(len(shape)) if i != axis])
-            base = page.write(Call(VIEW, f"{{0}}.transpose{order!r}"), (base,), shape, base.dtype, origin)
+            base = page.write(Permute(order), (base,), shape, base.dtype, origin)
         if start == 0 and base.shape[0] == n:
             return base
-        call = Call(VIEW, f"{{0}}[{start}:{start + n}]")
-        return page.write(call, (base,), (n, *base.shape[1:]), base.dtype, origin)
-    together = (
-        with_steps(first.call) if all(part.call == first.call and part.call.kind == VIEW for part in parts) else None
-    )
+        return page.write(Index.of(slice(start, start + n)), (base,), (n, *base.shape[1:]), base.dtype, origin)
+    together = with_steps(first.op) if all(part.op == first.op and part.op.kind == VIEW for part in parts) else None
     if together is not None:
         whole = stack_of(page, [part.operands[0] for part in parts], origin)
         return page.write(together, (whole,), (n, *first.shape), first.dtype, origin)
     page.names["stack"] = np.stack
-    text = f"stack([{', '.join([f'{{{i}}}' for i in range(n)])}])"
-    return page.write(
-        Call(TILES, text, places=Places([(i,) for i in range(n)])), parts, (n, *first.shape), first.dtype, origin
-    )
+    return page.write(Join.stack(n), parts, (n, *first.shape), first.dtype, origin)
 
 
 class _Rebuilt:
@@ -460,16 +451,16 @@ class _Rebuilt:
             news = [self.new[part] for part in parts]
             operands.append(news[0] if all(x is news[0] for x in news) else stack_of(self.page, news, origin))
         shape = (n, *first.shape)
-        if first.call == MATMUL:
+        if first.op == MATMUL:
             flat = self._reshaped(operands[0], (n * operands[0].shape[1], operands[0].shape[2]), origin)
-            product = self.page.write(first.call, (flat, operands[1]), (flat.shape[0], shape[2]), first.dtype, origin)
+            product = self.page.write(first.op, (flat, operands[1]), (flat.shape[0], shape[2]), first.dtype, origin)
             whole = self._reshaped(product, shape, origin)
         else:
-            whole = self.page.write(first.call, operands, shape, first.dtype, origin)
+            whole = self.page.write(first.op, operands, shape, first.dtype, origin)
         whole.number = min(line.number for line in members)  # as soon as it can be
         for i, line in enumerate(members):
             self.new[line] = self.page.write(
-                Call(VIEW, f"{{0}}[{index_text((i,), one=not line.shape)}]"),
+                Index.of(i) if line.shape else Index.of(i, ...),
                 (whole,),
                 line.shape,
                 line.dtype,
@@ -479,4 +470,4 @@ class _Rebuilt:
     def _reshaped(self, line: Line, shape: tuple[int, ...], origin: Origin) -> Line:
         if line.shape == shape:
             return line
-        return self.page.write(Call(RESHAPE, f"{{0}}.reshape{shape!r}"), (line,), shape, line.dtype, origin)
+        return self.page.write(Reshape(shape), (line,), shape, line.dtype, origin)

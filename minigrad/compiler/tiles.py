@@ -7,23 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.calls import MATMUL, TRANSPOSED
 from minigrad.compiler.chains import is_stack
-from minigrad.compiler.lines import (
-    INTO,
-    RESHAPE,
-    TILES,
-    VIEW,
-    Call,
-    Line,
-    Lines,
-    Origin,
-    Places,
-    copy_of,
-    index_text,
-    readers_of,
-    rebuilt,
-)
+from minigrad.compiler.indices import Entries, column_range
+from minigrad.compiler.ir import INTO, MATMUL, RESHAPE, TRANSPOSED, Join, Permute, Reshape, column_slice
+from minigrad.compiler.lines import Line, Lines, Origin, copy_of, places_of, readers_of, rebuilt
 from minigrad.compiler.steps import stack_of
 
 FEWEST, MOST = 3, 8  # parts of a matrix that are made as blocks first
@@ -32,18 +19,10 @@ SHORT = 256  # bytes: longer pieces of rows are written where they belong as qui
 
 def _columns(line: Line) -> list[slice] | None:
     """The columns of the parts of a matrix, as slices a:b; None where it is something else."""
-    if line.call.kind != TILES or len(line.shape) != 2 or not line.origin.step:
+    if not isinstance(line.op, Join) or len(line.shape) != 2 or not line.origin.step:
         return None
-    found = [_column_slice(index, line.shape[1]) for index in line.call.places]
-    return [each for each in found if each is not None] if None not in found else None
-
-
-def _column_slice(index: Any, width: int) -> slice | None:
-    rows, *rest = index
-    if len(rest) != 1 or not (rows is Ellipsis or rows == slice(None)) or not isinstance(rest[0], slice):
-        return None
-    start, stop, step = rest[0].indices(width)
-    return slice(start, stop) if step == 1 else None
+    found = [column_range(index, 2, line.shape[1]) for index in line.op.places]
+    return [slice(*each) for each in found if each is not None] if None not in found else None
 
 
 # Columns that two matrices share ---------------------------------------------------------------------------------------
@@ -71,7 +50,7 @@ class _Shared:
         kept: set[Line] = set()
         for stack in self.stacks_of.values():
             columns = _columns(stack.operands[0])
-            alike = columns is not None and len({part.call for part in stack.operands}) == 1
+            alike = columns is not None and len({part.op for part in stack.operands}) == 1
             if not alike or columns is None or stack in kept or not self._is_only_multiplied(stack):
                 continue
             if any(self.readers[matrix] != [stack] for matrix in stack.operands):  # it is needed as one matrix anyway
@@ -85,7 +64,7 @@ class _Shared:
     def _is_only_multiplied(self, stack: Line) -> bool:
         """Whether it is only read as one matrix of all rows, by products that can be made column by column."""
         return stack not in self.results and all(
-            flat.call.kind == RESHAPE
+            flat.op.kind == RESHAPE
             and flat.shape[1:] == stack.shape[2:]
             and flat not in self.results
             and all(self._is_multiplied(flat, reader) for reader in self.readers[flat])
@@ -94,11 +73,11 @@ class _Shared:
 
     def _is_multiplied(self, flat: Line, reader: Line) -> bool:
         """A' X, or ones A."""
-        if reader.call == TRANSPOSED:
+        if reader.op == TRANSPOSED:
             products = self.readers.get(reader, ())
             alone = reader not in self.results
-            return alone and all(x.call == MATMUL and x.operands[0] is reader is not x.operands[1] for x in products)
-        vector, matrix = reader.operands if reader.call == MATMUL else (flat, None)
+            return alone and all(x.op == MATMUL and x.operands[0] is reader is not x.operands[1] for x in products)
+        vector, matrix = reader.operands if reader.op == MATMUL else (flat, None)
         return matrix is flat and len(vector.shape) == 1
 
     def _elsewhere(self, stack: Line, i: int) -> Line | None:
@@ -106,9 +85,9 @@ class _Shared:
         whole = self.stacks_of.get(tuple([matrix.operands[i] for matrix in stack.operands]))
         if whole is not None:
             return whole
-        index = stack.operands[0].call.places[i]
+        index = places_of(stack.operands[0])[i]
         for whole in self.readers[stack.operands[0].operands[i]]:
-            if whole is stack.operands[0] or _columns(whole) is None or index not in whole.call.places:
+            if whole is stack.operands[0] or _columns(whole) is None or index not in places_of(whole):
                 continue
             for other in self.readers[whole]:
                 if other is not stack and is_stack(other) and len(other.operands) == len(stack.operands):
@@ -119,7 +98,7 @@ class _Shared:
 
 
 def _part_at(line: Line, index: Any) -> Line | None:
-    return next((part for part, place in zip(line.operands, line.call.places, strict=True) if place == index), None)
+    return next((part for part, place in zip(line.operands, places_of(line), strict=True) if place == index), None)
 
 
 class _Split:
@@ -132,12 +111,12 @@ class _Split:
     def change(self, line: Line, operands: tuple[Line, ...]) -> Line | None:
         """A product with a stack that is taken apart, as the products with its parts on top of each other."""
         self.new.update(zip(line.operands, operands, strict=True))
-        if line.call != MATMUL:
+        if line.op != MATMUL:
             return None
         a, b = line.operands
-        turned = a.call == TRANSPOSED and a.operands[0].call.kind == RESHAPE
+        turned = a.op == TRANSPOSED and a.operands[0].op.kind == RESHAPE
         flat = a.operands[0] if turned else b
-        if flat.call.kind != RESHAPE or flat.operands[0] not in self.found:
+        if flat.op.kind != RESHAPE or flat.operands[0] not in self.found:
             return None
         stack = flat.operands[0]
         parts, places = [], []
@@ -151,24 +130,23 @@ class _Split:
             shape = (rows.shape[1], *line.shape[1:])
             parts.append(self.page.write(MATMUL, factors, shape, line.dtype, line.origin.within()))
             places.append((columns,))
-        text = f"concatenate([{', '.join([f'{{{i}}}' for i in range(len(parts))])}])"
         order = sorted(range(len(parts)), key=lambda i: places[i][0].start)
-        call = Call(TILES, text, places=Places([places[i] for i in order]))
-        return self.page.write(call, [parts[i] for i in order], line.shape, line.dtype, line.origin)
+        op = Join("concatenate", 0, Entries([places[i] for i in order]))
+        return self.page.write(op, [parts[i] for i in order], line.shape, line.dtype, line.origin)
 
-    def _rows(self, stack: Line, i: int, columns: slice, origin: Origin) -> Line:
+    def _rows(self, stack: Line, i: int, among: slice, origin: Origin) -> Line:
         """The i-th columns of all time steps, as one matrix: seen in the other stack, or a stack of their own."""
         other = self.found[stack][i]
         if other is None:
             whole = stack_of(self.page, [self.new[matrix.operands[i]] for matrix in stack.operands], origin)
         else:
-            shape = (*stack.shape[:2], columns.stop - columns.start)
+            shape = (*stack.shape[:2], among.stop - among.start)
             whole = self.new.get(other, other)
             if shape != whole.shape:
-                seen = Call(VIEW, f"{{0}}[{index_text((slice(None), slice(None), columns))}]")
+                seen = column_slice(3, among.start, among.stop)
                 whole = self.page.write(seen, (whole,), shape, stack.dtype, origin)
         flat = (whole.shape[0] * whole.shape[1], whole.shape[2])
-        return self.page.write(Call(RESHAPE, f"{{0}}.reshape{flat!r}"), (whole,), flat, whole.dtype, origin)
+        return self.page.write(Reshape(flat), (whole,), flat, whole.dtype, origin)
 
 
 # Columns made as blocks ------------------------------------------------------------------------------------------------
@@ -183,27 +161,22 @@ def gathered(lines: Lines) -> Lines:
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         if is_stack(line) and all(x in found for x in operands):
             whole = stack_of(page, [found[x] for x in operands], line.origin)
-            return page.write(_reshape(line.shape), (whole,), line.shape, line.dtype, line.origin)
+            return page.write(Reshape(line.shape), (whole,), line.shape, line.dtype, line.origin)
         parts = _narrow_parts(line, operands)
         if parts is None or any(_columns(reader) for reader in readers.get(line, ())):  # it is a part itself
             return None
         n, (batch, width) = len(parts), line.shape
-        places = Places([(i, slice(None)) for i in range(n)])
-        text = f"stack([{', '.join([f'{{{i}}}' for i in range(n)])}])"
-        blocks = page.write(Call(TILES, text, places=places), parts, (n, batch, width // n), line.dtype, line.origin)
-        seen = page.write(Call(VIEW, "{0}.swapaxes(0, 1)"), (blocks,), (batch, n, width // n), line.dtype, line.origin)
+        placed = Join("stack", 0, Entries([(i, slice(None)) for i in range(n)]))
+        blocks = page.write(placed, parts, (n, batch, width // n), line.dtype, line.origin)
+        seen = page.write(Permute((1, 0, 2)), (blocks,), (batch, n, width // n), line.dtype, line.origin)
         copy = copy_of(seen)  # in every step, so that the blocks of the next one lie where these do
-        made = page.write(_reshape(line.shape), (copy,), line.shape, line.dtype, line.origin)
+        made = page.write(Reshape(line.shape), (copy,), line.shape, line.dtype, line.origin)
         for each in (blocks, seen, copy, made):
             each.number = line.number
         found[made] = copy
         return made
 
     return rebuilt(lines, change)
-
-
-def _reshape(shape: tuple[int, ...]) -> Call:
-    return Call(RESHAPE, f"{{0}}.reshape{shape!r}")
 
 
 def _narrow_parts(line: Line, operands: Sequence[Line]) -> list[Line] | None:
@@ -214,7 +187,7 @@ def _narrow_parts(line: Line, operands: Sequence[Line]) -> list[Line] | None:
     parts = [part for _, part in sorted(pairs, key=lambda pair: pair[0])]
     alike = len({part.shape for part in parts}) == 1 and len(set(parts)) == len(parts)
     narrow = parts[0].shape[1] * line.dtype.itemsize <= SHORT
-    return parts if alike and narrow and all(part.call.kind == INTO for part in parts) else None
+    return parts if alike and narrow and all(part.op.kind == INTO for part in parts) else None
 
 
 def _pairs(line: Line, operands: Sequence[Line], first: int) -> list[tuple[int, Line]] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from itertools import count
 from textwrap import indent
@@ -12,32 +11,17 @@ import numpy as np
 
 from minigrad.compiler import kernels
 from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
-from minigrad.compiler.calls import MATMUL
+from minigrad.compiler.expressions import Expression, Name, Row, Statement, seen
 from minigrad.compiler.groups import Address, Group, address, grouped, in_root
 from minigrad.compiler.helpers import HELPERS, copied, reshaped
-from minigrad.compiler.lines import (
-    FRESH,
-    INTO,
-    LEAF,
-    NOWHERE,
-    RESHAPE,
-    TILES,
-    VIEW,
-    Line,
-    Lines,
-    Origin,
-    cloned,
-    index_text,
-    number,
-)
-from minigrad.compiler.loops import Statement, folded, rolled
+from minigrad.compiler.ir import FRESH, INTO, LEAF, RESHAPE, TILES, VIEW, Index, Leaf, MatMul, Op
+from minigrad.compiler.lines import NOWHERE, Line, Lines, Origin, cloned, number
+from minigrad.compiler.loops import folded, rolled
 from minigrad.compiler.memory import Memory, Root, plain
-from minigrad.compiler.names import Names, seen_as
+from minigrad.compiler.names import Names
 from minigrad.node import Node
 
 NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 0.5: "half", -1: "minus_one", -2: "minus_two"}
-
-BY_KEYWORD = ("maximum(", "minimum(")  # NumPy 2.4 deprecates their positional out
 
 
 class Text(NamedTuple):
@@ -69,12 +53,14 @@ class _Writer:
         self.body: list[Statement] = []
         self.reads: dict[str, Node] = {}
         self.known: dict[Any, str] = {}  # what a thing is called
+        self.of: dict[Line, Expression] = {}  # how a value is written
+        self.said: dict[str, None] = {}  # the functions and tables that are used
         self.made: set[Line] = set()  # outputs whose memory is there
         self.shared = self._shared()
 
     def _shared(self) -> set[Root]:
         """The series of adjoints in whose memory there are values of the forward sweep before."""
-        computed = [line for line in self.lines.order if line.call.kind == INTO and line.array is None]
+        computed = [line for line in self.lines.order if line.op.kind == INTO and line.array is None]
         forward = {self.memory.home(line) for line in computed if not line.origin.adjoint}
         series = [root for root in forward if root is not None and root.members is not None]
         return {root for root in series if root.members and _names_series(root.members).origin.adjoint}
@@ -89,28 +75,24 @@ class _Writer:
             else:
                 self._write_loops(item)
         for state, value in self.lines.updates:
-            self._say(f"copyto({self._of(state)}, {self._of(value)})", value.origin)
+            self._say("copyto({0}, {1})", [self._of(state), self._of(value)], value.origin)
             self.names["copyto"] = np.copyto
         results = [self._returned(line, i) for i, line in enumerate(self.lines.outputs)]
-        self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", NOWHERE)
+        self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", [], NOWHERE)
         head = [
             f"{name} = {name}_._value" for name in self.reads
         ]  # the slot: a property would cost as much as a product
         self.names |= {f"{name}_": node for name, node in self.reads.items()}
         body = [indent(text, "    ") for text in [*head, *rolled(self.body, self._local)]]
         definition = f"def program({', '.join(self.arguments.values())}):"
-        loops = [
-            f"@compiled\n{kernel.text}\n".replace(f"def {kernel.name}(", f"def {name}(")
-            for name, kernel in self.kernels.items()
-        ]
+        loops = [f"@compiled\n{kernel.text_as(name)}\n" for name, kernel in self.kernels.items()]
         code = "\n".join([*loops, *self.tables, "", definition, *body, ""]).lstrip("\n")
-        return Text("".join([f"# {comment}\n" for comment in self._comments(code)]) + code, self.names, self.reads)
+        return Text("".join([f"# {comment}\n" for comment in self._comments()]) + code, self.names, self.reads)
 
-    def _comments(self, code: str) -> list[str]:
+    def _comments(self) -> list[str]:
         """What the names stand for that are neither NumPy's nor defined in the program."""
-        said = dict.fromkeys(re.findall(r"(?<![\w.])[^\W\d]\w*", code))
         found = []
-        for name in said:
+        for name in self.said:
             thing = self.names.get(name)
             if isinstance(thing, np.ndarray):
                 found.append(f"{name}: an array {thing.shape} of {thing.dtype}")
@@ -120,11 +102,16 @@ class _Writer:
 
     # Statements --------------------------------------------------------------------------------------------------------
 
-    def _say(self, text: str, origin: Origin, quick: str = "") -> None:
-        self.body.append(Statement(text, origin, quick))
+    def _say(self, form: str, parts: Sequence[Expression], origin: Origin, quick: str = "") -> None:
+        self.body.append(Statement(form, tuple(parts), origin, quick))
+
+    def _spelled(self, op: Op, operands: Sequence[str], out: str = "") -> str:
+        """An operation as it is written; what it calls is noted."""
+        self.said.setdefault(op.word)
+        return op.written(operands, out)
 
     def _write(self, line: Line) -> None:
-        kind = line.call.kind
+        kind = line.op.kind
         if line.array is not None:
             return
         if kind in (LEAF, TILES) or self._is_prepared(line):
@@ -132,42 +119,42 @@ class _Writer:
                 self._ready(line)
             return
         operands = [self._of(operand) for operand in line.operands]
+        slots = [f"{{{i}}}" for i in range(len(operands))]
         if kind == INTO:
             self._ready(line)
-            text, out = line.call.text, self._of(line)
+            out = f"{{{len(slots)}}}"
+            operands.append(self._of(line))
             if self._is_plain_product(line):
-                text = "{0}.dot({1}{out})"
-            positional = line.call.entrywise or text in ("{0}.dot({1}{out})", MATMUL.text)
-            if positional and "=" not in text and not text.startswith(BY_KEYWORD):
-                quick = text.format(*operands, out=f", {out}")
+                self._say("{0}.dot({1}, out={2})", operands, line.origin, "{0}.dot({1}, {2})")
             else:
-                quick = ""
-            self._say(text.format(*operands, out=f", out={out}"), line.origin, quick)
+                quick = line.op.written(slots, f", {out}") if line.op.quick else ""
+                self._say(self._spelled(line.op, slots, f", out={out}"), operands, line.origin, quick)
         else:
-            if line.call.kind in (VIEW, RESHAPE):
-                name = self.given.new(f"{re.sub(r'[^a-zA-Z0-9_].*', '', operands[0])}_{seen_as(line.call.text)}")
+            if line.op.kind in (VIEW, RESHAPE):
+                name = self.given.new(f"{operands[0].name}_{line.op.word}")
             else:
                 name = self.given.of(line)
-            self.known[line] = name
-            text = line.call.text.format(*operands, out="")
+            self.of[line] = Name(name)
+            text = self._spelled(line.op, slots)
             if (
                 kind == FRESH and not line.shape
             ):  # NumPy gives numbers there, which have no memory that others could use
                 self.names["asarray"] = np.asarray
                 text = f"asarray({text})"
-            self._say(f"{name} = {text}", line.origin)
+            self._say(f"{name} = {text}", operands, line.origin)
 
     def _write_loops(self, groups: Sequence[Group]) -> None:
         """Groups as one call of compiled loops."""
         for line in [line for group in groups for line in group.stored]:
             self._ready(line)
         kernel = kernels.kernel_of(groups, self.memory)
-        key = "kernel", kernel.text, kernel.apart
+        key = "kernel", kernel.name, kernel.text, kernel.apart
         if key not in self.known:
             name = self.known[key] = self.given.new(kernel.name)
             self.kernels[name] = kernel
-        arguments = ", ".join([self._of(line) for line in kernel.arguments])
-        self._say(f"{self.known[key]}({arguments})", groups[0].members[0].origin)
+        slots = ", ".join([f"{{{i}}}" for i in range(len(kernel.arguments))])
+        arguments = [self._of(line) for line in kernel.arguments]
+        self._say(f"{self.known[key]}({slots})", arguments, groups[0].members[0].origin)
 
     def _write_blocks(self, group: Group) -> None:
         """A group, block by block: a loop over pieces of what others know, and over one block for each value in between."""
@@ -177,12 +164,14 @@ class _Writer:
             self._ready(line)
         lists: dict[str, str] = {}  # what the loop goes over, and what a piece of it is called
         pieces: dict[Line, str] = {}
+        wholes = _Slots()
         for line in [*group.operands, *group.stored]:
-            pieces[line] = whole = self._of(self._number(line))
+            whole = self._of(self._number(line))
+            pieces[line] = slot = wholes.slot(whole)
             if cut.cuts(self._number(line)):
-                over = f"blocks({whole}, {cut.length}, {cut.axis})"
+                over = f"blocks({slot}, {cut.length}, {cut.axis})"
                 if over not in lists:
-                    lists[over] = self._local(f"{whole.partition('[')[0]}_block", lists.values())
+                    lists[over] = self._local(f"{whole.name}_block", lists.values())
                 pieces[line] = lists[over]
         for line, first in buffers_of(group).items():
             if line is first:
@@ -190,7 +179,7 @@ class _Writer:
                 lists[self._reused(name, cut, line.dtype)] = name
             pieces[line] = pieces[first]
         body = [
-            x.call.text.format(*[pieces[operand] for operand in x.operands], out=f", out={pieces[x]}")
+            self._spelled(x.op, [pieces[operand] for operand in x.operands], f", out={pieces[x]}")
             for x in group.members
         ]
         end = []
@@ -200,12 +189,11 @@ class _Writer:
             self._make(sums, (cut.pieces,), group.total.dtype)
             lists[self._prepared(f"[{sums}[i, ...] for i in range({cut.pieces})]", f"each_of_{sums}")] = part = "part"
             summed = group.total.operands[0]
-            body.insert(
-                group.members.index(summed) + 1, group.total.call.text.format(pieces[summed], out=f", out={part}")
-            )
-            end = [group.total.call.text.format(sums, out=f", out={self._of(group.total)}")]
-        head = f"for {folded(lists.values())} in zip{folded(lists)}:"
-        self._say("\n".join([head, *[f"    {text}" for text in body], *end]), group.members[0].origin)
+            body.insert(group.members.index(summed) + 1, group.total.op.written([pieces[summed]], f", out={part}"))
+            end = [group.total.op.written([sums], f", out={wholes.slot(self._of(group.total))}")]
+        head = f"for {folded(lists.values())} in zip{folded(lists, wholes.length)}:"
+        text = "\n".join([head, *[f"    {text}" for text in body], *end])
+        self._say(text, wholes.parts, group.members[0].origin)
 
     def _number(self, line: Line) -> Line:
         """A constant whose entries are all the same as one without axes, which broadcasts; other lines as they are."""
@@ -239,17 +227,17 @@ class _Writer:
             owner = next(owner for owner, root in self.memory.root.items() if root is home)
             name = self.known[home] = self.given.of(owner)
             self.names["empty"] = np.empty
-            self._say(f"{name} = empty({home.shape!r}, {self._dtype(home.dtype)})", owner.origin)
+            self._say(f"{name} = empty({home.shape!r}, {self._dtype(home.dtype)})", [], owner.origin)
 
     def _is_plain_product(self, line: Line) -> bool:
         """Whether it is a product of matrices that ndarray.dot can do, whose call costs least."""
-        if not line.call.text.startswith("matmul(") or len(line.shape) != 2:
+        if not isinstance(line.op, MatMul) or len(line.shape) != 2:
             return False
         fit = all(len(x.shape) == 2 and x.dtype == line.dtype for x in line.operands)
         return fit and line.dtype.kind == "f" and self.memory.example[line].flags.c_contiguous
 
     def _returned(self, line: Line, i: int) -> str:
-        root, text = self.memory.root.get(plain(line)), self._of(line)
+        root, text = self.memory.root.get(plain(line)), self._of(line).text
         if root is not None and root.output and plain(line) not in map(plain, self.lines.outputs[:i]):
             return text
         self.names["array"] = np.array
@@ -259,7 +247,7 @@ class _Writer:
 
     def _is_prepared(self, line: Line) -> bool:
         """Whether it is a view of memory that is there before the first call."""
-        if line.call.kind not in (VIEW, RESHAPE):
+        if line.op.kind not in (VIEW, RESHAPE):
             return False
         base = self.memory.base(line)
         if base.array is not None:
@@ -267,21 +255,21 @@ class _Writer:
         home = self.memory.home(line)
         return home is not None and not home.output
 
-    def _of(self, line: Line) -> str:
+    def _of(self, line: Line) -> Expression:
         """How the program writes the value of a line."""
         chain = [line]  # views of views of ...: from the outside in, and then written from the inside out
-        while chain[-1] not in self.known and (inner := self._within(chain[-1])) is not None:
+        while chain[-1] not in self.of and (inner := self._within(chain[-1])) is not None:
             chain.append(inner)
         for part in reversed(chain):
-            if part not in self.known:
-                self.known[part] = self._found(part)
+            if part not in self.of:
+                self.of[part] = self._found(part)
                 if self._has_own_name(part):
-                    self.given.call(part, self.known[part])
-        return self.known[line]
+                    self.given.call(part, self.of[part].name)
+        return self.of[line]
 
     def _has_own_name(self, line: Line) -> bool:
         """Whether what the line is called is its own value, and not that of another in whose memory it is."""
-        if line.array is not None or line.call.kind in (VIEW, RESHAPE):
+        if line.array is not None or line.op.kind in (VIEW, RESHAPE):
             return False
         if line in self.memory.over or line in self.memory.slot:
             return False
@@ -291,53 +279,50 @@ class _Writer:
         """The line in whose text the line's own is written."""
         if line.array is not None:
             return None
-        if line.call.kind in (VIEW, RESHAPE):
+        if line.op.kind in (VIEW, RESHAPE):
             return line.operands[0]
         if line in self.memory.over:
             return self.memory.over[line]
         return self.memory.slot[line][0] if line in self.memory.slot else None
 
-    def _found(self, line: Line) -> str:
-        kind = line.call.kind
+    def _found(self, line: Line) -> Expression:
         if line.array is not None:
-            return self._constant(line)
-        if kind == LEAF:
-            return self._leaf(line)
-        if kind in (VIEW, RESHAPE):
-            return self._seen(line.operands[0], line.call.text, line)
+            return Name(self._constant(line))
+        if isinstance(line.op, Leaf):
+            return Name(self._leaf(line, line.op.name))
+        if line.op.kind in (VIEW, RESHAPE):
+            return self._seen(line.operands[0], line.op, line)
         memory = self.memory
         if line in memory.over:
             return self._of(memory.over[line])
         if line in memory.slot:
             other, index = memory.slot[line]
-            return self._seen(other, f"{{0}}[{index_text(index, one=not line.shape)}]", line)
+            return self._seen(other, Index.of(*index) if line.shape or ... in index else Index.of(*index, ...), line)
         if line in memory.place:
             root, at = memory.place[line]
             array, rows = self._series(root)
             if isinstance(at, int):
-                return f"{rows}[{at}]"
+                return Row(rows, at)
             whole = (at.start, at.stop) == (0, root.shape[0])
-            return array if whole else self._prepared(f"{array}[{at.start}:{at.stop}]", f"some_{rows}")
+            return Name(array if whole else self._prepared(f"{array}[{at.start}:{at.stop}]", f"some_{rows}"))
         root = memory.root[line]
         if not root.output:
-            return self._pooled(line, root)
+            return Name(self._pooled(line, root))
         self._ready(line)  # a view of it may stand before the loop that computes it
-        return self.known[root]
+        return Name(self.known[root])
 
-    def _seen(self, whole: Line, text: str, line: Line) -> str:
+    def _seen(self, whole: Line, op: Op, line: Line) -> Expression:
         """A line as a view of a whole: prepared in advance; of the rows of a series, for all rows at once."""
         of = self._of(whole)
         home = self.memory.home(line)
         if self.memory.base(line).array is None and (home is None or home.output):
-            return text.format(of)
-        row = re.fullmatch(r"(\w+)\[(\d+)\]", of)
-        if row is None and re.fullmatch(r"\{0\}\[\d+\]", text):
-            return f"{self._rows_of(of, address(self.memory, whole))}{text.removeprefix('{0}')}"
-        if row is None:
-            return self._prepared(text.format(of), f"{of}_{seen_as(text)}")
-        rows, number = row.groups()
-        every = text.format("part")
-        return f"{self._prepared(f'[{every} for part in {rows}]', f'{rows}_{seen_as(text)}')}[{number}]"
+            return seen(of, op)
+        if isinstance(of, Row):
+            every = self._spelled(op, ["part"])
+            return Row(self._prepared(f"[{every} for part in {of.rows}]", f"{of.rows}_{op.word}"), of.number)
+        if isinstance(op, Index) and op.row is not None:
+            return Row(self._rows_of(of.text, address(self.memory, whole)), op.row)
+        return Name(self._prepared(self._spelled(op, [of.text]), f"{of.text}_{op.word}"))
 
     def _rows_of(self, array: str, where: Address, name: str = "") -> str:
         """The name of the list of an array's rows; it is one list for arrays of one shape that lie in one place.
@@ -363,19 +348,20 @@ class _Writer:
         if array.ndim or array.dtype.kind == "b":
             name = self.given.new("constant")
             self.names[name] = array
+            self.said.setdefault(name)
             return name
         number = array.item()
         self.names["array"] = np.array
         word = NUMBERS.get(number) if number == number else "nan"
         if word is None:
-            word = "number_" + re.sub(r"\W", "_", f"{number:g}".replace("-", "minus_"))
+            word = "number_" + f"{number:g}".translate({ord("-"): "minus_", ord("+"): "_", ord("."): "_"})
         text = repr(number) if np.isfinite(number) else f"float('{number}')"
         return self._prepared(f"array({text}, {self._dtype(array.dtype)})", word)
 
-    def _leaf(self, line: Line) -> str:
+    def _leaf(self, line: Line, word: str) -> str:
         if line.node is None:
-            return self.arguments[line.call.text]
-        name = self.given.new(line.call.text or "parameter")
+            return self.arguments[word]
+        name = self.given.new(word or "parameter")
         self.reads[name] = line.node
         return name
 
@@ -396,7 +382,7 @@ class _Writer:
         return array, rows
 
     def _pooled(self, line: Line, root: Root) -> str:
-        key = (root.block, root.shape, root.dtype, line.origin.role, line.call.text)
+        key = (root.block, root.shape, root.dtype, line.origin.role, line.op)
         name = self.known.get(key)
         if name is None:
             name = self.known[key] = self.given.of(line)
@@ -433,6 +419,23 @@ class _Writer:
         self.names[dtype.name] = dtype.type
         self.given.taken.add(dtype.name)
         return dtype.name
+
+
+class _Slots:
+    """The parts of a statement that is being made, each under its place."""
+
+    def __init__(self) -> None:
+        self.parts: list[Expression] = []
+
+    def slot(self, part: Expression) -> str:
+        """Where it stands among the parts, as the form has it."""
+        if part not in self.parts:
+            self.parts.append(part)
+        return f"{{{self.parts.index(part)}}}"
+
+    def length(self, form: str) -> int:
+        """The length of a text with the parts in their places."""
+        return len(form.format(*[part.text for part in self.parts]))
 
 
 def _names_series(members: Sequence[Line]) -> Line:

@@ -31,7 +31,7 @@ PLAIN = {
 
 def interpreted(kernel):
     names = dict(PLAIN)
-    exec(kernel.text, names)
+    exec(kernel.text_as(kernel.name), names)
     return names[kernel.name]
 
 

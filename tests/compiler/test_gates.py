@@ -91,7 +91,7 @@ def test_gates_that_are_returned_stay_in_rows():
 def products_by_gate(f, calls):
     """How many products of a program give blocks."""
     order = lines_of(f, calls[0], None).order
-    return sum(line.call.text.startswith("matmul") and len(line.shape) == 3 for line in order)
+    return sum(line.text.startswith("matmul") and len(line.shape) == 3 for line in order)
 
 
 def test_an_lstm_is_in_blocks():
@@ -170,12 +170,12 @@ def test_columns_that_nobody_reads_are_no_gate():
 def test_products_that_wait_for_nothing_stay_in_rows():
     f, calls = cell(lambda p, product, h: (np.tanh(p[:, :2]) * np.tanh(p[:, 2:4]) + h, None), width=4, driven_only=True)
     assert products_by_gate(f, calls) == 0
-    assert all(len(line.shape) < 3 for line in lines_of(f, calls[0], ["gates"]).order if line.call.entrywise)
+    assert all(len(line.shape) < 3 for line in lines_of(f, calls[0], ["gates"]).order if line.op.entrywise)
     compare(f, *calls)
 
 
 def test_a_product_that_is_read_in_rows_too_is_made_once():
     f, calls = cell(lambda p, product, h: (two_gates(p, product, h)[0], np.sin(product).sum(axis=1)), width=4)
     order = lines_of(f, calls[0], ["gates"]).order
-    assert sum(line.call.text.startswith("matmul(") for line in order) == 8, "two of each step"
+    assert sum(line.text.startswith("matmul(") for line in order) == 8, "two of each step"
     compare(f, *calls)

@@ -44,7 +44,7 @@ def test_random_cells(in_loops):
 
 def entrywise(lines, width):
     """The entrywise lines of time steps whose results have so many columns."""
-    return [x for x in lines.order if x.call.entrywise and x.origin.step and x.shape == (BATCH, width)]
+    return [x for x in lines.order if x.op.entrywise and x.origin.step and x.shape == (BATCH, width)]
 
 
 LAYERS = {"LSTM": LSTM, "GRU": partial(GRU, reset="after"), "RNN": SimpleRNN}
@@ -70,7 +70,7 @@ def test_gates_too_narrow_or_too_many_stay_together():
     narrow = lines_in_loops(training(LSTM(2, 3, rng=0)), np.zeros((BATCH, 6, 2), np.float32))
     assert entrywise(narrow, 9)
     many = lines_in_loops(lambda x: sum(np.tanh(2.0 * x)[:, 4 * k : 4 * k + 4] for k in range(9)), np.zeros((3, 36)))
-    assert [x.shape for x in many.order if x.call.text.startswith("tanh")] == [(3, 36)]
+    assert [x.shape for x in many.order if x.text.startswith("tanh")] == [(3, 36)]
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -89,7 +89,7 @@ def test_a_time_step_is_one_loop_each_way(name, in_loops):
 def test_a_bias_of_gates_is_added_in_the_loop_and_another_beforehand():
     x = np.zeros((BATCH, 6, 2), np.float32)
     shapes = [
-        {line.shape for line in lines_in_loops(training(layer), x).order if line.call.text.startswith("add(")}
+        {line.shape for line in lines_in_loops(training(layer), x).order if line.text.startswith("add(")}
         for layer in (LSTM(2, 5, rng=0), SimpleRNN(2, 5, rng=0))
     ]
     assert (6 * BATCH, 20) not in shapes[0]
@@ -108,7 +108,7 @@ def test_a_bias_is_added_once_to_a_sum_that_is_returned():
         return h, driven
 
     lines = lines_in_loops(f, np.zeros((6, BATCH, 2)))
-    assert sum(any(len(x.shape) == 1 for x in line.operands) for line in lines.order if line.call.entrywise) == 1
+    assert sum(any(len(x.shape) == 1 for x in line.operands) for line in lines.order if line.op.entrywise) == 1
 
 
 @pytest.mark.parametrize("other", range(len(OTHERS)))
@@ -119,7 +119,7 @@ def test_what_others_read_is_there_as_a_whole(other, in_loops):
 
 def place(lines, text):
     """Where the lines that begin so stand."""
-    return [i for i, line in enumerate(lines.order) if line.call.text.startswith(text)]
+    return [i for i, line in enumerate(lines.order) if line.text.startswith(text)]
 
 
 def test_factors_of_adjoints_come_where_they_are_read():
@@ -161,4 +161,4 @@ def test_what_all_time_steps_do_before_a_product_is_done_at_once():
         return np.stack(outputs)
 
     lines = lines_in_loops(f, np.zeros((6, 3, 4)))
-    assert [line.shape for line in lines.order if line.call.text.startswith("exp(")] == [(6, 3, 4)]
+    assert [line.shape for line in lines.order if line.text.startswith("exp(")] == [(6, 3, 4)]

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.compiler import REWRITES, tracing
-from minigrad.compiler.lines import LEAF, RESHAPE, VIEW
+from minigrad.compiler.ir import LEAF, RESHAPE, VIEW
 from minigrad.compiler.recording import record
 from minigrad.compiler.rewrites import rewritten
 from tests.compiler.agreement import compare
@@ -28,8 +28,8 @@ def lines_of(f, arguments, rewrites):
 def calls(f, arguments, rewrites):
     """How often each function is called in the program; views cost nothing."""
     order = lines_of(f, arguments, rewrites).order
-    work = [line for line in order if line.array is None and line.call.kind not in (LEAF, VIEW, RESHAPE)]
-    return Counter(line.call.text.partition("(")[0] for line in work)
+    work = [line for line in order if line.array is None and line.op.kind not in (LEAF, VIEW, RESHAPE)]
+    return Counter(line.text.partition("(")[0] for line in work)
 
 
 def changes(f, arguments, rewrites, *, alone=()):
@@ -160,14 +160,14 @@ def test_signs_stay_where_integers_wrap_around():
 def test_transposes():
     def turned(rewrites):
         order = lines_of(lambda x, y: np.tanh((x @ y.T).T) + x.T.T @ y.T, [X, Y], rewrites).order
-        return sum(line.call.kind == VIEW for line in order)
+        return sum(line.op.kind == VIEW for line in order)
 
     f = lambda x, y: (np.tanh((x @ y.T).T), x.T.T + 0.5)  # noqa: E731
     assert changes(f, [X, Y], ["transposes"]) == {}
     assert turned(["transposes"]) <= turned(())
     order = lines_of(f, [X, Y], ["transposes"]).order
-    products = [line for line in order if line.call.text.startswith("matmul")]
-    tanh = next(line for line in order if line.call.text.startswith("tanh"))
+    products = [line for line in order if line.text.startswith("matmul")]
+    tanh = next(line for line in order if line.text.startswith("tanh"))
     assert tanh.operands == (products[0],), "the product is computed transposed"
 
 
@@ -292,7 +292,7 @@ def test_factors_of_the_first_step_are_those_of_its_like():
         return mg.gradients(np.sum(np.square(h)), [x])
 
     changes(f, [SEQUENCE], ["factors", "steps"])
-    waiting = [line for line in lines_of(f, [SEQUENCE], None).order if line.call.text.startswith("multiply(")]
+    waiting = [line for line in lines_of(f, [SEQUENCE], None).order if line.text.startswith("multiply(")]
     of_step = Counter([line.origin.step for line in waiting if line.origin.adjoint and line.origin.step])
     assert len(set(of_step.values())) == 1, f"products of each step: {of_step}"
 
@@ -341,7 +341,7 @@ def gated(x, products=np.matmul):
 
 def shapes(f, arguments, rewrites, name):
     """The shapes of what the calls of one function give."""
-    return Counter([line.shape for line in lines_of(f, arguments, rewrites).order if line.call.text.startswith(name)])
+    return Counter([line.shape for line in lines_of(f, arguments, rewrites).order if line.text.startswith(name)])
 
 
 def test_gates():
@@ -467,9 +467,7 @@ def test_rows():
 
     assert changes(layer, [images, bias], ["rows"]) == {"repeated": (0, 1)}
     order = lines_of(layer, [images, bias], ["rows"]).order
-    shapes = [
-        line.shape for line in order if line.call.text.startswith(("exp", "subtract", "maximum", "greater_equal"))
-    ]
+    shapes = [line.shape for line in order if line.text.startswith(("exp", "subtract", "maximum", "greater_equal"))]
     assert shapes == [(9, 8, 12, 6), (9, 576), (9, 576), (9, 576)]  # and the mask stands in rows too
     assert changes(lambda x, b: x + b, [images, bias], ["rows"]) == {}  # how an argument lies is not known
     assert changes(lambda x, b: np.exp(x)[:3] + b, [images, bias], ["rows"]) == {}  # too few
@@ -492,7 +490,7 @@ def test_rows_keep_the_order_of_a_program():
         return np.tanh(np.exp(x) + b).sum(), np.tanh(np.sin(x) + c).sum()
 
     order = lines_of(net, [rng.normal(size=(9, 8, 12, 6)), np.ones(6), np.ones(6)], ["rows"]).order
-    said = [line.call.text.partition("(")[0] for line in order if line.call.kind in ("into", "fresh")]
+    said = [line.text.partition("(")[0] for line in order if line.op.kind in ("into", "fresh")]
     assert said == ["exp", "repeated", "add", "tanh", "add.reduce", "sin", "repeated", "add", "tanh", "add.reduce"]
 
 
@@ -502,7 +500,7 @@ def test_reshapes():
         return y.reshape(12).reshape(2, 6) + 1.0, y.reshape(4, 3).reshape(3, 4) * x, x.T.reshape(2, 6).reshape(4, 3)
 
     before, after = (
-        [line.call.text for line in lines_of(f, [X], names).order if line.call.kind == RESHAPE]
+        [line.text for line in lines_of(f, [X], names).order if line.op.kind == RESHAPE]
         for names in ((), ("reshapes",))
     )
     assert len(before) == 6
