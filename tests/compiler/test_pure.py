@@ -141,7 +141,7 @@ def test_steps_that_are_joined_in_any_order():
     step = compare(f, *[[RNG.normal(size=(8, 2, 3))] for _ in range(2)], rewrites=())
     source = step.pure_source
     for part in (
-        "np.stack(tanh_1, 0)",
+        "np.stack(tanh_1)",
         "np.stack(tanh_1[::-1], 0)",
         "tanh_1[5::-1]",
         "*tanh_1[2:6]",
