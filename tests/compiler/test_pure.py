@@ -142,7 +142,7 @@ def test_steps_that_are_joined_in_any_order():
     source = step.pure_source
     for part in (
         "np.stack(tanh_1)",
-        "np.stack(tanh_1[::-1], 0)",
+        "np.stack(tanh_1[::-1])",
         "tanh_1[5::-1]",
         "*tanh_1[2:6]",
         "[*tanh_1[4:], *tanh_1[3::-1]]",
