@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from minigrad.compiler.compilation import chosen_backend
+from minigrad.compiler.compiled import chosen_backend
 from minigrad.models import Module
 from minigrad.models.scheduled import Schedule, value_at
 from minigrad.node import Array, Node, Parameter, as_array

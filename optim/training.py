@@ -22,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minigrad.compiler import Compiled, NotCompiled
-from minigrad.compiler.compilation import chosen_backend
-from minigrad.compiler.tracing import watch
+from minigrad.compiler.compiled import chosen_backend
+from minigrad.compiler.tracing.tracer import watch
 from minigrad.context import anomalies
 from minigrad.graph import gradients
 from minigrad.models import Module

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.kernels import Kernel, compiled
+from minigrad.compiler.printing.kernels import Kernel, compiled
 from minigrad.node import Array
 from minigrad.optim.flat import FlatStore, aligned
 

@@ -81,7 +81,7 @@ def leaks_no_state():
 def with_numba(monkeypatch, tmp_path):
     """Skip where there is no numba; kernels are compiled anew, into the folder that is given."""
     pytest.importorskip("numba", reason="no numba: pip install '.[fast]'")
-    from minigrad.compiler import kernels
+    from minigrad.compiler.printing import kernels
 
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
     monkeypatch.setattr(kernels, "_compiled", {})

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.comparison import ByIdentity
 from minigrad.compiler.indices import column_range
 from minigrad.compiler.ir import COPY, Index, Join, Leaf, Op
+from minigrad.compiler.tracing.comparison import ByIdentity
 from minigrad.node import Array
 
 

@@ -8,7 +8,7 @@ import textwrap
 from contextlib import suppress
 from dataclasses import replace
 
-from minigrad.compiler.compilation import chosen_backend
+from minigrad.compiler.compiled import chosen_backend
 from minigrad.optim.experiments.comparison import Comparison, compare
 from minigrad.optim.experiments.configuration import Configuration
 from minigrad.optim.experiments.findings import ADJOINTS, criterion, headline, sentences

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 import hypothesis
 import numpy as np
 
-from minigrad.compiler.compilation import BACKENDS
+from minigrad.compiler.compiled import BACKENDS
 from tests.compiler import random_graphs, random_loops
 from tests.compiler.agreement import agree
 from tests.compiler.test_agreement import rewrites

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 import minigrad as mg
-from minigrad.compiler import tracing
+from minigrad.compiler.tracing import tracer
 from minigrad.graph import ancestry
 
 
@@ -22,14 +22,14 @@ def arrays_in(result):
 def eagerly(f, arguments):
     """The values f gives on nodes."""
     given = [mg.Input(a) if isinstance(a, np.ndarray) else a for a in arguments]
-    return [node.value.copy() for node in tracing.leaves(f(*given))]
+    return [node.value.copy() for node in tracer.leaves(f(*given))]
 
 
 def sensitivity(f, arguments, expected):
     """By how much rounding may change each array: a lot where it is badly conditioned, or float32 on the way."""
     rng = np.random.default_rng(0)
     given = [mg.Input(a) if isinstance(a, np.ndarray) else a for a in arguments]
-    single = any(node.dtype == np.float32 for node in ancestry(tracing.leaves(f(*given))))
+    single = any(node.dtype == np.float32 for node in ancestry(tracer.leaves(f(*given))))
     largest = [0.0] * len(expected)
     for _ in range(4):
         moved = [

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.compiler import compilation, kernels
+from minigrad.compiler import compiled
+from minigrad.compiler.printing import kernels
 from minigrad.models import GRU, LSTM, Dense, Dropout, Sequential, losses
 from tests.compiler.agreement import agree, compare
 from tests.compiler.random_graphs import flat, recurrent
@@ -40,7 +41,7 @@ def without_numba(monkeypatch):
     """Kernels run as plain Python. Gives the list of those that were made."""
     made = []
     monkeypatch.setattr(kernels, "compiled", lambda kernel: made.append(kernel) or interpreted(kernel))
-    monkeypatch.setattr(compilation, "find_spec", lambda name: name)
+    monkeypatch.setattr(compiled, "find_spec", lambda name: name)
     monkeypatch.setattr(mg, "compile", partial(mg.compile, backend="numba"))
     return made
 
@@ -254,13 +255,13 @@ def test_time_steps_share_loops():
         return step.source.count("@compiled")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compilation, "find_spec", lambda name: name)
+        patch.setattr(compiled, "find_spec", lambda name: name)
         assert 0 < loops(5) == loops(30) < 20
 
 
 PROGRAM = """
 import numpy as np, minigrad as mg
-from minigrad.compiler import kernels
+from minigrad.compiler.printing import kernels
 step = mg.compile(lambda x: np.tanh(x * x + 1.0), backend="numba")
 x = np.arange(5.0)
 step(x), step(x)
@@ -284,7 +285,7 @@ def test_another_process_loads_what_was_compiled(with_numba):
 
 
 def test_without_numba_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(compilation, "find_spec", lambda name: None)
+    monkeypatch.setattr(compiled, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install '.\[fast\]'"):
         mg.compile(np.tanh, backend="numba")
 

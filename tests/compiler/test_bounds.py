@@ -13,7 +13,8 @@ import pytest
 
 from benchmarks.contestants.nodes import Compiled, CompiledFast
 from benchmarks.rows import ROWS, problem
-from minigrad.compiler import compilation, kernels
+from minigrad.compiler import compiled
+from minigrad.compiler.printing import kernels
 from tests.compiler.test_backend import interpreted
 
 STEPS = 40
@@ -139,7 +140,7 @@ def test_programs_cost_no_more_than_they_did(name):
 def loops_as_text(monkeypatch):
     """Loops for numba are written, and not compiled."""
     monkeypatch.setattr(kernels, "compiled", interpreted)
-    monkeypatch.setattr(compilation, "find_spec", lambda name: name)
+    monkeypatch.setattr(compiled, "find_spec", lambda name: name)
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.compiler import tracing
-from minigrad.compiler.comparison import Skeleton, difference
+from minigrad.compiler.tracing import tracer
+from minigrad.compiler.tracing.comparison import Skeleton, difference
 
 W, V, S = (mg.Parameter([0.5, -1.0], name=name, trainable=name != "S") for name in "WVS")
 RNG, OTHER_RNG = np.random.default_rng(0), np.random.default_rng(0)
@@ -42,7 +42,7 @@ class Plus(mg.Elementwise):
 
 
 def traced(f, x=None):
-    return tracing.run(f, ["x"], [np.array([0.25, 0.75]) if x is None else x], {})
+    return tracer.run(f, ["x"], [np.array([0.25, 0.75]) if x is None else x], {})
 
 
 def change(f, g, x=None, y=None):

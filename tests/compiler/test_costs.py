@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.compiler import tracing
 from minigrad.compiler.lines import Line
-from minigrad.compiler.memory import Memory
 from minigrad.compiler.names import Names
+from minigrad.compiler.storage.memory import Memory
+from minigrad.compiler.tracing import tracer
 from minigrad.models import RNN, losses
 from minigrad.node import Node, Number
 from minigrad.ops.base import Operation
@@ -201,7 +201,7 @@ def test_a_program_keeps_nothing_of_what_made_it(backend, tmp_path, monkeypatch)
     """No node but parameters, no line, no writer: a recurrent net has thousands of them."""
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path))
     f, u, y = recurrent(6)
-    kinds = (Node, Line, Memory, Names, tracing.Trace)
+    kinds = (Node, Line, Memory, Names, tracer.Trace)
     before = alive(*kinds)
     step = mg.compile(f, backend=backend)
     for _ in range(2):

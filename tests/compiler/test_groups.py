@@ -4,8 +4,8 @@ import hypothesis
 import numpy as np
 import pytest
 
-from minigrad.compiler import blocks
-from minigrad.compiler.groups import APART, MIXED, SAME, Address, relation
+from minigrad.compiler.printing import blocks
+from minigrad.compiler.printing.groups import APART, MIXED, SAME, Address, relation
 from tests.compiler.agreement import agree, compare
 from tests.compiler.random_graphs import flat, recurrent
 from tests.compiler.test_agreement import rewrites

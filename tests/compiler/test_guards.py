@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.compiler.guards import BYTES, ENTRIES, Guards, objects_of
+from minigrad.compiler.tracing.guards import BYTES, ENTRIES, Guards, objects_of
 from minigrad.models import Dense, Dropout, Module, penalties
 from minigrad.optim import SGD, Step
 

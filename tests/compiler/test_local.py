@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 
 import minigrad as mg
-from minigrad.compiler import REWRITES, compilation, kernels, local, tracing
-from minigrad.compiler.recording import record
-from minigrad.compiler.rewrites import rewritten
+from minigrad.compiler import REWRITES, compiled
+from minigrad.compiler.passes import fusion
+from minigrad.compiler.passes.table import rewritten
+from minigrad.compiler.printing import kernels
+from minigrad.compiler.tracing import tracer
+from minigrad.compiler.tracing.recording import record
 from minigrad.models import GRU, LSTM, Dense, SimpleRNN
 from tests.compiler.agreement import compare
 from tests.compiler.random_loops import BATCH, OTHERS, cells
@@ -20,16 +23,16 @@ from tests.quick import examples
 
 def lines_in_loops(f, *arguments):
     """The lines of a function after all rewrites, for compiled loops."""
-    traced = tracing.run(f, [f"argument_{i}" for i in range(len(arguments))], list(arguments), {})
+    traced = tracer.run(f, [f"argument_{i}" for i in range(len(arguments))], list(arguments), {})
     return rewritten(record(traced), REWRITES, "numba")
 
 
 @pytest.fixture
 def in_loops(monkeypatch):
     """Kernels run as plain Python, and any part of a line is wide enough."""
-    monkeypatch.setattr(local, "NARROWEST", 1)
+    monkeypatch.setattr(fusion, "NARROWEST", 1)
     monkeypatch.setattr(kernels, "compiled", interpreted)
-    monkeypatch.setattr(compilation, "find_spec", lambda name: name)
+    monkeypatch.setattr(compiled, "find_spec", lambda name: name)
     monkeypatch.setattr(mg, "compile", partial(mg.compile, backend="numba"))
 
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.compiler import REWRITES, tracing
+from minigrad.compiler import REWRITES
 from minigrad.compiler.lines import cloned
-from minigrad.compiler.memory import SMALL, Block, Memory, pack
-from minigrad.compiler.recording import record
-from minigrad.compiler.rewrites import rewritten
+from minigrad.compiler.passes.table import rewritten
+from minigrad.compiler.storage.memory import SMALL, Block, Memory, pack
+from minigrad.compiler.tracing import tracer
+from minigrad.compiler.tracing.recording import record
 from minigrad.models import GRU, LSTM, RNN, losses, penalties
 from tests.compiler.agreement import compare
 
@@ -18,7 +19,7 @@ SERIES = STEPS * BATCH * UNITS  # entries of one array of all time steps
 
 def memory_of(f, *arguments):
     """Where the lines of a function lie."""
-    traced = tracing.run(f, [f"argument_{i}" for i in range(len(arguments))], list(arguments), {})
+    traced = tracer.run(f, [f"argument_{i}" for i in range(len(arguments))], list(arguments), {})
     return Memory(cloned(rewritten(record(traced), list(REWRITES))))
 
 

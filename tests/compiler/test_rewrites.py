@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.compiler import REWRITES, tracing
+from minigrad.compiler import REWRITES
 from minigrad.compiler.ir import LEAF, RESHAPE, VIEW
-from minigrad.compiler.recording import record
-from minigrad.compiler.rewrites import rewritten
+from minigrad.compiler.passes.table import rewritten
+from minigrad.compiler.tracing import tracer
+from minigrad.compiler.tracing.recording import record
 from tests.compiler.agreement import compare
 
 rng = np.random.default_rng(0)
@@ -21,7 +22,7 @@ W = mg.Parameter(rng.normal(size=(4, 4)) * 0.5, name="W")
 def lines_of(f, arguments, rewrites):
     """The lines of a function after the rewrites of these names (None: all)."""
     names = [f"argument_{i}" for i in range(len(arguments))]
-    traced = tracing.run(f, names, [np.asarray(a) for a in arguments], {})
+    traced = tracer.run(f, names, [np.asarray(a) for a in arguments], {})
     return rewritten(record(traced), REWRITES if rewrites is None else rewrites)
 
 

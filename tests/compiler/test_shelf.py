@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.compiler import Compiled, compilation, shelf, tracing
+from minigrad.compiler import Compiled, compiled
+from minigrad.compiler.tracing import shelf, tracer
 from minigrad.models import RNN, losses
 from minigrad.optim import SGD, Step
 
@@ -25,12 +26,12 @@ def made(monkeypatch):
     """How many programs are made, by the shape of their first argument."""
     counts = Counter()
 
-    class Counted(compilation.Program):
+    class Counted(compiled.Program):
         def __init__(self, traced, *arguments):
             counts[next(iter(traced.inputs.values())).shape] += 1
             super().__init__(traced, *arguments)
 
-    monkeypatch.setattr(compilation, "Program", Counted)
+    monkeypatch.setattr(compiled, "Program", Counted)
     return counts
 
 
@@ -60,8 +61,8 @@ def deeper(x):
 def traces(monkeypatch):
     """How many calls were traced."""
     found = []
-    run = tracing.run
-    monkeypatch.setattr(tracing, "run", lambda *arguments: found.append(1) or run(*arguments))
+    run = tracer.run
+    monkeypatch.setattr(tracer, "run", lambda *arguments: found.append(1) or run(*arguments))
     return found
 
 
@@ -240,10 +241,10 @@ def test_an_error_without_a_program_is_that_of_the_nodes():
 
 
 def test_a_graph_that_is_too_large_is_refused_in_every_call(monkeypatch):
-    monkeypatch.setattr(compilation, "MOST_NODES", 100)
+    monkeypatch.setattr(compiled, "MOST_NODES", 100)
     step = mg.compile(deep)
     for n in (1, 1, 2):
-        with pytest.raises(tracing.TooLarge, match="not made of more than 100"):
+        with pytest.raises(tracer.TooLarge, match="not made of more than 100"):
             step(np.ones(n))
 
 

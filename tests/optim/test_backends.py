@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.compiler import compilation
+from minigrad.compiler import compiled
 from minigrad.models import LSTM, Dense, Sequential, losses
 from minigrad.optim import SGD, Adam, fit
 from minigrad.optim.experiments.comparison import make_optimizer, train
@@ -32,7 +32,7 @@ def step(**options):
 
 
 def installed(monkeypatch, *, numba):
-    monkeypatch.setattr(compilation, "find_spec", lambda name: name if numba else None)
+    monkeypatch.setattr(compiled, "find_spec", lambda name: name if numba else None)
 
 
 @pytest.mark.parametrize(("numba", "chosen"), [(True, "numba"), (False, "numpy")])

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from minigrad.compiler import compilation
+from minigrad.compiler import compiled
 from minigrad.node import Parameter
 from minigrad.optim import SGD, AdaGrad, Adam, RMSProp, flat, updates
 from minigrad.optim.flat import FlatStore, aligned
@@ -38,7 +38,7 @@ def interpreted(monkeypatch):
         return names[kernel.name]
 
     monkeypatch.setattr(updates, "compiled", plain)
-    monkeypatch.setattr(compilation, "find_spec", lambda name: name)
+    monkeypatch.setattr(compiled, "find_spec", lambda name: name)
     return made
 
 
@@ -207,7 +207,7 @@ def test_a_backend_that_is_not_there_is_refused(kind, monkeypatch):
     make, _ = KINDS[kind]
     with pytest.raises(ValueError, match=rf"{make.__name__}\(backend='fortran'\): it is one of numpy, numba"):
         make([Parameter(1.0)], backend="fortran")
-    monkeypatch.setattr(compilation, "find_spec", lambda name: None)
+    monkeypatch.setattr(compiled, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=rf"{make.__name__}.*pip install '.\[fast\]'"):
         make([Parameter(1.0)], backend="numba")
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from minigrad.compiler.indices import column_range
 from minigrad.compiler.ir import INTO, LEAF, RESHAPE, TILES, VIEW, Join, column_slice, columns_joined
-from minigrad.compiler.kernels import fits
 from minigrad.compiler.lines import (
     Line,
     Lines,
@@ -27,7 +26,8 @@ from minigrad.compiler.lines import (
     row_of,
     sorted_lines,
 )
-from minigrad.compiler.steps import batched, waiting_lines
+from minigrad.compiler.passes.time import batched, waiting_lines
+from minigrad.compiler.printing.kernels import fits
 
 MOST = 8  # parts of a line
 NARROWEST = 4  # columns of a part

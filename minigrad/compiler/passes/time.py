@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
 from minigrad.compiler.ir import INTO, LEAF, MATMUL, MULTIPLY, SUBTRACT, TILES, VIEW, Index, Join, Op, Permute, Reshape
 from minigrad.compiler.lines import (
     Line,
@@ -24,6 +23,7 @@ from minigrad.compiler.lines import (
     rewired,
     uses_of,
 )
+from minigrad.compiler.storage.chains import Chains, is_stack, linked, may_be_placed
 
 LEAST = 3  # time steps
 LARGEST = 1 << 16  # bytes of one step's result: beyond, the cache is worth more than the calls that are saved

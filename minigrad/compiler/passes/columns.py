@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.chains import is_stack
 from minigrad.compiler.indices import Entries, column_range
 from minigrad.compiler.ir import INTO, MATMUL, RESHAPE, TRANSPOSED, Join, Permute, Reshape, column_slice
 from minigrad.compiler.lines import Line, Lines, Origin, copy_of, places_of, readers_of, rebuilt
-from minigrad.compiler.steps import stack_of
+from minigrad.compiler.passes.time import stack_of
+from minigrad.compiler.storage.chains import is_stack
 
 FEWEST, MOST = 3, 8  # parts of a matrix that are made as blocks first
 SHORT = 256  # bytes: longer pieces of rows are written where they belong as quickly as blocks

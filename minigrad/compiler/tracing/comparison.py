@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.guards import cells_of, in_slots
-from minigrad.compiler.tracing import PLACE, Traced, filled, is_read_in_place
+from minigrad.compiler.tracing.guards import cells_of, in_slots
+from minigrad.compiler.tracing.tracer import PLACE, Traced, filled, is_read_in_place
 from minigrad.node import Leaf, Node
 
 SMALL = 64  # bytes of an array that are kept as they are; of larger ones a digest is

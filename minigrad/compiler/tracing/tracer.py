@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from minigrad.compiler.guards import Guards, objects_of
+from minigrad.compiler.tracing.guards import Guards, objects_of
 from minigrad.context import trace
 from minigrad.graph import ancestry
 from minigrad.node import Array, Input, Leaf, Node, Parameter, fitting, next_number

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.groups import APART, Group, Rules, address, computes, relation
 from minigrad.compiler.indices import column_range
 from minigrad.compiler.ir import FRESH, LEAF, WHERE, Cast, Copy, Ufunc
 from minigrad.compiler.lines import Line, columns_of, number
-from minigrad.compiler.memory import Memory
+from minigrad.compiler.printing.groups import APART, Group, Rules, address, computes, relation
+from minigrad.compiler.storage.memory import Memory
 from minigrad.files import write_file
 
 KINDS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.bool_))
@@ -36,7 +36,7 @@ HEAD = """from math import inf, nan
 from numba import njit
 from numpy import bool_ as bool, float32, float64, sqrt
 
-from minigrad.compiler.fast import Apart, exp32, exp64, maximum, minimum, tanh32, tanh64
+from minigrad.compiler.printing.fast import Apart, exp32, exp64, maximum, minimum, tanh32, tanh64
 """
 DECORATOR = '@njit(cache=True, error_model="numpy"{more})'
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from textwrap import indent
 from typing import Any, NamedTuple
 
-from minigrad.compiler.expressions import Expression, Pair, Rounds, Row, Seen, Statement
+from minigrad.compiler.printing.expressions import Expression, Pair, Rounds, Row, Seen, Statement
 
 LocalName = Callable[[str, Collection[str]], str]  # a word, and names it may not be, to a name
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.chains import Chains, is_stack, linked, may_be_placed
 from minigrad.compiler.ir import FRESH, INTO, RESHAPE, TILES, VIEW, Reshaped
 from minigrad.compiler.lines import Line, Lines, copy_of, in_order, places_of, readers_of, row_of
+from minigrad.compiler.storage.chains import Chains, is_stack, linked, may_be_placed
 
 ALIGNED = 16  # entries: a block begins at a multiple of so many
 SMALL = 1 << 14  # bytes of a block that is not worth a place in another's memory

@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
-from minigrad.compiler.comparison import Skeleton
-from minigrad.compiler.guards import Guards
-from minigrad.compiler.tracing import Traced
+from minigrad.compiler.tracing.comparison import Skeleton
+from minigrad.compiler.tracing.guards import Guards
+from minigrad.compiler.tracing.tracer import Traced
 
 AT_ONCE = 4  # graphs that are compiled in their first call,
 LARGE = 1500  # if they have no more nodes together (the first may have any number),

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler import kernels
-from minigrad.compiler.blocks import RULES, Cut, blocks, buffers_of, reused
-from minigrad.compiler.expressions import Expression, Name, Row, Statement, seen
-from minigrad.compiler.groups import Address, Group, address, grouped, in_root
 from minigrad.compiler.helpers import HELPERS, copied, reshaped
 from minigrad.compiler.ir import FRESH, INTO, LEAF, RESHAPE, TILES, VIEW, Index, Leaf, MatMul, Op
 from minigrad.compiler.lines import NOWHERE, Line, Lines, Origin, cloned, number
-from minigrad.compiler.loops import folded, rolled
-from minigrad.compiler.memory import Memory, Root, plain
 from minigrad.compiler.names import Names
+from minigrad.compiler.printing import kernels
+from minigrad.compiler.printing.blocks import RULES, Cut, blocks, buffers_of, reused
+from minigrad.compiler.printing.expressions import Expression, Name, Row, Statement, seen
+from minigrad.compiler.printing.groups import Address, Group, address, grouped, in_root
+from minigrad.compiler.printing.loops import folded, rolled
+from minigrad.compiler.storage.memory import Memory, Root, plain
 from minigrad.node import Node
 
 NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 0.5: "half", -1: "minus_one", -2: "minus_two"}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from minigrad.compiler.ir import INTO, LEAF, RESHAPE, TILES, VIEW, Reduce
 from minigrad.compiler.lines import Line, before, readers_of, row_of
-from minigrad.compiler.memory import Memory, Root, plain
+from minigrad.compiler.storage.memory import Memory, Root, plain
 
 TOTAL = Reduce("add", None)
 WINDOW = 200  # lines that are looked through for members

@@ -17,7 +17,7 @@ from minigrad.compiler.indices import Entries, plain_index
 from minigrad.compiler.ir import FRESH, INTO, WHERE, Draw, Join, Opaque, Place, Slot, Take
 from minigrad.compiler.lines import Line
 from minigrad.compiler.names import word_for
-from minigrad.compiler.recorder import Recipe, Recorder, Step, Tape, bound
+from minigrad.compiler.tracing.recorder import Recipe, Recorder, Step, Tape, bound
 from minigrad.node import Array
 from minigrad.ops.arithmetic import Where
 from minigrad.ops.base import AddN, Operation

@@ -15,16 +15,16 @@ from weakref import finalize
 
 import numpy as np
 
-from minigrad.compiler import tracing
-from minigrad.compiler.comparison import Skeleton, difference
-from minigrad.compiler.guards import objects_of
 from minigrad.compiler.ir import COPY, Draw
 from minigrad.compiler.lines import static_key
-from minigrad.compiler.pure import pure_text
-from minigrad.compiler.recording import record
-from minigrad.compiler.rewrites import REWRITES, rewritten
-from minigrad.compiler.shelf import MOST, Seen, Shelf
-from minigrad.compiler.writing import written
+from minigrad.compiler.passes.table import REWRITES, rewritten
+from minigrad.compiler.printing.program import written
+from minigrad.compiler.printing.pure import pure_text
+from minigrad.compiler.tracing import tracer
+from minigrad.compiler.tracing.comparison import Skeleton, difference
+from minigrad.compiler.tracing.guards import objects_of
+from minigrad.compiler.tracing.recording import record
+from minigrad.compiler.tracing.shelf import MOST, Seen, Shelf
 from minigrad.context import current, trace
 from minigrad.node import Array, Input, Node, Parameter, as_array, is_number, next_number
 from minigrad.signatures import parameters
@@ -47,7 +47,7 @@ def compile(
     rewrites: which rewrites to apply, by name; None for all (`mg.compiler.REWRITES` lists them), () for the plain program
     verify:   build the nodes anew in every call, and compare their graph with the program's; AssertionError where it is another
     backend:  "numpy"; or "numba", which computes runs of entrywise lines in compiled loops (the extra [fast]):
-              first calls take seconds, until the loops are in the cache of `minigrad.compiler.kernels`; later ones less time;
+              first calls take seconds, until the loops are in the cache of `minigrad.compiler.printing.kernels`; later ones less time;
               or "auto", the faster one of these that is installed (`.backend` says which)
 
     The compiled function takes arrays and gives arrays, which are the caller's to keep. A call with arrays of new shapes or
@@ -119,12 +119,12 @@ class Program:
     """One traced graph as a function of arrays."""
 
     def __init__(
-        self, traced: tracing.Traced, seen: Seen, rewrites: Sequence[str], name: str, backend: str = "numpy"
+        self, traced: tracer.Traced, seen: Seen, rewrites: Sequence[str], name: str, backend: str = "numpy"
     ) -> None:
-        self.form = tracing.filled(
-            traced.result, itertools.repeat(tracing.PLACE)
+        self.form = tracer.filled(
+            traced.result, itertools.repeat(tracer.PLACE)
         )  # without the nodes, which need not be kept
-        self.is_tuple = type(self.form) is tuple and all(part is tracing.PLACE for part in self.form)
+        self.is_tuple = type(self.form) is tuple and all(part is tracer.PLACE for part in self.form)
         self.seen = seen
         self.states = [state for state, _, _ in traced.updates]
         lines = rewritten(record(traced), rewrites, backend)
@@ -158,7 +158,7 @@ class Program:
                 self.running = 0
         for state in self.states:
             state.mark_changed()
-        return values if self.is_tuple else tracing.filled(self.form, iter(values))
+        return values if self.is_tuple else tracer.filled(self.form, iter(values))
 
 
 class _Given(NamedTuple):
@@ -264,7 +264,7 @@ class Compiled:
         named = [(name, Input(x, name) if isinstance(x, np.ndarray) else x) for name, x in self._named(given)]
         n = len(named) - len(given.names)
         result = self.f(*[value for _, value in named[:n]], **dict(named[n:]))
-        return tracing.filled(result, iter([np.array(node._value) for node in tracing.leaves(result)]))
+        return tracer.filled(result, iter([np.array(node._value) for node in tracer.leaves(result)]))
 
     def _traced_call(self, given: _Given) -> Any:
         traced = self._traced(given)
@@ -281,15 +281,15 @@ class Compiled:
             self._keep(given.key, traced)
         except Exception as error:
             traced.take_back()
-            if isinstance(error, tracing.NotCompiled):
+            if isinstance(error, tracer.NotCompiled):
                 raise
-            raise tracing.NotCompiled(
+            raise tracer.NotCompiled(
                 f"mg.compile made no program of {self.__name__}, which is a fault of its own ({type(error).__name__}: {error}): "
                 "please report it; the nodes themselves work as always"
             ) from error
-        return tracing.filled(traced.result, iter(values))
+        return tracer.filled(traced.result, iter(values))
 
-    def _goes_on_otherwise(self, given: _Given, traced: tracing.Traced) -> bool:
+    def _goes_on_otherwise(self, given: _Given, traced: tracer.Traced) -> bool:
         """Whether the numbers that a trace changed make the next graph another one; they and states are put back.
 
         What draws or calls back is not traced twice, and not told.
@@ -306,10 +306,10 @@ class Compiled:
         again.take_back()
         return Skeleton(again) != Skeleton(traced)
 
-    def _keep(self, key: Any, traced: tracing.Traced) -> None:
+    def _keep(self, key: Any, traced: tracer.Traced) -> None:
         """Note the graph, and make a program of it unless it has one, or is better left to the nodes."""
         if len(traced.nodes) > MOST_NODES:
-            raise tracing.TooLarge(
+            raise tracer.TooLarge(
                 f"mg.compile: the graph has {len(traced.nodes)} nodes, and a program is not made of more than {MOST_NODES}: "
                 "compile a smaller part (fewer time steps, one layer), or replay the graph: mg.Graph(y).fprop({x: array})"
             )
@@ -319,17 +319,17 @@ class Compiled:
             self.shelf.put(key, program)
             self._latest = program
 
-    def _traced(self, given: _Given) -> tracing.Traced:
+    def _traced(self, given: _Given) -> tracer.Traced:
         named = self._named(given)
         n = len(named) - len(given.names)
         names, values = [name for name, _ in named[:n]], [value for _, value in named[:n]]
         try:
-            return tracing.run(self.f, names, values, dict(named[n:]), objects_of(self.f))
+            return tracer.run(self.f, names, values, dict(named[n:]), objects_of(self.f))
         except (TypeError, AttributeError) as error:
             fixed = _taken_for_array(error, named)
             if not fixed:
                 raise
-            raise tracing.TraceError(f"mg.compile: {fixed} ({type(error).__name__}: {error})") from error
+            raise tracer.TraceError(f"mg.compile: {fixed} ({type(error).__name__}: {error})") from error
 
     def _named(self, given: _Given) -> list[tuple[str, Any]]:
         """The values of a call with the names of f's parameters."""
@@ -374,7 +374,7 @@ class Compiled:
         if first is not None:
             _restore(states, generators, before)
             return first, change
-        return tracing.filled(traced.result, iter([np.array(node._value) for node in traced.outputs])), change
+        return tracer.filled(traced.result, iter([np.array(node._value) for node in traced.outputs])), change
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method: every instance has programs of its own."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from minigrad.compiler.ir import COPIED, INTO, MATMUL, RESHAPE, TRANSPOSED, Index, Op, Permute, Reshape
 from minigrad.compiler.lines import Line, Lines, Origin, columns_of, readers_of, rebuilt, row_of
-from minigrad.compiler.steps import waiting_lines
+from minigrad.compiler.passes.time import waiting_lines
 
 MOST = 8  # gates: a product of more would be many calls of BLAS on little
 

@@ -18,9 +18,9 @@ from minigrad.compiler.lines import (
     static_key,
 )
 from minigrad.compiler.names import word_for
-from minigrad.compiler.recipes import in_time, recipe_of
-from minigrad.compiler.recorder import Recipe
-from minigrad.compiler.tracing import Traced, is_read_in_place
+from minigrad.compiler.tracing.recipes import in_time, recipe_of
+from minigrad.compiler.tracing.recorder import Recipe
+from minigrad.compiler.tracing.tracer import Traced, is_read_in_place
 from minigrad.loops import loops
 from minigrad.node import Node
 from minigrad.ops.base import Operation

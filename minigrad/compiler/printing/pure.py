@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.expressions import Expression, Name, Row, Statement, seen
 from minigrad.compiler.ir import LEAF, RESHAPE, VIEW, Copy, Function, Join, Leaf
 from minigrad.compiler.lines import Line, Lines
-from minigrad.compiler.loops import Block, blocks_of, written
 from minigrad.compiler.names import DTYPES, Names
+from minigrad.compiler.printing.expressions import Expression, Name, Row, Statement, seen
+from minigrad.compiler.printing.loops import Block, blocks_of, written
 from minigrad.node import Array, Node
 
 LEAST = 3  # time steps of a loop

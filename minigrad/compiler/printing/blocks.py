@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import Any, NamedTuple
 
-from minigrad.compiler.groups import Group, Rules
 from minigrad.compiler.lines import Line
+from minigrad.compiler.printing.groups import Group, Rules
 from minigrad.node import Array
 
 LEAST = 1 << 18  # entries of a result: smaller ones are in the cache as they are

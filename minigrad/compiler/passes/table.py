@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.gates import blocked
 from minigrad.compiler.ir import (
     ADD,
     COPIED,
@@ -47,10 +46,11 @@ from minigrad.compiler.lines import (
     rebuilt,
     uses_of,
 )
-from minigrad.compiler.local import apart, parted
-from minigrad.compiler.rows import at_once, in_rows
-from minigrad.compiler.steps import batched, regrouped, stack_of
-from minigrad.compiler.tiles import gathered, split
+from minigrad.compiler.passes.columns import gathered, split
+from minigrad.compiler.passes.fusion import apart, parted
+from minigrad.compiler.passes.gates import blocked
+from minigrad.compiler.passes.images import at_once, in_rows
+from minigrad.compiler.passes.time import batched, regrouped, stack_of
 
 Rewrite = Callable[[Lines], Lines]
 REWRITES: dict[str, Rewrite] = {}

@@ -1,0 +1,1 @@
+"""From lines and their memory to source: programs, formulas, compiled loops."""

@@ -1,0 +1,1 @@
+"""Where the values of lines lie in memory."""
