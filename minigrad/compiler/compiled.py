@@ -20,6 +20,7 @@ from minigrad.compiler.lines import static_key
 from minigrad.compiler.passes.table import REWRITES, rewritten
 from minigrad.compiler.printing.program import written
 from minigrad.compiler.printing.pure import pure_text
+from minigrad.compiler.storage.in_place import apart
 from minigrad.compiler.tracing import tracer
 from minigrad.compiler.tracing.comparison import Skeleton, difference
 from minigrad.compiler.tracing.guards import objects_of
@@ -53,7 +54,7 @@ def compile(
     The compiled function takes arrays and gives arrays, which are the caller's to keep. A call with arrays of new shapes or
     dtypes traces f: runs it once on Input nodes, and prints what they computed as source. The next ones run that. Parameters and
     states are read in place, so they may change between calls; random nodes draw anew; what `mg.update` writes is written at the
-    end of every call. Arguments that are not arrays (numbers, flags) are fixed: each value has a program of its own.
+    end of every call, in place, and not at all by a call that raises. Arguments that are not arrays (numbers, flags) are fixed: each value has a program of its own.
 
     What f reads of objects while it is traced is watched: the mode, numbers, lists, arrays and functions of modules, penalties,
     losses and any other object that f refers to, of the variables that f closes over and of its defaults, and of what they hold
@@ -126,7 +127,7 @@ class Program:
         )  # without the nodes, which need not be kept
         self.is_tuple = type(self.form) is tuple and all(part is tracer.PLACE for part in self.form)
         self.seen = seen
-        self.states = [state for state, _, _ in traced.updates]
+        self.states = list(dict.fromkeys([state for state, _, _ in traced.updates]))
         lines = rewritten(record(traced), rewrites, backend)
         self.arguments = list(traced.inputs)
         self.pure = pure_text(lines, self.arguments)  # now: to keep the lines would cost many times as much memory
@@ -153,7 +154,7 @@ class Program:
         with self.lock:
             self.running = get_ident()
             try:
-                values = self.run(*arrays)
+                values = self.run(*(apart(arrays, self.states) if self.states else arrays))
             finally:
                 self.running = 0
         for state in self.states:
@@ -249,7 +250,11 @@ class Compiled:
             if not program.repeatable:
                 raise  # what it called back has had its effect
             _restore((), program.generators, ((), drawn))
-            self._by_nodes(given)  # which explains the error as nodes do
+            held = _snapshot(program.states, ())
+            try:
+                self._by_nodes(given)  # which explains the error as nodes do
+            finally:
+                _restore(program.states, (), held)
             raise
 
     def _without_program(self, given: _Given) -> Any:
@@ -361,7 +366,7 @@ class Compiled:
                 return first, ""
         self._latest = program
         generators = program.generators if program.repeatable else []
-        states = list(dict.fromkeys(program.states))
+        states = program.states
         before = _snapshot(states, generators)
         if generators:
             program(given.arrays)

@@ -192,17 +192,17 @@ def before(line: Line) -> tuple[Line, ...]:
     return line.operands if line.after is None else (*line.operands, line.after)
 
 
-def sorted_lines(lines: Iterable[Line]) -> list[Line]:
-    """Lines such that operands come first; of those that may come next, the oldest does."""
+def sorted_lines(lines: Iterable[Line], needs: Callable[[Line], Iterable[Line]] = before) -> list[Line]:
+    """Lines such that operands, or what else each needs, come first; of those that may come next, the oldest does."""
     waiting: dict[Line, int] = {}
     parents: dict[Line, list[Line]] = {}
     ready = []
     for line in lines:
-        needs = set(before(line))
-        waiting[line] = len(needs)
-        for operand in needs:
+        needed = set(needs(line))
+        waiting[line] = len(needed)
+        for operand in needed:
             parents.setdefault(operand, []).append(line)
-        if not needs:
+        if not needed:
             ready.append((line.number, line.serial, line))
     heapify(ready)
     order = []

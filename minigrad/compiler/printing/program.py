@@ -75,8 +75,9 @@ class _Writer:
             else:
                 self._write_loops(item)
         for state, value in self.lines.updates:
-            self._say("copyto({0}, {1})", [self._of(state), self._of(value)], value.origin)
-            self.names["copyto"] = np.copyto
+            if self.memory.states.get(value) is not state:
+                self._say("copyto({0}, {1})", [self._of(state), self._of(value)], value.origin)
+                self.names["copyto"] = np.copyto
         results = [self._returned(line, i) for i, line in enumerate(self.lines.outputs)]
         self._say(f"return {', '.join(results)}{',' if len(results) == 1 else ''}", [], NOWHERE)
         head = [

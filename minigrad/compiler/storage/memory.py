@@ -17,6 +17,7 @@ import numpy as np
 
 from minigrad.compiler.ir import FRESH, INTO, RESHAPE, TILES, VIEW, Reshaped
 from minigrad.compiler.lines import Line, Lines, copy_of, in_order, places_of, readers_of, row_of
+from minigrad.compiler.storage import in_place
 from minigrad.compiler.storage.chains import Chains, is_stack, linked, may_be_placed
 
 ALIGNED = 16  # entries: a block begins at a multiple of so many
@@ -112,6 +113,7 @@ class Memory:
     place: of a line in a series (or a stack that is a stretch of one): the series' root, and its number (or a slice)
     root:  of a line that has memory of its own
     over:  of a line that is written over another's memory: the other
+    states: of a new value that is written into its state's own array: the state
     """
 
     def __init__(self, lines: Lines) -> None:
@@ -124,7 +126,8 @@ class Memory:
         self.chains = Chains()
         self.blocks: list[Block] = []
         self._place_tiles()
-        self.order = in_order(lines.results)
+        self.order, self.states = in_place.placed(lines, in_order(lines.results), {*self.slot, *self.place})
+        self.over.update(self.states)
         self._lay_out()
         self._make_series()
         self._share()
@@ -298,8 +301,8 @@ class Memory:
     def _share(self) -> None:
         """Walk backward: memory is taken where its last reader stands, and given back where it is first written."""
         for line in self.order:
-            owns = line.op.kind in (INTO, TILES) and line not in self.slot and line not in self.place
-            if owns:
+            elsewhere = line in self.slot or line in self.place or line in self.states
+            if line.op.kind in (INTO, TILES) and not elsewhere:
                 root = self.root[line] = Root(line.shape, line.dtype)
                 root.output = line in self.is_output
                 root.like = (line.origin.role, line.op) if line.origin.step else None
