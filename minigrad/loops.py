@@ -50,16 +50,17 @@ def loops(nodes: Sequence[Node]) -> list[Loop]:
     The number of comparisons grows linearly with the number of nodes.
     """
     search = _Search(nodes)
-    search.place_marked()
-    search.place_repeated(forward=True, carried=True)
-    search.place_readers()
-    search.place_adjoints()
-    search.place_readers()  # what is made of the adjoint of each step, as penalties are
-    search.place_adjoints()
-    search.place_repeated(forward=False, carried=True)
-    found = sorted(search.loops.values(), key=lambda loop: next(iter(loop.steps.values()))[0].number)
+    found = search.found()
     for loop in found:
         _compare(loop, search.places)
+    search.place_leaves()
+    return found
+
+
+def uncompared(nodes: Sequence[Node]) -> list[Loop]:
+    """Find the same loops in a third of the time: `kinds` and `states`, which no program needs, stay empty."""
+    search = _Search(nodes)
+    found = search.found()
     search.place_leaves()
     return found
 
@@ -112,6 +113,17 @@ class _Search:
         self.homes: dict[int, tuple[Any, int]] = {}
         self.bases: dict[tuple[Any, int], int] = {}
         self.births: list[tuple[int, Any, int]] = [(0, None, 0)]
+
+    def found(self) -> list[Loop]:
+        """Place what can be placed; the loops in the order of their first births."""
+        self.place_marked()
+        self.place_repeated(forward=True, carried=True)
+        self.place_readers()
+        self.place_adjoints()
+        self.place_readers()  # what is made of the adjoint of each step, as penalties are
+        self.place_adjoints()
+        self.place_repeated(forward=False, carried=True)
+        return sorted(self.loops.values(), key=lambda loop: next(iter(loop.steps.values()))[0].number)
 
     def place_marked(self) -> None:
         """Give the nodes born in marked steps their places."""
@@ -190,13 +202,14 @@ class _Search:
 
 def _compare(loop: Loop, places: Mapping[Node, tuple[Loop, int]]) -> None:
     """Say which steps are alike, and which nodes carry something to a later step."""
+    what = {node: kind_of(node) for step in loop.steps.values() for node in step}
     ordinals = {number: k for k, number in enumerate(loop.steps)}
     within = {node: i for step in loop.steps.values() for i, node in enumerate(step)}
     known: dict[Any, int] = {}
     for number, step in loop.steps.items():
         signature: list[Any] = []
         for node in step:
-            signature.append(kind_of(node))
+            signature.append(what[node])
             for child in node.children:
                 home = places.get(child)
                 if home is None or home[0] is not loop:
@@ -207,9 +220,9 @@ def _compare(loop: Loop, places: Mapping[Node, tuple[Loop, int]]) -> None:
                     if back:
                         loop.states.add(child)
         loop.kinds[number] = known.setdefault(tuple(signature), len(known))
-    carried = {(within[node], kind_of(node)) for node in loop.states}
+    carried = {(within[node], what[node]) for node in loop.states}
     for step in loop.steps.values():  # what is carried on in one step is a state in all of them
-        loop.states.update([node for i, node in enumerate(step) if (i, kind_of(node)) in carried])
+        loop.states.update([node for i, node in enumerate(step) if (i, what[node]) in carried])
 
 
 def _is_start(reader: Node, slot: int, loop: Loop, number: int, places: Mapping[Node, tuple[Loop, int]]) -> bool:

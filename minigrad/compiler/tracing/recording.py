@@ -21,7 +21,7 @@ from minigrad.compiler.names import word_for
 from minigrad.compiler.tracing.recipes import in_time, recipe_of
 from minigrad.compiler.tracing.recorder import Recipe
 from minigrad.compiler.tracing.tracer import Traced, is_read_in_place
-from minigrad.loops import loops
+from minigrad.loops import Loop, uncompared
 from minigrad.node import Node
 from minigrad.ops.base import Operation
 from minigrad.ops.linear_algebra import SumOfProducts
@@ -37,7 +37,7 @@ class _Recording:
         self.traced = traced
         self.page = Page()
         self.recipes: dict[Any, Recipe] = {}
-        self.roles = _Roles(traced.nodes)
+        self.roles = _Roles(uncompared(traced.nodes))
         self.impure: Line | None = None  # the last one: what draws or reports stays in its order
 
     def lines(self) -> Lines:
@@ -109,13 +109,13 @@ class _Roles:
     common: by loop and scope, for scopes that several steps have, so that the program has to number these itself
     """
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, loops: Sequence[Loop]) -> None:
         self.of: dict[int, int] = {}  # a node's number to its role
         self.numbers: dict[Any, int] = {}
         self.seen: dict[Any, int] = {}
         self.places: dict[Node, tuple[int, int]] = {}
         steps: dict[tuple[int, str], set[int]] = {}
-        for i, loop in enumerate(loops(nodes)):
+        for i, loop in enumerate(loops):
             for number, step in loop.steps.items():
                 for node in step:
                     self.places[node] = i, number
