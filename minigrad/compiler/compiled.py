@@ -16,10 +16,10 @@ from weakref import finalize
 import numpy as np
 
 from minigrad.compiler.ir import COPY, Draw
-from minigrad.compiler.lines import static_key
+from minigrad.compiler.lines import Lines, NotContracted, static_key
 from minigrad.compiler.passes.table import REWRITES, rewritten
-from minigrad.compiler.printing.program import written
-from minigrad.compiler.printing.pure import pure_text
+from minigrad.compiler.printing.program import Text, written
+from minigrad.compiler.printing.pure import PureText, pure_text
 from minigrad.compiler.storage.in_place import apart
 from minigrad.compiler.tracing import tracer
 from minigrad.compiler.tracing.comparison import Skeleton, difference
@@ -128,10 +128,11 @@ class Program:
         self.is_tuple = type(self.form) is tuple and all(part is tracer.PLACE for part in self.form)
         self.seen = seen
         self.states = list(dict.fromkeys([state for state, _, _ in traced.updates]))
-        lines = rewritten(record(traced), rewrites, backend)
         self.arguments = list(traced.inputs)
-        self.pure = pure_text(lines, self.arguments)  # now: to keep the lines would cost many times as much memory
-        text = written(lines, self.arguments, backend)
+        try:
+            lines, self.pure, text = self._made(traced, rewrites, backend, contracts=True)
+        except NotContracted:
+            lines, self.pure, text = self._made(traced, rewrites, backend, contracts=False)
         self.source = text.source
         self.name = f"<{name} {next_number()}>"
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)  # for tracebacks
@@ -147,6 +148,13 @@ class Program:
         impure = [line for line in lines.order if not line.op.pure and line.op != COPY]
         # draws can be taken back; other effects (mg.probe's callback) cannot
         self.repeatable = all(isinstance(line.op, Draw) for line in impure)
+
+    def _made(
+        self, traced: tracer.Traced, rewrites: Sequence[str], backend: str, *, contracts: bool
+    ) -> tuple[Lines, PureText, Text]:
+        """The lines, and the texts made of them: now, since to keep the lines would cost many times as much memory."""
+        lines = rewritten(record(traced, contracts), rewrites, backend)
+        return lines, pure_text(lines, self.arguments), written(lines, self.arguments, backend)
 
     def __call__(self, arrays: Sequence[Array]) -> Any:
         if self.running == get_ident():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -349,14 +350,16 @@ class Join(Op):
     kind = TILES
 
     @classmethod
-    def stack(cls, n: int) -> Join:
-        """So many operands as rows."""
-        return cls("stack", 0, Entries((i,) for i in range(n)))
+    def stack(cls, rows: Sequence[int]) -> Join:
+        """The operands as these rows, in order; all others, where rounds of a loop are left out, are those rounds'."""
+        return cls("stack", 0, Entries((i,) for i in rows))
 
     @property
-    def is_stack(self) -> bool:
-        """Whether its parts are its rows, in order."""
-        return len(self.places) > 1 and all(index == (i,) for i, index in enumerate(self.places))
+    def rows(self) -> list[int] | None:
+        """The numbers of the rows that its parts are, in order; None where they are something else."""
+        rows = [index[0] for index in self.places if len(index) == 1 and type(index[0]) is int]
+        ascend = all(i < j for i, j in pairwise(rows))
+        return rows if 1 < len(rows) == len(self.places) and rows[0] == 0 and ascend else None
 
     @property
     def order(self) -> Sequence[int]:

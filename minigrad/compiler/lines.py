@@ -6,9 +6,9 @@ sub-expressions), and one whose operands are all constant is computed at once. S
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import count
+from itertools import count, pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -29,6 +29,8 @@ class Origin(NamedTuple):
     step: the number of the time step; () outside of loops
     node: the number of the node whose value it is; -1 within an operation
     of:   of an adjoint: the number of the node whose adjoint it is, a word for it, and whether the word is the user's
+    leap: of a line that adds one of many terms: how many terms before that one are left out, being those of rounds that are;
+          −1 for a line that reads another round than its node does, since its node's is left out
     """
 
     scope: str = ""
@@ -39,6 +41,7 @@ class Origin(NamedTuple):
     step: tuple[int, ...] = ()
     of: tuple[int, str, bool] | None = None
     node: int = -1
+    leap: int = 0
 
     def within(self) -> Origin:
         """The same for a line that is on the way to the value, and not the value."""
@@ -97,13 +100,21 @@ class Line:
 NOWHERE = Origin()
 
 
+class NotContracted(Exception):  # noqa: N818 -- what happened, not what failed
+    """Raised where it is not certain what the rounds do that were left out: then the program is made with all of them."""
+
+
 class Page:
-    """Where lines are written: equal lines once, constants folded. `names`: what operations refer to."""
+    """Where lines are written: equal lines once, constants folded. `names`: what operations refer to.
+
+    gaps: by the number of a loop the numbers of the steps that were left out, being like those around them
+    """
 
     FOLDED = 1 << 20  # the most entries of a constant that is computed in advance
 
-    def __init__(self) -> None:
+    def __init__(self, gaps: Mapping[int, range] | None = None) -> None:
         self.names: dict[str, Any] = {}
+        self.gaps = gaps or {}
         self._known: dict[Any, Line] = {}
         self._given: list[Array] = []  # kept, so that an id stays that of one array
         self._count = 0
@@ -132,7 +143,7 @@ class Page:
         operands = tuple(operands)
         if not op.pure:
             return Line(op, operands, shape, dtype, self._next(), origin)
-        key = (op, operands)
+        key = (op, operands, origin.leap)
         line = self._known.get(key)
         if line is not None:
             return line
@@ -149,6 +160,22 @@ class Page:
     def like(self, line: Line, operands: Sequence[Line]) -> Line:
         """The same operation on other operands."""
         return self.write(line.op, operands, line.shape, line.dtype, line.origin)
+
+    def distance(self, a: Line, b: Line) -> int:
+        """How many rounds lie between two lines that follow each other in a list of like lines: 1, or more over a gap."""
+        gap = self.gaps.get(a.origin.loop) if a.origin.loop == b.origin.loop else None
+        if gap is None or {a.origin.step, b.origin.step} != {(gap.start - 1,), (gap.stop,)}:
+            return 1
+        return 1 + len(gap)
+
+    def rows(self, parts: Sequence[Line], n: int | None = None) -> list[int]:
+        """The numbers of the rows that like lines are in a stack. n: how many it has; else as many as follow from the lines"""
+        found = [0]
+        for a, b in pairwise(parts):
+            found.append(found[-1] + self.distance(a, b))
+        if n is not None and found[-1] + 1 != n:
+            raise NotContracted(f"{len(parts)} parts of a stack of {n} rows")
+        return found
 
     def _next(self) -> int:
         self._count += 1

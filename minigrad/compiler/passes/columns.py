@@ -138,7 +138,9 @@ class _Split:
         """The i-th columns of all time steps, as one matrix: seen in the other stack, or a stack of their own."""
         other = self.found[stack][i]
         if other is None:
-            whole = stack_of(self.page, [self.new[matrix.operands[i]] for matrix in stack.operands], origin)
+            whole = stack_of(
+                self.page, [self.new[matrix.operands[i]] for matrix in stack.operands], stack.shape[0], origin
+            )
         else:
             shape = (*stack.shape[:2], among.stop - among.start)
             whole = self.new.get(other, other)
@@ -160,7 +162,7 @@ def gathered(lines: Lines) -> Lines:
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         if is_stack(line) and all(x in found for x in operands):
-            whole = stack_of(page, [found[x] for x in operands], line.origin)
+            whole = stack_of(page, [found[x] for x in operands], line.shape[0], line.origin)
             return page.write(Reshape(line.shape), (whole,), line.shape, line.dtype, line.origin)
         parts = _narrow_parts(line, operands)
         if parts is None or any(_columns(reader) for reader in readers.get(line, ())):  # it is a part itself

@@ -237,10 +237,10 @@ class _Blocks:
             (weight,) = weight.operands
         rows, width = weight.shape
         if weight.op == TRANSPOSED:
-            tall = self._reshaped(weight.operands[0], (width // n, n, rows), x.origin)
-            by_gate = self._view(Permute((0, 2, 1)), tall, (width // n, rows, n), x.origin)
+            tall = self._reshaped(weight.operands[0], (width // n, n, rows), weight.origin)
+            by_gate = self._view(Permute((0, 2, 1)), tall, (width // n, rows, n), weight.origin)
         else:
-            by_gate = self._swapped(self._reshaped(weight, (rows, width // n, n), x.origin))
+            by_gate = self._swapped(self._reshaped(weight, (rows, width // n, n), weight.origin))
         copy = self._written(COPIED, (by_gate,), by_gate.shape, weight.dtype, weight.origin, weight.number)
         return self._written(MATMUL, (a, copy), self._shape(x, n), x.dtype, x.origin, x.number)
 

@@ -37,6 +37,7 @@ from minigrad.compiler.ir import (
 from minigrad.compiler.lines import (
     Line,
     Lines,
+    NotContracted,
     Origin,
     Page,
     columns_of,
@@ -389,14 +390,15 @@ def products(lines: Lines) -> Lines:
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         if line.op != ADD or line.dtype.kind != "f" or len(line.shape) not in (1, 2) or line in inner:
             return None
-        terms = _terms(page.like(line, operands), line.shape, once)
+        terms, left_out = _terms(page, page.like(line, operands), line.shape, once)
         alike = [term for term in terms if term in once and term.dtype == line.dtype]
         found = [(term, factors) for term in alike if (factors := _factors(term)) is not None]
         if len(found) < MANY or len({(a.shape[:-1], b.shape[-1], len(b.shape)) for _, (a, b) in found}) > 1:
             return None
         found.sort(key=lambda pair: (pair[0].origin.step, pair[0].number))
-        left = _side_of(page, [a for _, (a, _) in found], line.origin, first=True)
-        right = _side_of(page, [b for _, (_, b) in found], line.origin, first=False)
+        n = len(found) + left_out
+        left = _side_of(page, [a for _, (a, _) in found], n, line.origin, first=True)
+        right = _side_of(page, [b for _, (_, b) in found], n, line.origin, first=False)
         if left is None or right is None:
             return None
         joined = {term for term, _ in found}
@@ -425,16 +427,17 @@ def products(lines: Lines) -> Lines:
     return rebuilt(lines, noted)
 
 
-def _terms(line: Line, shape: tuple[int, ...], once: set[Line]) -> list[Line]:
-    """The terms of a sum of sums that nobody else reads."""
-    terms, stack = [], [line]
+def _terms(page: Page, line: Line, shape: tuple[int, ...], once: set[Line]) -> tuple[list[Line], int]:
+    """The terms of a sum of sums that nobody else reads, and how many more there are in rounds that are left out."""
+    terms, stack, left_out = [], [line], 0
     while stack:
         term = stack.pop()
         if term.op == ADD and term.shape == shape and (term is line or term in once):
             stack += term.operands[::-1]
+            left_out += max(term.origin.leap, 0) or max([page.distance(x, term) - 1 for x in term.operands])
         else:
             terms.append(term)
-    return terms
+    return terms, left_out
 
 
 def _factors(term: Line) -> tuple[Line, Line] | None:
@@ -452,16 +455,19 @@ def _factors(term: Line) -> tuple[Line, Line] | None:
     return None
 
 
-def _side_of(page: Page, parts: Sequence[Line], origin: Origin, *, first: bool) -> Line | None:
-    """The factors side by side: the left ones (n, k) as (n, T k), the right ones (k, m) as (T k, m); vectors as (T, m)."""
+def _side_of(page: Page, parts: Sequence[Line], n: int, origin: Origin, *, first: bool) -> Line | None:
+    """The n factors side by side: the left ones (n, k) as (n, T k), the right ones (k, m) as (T k, m); vectors as (T, m)."""
     if first and len(parts[0].shape) == 1 and all(part.array is not None for part in parts):
-        return page.constant(_ones(sum(part.size for part in parts), parts[0].dtype))
+        sizes = {part.size for part in parts}
+        if len(parts) < n and len(sizes) > 1:
+            raise NotContracted("sums of several lengths")
+        return page.constant(_ones(sum(part.size for part in parts) + (n - len(parts)) * min(sizes), parts[0].dtype))
     turned = len(parts[0].shape) == 2 and all(part.op == TRANSPOSED for part in parts)
     plain = [part.operands[0] for part in parts] if turned else list(parts)
     upright = len(plain[0].shape) == 1 or first == turned  # whether they lie on top of each other
     if not upright or len({part.shape for part in plain}) > 1:
         return None
-    stack = stack_of(page, plain, origin)
+    stack = stack_of(page, plain, n, origin)
     rows = prod(stack.shape[:-1])
     if len(stack.shape) == 3:
         stack = page.write(Reshape((rows, stack.shape[-1])), (stack,), (rows, stack.shape[-1]), stack.dtype, origin)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heapify, heappop, heappush
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from minigrad.compiler.lines import (
     rewired,
     uses_of,
 )
-from minigrad.compiler.storage.chains import Chains, is_stack, linked, may_be_placed
+from minigrad.compiler.storage.chains import Chains, is_stack, linked, may_be_placed, rows_of
 
 LEAST = 3  # time steps
 LARGEST = 1 << 16  # bytes of one step's result: beyond, the cache is worth more than the calls that are saved
@@ -56,7 +57,7 @@ def batched(lines: Lines, apart: Collection[Line] = ()) -> Lines:
                 del groups[line]
     if not groups:
         return lines
-    chosen = _Choice(order).chosen(list(dict.fromkeys(groups.values())))
+    chosen = _Choice(lines.page, order).chosen(list(dict.fromkeys(groups.values())))
     if not chosen:
         return lines
     return _Rebuilt(lines, order, chosen).lines()
@@ -259,14 +260,15 @@ def _shared(needs: dict[Line, int]) -> dict[Line, int]:
 class _Choice:
     """Which groups can become one line each, without a ring of groups that wait for each other, and without copies."""
 
-    def __init__(self, order: Sequence[Line]) -> None:
+    def __init__(self, page: Page, order: Sequence[Line]) -> None:
+        self.page = page
         self.chains = Chains()
         self.chosen_groups: list[Group] = []
         self.group_of: dict[Line, Group] = {}
         for line in sorted([line for line in order if is_stack(line)], key=lambda line: -line.nbytes):
             links = linked(line.operands)
-            if all(may_be_placed(part) for part in line.operands[1:]) and self.chains.may_join(links):
-                self.chains.join(links)
+            if all(may_be_placed(part) for part in line.operands[1:]) and self.chains.may_join(links, rows_of(line)):
+                self.chains.join(links, rows_of(line))
 
     def chosen(self, groups: Sequence[Group]) -> list[Group]:
         for group in groups:
@@ -301,43 +303,49 @@ class _Choice:
 
     def _stacks(self, group: Group) -> bool:
         """Whether every operand is the same for all, or has a stack for nothing; such stacks are claimed."""
-        wanted: list[list[Any]] = []
+        wanted: list[tuple[list[Any], list[int]]] = []
         ndim = len(group.members[0].shape)
+        n = self.page.rows(group.members)[-1] + 1
         for parts in zip(*[line.operands for line in group.members], strict=True):
             if all(part is parts[0] for part in parts):
                 continue
             if len(parts[0].shape) != ndim:
                 return False
-            claims = self._claims(list(parts))
+            claims = self._claims(list(parts), n)
             if claims is None:
                 return False
             wanted += claims
         if not wanted and not any(part is not group.members[0].operands[0] for part in group.members[1].operands):
             return False
-        for links in wanted:
-            if not self.chains.may_join(links):
+        for links, rows in wanted:
+            if not self.chains.may_join(links, rows):
                 return False
-            self.chains.join(links)
+            self.chains.join(links, rows)
         return True
 
-    def _claims(self, parts: list[Line]) -> list[list[Any]] | None:
-        """The lines that have to lie next to each other for a stack of the parts: none if they do; None if they cannot."""
+    def _claims(self, parts: list[Line], n: int) -> list[tuple[list[Any], list[int]]] | None:
+        """The lines that have to lie next to each other for a stack of n rows, and which rows: none if they do; None if they cannot."""
         group = self.group_of.get(parts[0])
         if group is not None:
             start = group.at[parts[0]]
             return [] if group.members[start : start + len(parts)] == parts else None
-        if rows(parts) is not None:
+        if rows(parts, n) is not None:
             return []
         if all(part.op.kind == VIEW and part.op == parts[0].op for part in parts) and with_steps(parts[0].op):
-            return self._claims([part.operands[0] for part in parts])
+            return self._claims([part.operands[0] for part in parts], n)
         own = all(may_be_placed(part) and part not in self.group_of for part in parts[1:])
         first = parts[0].op.kind == LEAF or (may_be_placed(parts[0]) and parts[0] not in self.group_of)
         links = linked(parts)
-        return [links] if own and first and self.chains.may_join(links) else None
+        numbers = self.page.rows(parts)
+        fits = own and first and numbers[-1] + 1 == n and self.chains.may_join(links, numbers)
+        return [(links, numbers)] if fits else None
 
 
-def rows(parts: Sequence[Line]) -> tuple[Line, int, int] | None:
-    """Where the parts are neighbors along an axis of one array: the array, the axis and the first one's number."""
+def rows(parts: Sequence[Line], n: int) -> tuple[Line, int, int] | None:
+    """Where the parts are n neighbors along an axis of one array: the array, the axis and the first one's number.
+
+    Where rounds were left out, their rows are those between.
+    """
     base = parts[0].operands[0] if parts[0].op.kind == VIEW else None
     if base is None or any(part.op.kind != VIEW or part.operands[0] is not base for part in parts):
         return None
@@ -346,7 +354,8 @@ def rows(parts: Sequence[Line]) -> tuple[Line, int, int] | None:
     if None in axes or len(axes) > 1:
         return None
     numbers = [place[1] for place in found if place]
-    if numbers != list(range(numbers[0], numbers[0] + len(parts))):
+    jumps = {later - earlier for earlier, later in pairwise(numbers)} - {1}
+    if numbers[-1] - numbers[0] + 1 != n or len(jumps) > 1 or min(jumps, default=1) < 1:
         return None
     (axis,) = axes
     assert axis is not None
@@ -368,10 +377,10 @@ def with_steps(op: Op) -> Op | None:
     return Index.of(slice(None), *op.entries) if isinstance(op, Index) else None
 
 
-def stack_of(page: Page, parts: Sequence[Line], origin: Origin) -> Line:
-    """All parts as one array, one after the other along a new first axis; a view where they are neighbors already."""
-    n, first = len(parts), parts[0]
-    found = rows(parts)
+def stack_of(page: Page, parts: Sequence[Line], n: int, origin: Origin) -> Line:
+    """All parts as one array of n rows, one after the other along a new first axis; a view where they are neighbors already."""
+    first = parts[0]
+    found = rows(parts, n)
     if found is not None:
         base, axis, start = found
         if axis:
@@ -383,10 +392,10 @@ def stack_of(page: Page, parts: Sequence[Line], origin: Origin) -> Line:
         return page.write(Index.of(slice(start, start + n)), (base,), (n, *base.shape[1:]), base.dtype, origin)
     together = with_steps(first.op) if all(part.op == first.op and part.op.kind == VIEW for part in parts) else None
     if together is not None:
-        whole = stack_of(page, [part.operands[0] for part in parts], origin)
+        whole = stack_of(page, [part.operands[0] for part in parts], n, origin)
         return page.write(together, (whole,), (n, *first.shape), first.dtype, origin)
     page.names["stack"] = np.stack
-    return page.write(Join.stack(n), parts, (n, *first.shape), first.dtype, origin)
+    return page.write(Join.stack(page.rows(parts, n)), parts, (n, *first.shape), first.dtype, origin)
 
 
 class _Rebuilt:
@@ -432,8 +441,8 @@ class _Rebuilt:
 
     def _again(self, line: Line) -> Line:
         operands = tuple([self.new[operand] for operand in line.operands])
-        if is_stack(line) and rows(operands) is not None:
-            return stack_of(self.page, operands, line.origin)
+        if is_stack(line) and rows(operands, line.shape[0]) is not None:
+            return stack_of(self.page, operands, line.shape[0], line.origin)
         if operands == line.operands and line.after is None:
             return line
         new = self.page.like(line, operands)
@@ -443,13 +452,14 @@ class _Rebuilt:
 
     def _draw_together(self, group: Group) -> None:
         members, first = group.members, group.members[0]
-        n = len(members)
+        numbers = self.page.rows(members)
+        n = numbers[-1] + 1
         scope = f"{first.origin.scope} ... {members[-1].origin.scope}"
         origin = first.origin._replace(scope=scope, loop=-1, step=(), of=None, node=-1)
         operands = []
         for parts in zip(*[line.operands for line in members], strict=True):
             news = [self.new[part] for part in parts]
-            operands.append(news[0] if all(x is news[0] for x in news) else stack_of(self.page, news, origin))
+            operands.append(news[0] if all(x is news[0] for x in news) else stack_of(self.page, news, n, origin))
         shape = (n, *first.shape)
         if first.op == MATMUL:
             flat = self._reshaped(operands[0], (n * operands[0].shape[1], operands[0].shape[2]), origin)
@@ -458,7 +468,7 @@ class _Rebuilt:
         else:
             whole = self.page.write(first.op, operands, shape, first.dtype, origin)
         whole.number = min(line.number for line in members)  # as soon as it can be
-        for i, line in enumerate(members):
+        for i, line in zip(numbers, members, strict=True):
             self.new[line] = self.page.write(
                 Index.of(i) if line.shape else Index.of(i, ...),
                 (whole,),

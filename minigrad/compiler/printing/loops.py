@@ -7,17 +7,23 @@ time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any, NamedTuple
 
+from minigrad.compiler.lines import NotContracted
 from minigrad.compiler.printing.expressions import Expression, Pair, Rounds, Row, Seen, Statement
 
+NEAR = 3  # rounds around a gap, which are known to be images of each other, and may read across it
 LocalName = Callable[[str, Collection[str]], str]  # a word, and names it may not be, to a name
 
 
 class Block(NamedTuple):
-    """Statements, and how often they are run. numbers: those of the second round, statement by statement"""
+    """Statements, and how often they are run.
+
+    last:    those of the last round
+    numbers: those of the second round, statement by statement
+    """
 
     statements: Sequence[Statement]
     last: Sequence[Statement]
@@ -38,32 +44,34 @@ class Block(NamedTuple):
         return _Loop(self, local).text()
 
 
-def blocks_of(statements: Sequence[Statement]) -> Iterator[Block]:
-    """The statements in blocks: what repeats at least three times is one block."""
-    likes: dict[Any, int] = {}
-    shapes = [likes.setdefault(statement.like, len(likes)) for statement in statements]
-    numbers = [statement.numbers for statement in statements]
-    places: dict[int, list[int]] = {}
-    for i, shape in enumerate(shapes):
-        places.setdefault(shape, []).append(i)
+def blocks_of(statements: Sequence[Statement], gaps: Mapping[int, range]) -> Iterator[Block]:
+    """The statements in blocks: what repeats at least three times is one block.
+
+    gaps: the steps of loops that are left out; NotContracted where a block does not stand for them
+    """
+    search = _Search(statements, gaps)
     i = 0
     while i < len(statements):
-        begins = i == 0 or not statements[i].origin.step or _part(statements[i]) != _part(statements[i - 1])
-        period, repeats = _best_period(i, shapes, numbers, places[shapes[i]]) if begins else (1, 1)
-        end = i + period * repeats
+        run = search.run(i)
+        end = i + run.period * run.rounds
+        if not run.leaps and any(map(search.is_beside_a_gap, statements[i:end])):
+            raise NotContracted(f"no loop runs over what is left out around {statements[i].text!r}")
         yield Block(
-            statements[i : i + period], statements[end - period : end], repeats, numbers[i + period : i + 2 * period]
+            statements[i : i + run.period],
+            statements[end - run.period : end],
+            run.repeats,
+            search.numbers[i + run.period : i + 2 * run.period],
         )
         i = end
 
 
-def rolled(statements: Sequence[Statement], local: LocalName | None = None) -> list[str]:
+def rolled(statements: Sequence[Statement], gaps: Mapping[int, range], local: LocalName) -> list[str]:
     """The statements as text, repeated ones as loops, with a comment wherever another part of the net begins.
 
-    local: gives names to the rows that loops go over; None for loops that count, in which `h[3]` is `h[t]`
+    local: gives names to the rows that loops go over
     """
     return written(
-        blocks_of(statements),
+        blocks_of(statements, gaps),
         lambda block: [statement.text for statement in block.statements] if block.repeats == 1 else block.loop(local),
     )
 
@@ -87,30 +95,119 @@ def _part(statement: Statement) -> Any:
     return origin.scope, origin.adjoint, origin.loop
 
 
-def _best_period(i: int, shapes: Sequence[int], numbers: Sequence[Any], places: Sequence[int]) -> tuple[int, int]:
-    """How long the block is that repeats from statement i on, and how often; (1, 1) where none does at least 3 times."""
-    best = (1, 1)
-    candidates = [place - i for place in places if i < place <= i + 400][:8]
-    for period in candidates:
-        if best[0] * best[1] > period * 4 and best[1] > 2:
-            break
-        if shapes[i : i + period] != shapes[i + period : i + 2 * period]:
-            continue
-        repeats = 1
-        deltas = [_differences(numbers[i + q], numbers[i + period + q]) for q in range(period)]
-        steps = {abs(delta) for part in deltas for delta in part if delta}
-        if len(steps) > 1:
-            continue
-        while True:
-            at = i + repeats * period
-            if at + period > len(shapes) or shapes[at : at + period] != shapes[i : i + period]:
+class _Run(NamedTuple):
+    """Statements that repeat: `period` of them in each of so many rounds; with those that are left out there are `repeats`.
+
+    ahead: rounds looked at in which some statements are on this side of a gap, and some on the other
+    """
+
+    period: int = 1
+    rounds: int = 1
+    repeats: int = 1
+    leaps: bool = False
+    ahead: int = 0
+
+
+class _Search:
+    """Statements, and what repeats among them."""
+
+    def __init__(self, statements: Sequence[Statement], gaps: Mapping[int, range]) -> None:
+        self.statements = statements
+        self.gaps = gaps
+        likes: dict[Any, int] = {}
+        self.shapes = [likes.setdefault(statement.like, len(likes)) for statement in statements]
+        self.numbers = [statement.numbers for statement in statements]
+        self.places: dict[int, list[int]] = {}
+        for i, shape in enumerate(self.shapes):
+            self.places.setdefault(shape, []).append(i)
+
+    def is_beside_a_gap(self, statement: Statement) -> bool:
+        """Whether rounds are left out right before or behind a statement."""
+        origin = statement.origin
+        gap = self.gaps.get(origin.loop)
+        return origin.leap > 0 or (gap is not None and origin.step in ((gap.start - 1,), (gap.stop,)))
+
+    def run(self, i: int) -> _Run:
+        """The longest run of what repeats from statement i on; a single statement where none does at least 3 times."""
+        best = _Run()
+        before, now = self.statements[i - 1], self.statements[i]
+        if i and now.origin.step and _part(now) == _part(before):
+            return best
+        candidates = [place - i for place in self.places[self.shapes[i]] if i < place <= i + 400][:8]
+        for period in candidates:
+            if best.period * best.repeats > period * 4 and best.repeats > 2:
                 break
-            if any(_differences(numbers[at - period + q], numbers[at + q]) != deltas[q] for q in range(period)):
+            run = self._run_of(i, period)
+            if run.repeats >= 3 and period * (run.repeats - 1) > best.period * (best.repeats - 1):
+                best = run
+        return best
+
+    def _run_of(self, i: int, period: int) -> _Run:
+        """The rounds of so many statements from statement i on."""
+        if not self._is_like(i + period, period) or any(self._left_out(i + q, period) for q in range(period)):
+            return _Run()
+        deltas = [_differences(self.numbers[i + q], self.numbers[i + period + q]) for q in range(period)]
+        if len({abs(delta) for part in deltas for delta in part if delta}) > 1:
+            return _Run()
+        run = _Run(period, 2, 2)
+        counts = [
+            1
+        ] * period  # of each statement of the round that is looked at which round it is; some leap a gap first
+        while self._is_like(at := i + (run.rounds + run.ahead) * period, period):
+            moved = [
+                self._next_count(at + q, period, self.numbers[i + q], deltas[q], count, max(counts))
+                for q, count in enumerate(counts)
+            ]
+            if None in moved:
                 break
-            repeats += 1
-        if repeats >= 3 and period * (repeats - 1) > best[0] * (best[1] - 1):
-            best = (period, repeats)
-    return best
+            counts = [count for count in moved if count is not None]
+            if len(set(counts)) > 1:
+                run = run._replace(ahead=run.ahead + 1)
+            else:
+                rounds = run.rounds + run.ahead + 1
+                run = _Run(period, rounds, counts[0] + 1, leaps=counts[0] + 1 > rounds)
+        return run._replace(ahead=0)
+
+    def _is_like(self, at: int, period: int) -> bool:
+        """Whether so many statements are like those before."""
+        return self.shapes[at - period : at] == self.shapes[at : at + period] and at + period <= len(self.shapes)
+
+    def _left_out(self, at: int, period: int) -> int | None:
+        """How many rounds are left out between a statement and the one after it that is its like; None where nothing says so."""
+        before, now = self.statements[at].origin, self.statements[at + period].origin
+        if now.leap > 0:
+            return now.leap
+        gap = self.gaps.get(now.loop) if now.loop == before.loop else None
+        if gap is None:
+            return None
+        return len(gap) if {now.step, before.step} == {(gap.start - 1,), (gap.stop,)} else 0
+
+    def _next_count(
+        self, at: int, period: int, first: Sequence[int], deltas: Sequence[int], count: int, furthest: int
+    ) -> int | None:
+        """Which round a statement is of, after its like of round `count`; None where its numbers are of none.
+
+        furthest: how far others of its round are
+        """
+        skipped = self._left_out(at - period, period)
+        options = [count + 1 + skipped] if skipped is not None else [max(count, furthest) + 1, count + 1]
+        return next((option for option in options if self._counts(at, first, deltas, option)), None)
+
+    def _counts(self, at: int, first: Sequence[int], deltas: Sequence[int], rounds: int) -> bool:
+        """Whether the numbers of a statement are those of the first one so many rounds on.
+
+        Near a gap, what reads another round instead of one that is left out is as far off as the gap is long.
+        """
+        origin = self.statements[at].origin
+        left_out = self.gaps.get(origin.loop)
+        near = left_out is not None and any(
+            left_out.start - NEAR <= step < left_out.stop + NEAR for step in origin.step
+        )
+        gap = len(left_out) if left_out is not None and near else 0
+        return all(
+            number - start - rounds * delta in (0, gap * delta, -gap * delta)
+            for number, start, delta in zip(self.numbers[at], first, deltas, strict=True)
+        )
 
 
 def _differences(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:

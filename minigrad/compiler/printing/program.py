@@ -84,7 +84,7 @@ class _Writer:
             f"{name} = {name}_._value" for name in self.reads
         ]  # the slot: a property would cost as much as a product
         self.names |= {f"{name}_": node for name, node in self.reads.items()}
-        body = [indent(text, "    ") for text in [*head, *rolled(self.body, self._local)]]
+        body = [indent(text, "    ") for text in [*head, *rolled(self.body, self.lines.page.gaps, self._local)]]
         definition = f"def program({', '.join(self.arguments.values())}):"
         loops = [f"@compiled\n{kernel.text_as(name)}\n" for name, kernel in self.kernels.items()]
         code = "\n".join([*loops, *self.tables, "", definition, *body, ""]).lstrip("\n")
@@ -377,7 +377,7 @@ class _Writer:
                 rows = self._rows_of(array, in_root(root, root.shape), word)
             else:
                 rows = word
-                self.tables.append(f"{rows} = [{array}[i, ...] for i in range({len(root.members)})]")
+                self.tables.append(f"{rows} = [{array}[i, ...] for i in range({root.shape[0]})]")
             self.known[root] = f"{array} {rows}"
         array, rows = self.known[root].split()
         return array, rows

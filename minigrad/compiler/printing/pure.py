@@ -8,13 +8,14 @@ loop backward through time d_h[0] the adjoint of the last one.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from textwrap import dedent
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.compiler.ir import LEAF, RESHAPE, VIEW, Copy, Function, Join, Leaf
-from minigrad.compiler.lines import Line, Lines
+from minigrad.compiler.lines import Line, Lines, NotContracted
 from minigrad.compiler.names import DTYPES, Names
 from minigrad.compiler.printing.expressions import Expression, Name, Row, Statement, seen
 from minigrad.compiler.printing.loops import Block, blocks_of, written
@@ -74,6 +75,13 @@ def _is_computed(line: Line) -> bool:
     return line.op.kind not in (LEAF, VIEW, RESHAPE) and not isinstance(line.op, Copy)
 
 
+def _uncopied(line: Line) -> Line:
+    """The line that is copied."""
+    while isinstance(line.op, Copy) and line.array is None:
+        (line,) = line.operands
+    return line
+
+
 class _PureWriter:
     """Lines as formulas. Those of a family are the entries of a list.
 
@@ -98,7 +106,7 @@ class _PureWriter:
         self.family = {line: family for family in families for line in family}
         self.lists: dict[Line, str] = {}
         self.entries: dict[Line, tuple[str, int, int]] = {}
-        self.counted: dict[str, int] = {}
+        self.places: dict[Line, int] = {}  # of a line of a family: the number in its list
         self.strict = _strict(lines)
 
     def text(self) -> PureText:
@@ -134,7 +142,7 @@ class _PureWriter:
                 name = self.names.of(line)
                 self.of[line] = Name(name)
                 statements.append(Statement(f"{name} = {form}", parts, line.origin))
-        return list(blocks_of(statements))
+        return list(blocks_of(statements, self.lines.page.gaps))
 
     def _append(self, line: Line) -> str:
         """Make the line the next entry of its family's list, and give the list's name."""
@@ -144,8 +152,11 @@ class _PureWriter:
             for member in family:
                 self.names.call(member, self.lists[line])
         name = self.lists[family[0]]
-        number = self.counted[name] = self.counted.get(name, -1) + 1
-        self.entries[line] = name, len(family), number
+        if line is family[0]:
+            numbers = self.lines.page.rows(family)
+            self.places.update(zip(family, numbers, strict=True))
+        number = self.places[line]
+        self.entries[line] = name, self.places[family[-1]] + 1, number
         self.of[line] = Row(name, number)
         return name
 
@@ -180,42 +191,61 @@ class _PureWriter:
                 self.entries[line] = self.entries[line.operands[0]]
             return None
         if isinstance(line.op, Join) and line.op.function in ("stack", "concatenate"):
-            form, parts = self._listed([line.operands[i] for i in line.op.order])
+            form, parts = self._listed([line.operands[i] for i in line.op.order], line.op.rows)
             return line.op.written_with(form, self._spelled), parts
         if isinstance(line.op, Function) and line.op.takes_a_list:
-            form, parts = self._listed(line.operands)
+            form, parts = self._listed(line.operands, None)
             return line.op.written_with(form, self._spelled), parts
         if line.op.kind in (VIEW, RESHAPE):
             self.of[line] = seen(operands[0], line.op, self._spelled)
             return None
         return line.op.formula([f"{{{i}}}" for i in range(len(operands))], self._spelled), tuple(operands)
 
-    def _listed(self, lines: Sequence[Line]) -> tuple[str, tuple[Expression, ...]]:
-        """The values of lines as a list, and its parts: by the lists they are in, where several follow each other there."""
+    def _listed(self, lines: Sequence[Line], rows: Sequence[int] | None) -> tuple[str, tuple[Expression, ...]]:
+        """The values of lines as a list, and its parts: by the lists they are in, where several follow each other there.
+
+        rows: their numbers in the list; None where these follow from the lines
+        """
+        rows = self.lines.page.rows(lines) if rows is None else rows
         items: list[Expression] = []
         at = 0
         while at < len(lines):
-            length, stretch = self._stretch(lines[at:])
+            length, stretch = self._stretch(lines[at:], rows[at:])
             if length == len(lines) and stretch:
                 return "{0}", (Name(stretch),)
+            if at and rows[at] != rows[at - 1] + 1:
+                raise NotContracted("a list without its middle")
             items.append(Name(f"*{stretch}") if stretch else self.of[lines[at]])
             at += length
         return f"[{', '.join([f'{{{i}}}' for i in range(len(items))])}]", tuple(items)
 
-    def _stretch(self, lines: Sequence[Line]) -> tuple[int, str]:
+    def _stretch(self, lines: Sequence[Line], rows: Sequence[int]) -> tuple[int, str]:
         """How many of the first lines follow each other in a list, forward or backward, and their part of it; (1, "") for none."""
         name, n, start = self.entries.get(lines[0], ("", 0, 0))
         for step in (1, -1):
             length = 1
-            while length < len(lines) and self.entries.get(lines[length]) == (name, n, start + step * length):
+            while length < len(lines):
+                number = start + step * (rows[length] - rows[0])
+                if self.entries.get(lines[length]) != (name, n, number):
+                    break
                 length += 1
             if length >= LEAST:
-                stop = start + step * length
+                stop = start + step * (rows[length - 1] - rows[0] + 1)
                 part = slice(start if start != (0 if step > 0 else n - 1) else None, stop if 0 <= stop < n else None)
                 text = f"{'' if part.start is None else part.start}:{'' if part.stop is None else part.stop}"
                 text = text if step > 0 else f"{text}:-1"
                 return length, name if text == ":" else f"{name}[{text}]"
-        return 1, ""
+        return self._stretch_of_views(lines, rows)
+
+    def _stretch_of_views(self, lines: Sequence[Line], rows: Sequence[int]) -> tuple[int, str]:
+        """The same of views that are taken of what follows each other in a list."""
+        lines = [_uncopied(line) for line in lines]
+        op = lines[0].op
+        if op.kind not in (VIEW, RESHAPE) or lines[0].array is not None:
+            return 1, ""
+        alike = [line.operands[0] for line in takewhile(lambda line: line.op == op and line.array is None, lines)]
+        length, text = self._stretch(alike, rows)
+        return (length, f"[{op.formula(['part'], self._spelled)} for part in {text}]") if text else (1, "")
 
     def _result(self, line: Line) -> str:
         text = self.of[line].text

@@ -16,17 +16,20 @@ class Chains:
     def __init__(self) -> None:
         self.next: dict[Any, Any] = {}
         self.previous: dict[Any, Any] = {}
+        self.distance: dict[Any, int] = {}  # how many rows on the next one lies
 
     def __contains__(self, line: Line) -> bool:
         return line in self.next or line in self.previous
 
-    def may_join(self, parts: Sequence[Any]) -> bool:
+    def may_join(self, parts: Sequence[Any], rows: Sequence[int]) -> bool:
         """Whether the parts can follow each other: all alike, no part twice, none torn from its neighbors, no ring."""
         lines = [part[0] if isinstance(part, tuple) else part for part in parts]
         if len(set(parts)) < len(parts) or len({(line.shape, line.dtype) for line in lines}) > 1:
             return False
-        for before, after in pairwise(parts):
+        for (before, after), (row, next_row) in zip(pairwise(parts), pairwise(rows), strict=True):
             if self.next.get(before, after) != after or self.previous.get(after, before) != before:
+                return False
+            if self.distance.get(before, next_row - row) != next_row - row:
                 return False
         end, seen = parts[-1], set(parts)
         while end in self.next:
@@ -35,18 +38,20 @@ class Chains:
                 return False
         return True
 
-    def join(self, parts: Sequence[Any]) -> None:
-        """Let the parts follow each other."""
-        for before, after in pairwise(parts):
+    def join(self, parts: Sequence[Any], rows: Sequence[int]) -> None:
+        """Let the parts follow each other, as far from each other as these rows are."""
+        for (before, after), (row, next_row) in zip(pairwise(parts), pairwise(rows), strict=True):
             self.next[before], self.previous[after] = after, before
+            self.distance[before] = next_row - row
 
-    def whole(self) -> Iterator[list[Line]]:
-        """The chains, from their first line to their last."""
+    def whole(self) -> Iterator[tuple[list[Line], list[int]]]:
+        """The chains, from their first line to their last, with the numbers of their rows."""
         for line in [line for line in self.next if line not in self.previous]:
-            members = [line]
-            while members[-1] in self.next:
-                members.append(self.next[members[-1]])
-            yield members
+            members, rows = [line], [0]
+            while (last := members[-1]) in self.next:
+                members.append(self.next[last])
+                rows.append(rows[-1] + self.distance[last])
+            yield members, rows
 
 
 def linked(parts: Sequence[Line]) -> list[Any]:
@@ -62,4 +67,11 @@ def may_be_placed(part: Line) -> bool:
 
 def is_stack(line: Line) -> bool:
     """Whether its parts are its rows, in order."""
-    return isinstance(line.op, Join) and line.op.is_stack
+    return isinstance(line.op, Join) and line.op.rows is not None
+
+
+def rows_of(stack: Line) -> list[int]:
+    """The numbers of the rows that the parts of a stack are."""
+    rows = stack.op.rows if isinstance(stack.op, Join) else None
+    assert rows is not None
+    return rows

@@ -18,7 +18,7 @@ import numpy as np
 from minigrad.compiler.ir import FRESH, INTO, RESHAPE, TILES, VIEW, Reshaped
 from minigrad.compiler.lines import Line, Lines, copy_of, in_order, places_of, readers_of, row_of
 from minigrad.compiler.storage import in_place
-from minigrad.compiler.storage.chains import Chains, is_stack, linked, may_be_placed
+from minigrad.compiler.storage.chains import Chains, is_stack, linked, may_be_placed, rows_of
 
 ALIGNED = 16  # entries: a block begins at a multiple of so many
 SMALL = 1 << 14  # bytes of a block that is not worth a place in another's memory
@@ -153,14 +153,18 @@ class Memory:
             if line.op.kind != TILES and not copied.keys().isdisjoint(line.operands):
                 line.operands = tuple([copied.get(operand, operand) for operand in line.operands])
         self._prolong()
-        for members in self.chains.whole():
-            root = Root((len(members), *members[0].shape), members[0].dtype, members)
-            for i, member in enumerate(members):
-                self.place[member] = root, i
+        for members, rows in self.chains.whole():
+            self._place_series(members, rows)
         for line in stacks:
             root, start = self.place[line.operands[0]]
             assert isinstance(start, int)
-            self.place.setdefault(line, (root, slice(start, start + len(line.operands))))
+            self.place.setdefault(line, (root, slice(start, start + line.shape[0])))
+
+    def _place_series(self, members: list[Line], rows: Sequence[int]) -> None:
+        """Let lines be these rows of one array."""
+        root = Root((rows[-1] + 1, *members[0].shape), members[0].dtype, members)
+        for member, row in zip(members, rows, strict=True):
+            self.place[member] = root, row
 
     def _chain(self, line: Line) -> None:
         """Put the parts of a stack next to each other, if earlier stacks let them; copies of those that may not."""
@@ -168,11 +172,11 @@ class Memory:
         for i, link in enumerate(linked(parts)):
             if not may_be_placed(parts[i]):
                 parts[i] = self.copies.setdefault(link, copy_of(parts[i]))
-        if not self.chains.may_join(parts):
+        if not self.chains.may_join(parts, rows := rows_of(line)):
             parts = [
                 copy_of(part) if part in self.chains or part in parts[:i] else part for i, part in enumerate(parts)
             ]
-        self.chains.join(parts)
+        self.chains.join(parts, rows)
         line.operands = tuple(parts)
 
     def _prolong(self) -> None:
@@ -186,12 +190,12 @@ class Memory:
                     following[latest[like]] = line
                 latest[like] = line
         outputs = set(self.lines.results)
-        for members in list(self.chains.whole()):
+        for members, _ in list(self.chains.whole()):
             last = members[-1]
             while (after := following.get(last)) is not None:
                 if after in self.chains or after in self.slot or after in outputs:
                     break
-                self.chains.join([last, after])
+                self.chains.join([last, after], self.lines.page.rows([last, after]))
                 last = after
 
     def _own(self, part: Line) -> Line:
@@ -284,9 +288,7 @@ class Memory:
             crowded = [last[a] > index[b] or (last[a] == index[b] and not b.op.entrywise) for a, b in pairs]
             if any(crowded):
                 family.sort(key=lambda line: line.origin.step)
-                root = Root((len(family), *family[0].shape), family[0].dtype, family)
-                for i, line in enumerate(family):
-                    self.place[line] = root, i
+                self._place_series(family, self.lines.page.rows(family))
 
     def _last_uses(self, index: dict[Line, int]) -> dict[Line, int]:
         last = dict(index)
@@ -385,14 +387,18 @@ class Memory:
     ) -> bool:
         """Whether row i is last read by member i, entry by entry, and nothing else is read once the first member is there."""
         first, rows = min(index[line] for line in members), set()
-        for i, member in enumerate(members):
+        for member in members:
             mine = [x for x in member.operands if x.operands[:1] == (whole,)]
-            if len(set(mine)) != 1 or row_of(mine[0]) != i:
+            if len(set(mine)) != 1 or row_of(mine[0]) != self.place[member][1]:
                 return False
             if any(index[reader] > index[member] or is_view(reader) for reader in readers[mine[0]]):
                 return False
             rows.add(mine[0])
-        others = [reader for reader in readers[whole] if reader not in rows and not _is_row_from(reader, len(members))]
+        others = [
+            reader
+            for reader in readers[whole]
+            if reader not in rows and not _is_row_from(reader, self.place[members[-1]][1])
+        ]
         return all(index[reader] < first and not is_view(reader) for reader in others)
 
     def _may_be_overwritten(self, line: Line) -> list[Line]:
@@ -410,10 +416,10 @@ class Memory:
         ]
 
 
-def _is_row_from(line: Line, n: int) -> bool:
-    """Whether it is a row of an array, but none of the first n."""
+def _is_row_from(line: Line, last: Any) -> bool:
+    """Whether it is a row of an array behind this one."""
     row = row_of(line)
-    return row is not None and row >= n
+    return row is not None and row > last
 
 
 def is_view(line: Line) -> bool:

@@ -14,16 +14,17 @@ import numpy as np
 
 from minigrad.compiler.helpers import placed, where
 from minigrad.compiler.indices import Entries, plain_index
-from minigrad.compiler.ir import FRESH, INTO, WHERE, Draw, Join, Opaque, Place, Slot, Take
-from minigrad.compiler.lines import Line
+from minigrad.compiler.ir import FRESH, INTO, MATMUL, TRANSPOSED, WHERE, Draw, Join, Opaque, Place, Reshape, Slot, Take
+from minigrad.compiler.lines import Line, NotContracted
 from minigrad.compiler.names import word_for
 from minigrad.compiler.tracing.recorder import Recipe, Recorder, Step, Tape, bound
-from minigrad.node import Array
+from minigrad.node import Array, Node
 from minigrad.ops.arithmetic import Where
 from minigrad.ops.base import AddN, Operation
 from minigrad.ops.indexing import ONCE, GetItem, Scatter, is_slot, scatter_into
 from minigrad.ops.linear_algebra import SumOfProducts
 from minigrad.ops.random import RandomNormal, RandomUniform
+from minigrad.ops.shaping import Stack
 
 
 def recipe_of(node: Operation, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
@@ -119,7 +120,7 @@ def _scattered(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Rec
     if all(len(index) == 1 and type(index[0]) is int for index in places):
         names["stack"] = np.stack
         rows = sorted(range(len(arrays)), key=lambda i: places[i][0])
-        return Recipe([Step(Join.stack(len(rows)), tuple(rows), node.shape, node.dtype)], -1)
+        return Recipe([Step(Join.stack(range(len(rows))), tuple(rows), node.shape, node.dtype)], -1)
     axis = _joint(places)
     if axis is None or sum(array.shape[axis] for array in arrays) != node.shape[axis]:  # of nothing, parts may overlap
         called = _called(node, names).steps[0].op.word
@@ -192,6 +193,68 @@ def _products(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Reci
             halves.append(np.concatenate(half))
     result = halves[0].T @ halves[1]
     return Recipe(tape.steps, result.index)
+
+
+# Operations that read all rounds of a loop, the middle ones left out -------------------------------------------------
+
+
+def recipe_of_parts(
+    node: Operation, parts: Sequence[int], time: Callable[[Node], tuple[int, ...]], names: dict[str, Any]
+) -> Recipe:
+    """What a node that reads all rounds of a loop does, given some of its children. parts: their numbers among all"""
+    if any(child.dtype != node.dtype for child in node.children):
+        raise NotContracted(f"{node.label} joins several dtypes")
+    if type(node) is SumOfProducts:
+        return _products_of_parts(node, parts, time, names)
+    op, order = _join_of_parts(node, parts)
+    names[op.function] = getattr(np, op.function)
+    return Recipe([Step(op, tuple(order), node.shape, node.dtype)], -1)
+
+
+def _join_of_parts(node: Any, parts: Sequence[int]) -> tuple[Join, Sequence[int]]:
+    """The places of the parts in the whole, and the parts in an order for it."""
+    if type(node) is Scatter:
+        if not _tile(node, [child._value for child in node.children]):
+            raise NotContracted(f"{node.label} does not fill its array")
+        places = [plain_index(node.places[i], node.shape) for i in parts]
+        if all(len(index) == 1 and type(index[0]) is int for index in places):
+            order = sorted(range(len(parts)), key=lambda i: places[i][0])
+            return Join.stack([places[i][0] for i in order]), order
+        axis = _joint(places)
+        if axis is None:
+            raise NotContracted(f"{node.label} has parts along several axes")
+        return Join("concatenate", axis, Entries(places)), range(len(parts))
+    axis = node.axis % node.ndim
+    head = (slice(None),) * axis
+    if type(node) is Stack:
+        return Join("stack", axis, Entries([(*head, i) for i in parts])), range(len(parts))
+    ends = np.cumsum([0, *[child.shape[axis] for child in node.children]]).tolist()
+    places = [(*head, slice(ends[i], ends[i + 1])) for i in parts]
+    return Join("concatenate", axis, Entries(places)), range(len(parts))
+
+
+def _products_of_parts(
+    node: Operation, parts: Sequence[int], time: Callable[[Node], tuple[int, ...]], names: dict[str, Any]
+) -> Recipe:
+    """Σ A_i' B_i as one product of the stacked factors, which are in the order of time."""
+    n = len(node.children) // 2
+    order = sorted(range(n), key=lambda i: (time(node.children[i]), node.children[i].number))
+    steps: list[Step] = []
+    factors = []
+    for first in (0, n):
+        children = [node.children[first + i] for i in order]
+        kept = [(row, parts.index(first + i)) for row, i in enumerate(order) if first + i in parts]
+        if len({child.shape for child in children}) > 1:
+            raise NotContracted(f"{node.label} has factors of several shapes")
+        names["stack"] = np.stack
+        shape, rows = children[0].shape, n * children[0].shape[0]
+        steps.append(Step(Join.stack([row for row, _ in kept]), tuple([i for _, i in kept]), (n, *shape), node.dtype))
+        steps.append(Step(Reshape((rows, shape[1])), (-len(steps),), (rows, shape[1]), node.dtype))
+        factors.append((-len(steps), rows, shape[1]))
+    (a, rows, k), (b, _, m) = factors
+    steps.append(Step(TRANSPOSED, (a,), (k, rows), node.dtype))
+    steps.append(Step(MATMUL, (-len(steps), b), (k, m), node.dtype))
+    return Recipe(steps, -len(steps))
 
 
 def _choice(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:

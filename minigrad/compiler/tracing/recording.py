@@ -5,6 +5,7 @@ the same, so each kind is recorded once. And every line is told where it comes f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,32 +13,36 @@ import numpy as np
 from minigrad.compiler.lines import (
     Line,
     Lines,
+    NotContracted,
     Origin,
     Page,
     in_order,
     static_key,
 )
 from minigrad.compiler.names import word_for
-from minigrad.compiler.tracing.recipes import in_time, recipe_of
+from minigrad.compiler.tracing.contraction import contracted
+from minigrad.compiler.tracing.recipes import in_time, recipe_of, recipe_of_parts
 from minigrad.compiler.tracing.recorder import Recipe
 from minigrad.compiler.tracing.tracer import Traced, is_read_in_place
 from minigrad.loops import Loop, uncompared
-from minigrad.node import Node
-from minigrad.ops.base import Operation
+from minigrad.node import Array, Node
+from minigrad.ops.base import AddN, Operation
 from minigrad.ops.linear_algebra import SumOfProducts
 
 
-def record(traced: Traced) -> Lines:
-    """The traced graph as lines."""
-    return _Recording(traced).lines()
+def record(traced: Traced, contracts: bool = True) -> Lines:
+    """Record a traced graph as lines. contracts: whether middle rounds of loops may be left out"""
+    return _Recording(traced, contracts).lines()
 
 
 class _Recording:
-    def __init__(self, traced: Traced) -> None:
+    def __init__(self, traced: Traced, contracts: bool) -> None:
+        found = uncompared(traced.nodes)
+        self.graph = contracted(traced, found if contracts else [])
         self.traced = traced
-        self.page = Page()
+        self.page = Page(self.graph.gaps)
         self.recipes: dict[Any, Recipe] = {}
-        self.roles = _Roles(uncompared(traced.nodes))
+        self.roles = _Roles(found)
         self.impure: Line | None = None  # the last one: what draws or reports stays in its order
 
     def lines(self) -> Lines:
@@ -45,14 +50,15 @@ class _Recording:
         names: dict[Node, str] = {node: name for name, node in traced.inputs.items()}
         updates = list(traced.updates)
         latest: dict[Node, Line] = {}
-        for node in traced.nodes:
+        for node in self.graph.nodes:
             while (
                 updates and updates[0][2] < node.number
             ):  # what reads a state after it was written reads the new value
                 state, value, _ = updates.pop(0)
                 latest[state] = latest.get(value) or made[value]
             if isinstance(node, Operation):
-                made[node] = self._operation(node, [latest.get(child) or made[child] for child in node.children])
+                children = self.graph.children.get(node, node.children)
+                made[node] = self._operation(node, [latest.get(child) or made[child] for child in children])
             else:
                 made[node] = self._leaf(node, names.get(node))
         for state, value, _ in updates:
@@ -69,16 +75,19 @@ class _Recording:
         return self.page.constant(node._value)
 
     def _operation(self, node: Operation, children: list[Line]) -> Line:
-        arrays = [child._value for child in node.children]
-        if type(node) is SumOfProducts:
-            order = in_time(children)
-            children, arrays = [children[i] for i in order], [arrays[i] for i in order]
-        shapes = tuple([(child.shape, child.dtype) for child in children])
-        key = (type(node), static_key(node.attributes), shapes)
-        recipe = self.recipes.get(key)
-        if recipe is None:
-            recipe = self.recipes[key] = recipe_of(node, arrays, self.page.names)
         origin = self.roles.origin(node, self.traced.adjoints.get(node))
+        if node in self.graph.children:
+            origin = origin._replace(leap=-1)
+        parts = self.graph.parts.get(node)
+        if parts is not None and type(node) is not AddN:
+            recipe = recipe_of_parts(node, parts, self.roles.time, self.page.names)
+        else:
+            arrays = [child._value for child in node.children[: len(children)]]
+            if type(node) is SumOfProducts:
+                order = in_time(children)
+                children, arrays = [children[i] for i in order], [arrays[i] for i in order]
+            recipe = self._known_recipe(node, arrays)
+        leaps = self._leaps(node, len(recipe.steps))
         results: list[Line] = []
         for i, step in enumerate(recipe.steps):
             operands = [
@@ -86,17 +95,33 @@ class _Recording:
                 for x in step.operands
             ]
             last = recipe.result == -1 - i
-            line = self.page.write(
-                step.op,
-                operands,
-                step.shape,
-                step.dtype,
-                origin if last else origin.within()._replace(role=(origin.role, i)),
-            )
+            of_step = origin if last else origin.within()._replace(role=(origin.role, i))
+            if leaps:
+                of_step = of_step._replace(leap=leaps[i])
+            line = self.page.write(step.op, operands, step.shape, step.dtype, of_step)
             if not step.op.pure:
                 line.after, self.impure = self.impure, line
             results.append(line)
         return children[recipe.result] if recipe.result >= 0 else results[-1 - recipe.result]
+
+    def _known_recipe(self, node: Operation, arrays: Sequence[Array]) -> Recipe:
+        """What nodes of this kind do with arrays like these."""
+        shapes = tuple([(array.shape, array.dtype) for array in arrays])
+        key = (type(node), static_key(node.attributes), shapes)
+        recipe = self.recipes.get(key)
+        if recipe is None:
+            recipe = self.recipes[key] = recipe_of(node, arrays, self.page.names)
+        return recipe
+
+    def _leaps(self, node: Operation, n: int) -> list[int]:
+        """Of a sum over rounds some of which are left out: how many are, before each term."""
+        parts = self.graph.parts.get(node)
+        if parts is None or type(node) is not AddN:
+            return []
+        leaps = [later - earlier - 1 for earlier, later in pairwise(parts)]
+        if parts[0] or parts[-1] + 1 != len(node.children) or len(leaps) != n:
+            raise NotContracted(f"the ends of {node.label} are left out")
+        return leaps
 
 
 # Roles -------------------------------------------------------------------------------------------------------------
@@ -121,6 +146,11 @@ class _Roles:
                     self.places[node] = i, number
                     steps.setdefault((i, node.context.scope), set()).add(number)
         self.common = {place for place, numbers in steps.items() if len(numbers) > 1}
+
+    def time(self, node: Node) -> tuple[int, ...]:
+        """The number of a node's step; () outside of loops."""
+        place = self.places.get(node)
+        return () if place is None else (place[1],)
 
     def origin(self, node: Node, adjoint_of: Node | None) -> Origin:
         """Where a node comes from."""
