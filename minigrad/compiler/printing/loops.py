@@ -147,7 +147,8 @@ class _Search:
         if not self._is_like(i + period, period) or any(self._left_out(i + q, period) for q in range(period)):
             return _Run()
         deltas = [_differences(self.numbers[i + q], self.numbers[i + period + q]) for q in range(period)]
-        if len({abs(delta) for part in deltas for delta in part if delta}) > 1:
+        steps = {abs(delta) for part in deltas for delta in part if delta}
+        if any(step % min(steps) for step in steps):
             return _Run()
         run = _Run(period, 2, 2)
         counts = [
@@ -227,7 +228,8 @@ class _Loop(Rounds):
         self.rows: dict[str, str] = {}  # stretches of lists, `h[0:100]`, and the names of their rows
         self.counts = False  # whether t is read
         counted = [pair for part in self.pairs for pair in part[::-1] if pair[0] != pair[1]]
-        self.start, self.step = (counted[0][0], counted[0][1] - counted[0][0]) if counted else (0, 1)
+        first, second = min(counted, key=lambda pair: abs(pair[1] - pair[0]), default=(0, 1))
+        self.start, self.step = first, second - first
 
     def text(self) -> list[str]:
         """The head of the loop, and its body."""
@@ -278,10 +280,12 @@ class _Loop(Rounds):
     def count(self, first: int, second: int) -> str:
         """A number that counts up or down as t does."""
         self.counts = True
-        if second - first != self.step:
-            return f"{first + self.start} - t"
-        offset = first - self.start
-        return "t" if not offset else f"t + {offset}" if offset > 0 else f"t - {-offset}"
+        times = (second - first) // self.step
+        offset = first - times * self.start
+        if times == -1:
+            return f"{offset} - t"
+        count = "t" if times == 1 else f"{times} * t"
+        return count if not offset else f"{count} + {offset}" if offset > 0 else f"{count} - {-offset}"
 
 
 def _lists(part: Expression) -> Iterator[str]:

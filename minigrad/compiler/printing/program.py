@@ -21,6 +21,7 @@ from minigrad.compiler.printing.loops import folded, rolled
 from minigrad.compiler.storage.memory import Memory, Root, plain
 from minigrad.node import Node
 
+FEW = 8  # parts of a whole that have names of their own
 NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 0.5: "half", -1: "minus_one", -2: "minus_two"}
 
 
@@ -323,7 +324,29 @@ class _Writer:
             return Row(self._prepared(f"[{every} for part in {of.rows}]", f"{of.rows}_{op.word}"), of.number)
         if isinstance(op, Index) and op.row is not None:
             return Row(self._rows_of(of.text, address(self.memory, whole)), op.row)
+        if isinstance(op, Index) and (part := self._of_many(of.text, whole.shape, op.entries)) is not None:
+            return part
         return Name(self._prepared(self._spelled(op, [of.text]), f"{of.text}_{op.word}"))
+
+    def _of_many(self, whole: str, shape: tuple[int, ...], index: Sequence[Any]) -> Expression | None:
+        """One of many parts of a whole, side by side along an axis, as an entry of a list of all; None where it is another part.
+
+        So a program is no longer for more time steps.
+        """
+        axes = [axis for axis, entry in enumerate(index) if entry not in (slice(None), ...)]
+        if len(axes) != 1 or index[axes[0]] is None:
+            return None
+        (axis,) = axes
+        entry, n = index[axis], shape[axis]
+        start, stop, step = entry.indices(n) if isinstance(entry, slice) else (entry, entry + 1, 1)
+        width = stop - start
+        if step != 1 or width < 1 or start % width or n % width or n // width <= FEW:
+            return None
+        part = f"i : i + {width}" if isinstance(entry, slice) else "i"
+        rest = "" if len(shape) > 1 else ", ..."
+        over = f"range({n})" if width == 1 else f"range(0, {n}, {width})"
+        every = f"[{whole}[{':, ' * axis}{part}{rest}] for i in {over}]"
+        return Row(self._prepared(every, f"{whole}_parts"), start // width)
 
     def _rows_of(self, array: str, where: Address, name: str = "") -> str:
         """The name of the list of an array's rows; it is one list for arrays of one shape that lie in one place.

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.ir import LEAF, RESHAPE, VIEW, Copy, Function, Join, Leaf
-from minigrad.compiler.lines import Line, Lines, NotContracted
+from minigrad.compiler.ir import ADD, LEAF, RESHAPE, VIEW, Copy, Function, Join, Leaf
+from minigrad.compiler.lines import Line, Lines, NotContracted, row_of, uses_of
 from minigrad.compiler.names import DTYPES, Names
 from minigrad.compiler.printing.expressions import Expression, Name, Row, Statement, seen
 from minigrad.compiler.printing.loops import Block, blocks_of, written
@@ -104,6 +104,8 @@ class _PureWriter:
         self.tables: list[str] = []
         self.given: dict[str, Any] = {}
         self.family = {line: family for family in families for line in family}
+        self.results = set(lines.results)
+        self.uses = uses_of(lines)
         self.lists: dict[Line, str] = {}
         self.entries: dict[Line, tuple[str, int, int]] = {}
         self.places: dict[Line, int] = {}  # of a line of a family: the number in its list
@@ -139,10 +141,20 @@ class _PureWriter:
                     Statement(f"{name}.append({form})", parts, line.origin, target=name, first=f"{name} = [{form}]")
                 )
             else:
-                name = self.names.of(line)
+                name = self._continued(line) or self.names.of(line)
                 self.of[line] = Name(name)
                 statements.append(Statement(f"{name} = {form}", parts, line.origin))
         return list(blocks_of(statements, self.lines.page.gaps))
+
+    def _continued(self, line: Line) -> str:
+        """The name of the sum that the line is the next one of, so that long sums are loops; "" where it is no such sum."""
+        if line.op != ADD or line.origin.name or line.origin.node >= 0 or line in self.results:
+            return ""
+        (before, _) = line.operands
+        goes_on = before.op == ADD and before not in self.family and before not in self.results
+        alike = (before.shape, before.dtype, before.origin.loop) == (line.shape, line.dtype, line.origin.loop)
+        within = before.origin.node < 0 and self.uses.get(before) == 1
+        return self.of[before].text if goes_on and alike and within else ""
 
     def _append(self, line: Line) -> str:
         """Make the line the next entry of its family's list, and give the list's name."""
@@ -221,12 +233,12 @@ class _PureWriter:
 
     def _stretch(self, lines: Sequence[Line], rows: Sequence[int]) -> tuple[int, str]:
         """How many of the first lines follow each other in a list, forward or backward, and their part of it; (1, "") for none."""
-        name, n, start = self.entries.get(lines[0], ("", 0, 0))
+        name, n, start = self._entry(lines[0]) or ("", 0, 0)
         for step in (1, -1):
             length = 1
             while length < len(lines):
                 number = start + step * (rows[length] - rows[0])
-                if self.entries.get(lines[length]) != (name, n, number):
+                if self._entry(lines[length]) != (name, n, number):
                     break
                 length += 1
             if length >= LEAST:
@@ -236,6 +248,15 @@ class _PureWriter:
                 text = text if step > 0 else f"{text}:-1"
                 return length, name if text == ":" else f"{name}[{text}]"
         return self._stretch_of_views(lines, rows)
+
+    def _entry(self, line: Line) -> tuple[str, int, int] | None:
+        """The list or array that a line is an entry of, its length, and the number of the entry."""
+        line = _uncopied(line)
+        row = row_of(line)
+        if line in self.entries or row is None:
+            return self.entries.get(line)
+        (whole,) = line.operands
+        return self.of[whole].text, whole.shape[0], row
 
     def _stretch_of_views(self, lines: Sequence[Line], rows: Sequence[int]) -> tuple[int, str]:
         """The same of views that are taken of what follows each other in a list."""

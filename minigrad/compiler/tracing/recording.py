@@ -76,9 +76,9 @@ class _Recording:
 
     def _operation(self, node: Operation, children: list[Line]) -> Line:
         origin = self.roles.origin(node, self.traced.adjoints.get(node))
-        if node in self.graph.children:
-            origin = origin._replace(leap=-1)
         parts = self.graph.parts.get(node)
+        if node in self.graph.children and parts is None:
+            origin = origin._replace(leap=-1)
         if parts is not None and type(node) is not AddN:
             recipe = recipe_of_parts(node, parts, self.roles.time, self.page.names)
         else:
