@@ -1,0 +1,145 @@
+"""Programs of long loops, recorded without the middle rounds: the same text as with all of them, and the same values."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.compiler import compiled
+from minigrad.compiler.lines import NotContracted
+from minigrad.models import GRU, LSTM, SimpleRNN
+from tests.compiler.agreement import agree, compare
+from tests.compiler.random_loops import loop_graph
+
+BATCH, STEPS, FEATURES, UNITS = 2, 30, 3, 4
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """How programs were made: with or without rounds left out."""
+    ways = []
+    make = compiled.Program._made
+
+    def noted(self, traced, rewrites, backend, *, contracts):
+        try:
+            result = make(self, traced, rewrites, backend, contracts=contracts)
+        except NotContracted:
+            ways.append("given up")
+            raise
+        ways.append("contracted" if result[0].page.gaps else "whole")
+        return result
+
+    monkeypatch.setattr(compiled.Program, "_made", noted)
+    return ways
+
+
+def whole(monkeypatch):
+    """From here on programs are made with all rounds."""
+    make = compiled.Program._made
+
+    def without(self, traced, rewrites, backend, *, contracts):
+        return make(self, traced, rewrites, backend, contracts=False)
+
+    monkeypatch.setattr(compiled.Program, "_made", without)
+
+
+def layer(kind, everything):
+    net = kind(FEATURES, UNITS, rng=np.random.default_rng(0), dtype=np.float64)
+
+    def f(x):
+        states = net(x)
+        loss = (np.sin(states) if everything else np.square(states[-1:])).sum()
+        return loss, mg.gradients(loss, list(net.parameters()))
+
+    return f
+
+
+def by_hand(kind):
+    rng = np.random.default_rng(1)
+    shapes = {"W": (UNITS, UNITS), "R": (FEATURES, UNITS), "b": (UNITS,), "a": ()}
+    W, R, b, a = parameters = [
+        mg.Parameter(rng.normal(0, 0.5, shape), name=name) for name, shape in shapes.items()
+    ]
+
+    def f(x):
+        state = before = mg.Constant(np.zeros((BATCH, UNITS)))
+        states, loss = [], 0.0
+        for t in range(x.shape[1]):
+            new = np.tanh(state @ W + x[:, t] @ R + b) * a
+            if kind == "lag":
+                new = 0.5 * new + 0.3 * before
+            before, state = state, new
+            states.append(state)
+            if kind == "losses":
+                loss = loss + np.square(state).mean()
+        if kind == "stack":
+            loss = np.square(np.stack(states, 1)).sum()
+        if kind == "concatenate":
+            loss = (np.concatenate(states) ** 2).sum()
+        if kind == "sums":
+            loss = sum(np.square(state).sum() for state in states)
+        if kind == "middle":
+            loss = np.square(states[12]).sum() + state.sum()
+        if kind == "beside the gap":
+            loss = np.tanh(states[6] @ W).sum() + np.tanh(states[5] @ W).sum() + state.sum()
+        if kind in ("last", "lag"):
+            loss = np.square(state).sum()
+        return loss, mg.gradients(loss, parameters)
+
+    return f
+
+
+NETS = {
+    **{f"{kind.__name__} {every}": layer(kind, every) for kind in (SimpleRNN, LSTM, GRU) for every in (False, True)},
+    **{
+        kind: by_hand(kind)
+        for kind in ("last", "lag", "losses", "stack", "concatenate", "sums", "middle", "beside the gap")
+    },
+}
+
+
+def inputs(steps):
+    rng = np.random.default_rng(2)
+    return [[rng.normal(size=(BATCH, steps, FEATURES))] for _ in range(3)]
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_what_is_left_out_is_computed(name, made):
+    steps = 40 if name in ("middle", "beside the gap") else STEPS
+    compare(NETS[name], *inputs(steps))
+    assert made == ["contracted"]
+
+
+@pytest.mark.parametrize("name", [name for name in NETS if name not in ("middle", "beside the gap")])
+def test_a_program_is_the_same_with_all_rounds_and_without(name, monkeypatch):
+    (x,), *_ = inputs(STEPS)
+    step = mg.compile(NETS[name])
+    step(x)
+    whole(monkeypatch)
+    same = mg.compile(NETS[name])
+    same(x)
+    assert sorted(step.source.splitlines()) == sorted(same.source.splitlines())
+    assert sorted(step.pure_source.splitlines()) == sorted(same.pure_source.splitlines())
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_loops(seed, made):
+    rng = np.random.default_rng(seed)
+    steps, states, lag = int(rng.integers(24, 45)), int(rng.integers(0, 3)), int(rng.integers(1, 3))
+    program = [tuple(map(int, rng.integers(0, 12, 4))) for _ in range(rng.integers(1, 5))]
+    order, flags = int(rng.integers(0, 3)), tuple(map(bool, rng.integers(0, 2, 4)))
+    agree(loop_graph(steps, states, lag, program, order, flags, np.float64, seed))
+    assert made[-1] in ("contracted", "whole")
+
+
+def test_constants_that_are_made_in_rounds(made):
+    """A sum of constants is folded while the lines are recorded: all rounds have to be there."""
+
+    def f(x):
+        total = mg.Constant(0.0)
+        for _ in range(STEPS):
+            total = np.sin(total + float(1)) * 2.0 + 0.1
+            x = np.tanh(x + 0.1 * total)
+        return x, total
+
+    compare(f, *[[np.random.default_rng(k).normal(size=3)] for k in range(2)])
+    assert made == ["given up", "whole"]
