@@ -56,9 +56,7 @@ def layer(kind, everything):
 def by_hand(kind):
     rng = np.random.default_rng(1)
     shapes = {"W": (UNITS, UNITS), "R": (FEATURES, UNITS), "b": (UNITS,), "a": ()}
-    W, R, b, a = parameters = [
-        mg.Parameter(rng.normal(0, 0.5, shape), name=name) for name, shape in shapes.items()
-    ]
+    W, R, b, a = parameters = [mg.Parameter(rng.normal(0, 0.5, shape), name=name) for name, shape in shapes.items()]
 
     def f(x):
         state = before = mg.Constant(np.zeros((BATCH, UNITS)))

@@ -64,7 +64,8 @@ def test_time_steps_are_loops_over_lists(rewrites):
         assert len(one.splitlines()) == len(other.splitlines()) < 80
     loops = re.findall(r"^    for t in range\(.*\):\n((?: {8}.*\n)+)", other, re.MULTILINE)
     assert len(loops) >= 2, "forward and backward"
-    assert all(".append(" in line for loop in loops for line in loop.splitlines())
+    grows = re.compile(r" {8}(\w+)(\.append\(.*\)| = \1 \+ .*)")  # a list, or a sum
+    assert all(grows.fullmatch(line) for loop in loops for line in loop.splitlines())
     assert "tanh_1 = [" in other
 
 
