@@ -68,7 +68,7 @@ class _Gaps:
         self.needed: dict[int, set[int]] = {}  # by group the times of steps that have to stay
 
     def found(self) -> dict[int, range]:
-        """By the number of a chain the times of the steps it leaves out."""
+        """Choose the times of the steps that are left out, by the number of the chain."""
         self._find_needed()
         gaps: dict[int, range] = {}
         for group in set(self.rounds.group):
@@ -79,7 +79,7 @@ class _Gaps:
         return gaps
 
     def _gap(self, group: int, members: Sequence[int]) -> range:
-        """The longest stretch within the rounds that are alike in all chains, in which none has to stay."""
+        """Choose the longest stretch of times at which the rounds of all chains are alike and none has to stay."""
         alike = [self.rounds.chains[i].alike for i in members]
         start = max(run.start for run in alike) + MARGIN
         stop = min(run.stop for run in alike) - MARGIN
@@ -87,7 +87,7 @@ class _Gaps:
         return max([range(before + 1, after) for before, after in pairwise(ends)], key=len)
 
     def _find_needed(self) -> None:
-        """What is read by an output, an update, or a node that is no round of the same group, has to stay."""
+        """Note the steps that have to stay: an output, an update, or a node outside of the group's rounds reads them."""
         for node in [*self.traced.outputs, *[value for _, value, _ in self.traced.updates], *self.rounds.fixed]:
             self._need(node)
         places, group = self.rounds.places, self.rounds.group
@@ -161,7 +161,7 @@ class _Closing:
                 self._close(node)
 
     def result(self, n_loops: int) -> Contracted:
-        """The graph, without what only rounds that were left out read."""
+        """Collect the nodes that stay, without what only rounds that were left out read."""
         needed = {*self.traced.outputs, *[value for _, value, _ in self.traced.updates]}
         kept = []
         for node in reversed(self.traced.nodes):
@@ -252,7 +252,7 @@ class _Closing:
         return all(self.rounds.moved(children[k], by) is children[k + length] for k in range(first, other))
 
     def _stretches(self, children: Sequence[Node]) -> list[_Stretch] | None:
-        """The stretches of children that are left out; None if one is not all the rounds of a gap in a row."""
+        """Find the stretches of children that are left out; None if one is not all the rounds of a gap in a row."""
         found: list[_Stretch] = []
         i = 0
         while i < len(children):
@@ -268,7 +268,7 @@ class _Closing:
         return found
 
     def _stretch(self, children: Sequence[Node], start: int, stop: int) -> _Stretch | None:
-        """The children from start to stop as rounds in a row, each an image of the one before, as those around them are."""
+        """Check that the children from start to stop, and those around them, are rounds in a row, each the image of the one before."""
         gap = self.gaps[self.rounds.places[children[start]][0]]
         period = (stop - start) // len(gap)
         if start < period or stop + period > len(children):

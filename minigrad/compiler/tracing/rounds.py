@@ -44,14 +44,14 @@ class Chain:
         self.alike = range(0)
 
     def middle(self) -> Iterator[tuple[Node, Node]]:
-        """The nodes of two rounds, one after the other, from somewhere in the middle."""
+        """Pair the nodes of two neighboring rounds from the inside of a long chain."""
         numbers = list(self.steps)
         if len(numbers) >= LONG:
             third = len(numbers) // 3
             yield from zip(self.steps[numbers[third]], self.steps[numbers[third + 1]], strict=False)
 
     def numbers(self, times: range) -> range:
-        """The numbers of the steps at some times."""
+        """Convert times to the numbers of the steps."""
         if self.sign > 0:
             return range(times.start - self.shift, times.stop - self.shift)
         return range(self.shift - times.stop + 1, self.shift - times.start + 1)
@@ -89,11 +89,11 @@ class Rounds:
             self._join(i, chain)
 
     def members(self, group: int) -> list[int]:
-        """The chains of a group."""
+        """List the chains of a group."""
         return [i for i, first in enumerate(self.group) if first == group]
 
     def moved(self, node: Node, by: int) -> Node | None:
-        """The image of a node so many rounds later, if there is one."""
+        """Find the image of a node so many rounds later; None where there is none."""
         chain, time, at = self.places.get(node, (-1, 0, 0))
         alike = self.chains[chain].alike if chain >= 0 else range(0)
         return self.chains[chain].steps[time + by][at] if time in alike and time + by in alike else None
@@ -105,7 +105,7 @@ class Rounds:
         self.chains.append(Chain(steps, home))
 
     def _beside(self, chain: Chain) -> Iterator[dict[int, list[Node]]]:
-        """What stands in no chain, and of which every round reads one where the others read another."""
+        """Find the nodes outside of all chains of which each round reads another one, as rows of an array."""
         for at, (x, y) in enumerate(chain.middle()):
             for slot, (c, d) in enumerate(zip(x.children, y.children, strict=False)):
                 if c is d or type(c) is not type(d) or c in self.places or not isinstance(c, Operation):
@@ -145,7 +145,7 @@ class Rounds:
                 self.places.update({n: (i, time, at) for time, step in steps.items() for at, n in enumerate(step)})
 
     def _numbers_read(self, i: int) -> dict[int, tuple[int, int]]:
-        """By chain whose rounds the rounds of this one read: sign and shift, such that round t reads round sign · t + shift."""
+        """Find the chains whose rounds this one reads: by chain sign and shift, such that round t reads round sign · t + shift."""
         found: dict[int, tuple[int, int]] = {}
         for x, y in self.chains[i].middle():
             number = self.places[x][1]
@@ -161,7 +161,7 @@ class Rounds:
         return found
 
     def _longest(self, steps: Mapping[int, list[Node]]) -> range:
-        """The longest run of numbers such that each step differs from the one before in the same way, if it is long enough."""
+        """Find the longest run of times in which each step differs from the one before in the same way; empty if it is short."""
         best, start, last = range(0), 0, None
         for before, after in pairwise(steps):
             way = self._difference(steps[before], steps[after]) if after == before + 1 else None
@@ -172,7 +172,7 @@ class Rounds:
         return best if len(best) >= LONG else range(0)
 
     def _difference(self, before: Sequence[Node], after: Sequence[Node]) -> list[int] | None:
-        """How a step differs from the one before; None where it is no image of it.
+        """Compare a step with the one before: how it differs, or None where it is no image of it.
 
         Of every number that may count, by how much it grows; of every child, 0 if both read the same, 1 if the one reads the
         next image of what the other reads.
@@ -207,7 +207,7 @@ class Rounds:
         return way if _scopes(before) == _scopes(after) else None
 
     def _belong_alike(self, origin: int | None, next_origin: int | None) -> bool:
-        """Whether two nodes are no adjoints, or those of a node and its next image; of nodes that are in no chain nobody knows."""
+        """Whether two nodes are no adjoints, or adjoints of a node and its next image, or of nodes outside of all chains."""
         if origin is None or next_origin is None:
             return origin is next_origin
         place, after = self._births.get(origin), self._births.get(next_origin)
@@ -223,7 +223,7 @@ class Rounds:
         return same or a is b
 
     def _counting(self, node: Node) -> tuple[Any, list[int]]:
-        """What does not change in the attributes, and the numbers that may count."""
+        """Split the attributes of a node into what does not change and the numbers that may count."""
         found = self._counts.get(node)
         if found is None:
             numbers: list[int] = []
@@ -259,13 +259,13 @@ def _is_next(place: Place | None, after: Place | None) -> bool:
 
 
 def _scopes(step: Sequence[Node]) -> list[int]:
-    """How the scopes of a round change within it, whatever they are called: of each node the first one in its scope."""
+    """Tell how scopes change within a step, whatever they are called: of each node the position of the first one in its scope."""
     firsts: dict[str, int] = {}
     return [firsts.setdefault(node.context.scope, at) for at, node in enumerate(step)]
 
 
 def form(value: Any, numbers: list[int]) -> Any:
-    """An index or several without its integers, which go to `numbers`."""
+    """Take the integers out of an index, or of several, into `numbers`."""
     if type(value) is int:
         numbers.append(value)
         return int
@@ -277,7 +277,9 @@ def form(value: Any, numbers: list[int]) -> Any:
 
 
 def growth(before: tuple[Any, list[int]], after: tuple[Any, list[int]]) -> list[int] | None:
-    """By how much numbers grow; None where anything else changes, or one comes to count from the other end."""
+    """Subtract the numbers of one node from those of its image; None where anything else differs, or a sign does: an index then counts
+    from the other end.
+    """
     if before[0] != after[0] or any((x < 0) != (y < 0) for x, y in zip(before[1], after[1], strict=True)):
         return None
     return [y - x for x, y in zip(before[1], after[1], strict=True)]
