@@ -1,4 +1,5 @@
 """Compare compiled functions with nodes on as many random graphs as one likes; the suite does on some two thousand.
+Each program is replayed too, on memory that knows whose entry lies where.
 
     python -m tests.compiler --graphs 10000
     python -m tests.compiler --graphs 300 --backend numba
@@ -21,6 +22,7 @@ import numpy as np
 from minigrad.compiler.compiled import BACKENDS
 from tests.compiler import random_graphs, random_loops
 from tests.compiler.agreement import agree
+from tests.compiler.replay import replayed
 from tests.compiler.test_agreement import rewrites
 
 KINDS = {  # the strategy, and its share in percent
@@ -69,7 +71,8 @@ class Comparison:
         def check(graph, rewrites):
             expression = f"agree({graph!r}, {rewrites!r}, {self.backend!r})"
             try:
-                agree(graph, rewrites, self.backend)
+                with replayed():
+                    agree(graph, rewrites, self.backend)
             except BaseException:
                 self.failing = expression
                 raise
@@ -95,7 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
     with TemporaryDirectory() as folder:
         os.environ.setdefault("MINIGRAD_CACHE", folder)  # compiled loops of random graphs serve nobody else
         if given.again:
-            eval(given.again, {**vars(random_graphs), **vars(random_loops), "agree": agree})
+            with replayed():
+                eval(given.again, {**vars(random_graphs), **vars(random_loops), "agree": agree})
             print("the program and the nodes agree")
             return 0
         comparison = Comparison(given.graphs, given.backend)

@@ -57,7 +57,7 @@ class _Search:
             return
         later = self._depending([value])
         readers = {reader for view in views for reader in self.readers.get(view, ()) if reader not in views} - {value}
-        if readers.isdisjoint(later) and all(map(_cannot_fail, later)):
+        if readers.isdisjoint(later) and all(map(cannot_fail, later)):
             self.states[value] = state
             self.waits[value] = list(readers)
             for reader in readers:
@@ -95,7 +95,7 @@ class _Search:
         return found
 
 
-def _cannot_fail(line: Line) -> bool:
+def cannot_fail(line: Line) -> bool:
     """Whether a line may come after the first state is written. (Powers of integers may raise.)"""
     return (line.op.entrywise and line.dtype.kind in "fb") or line.op.kind in (VIEW, RESHAPE, TILES)
 

@@ -1,0 +1,187 @@
+"""The checker of storage takes every program that the other tests make; here it finds what is put wrong in a good one."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.compiler.ir import INTO
+from minigrad.compiler.printing import blocks, program
+from minigrad.compiler.storage import memory as storage
+from minigrad.compiler.storage.checker import StorageError, check
+from minigrad.compiler.storage.memory import Arena, Memory
+from tests.compiler.replay import replayed
+from tests.compiler.test_memory import memory_of, rows_over_rows
+
+X, Y = np.random.default_rng(0).normal(size=(2, 5, 3, 4))
+W = mg.Parameter(np.random.default_rng(1).normal(size=(4, 4)), "W")
+
+
+def chain(x):
+    """Values that take each other's memory, two of them returned."""
+    a = np.tanh(x @ W)
+    b = np.exp(a @ W)
+    c = np.sin(b @ W)
+    return a + c, np.sum(b * c)
+
+
+def recurrent(x):
+    """States in a stack, and a gradient that joins."""
+    h, states = x[0], []
+    for t in range(1, 5):
+        h = np.tanh(h @ W + x[t])
+        states.append(h)
+    together = np.stack(states)
+    loss = np.sum(together**2) + np.sum(np.concatenate([h, x[0] * 2.0], axis=1))
+    return together, *mg.gradients(loss, [W, x])
+
+
+def lines_of(memory):
+    return [line for line in memory.order if line.array is None]
+
+
+def computed(memory):
+    return [line for line in lines_of(memory) if line.op.kind == INTO]
+
+
+def wrong(memory, message, items=None):
+    with pytest.raises(StorageError, match=message):
+        check(memory, memory.order if items is None else items)
+
+
+@pytest.mark.parametrize("f", [chain, recurrent])
+def test_good_programs_pass(f):
+    memory = memory_of(f, X)
+    found = check(memory, memory.order)
+    assert len(found.value) == len(memory.order)
+
+
+def test_two_live_values_in_one_place():
+    memory = memory_of(chain, X)
+    roots = [root for root in memory.root.values() if root.block is not None]
+    first, second = {root.block: root for root in roots if root.key == roots[0].key}.values()
+    second.block = first.block
+    wrong(memory, r"reads <.*>, but bytes \d+:\d+ of arena \d hold <")
+
+
+def test_a_line_before_its_operand():
+    memory = memory_of(chain, X)
+    one, two, *_ = computed(memory)
+    items = list(memory.order)
+    i, j = items.index(one), items.index(two)
+    items[i], items[j] = two, one
+    wrong(memory, "hold nothing", items)
+
+
+def test_a_write_over_an_argument():
+    memory = memory_of(chain, X)
+    argument = next(line for line in lines_of(memory) if line.shape == X.shape)
+    line = next(line for line in computed(memory) if line.shape == X.shape and line in memory.root)
+    memory.over[line] = argument
+    wrong(memory, "which is not ours")
+
+
+def test_a_part_that_does_not_lie_in_its_whole():
+    memory = memory_of(recurrent, X)
+    members = [line for line in computed(memory) if line in memory.place]
+    (root, one), (_, two) = memory.place[members[0]], memory.place[members[1]]
+    memory.place[members[0]], memory.place[members[1]] = (root, two), (root, one)
+    wrong(memory, "hold <")
+
+
+def test_a_part_beside_its_columns():
+    def f(x):
+        return np.tanh(np.concatenate([np.sin(x), np.cos(x)], axis=2))
+
+    memory = memory_of(f, X)
+    line, (whole, index) = next((line, slot) for line, slot in memory.slot.items() if slot[1][-1].start)
+    memory.slot[line] = whole, (*index[:-1], slice(index[-1].start - 1, index[-1].stop - 1))
+    wrong(memory, "reads|over")
+
+
+def test_outputs_in_one_place():
+    memory = memory_of(lambda x: (np.sin(x), np.cos(x)), X)
+    one, two = memory.lines.outputs
+    memory.root[two] = memory.root[one]
+    wrong(memory, "output 0 reads")
+
+
+def test_entries_that_are_still_to_be_read():
+    memory = memory_of(lambda x: np.sum(x @ W + np.swapaxes(x @ W, 0, 0)[::-1]), X)
+    product, total = (line for line in computed(memory) if line.shape == X.shape)
+    memory.over[total] = product
+    wrong(memory, "while other entries")
+
+
+def test_a_value_that_another_member_of_its_group_needs(monkeypatch):
+    """Two values in between in one buffer, both of which are still read."""
+    monkeypatch.setattr(blocks, "LEAST", 1)
+    monkeypatch.setattr(blocks, "buffers_of", lambda group: dict.fromkeys(group.inner, min(group.inner, key=id)))
+    with replayed(), pytest.raises(Exception, match="hold <"):
+        mg.compile(lambda x: np.sum(np.sin(x) * np.cos(x) + np.exp(x)))(X)
+
+
+def test_an_update_that_is_not_the_last_word():
+    a, b = mg.Parameter(X, "a", trainable=False), mg.Parameter(Y, "b", trainable=False)
+
+    def f():
+        new = a * 2.0
+        mg.update(b, np.exp(a @ W))
+        mg.update(a, new)
+        return (new,)
+
+    memory = memory_of(f)
+    assert memory.states
+    check(memory, memory.order)
+    late = [line for line in memory.order if line not in memory.states]
+    wrong(memory, "reads|may fail", [*memory.states, *late])
+
+
+def test_a_printed_copy_in_place_of_a_view(monkeypatch):
+    """Rows that are numbers would be copies, made before the program has run."""
+    made = program._Writer._prepared
+    monkeypatch.setattr(program._Writer, "_prepared", lambda self, text, word: made(self, f"({text}) * 1.0", word))
+    with replayed(), pytest.raises(Exception, match=r"does not lie in|is list"):
+        mg.compile(lambda x: np.sum(np.sin(x).T @ np.cos(x)[:, 0]))(X[:, :, 0])
+
+
+# Faults in the planner -----------------------------------------------------------------------------------------------
+
+
+def planner_programs():
+    def rows(x, y):
+        factors, states = rows_over_rows(x, y)
+        return np.stack(states) * 2.0, np.sum(factors) * states[-1]
+
+    return [(chain, X), (recurrent, X), (rows, X, Y), (lambda x: (np.exp(x), np.exp(x) * 2.0), X)]
+
+
+def plan_all():
+    for f, *arguments in planner_programs():
+        memory = memory_of(f, *arguments)
+        check(memory, memory.order)
+
+
+def takes_all(self, block):
+    """An arena takes every block that is no larger, at its start."""
+    block.arena, block.start = self, 0
+    return block.size <= self.size
+
+
+FAULTS = {
+    "every block fits": (Arena, "takes", takes_all),
+    "rows are always read last": (Memory, "_are_last", lambda *_: True),
+    "operands may be overwritten whoever reads them": (
+        Memory,
+        "_may_be_overwritten",
+        lambda self, line: [x for x in line.operands if x in self.root and x.shape == line.shape],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_in_the_planner(name, monkeypatch):
+    plan_all()
+    monkeypatch.setattr(*FAULTS[name])
+    monkeypatch.setattr(storage, "SMALL", 0)
+    with pytest.raises(StorageError):
+        plan_all()
