@@ -156,7 +156,9 @@ class _Grouping:
         return {
             line
             for line in scan.members
-            if line not in self.results and all(reader in own for reader in self.readers.get(line, ()))
+            if line not in self.results
+            and line not in self.memory.states
+            and all(reader in own for reader in self.readers.get(line, ()))
         }
 
     def _scheduled(self, group: Group) -> list[Line]:

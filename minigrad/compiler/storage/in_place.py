@@ -1,7 +1,7 @@
 """States that are written in place: the last line of a new value writes into the state's own array.
 
-    multiply(number_0_9, m, out=scaled)
-    add(scaled, g, out=m)                   # for add(scaled, g, out=new), and copyto(m, new) at the end
+    multiply(number_0_9, m, out=m)      # m = 0.9 m + g: the old m is read by nobody else
+    add(m, g, out=m)                    # for add(scaled, g, out=new), and copyto(m, new) at the end
 
 All that may raise an error runs before the first such line, so a call that fails leaves all states as they were, as it does where
 new values are copied at the end. (NumPy's warnings of overflow and the like, turned into errors, may still come between two.)
@@ -21,21 +21,22 @@ from minigrad.node import Array
 
 
 def placed(lines: Lines, order: Sequence[Line], taken: Collection[Line]) -> tuple[list[Line], dict[Line, Line]]:
-    """Choose the new values that are written into their states, and order the lines so that they come last.
+    """Choose the new values that are written into their states, and what is on the way to them; and order the lines so that
+    they come last.
 
     taken: lines whose memory is decided already. Gives the order, and for each chosen line its state.
     """
     search = _Search(order)
     for state, value in lines.updates:
-        if value not in taken:
-            search.consider(state, value)
+        if value not in taken and search.consider(state, value):
+            search.go_back(state, value, {*taken, *lines.results})
     return search.order(), search.states
 
 
 class _Search:
-    """The new values chosen so far.
+    """The lines chosen so far.
 
-    states:  of each, whose new value it is
+    states:  of each, whose new value it is, or is made into
     waits:   the lines that read the old value, which come before it
     """
 
@@ -47,21 +48,35 @@ class _Search:
         self.waits: dict[Line, list[Line]] = {}
         self.followers: dict[Line, list[Line]] = {}  # of a line that reads an old value: the new values
 
-    def consider(self, state: Line, value: Line) -> None:
-        """Choose a new value, if nothing speaks against it."""
+    def consider(self, state: Line, value: Line) -> bool:
+        """Choose a line that is to be written into a state, if nothing speaks against it."""
         array = state.node._value
         if not value.op.entrywise or value.array is not None or not array.flags.c_contiguous or self._is_shared(state):
-            return
+            return False
         views = self._views(state)
         if not (views - {state}).isdisjoint(value.operands):
-            return
+            return False
         later = self._depending([value])
         readers = {reader for view in views for reader in self.readers.get(view, ()) if reader not in views} - {value}
-        if readers.isdisjoint(later) and all(map(cannot_fail, later)):
-            self.states[value] = state
-            self.waits[value] = list(readers)
-            for reader in readers:
-                self.followers.setdefault(reader, []).append(value)
+        if not readers.isdisjoint(later) or not all(map(cannot_fail, later)):
+            return False
+        self.states[value] = state
+        self.waits[value] = list(readers)
+        for reader in readers:
+            self.followers.setdefault(reader, []).append(value)
+        return True
+
+    def go_back(self, state: Line, value: Line, taken: Collection[Line]) -> None:
+        """Choose too what a new value alone is computed from, as far back as that is computed from the old value."""
+        like = state.shape, state.dtype
+        while state not in value.operands:
+            found = [
+                x
+                for x in dict.fromkeys(value.operands)
+                if state in x.operands and (x.shape, x.dtype) == like and self.readers[x] == [value] and x not in taken
+            ]
+            if len(found) != 1 or not self.consider(state, value := found[0]):
+                return
 
     def order(self) -> list[Line]:
         """All lines: first what no chosen one has to come before."""
