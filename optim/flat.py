@@ -6,8 +6,7 @@ computed in a few long blocks, however many parameters there are and however sma
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
@@ -16,10 +15,10 @@ import numpy.typing as npt
 
 from minigrad.node import Array, Parameter, known_dtype
 
-# Entries of a block. Measured on a core with 1 MiB of its own: shorter blocks stay there between two passes, but each pass
-# then starts to read anew so often that this costs more than it saves, if values and state come from farther away.
-BLOCK = 1 << 18
-SMALL = 1 << 14  # entries of a parameter: up to here, a copy of its gradient is cheaper than a block of its own
+BLOCK = (
+    1 << 17
+)  # entries of a block: what is computed in between stays in the cache, and blocks of one length share a program
+SMALL = 1 << 14  # entries of a parameter: up to here, a copy of its gradient is cheaper than a call for itself
 ALIGNED = 64  # bytes: no load or store of a vector register crosses two lines of the cache
 
 
@@ -60,11 +59,6 @@ class FlatStore:
         self.values = aligned(self.bounds[-1], self.dtype) if known is None else known
         self.value_views = self.split(self.values) if known is None else [p._value for p in self.parameters]
         self.take_in()
-
-    @cached_property
-    def scratch(self) -> Array:
-        """Room for the intermediate results of one block, made when an update first asks for it."""
-        return aligned(min(BLOCK, self.values.size), self.dtype)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is made anew for the copied parameters: views do not survive copying."""
@@ -115,9 +109,8 @@ class FlatStore:
                 start = i
         return found if start is None else [*found, range(start, len(given))]
 
-    def blocks(self, run: range) -> list[Block]:
+    def blocks(self, run: range) -> Iterator[Block]:
         """The entries of a run of parameters: small neighbors together, large ones BLOCK at a time."""
-        found: list[Block] = []
         i = run.start
         while i < run.stop:
             first, begin = i, self.bounds[i]
@@ -125,15 +118,13 @@ class FlatStore:
             if self._is_small(first):
                 while i < run.stop and self._is_small(i) and self.bounds[i + 1] - begin <= BLOCK:
                     i += 1
-            parameters = slice(first, i)
+            parameters, end = slice(first, i), self.bounds[i]
             if i > first + 1:
-                room = aligned(self.bounds[i] - begin, self.dtype)
-                found.append(Block(slice(begin, self.bounds[i]), parameters, slice(None), room))
+                yield Block(slice(begin, end), parameters, slice(None), aligned(end - begin, self.dtype))
                 continue
-            for start in range(begin, self.bounds[i], BLOCK):
-                stop = min(start + BLOCK, self.bounds[i])
-                found.append(Block(slice(start, stop), parameters, slice(start - begin, stop - begin), None))
-        return found
+            for start in range(begin, end, BLOCK):
+                stop = min(start + BLOCK, end)
+                yield Block(slice(start, stop), parameters, slice(start - begin, stop - begin), None)
 
     def _is_small(self, i: int) -> bool:
         return self.bounds[i + 1] - self.bounds[i] <= SMALL

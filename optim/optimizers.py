@@ -3,13 +3,13 @@
 `step()` reads every parameter's `.grad`, writes the parameter in place, and sets `.grad` to None, so that no gradient
 is ever applied twice; a parameter whose `.grad` is None keeps its value and its state.
 
-An update is the same for all entries, so an optimizer says it for one (`Update`): it moves its parameters into a flat buffer
-(`FlatStore`), keeps its state in arrays like it, and passes over them block by block, or in one compiled loop.
+An optimizer is its formula on nodes, which `mg.compile` compiles (`Entries`); it is the same for all entries, so the parameters are
+moved into a flat buffer (`FlatStore`), and the state is kept in arrays like it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeAlias
 
@@ -19,9 +19,11 @@ from minigrad.compiler.compiled import chosen_backend
 from minigrad.models import Module
 from minigrad.models.scheduled import Schedule, value_at
 from minigrad.node import Array, Node, Parameter, as_array
+from minigrad.ops import sqrt
+from minigrad.ops.control import update
+from minigrad.optim.entries import Entries, Formula
 from minigrad.optim.flat import FlatStore
 from minigrad.optim.names import checked_names
-from minigrad.optim.updates import Update
 
 Rate: TypeAlias = float | Schedule
 Rates: TypeAlias = "Rate | Mapping[Parameter, Rate]"
@@ -37,22 +39,26 @@ LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np
 
 
 class Optimizer:
-    """What all optimizers share; a subclass gives `_start` (the state before the first step), `_update` and `_numbers`.
+    """What all optimizers share; a subclass gives `_start` (the state before the first step), `_formula` and `_numbers`.
 
     parameters:    the Parameters to train; those with trainable=False are left out, until they are trainable (`unfreeze`):
                    then they are trained from the next step on, with the state of a first step
     learning_rate: a number; a schedule, a function of the number of steps made so far (`minigrad.optim.schedules`); or a dict
                    that gives each parameter a number or schedule of its own. May be assigned between two steps
-    backend:       "numpy"; or "numba", which updates in one compiled loop, to the same numbers (the extra [fast]); or "auto", numba
-                   where it is installed
+    backend:       by what the formula is run, as in `mg.compile`, to the same numbers: "numpy"; "numba", in one compiled loop (the
+                   extra [fast]); or "auto", numba where it is installed
     n_steps:       how many steps were made; kept in the state, so a resumed training goes on at its rate
-    counts_steps:  whether a class's update depends on how many steps a parameter has made
+    counts_steps:  whether a class's formula depends on how many steps a parameter has made
+    squares:       whether it squares gradients
+    settings:      the names of the attributes that the formula is compiled with; they may be assigned between two steps
 
     The parameters' arrays move into a flat buffer when the optimizer is made: an array taken from `W.value` before is
     not W's any more, and becomes read-only; take it anew.
     """
 
     counts_steps = False
+    squares = False
+    settings: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the constructor say what an argument is called here that came under another library's name."""
@@ -69,7 +75,7 @@ class Optimizer:
         self.n_steps = 0
         self.learning_rate = learning_rate
         self.stores: list[FlatStore] = []
-        self._updates: list[Update] = []
+        self._entries: list[Entries] = []
         self._steps: list[Array] = []
         self._make_room(self._parameters)
 
@@ -91,12 +97,10 @@ class Optimizer:
 
     def _make_room(self, parameters: Sequence[Parameter]) -> None:
         """Move parameters into flat buffers, with the state before their first step."""
-        name = f"{type(self).__name__.lower()}_update"
-        made_of = self._start(), self._update(), tuple(self._numbers(1, 0.0))
         for dtype in dict.fromkeys(parameter.dtype for parameter in parameters):
             store = FlatStore([parameter for parameter in parameters if parameter.dtype == dtype])
             self.stores.append(store)
-            self._updates.append(Update(name, store, *made_of, self._backend))
+            self._entries.append(Entries(store, self._start(), self._backend))
             self._steps.append(np.zeros(len(store.parameters), np.int64))
 
     @property
@@ -141,16 +145,19 @@ class Optimizer:
         """Apply the gradients that are there, once."""
         rates = dict(zip(self.parameters, self.rates(), strict=True))
         given = [store.given() for store in self.stores]  # all are looked at before the first is applied
-        if self._room() < np.inf:
+        if self.squares:
             for store, gradients in zip(self.stores, given, strict=True):
-                _refuse_large_squares(type(self).__name__, store.parameters, gradients, self._room())
-        for store, update, steps, gradients in zip(self.stores, self._updates, self._steps, given, strict=True):
+                _refuse_large_squares(type(self).__name__, store.parameters, gradients)
+        made_of = [getattr(self, name) for name in self.settings]
+        for store, entries, steps, gradients in zip(self.stores, self._entries, self._steps, given, strict=True):
             store.take_in()
+            if entries.made_of != made_of:
+                entries.compile(self._formula(), made_of)
             of_each = [rates[parameter] for parameter in store.parameters]
             for run in store.runs(gradients, list(zip(steps.tolist(), of_each, strict=True))):
                 if self.counts_steps:
                     steps[run.start : run.stop] += 1
-                update(run, gradients, self._numbers(int(steps[run.start]), of_each[run.start]).values())
+                entries.update(run, gradients, self._numbers(int(steps[run.start]), of_each[run.start]))
         self.n_steps += 1
         for parameter in self.parameters:
             if parameter.grad is not None:
@@ -175,6 +182,11 @@ class Optimizer:
         An optimizer with a schedule keeps it, and goes on at its rate for the step that was reached.
         """
         own = self.state_dict()
+        if any(key.endswith((".mean", ".square", ".velocity")) for key in arrays):
+            raise ValueError(
+                f"{type(self).__name__}.load_state_dict: the state is of an earlier version, in which means were scaled by factors "
+                "that the state does not tell: load the parameters alone, and begin with a new optimizer"
+            )
         method = f"{type(self).__name__}.load_state_dict"
         arrays = {key: as_array(array, f"{method}: {key}") for key, array in arrays.items()}
         if not self._is_number():
@@ -200,8 +212,8 @@ class Optimizer:
         """The state parameter by parameter, as views of the flat arrays, in the order of `parameters`."""
         order = self.parameters
         found: dict[Parameter, State] = {}
-        for store, update, steps in zip(self.stores, self._updates, self._steps, strict=True):
-            parts = {name: store.split(array) for name, array in update.state.items()}
+        for store, entries, steps in zip(self.stores, self._entries, self._steps, strict=True):
+            parts = {name: store.split(array) for name, array in entries.state.items()}
             for i, parameter in enumerate(store.parameters):
                 found[parameter] = {name: views[i] for name, views in parts.items()}
                 if self.counts_steps:
@@ -212,17 +224,17 @@ class Optimizer:
         """The names of the state, and what all its entries are before the first step."""
         raise TypeError(f"{type(self).__name__} defines no _start: write _start(self) -> {{name: number}}")
 
-    def _update(self) -> Sequence[str]:
-        """What a step does to an entry of the values and the state, as the lines of an `Update`."""
-        raise TypeError(f"{type(self).__name__} defines no _update: write _update(self) -> lines, as Update takes them")
+    def _formula(self) -> Formula:
+        """What a step does: a function of w, g, the state and the numbers, all nodes, which closes over the settings' values."""
+        raise TypeError(
+            f"{type(self).__name__} defines no _formula: write _formula(self) -> a function of (w, g, *state, rate)"
+        )
 
-    def _room(self) -> float:
-        """The part of the largest number that a squared gradient may take; inf where gradients are not squared."""
-        return np.inf
-
-    def _numbers(self, step: int, rate: float) -> dict[str, float]:
-        """The numbers in the lines. step: which of these entries it is, from 1; 0 unless the class says counts_steps. rate: α"""
-        return {"rate": rate}
+    def _numbers(self, step: int, rate: float) -> tuple[float, ...]:
+        """The numbers that change from step to step. step: which of these entries it is, from 1; 0 unless the class says
+        counts_steps. rate: α
+        """
+        return (rate,)
 
 
 class SGD(Optimizer):
@@ -240,26 +252,35 @@ class SGD(Optimizer):
         backend: str = "numpy",
     ) -> None:
         self.momentum = _within("momentum", momentum, 0, 1)
+        self._has_velocity = self.momentum > 0
         super().__init__(parameters, learning_rate, backend=backend)
 
+    settings = ("momentum",)
+
     def _start(self) -> dict[str, float]:
-        return {"velocity": 0.0} if self.momentum else {}
+        return {"v": 0.0} if self._has_velocity else {}
 
-    def _update(self) -> Sequence[str]:
-        if not self.momentum:
-            return "scratch = gradient * rate", "values -= scratch"
-        return "scratch = gradient * rate", "velocity *= momentum", "velocity -= scratch", "values += velocity"
+    def _formula(self) -> Formula:
+        momentum = self.momentum
 
-    def _numbers(self, step: int, rate: float) -> dict[str, float]:
-        return {"rate": rate, "momentum": self.momentum}
+        def descent(w: Parameter, g: Node, rate: Node) -> None:
+            update(w, w - rate * g)
+
+        def with_velocity(w: Parameter, g: Node, v: Parameter, rate: Node) -> None:
+            update(v, momentum * v - rate * g)
+            update(w, w + v)
+
+        return with_velocity if self._has_velocity else descent
 
 
 class AdaptiveRates(Optimizer):
-    """What AdaGrad and RMSProp share: every entry has a rate of its own, α over the root of its accumulated g².
+    """What AdaGrad and RMSProp share: every entry has a rate of its own, α over the root of r, its accumulated g².
 
-    R = ρ R + g²;  r = c R;  w −= α g/(√r + ε), or with epsilon_inside α g/√(r + ε). The state is R, so that the factor c
-    costs no pass over the entries. With momentum η:  v = η v − α g/(√r + ε);  w += v;  v_0 = 0.
+    w −= α g/(√r + ε), or with epsilon_inside α g/√(r + ε). With momentum η:  v = η v − α g/(√r + ε);  w += v;  v_0 = 0.
     """
+
+    squares = True
+    settings: tuple[str, ...] = ("momentum", "epsilon", "epsilon_inside")
 
     def __init__(
         self,
@@ -270,46 +291,39 @@ class AdaptiveRates(Optimizer):
         *,
         epsilon_inside: bool,
         initial_accumulator: float,
-        decay: float,
-        factor: float,
         backend: str,
     ) -> None:
         self.momentum = _within("momentum", momentum, 0, 1)
+        self._has_velocity = self.momentum > 0
         self.epsilon = _within("epsilon", epsilon, 0, np.inf)
         self.epsilon_inside = epsilon_inside
         self.initial_accumulator = _within("initial_accumulator", initial_accumulator, 0, np.inf)
-        self._decay = decay
-        self._factor = factor
         super().__init__(parameters, learning_rate, backend=backend)
 
-    def _room(self) -> float:
-        return 1 - self._decay if self._decay < 1 else 1.0
-
     def _start(self) -> dict[str, float]:
-        state = {"square": self.initial_accumulator / self._factor}
-        return state | {"velocity": 0.0} if self.momentum else state
+        state = {"r": float(self.initial_accumulator)}
+        return state | {"v": 0.0} if self._has_velocity else state
 
-    def _update(self) -> Sequence[str]:
-        decayed = ["square *= decay"] if self._decay != 1 else []
-        mean = ["scratch = gradient * gradient", "square += scratch"]
-        outside = ["scratch = sqrt(square)", "scratch += epsilon"]
-        inside = ["scratch = square + epsilon", "scratch = sqrt(scratch)"]
-        rated = ["scratch = gradient / scratch", "scratch *= rate"]
-        moved = (
-            ["velocity *= momentum", "velocity -= scratch", "values += velocity"]
-            if self.momentum
-            else ["values -= scratch"]
+    def _accumulated(self) -> Callable[[Node, Node], Node]:
+        """The new r, a function of the old one and g."""
+        raise TypeError(
+            f"{type(self).__name__} defines no _accumulated: write _accumulated(self) -> a function of (r, g)"
         )
-        return [*decayed, *mean, *(inside if self.epsilon_inside else outside), *rated, *moved]
 
-    def _numbers(self, step: int, rate: float) -> dict[str, float]:
-        root = self._factor**0.5
-        return {
-            "decay": self._decay,
-            "epsilon": self.epsilon / (self._factor if self.epsilon_inside else root),
-            "rate": rate / root,
-            "momentum": self.momentum,
-        }
+    def _formula(self) -> Formula:
+        accumulated, momentum = self._accumulated(), self.momentum
+        epsilon, inside = self.epsilon, self.epsilon_inside
+
+        def descent(w: Parameter, g: Node, r: Parameter, rate: Node) -> None:
+            update(r, accumulated(r, g))
+            update(w, w - g / (sqrt(r + epsilon) if inside else sqrt(r) + epsilon) * rate)
+
+        def with_velocity(w: Parameter, g: Node, r: Parameter, v: Parameter, rate: Node) -> None:
+            update(r, accumulated(r, g))
+            update(v, momentum * v - g / (sqrt(r + epsilon) if inside else sqrt(r) + epsilon) * rate)
+            update(w, w + v)
+
+        return with_velocity if self._has_velocity else descent
 
 
 class AdaGrad(AdaptiveRates):
@@ -340,10 +354,11 @@ class AdaGrad(AdaptiveRates):
             epsilon,
             epsilon_inside=epsilon_inside,
             initial_accumulator=initial_accumulator,
-            decay=1.0,
-            factor=1.0,
             backend=backend,
         )
+
+    def _accumulated(self) -> Callable[[Node, Node], Node]:
+        return lambda r, g: r + g**2
 
 
 class RMSProp(AdaptiveRates):
@@ -353,6 +368,8 @@ class RMSProp(AdaptiveRates):
 
     Source: T. Tieleman and G. Hinton, Lecture 6.5: RMSProp, Coursera: Neural networks for machine learning, 2012.
     """
+
+    settings = (*AdaptiveRates.settings, "rho")
 
     def __init__(
         self,
@@ -374,22 +391,26 @@ class RMSProp(AdaptiveRates):
             epsilon,
             epsilon_inside=epsilon_inside,
             initial_accumulator=initial_accumulator,
-            decay=rho,
-            factor=1 - rho,
             backend=backend,
         )
 
+    def _accumulated(self) -> Callable[[Node, Node], Node]:
+        rho = self.rho
+        return lambda r, g: rho * r + (1 - rho) * g**2
+
 
 class Adam(Optimizer):
-    """m = β₁ m + (1−β₁) g;  r = β₂ r + (1−β₂) g²;  w −= α m̂ / (√r̂ + ε), with m̂ = m/(1−β₁ᵗ), r̂ = r/(1−β₂ᵗ).
+    """m = β₁ m + (1−β₁) g;  v = β₂ v + (1−β₂) g²;  w −= α m̂ / (√v̂ + ε), with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ).
 
-    m and r themselves stay uncorrected; t counts the steps in which the parameter had a gradient. The state is the sums
-    m/(1−β₁) and r/(1−β₂), so that the constant factors cost no pass over the entries.
+    t counts the steps in which the parameter had a gradient. It is computed as w −= α_t m / (√v + ε_t), with
+    α_t = α √(1−β₂ᵗ)/(1−β₁ᵗ) and ε_t = ε √(1−β₂ᵗ), which is the same. A g² too small for the dtype is 0, and ε alone divides.
 
     Source: D. Kingma and J. Ba, Adam: a method for stochastic optimization, ICLR 2015.
     """
 
     counts_steps = True
+    squares = True
+    settings = ("beta_1", "beta_2")
 
     def __init__(
         self,
@@ -406,35 +427,22 @@ class Adam(Optimizer):
         self.epsilon = _within("epsilon", epsilon, 0, np.inf)
         super().__init__(parameters, learning_rate, backend=backend)
 
-    def _room(self) -> float:
-        return 1 - self.beta_2
-
     def _start(self) -> dict[str, float]:
-        return {"mean": 0.0, "square": 0.0}
+        return {"m": 0.0, "v": 0.0}
 
-    def _update(self) -> Sequence[str]:
-        return (
-            "mean *= beta_1",
-            "mean += gradient",
-            "square *= beta_2",
-            "scratch = gradient * gradient",
-            "square += scratch",
-            "scratch = sqrt(square)",
-            "scratch += epsilon",
-            "scratch = mean / scratch",
-            "scratch *= rate",
-            "values -= scratch",
-        )
+    def _formula(self) -> Formula:
+        beta_1, beta_2 = self.beta_1, self.beta_2
 
-    def _numbers(self, step: int, rate: float) -> dict[str, float]:
-        to_mean = (1 - self.beta_1) / (1 - self.beta_1**step)
-        to_root = ((1 - self.beta_2) / (1 - self.beta_2**step)) ** 0.5
-        return {
-            "beta_1": self.beta_1,
-            "beta_2": self.beta_2,
-            "epsilon": self.epsilon / to_root,
-            "rate": rate * to_mean / to_root,
-        }
+        def adam(w: Parameter, g: Node, m: Parameter, v: Parameter, rate: Node, epsilon: Node) -> None:
+            update(m, beta_1 * m + (1 - beta_1) * g)
+            update(v, beta_2 * v + (1 - beta_2) * g**2)
+            update(w, w - m / (sqrt(v) + epsilon) * rate)
+
+        return adam
+
+    def _numbers(self, step: int, rate: float) -> tuple[float, ...]:
+        root = (1 - self.beta_2**step) ** 0.5
+        return rate * root / (1 - self.beta_1**step), self.epsilon * root
 
 
 def trainable(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:
@@ -468,17 +476,15 @@ def checked_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Par
     return tuple(dict.fromkeys(given))
 
 
-def _refuse_large_squares(
-    optimizer: str, parameters: Sequence[Parameter], gradients: Sequence[Array | None], room: float
-) -> None:
-    """An error that names the parameter whose squared gradients, summed over the steps, would overflow to a rate of 0.
+def _refuse_large_squares(optimizer: str, parameters: Sequence[Parameter], gradients: Sequence[Array | None]) -> None:
+    """An error that names the parameter whose squared gradients overflow, so that its rate would be 0 from then on.
 
-    The sum of the squares tells in one pass that none can be so large.
+    The sum of the squares tells in one pass that none is so large.
     """
     for parameter, gradient in zip(parameters, gradients, strict=True):
         if gradient is None:
             continue
-        limit = room * LARGEST[gradient.dtype]
+        limit = LARGEST[gradient.dtype]
         if np.dot(gradient, gradient) <= limit:
             continue
         largest = float(np.abs(gradient).max())

@@ -389,6 +389,14 @@ class Compiled:
             return first, change
         return tracer.filled(traced.result, iter([np.array(node._value) for node in traced.outputs])), change
 
+    def bare(self, *arguments: Any) -> Callable[..., tuple[Array, ...]] | None:
+        """The program for such arguments, if there is one, as a function of the arrays among them alone.
+
+        It checks nothing, tells no state that it was changed, and takes no argument that lies in a state's memory.
+        """
+        program = self.shelf.program(_Given.of(arguments, {}).key)
+        return None if program is None else program.run
+
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """A compiled method: every instance has programs of its own."""
         if instance is None:

@@ -26,10 +26,10 @@ def placed(lines: Lines, order: Sequence[Line], taken: Collection[Line]) -> tupl
 
     taken: lines whose memory is decided already. Gives the order, and for each chosen line its state.
     """
-    search = _Search(order)
+    search = _Search(lines, order)
     for state, value in lines.updates:
         if value not in taken and search.consider(state, value):
-            search.go_back(state, value, {*taken, *lines.results})
+            search.go_back(state, value, taken)
     return search.order(), search.states
 
 
@@ -40,7 +40,8 @@ class _Search:
     waits:   the lines that read the old value, which come before it
     """
 
-    def __init__(self, order: Sequence[Line]) -> None:
+    def __init__(self, lines: Lines, order: Sequence[Line]) -> None:
+        self.results = set(lines.results)
         self.lines = order
         self.readers = readers_of(order)
         self.leaves = [line for line in order if line.node is not None]
@@ -73,14 +74,28 @@ class _Search:
             found = [
                 x
                 for x in dict.fromkeys(value.operands)
-                if state in x.operands and (x.shape, x.dtype) == like and self.readers[x] == [value] and x not in taken
+                if state in x.operands
+                and (x.shape, x.dtype) == like
+                and self.readers[x] == [value]
+                and x not in self.results
+                and x not in taken
             ]
             if len(found) != 1 or not self.consider(state, value := found[0]):
                 return
 
     def order(self) -> list[Line]:
-        """All lines: first what no chosen one has to come before."""
+        """All lines: first what no chosen one has to come before, but for what only later ones need and cannot fail."""
         late = self._depending(self.states)
+        for line in reversed(self.lines):
+            readers = self.readers.get(line)
+            if (
+                readers
+                and late.issuperset(readers)
+                and line.op.entrywise
+                and _cannot_fail(line)
+                and line not in self.results
+            ):
+                late.add(line)
         needs = {line: [x for x in (*before(line), *self.waits.get(line, ())) if x in late] for line in late}
         return [*[line for line in self.lines if line not in late], *sorted_lines(late, needs.__getitem__)]
 

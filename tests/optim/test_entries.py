@@ -1,7 +1,4 @@
-"""Updates: the same lines as passes of NumPy and as one loop, the blocks they go by, and backend="numba".
-
-What the loop computes is tested without numba, by running its text as it stands; with numba, that it is compiled to the same.
-"""
+"""Entries: formulas on nodes as programs of both backends, the blocks they go by, states under other settings, and backend="numba"."""
 
 import copy
 import pickle
@@ -9,9 +6,10 @@ import pickle
 import numpy as np
 import pytest
 
+import minigrad as mg
 from minigrad.compiler import compiled
 from minigrad.node import Parameter
-from minigrad.optim import SGD, AdaGrad, Adam, RMSProp, flat, updates
+from minigrad.optim import SGD, AdaGrad, Adam, RMSProp, flat
 from minigrad.optim.flat import FlatStore, aligned
 
 KINDS = {
@@ -24,22 +22,6 @@ KINDS = {
     "adam": (Adam, {"learning_rate": 0.1}),
 }
 SHAPES = [(3, 4), (3,), (), (0, 2), (70,), (5, 7)]
-
-
-@pytest.fixture
-def interpreted(monkeypatch):
-    """Loops run as plain Python. Gives the list of those that were made."""
-    made = []
-
-    def plain(kernel):
-        names = {"sqrt": np.sqrt}
-        exec(kernel.text_as(kernel.name), names)
-        made.append(kernel)
-        return names[kernel.name]
-
-    monkeypatch.setattr(updates, "compiled", plain)
-    monkeypatch.setattr(compiled, "find_spec", lambda name: name)
-    return made
 
 
 def parameters(dtypes=(np.float32, np.float64)):
@@ -66,71 +48,98 @@ def trained(kind, backend, n=4):
     return [parameter.value for parameter in params], optimizer.state_dict()
 
 
-def assert_same_bits(kind):
-    (values, state), (looped, looped_state) = trained(kind, "numpy"), trained(kind, "numba")
-    for one, other in zip(values, looped, strict=True):
-        np.testing.assert_array_equal(one, other, strict=True)
-    assert list(state) == list(looped_state)
-    for name, array in state.items():
-        np.testing.assert_array_equal(array, looped_state[name], strict=True)
+def assert_same_bits(one, other):
+    for a, b in zip(one[0], other[0], strict=True):
+        np.testing.assert_array_equal(a, b, strict=True)
+    assert list(one[1]) == list(other[1])
+    for name, array in one[1].items():
+        np.testing.assert_array_equal(array, other[1][name], strict=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_passes_and_loop_give_the_same_bits(kind, interpreted, monkeypatch):
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+def test_program_and_nodes_give_the_same_bits(kind, backend, monkeypatch, request):
+    if backend == "numba":
+        request.getfixturevalue("with_numba")
     monkeypatch.setattr(flat, "BLOCK", 32)
     monkeypatch.setattr(flat, "SMALL", 12)
-    assert_same_bits(kind)
-    assert {kernel.name for kernel in interpreted} == {f"{KINDS[kind][0].__name__.lower()}_update"}
+    found = trained(kind, backend)
+    monkeypatch.setattr(compiled.Compiled, "__call__", lambda self, *arrays: self.f(*map(mg.Input, arrays)))
+    monkeypatch.setattr(compiled.Compiled, "bare", lambda self, *arrays: None)
+    assert_same_bits(found, trained(kind, "numpy"))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_compiled_loop_gives_the_same_bits(kind, with_numba):
-    assert_same_bits(kind)
-    assert len(list(with_numba.glob("*_update_*.py"))) == 1
+def test_the_program_of_adam_is_its_formula():
+    W = Parameter(np.ones(5))
+    optimizer = Adam([W])
+    W.grad = np.ones(5)
+    optimizer.step()
+    (entries,) = optimizer._entries
+    body = entries._compiled.source.partition("def program")[2].splitlines()[4:-1]
+    assert [line.strip() for line in body] == [
+        "multiply(number_0_9, m, out=m)",
+        "multiply(number_0_1, g, out=multiply_1)",
+        "add(m, multiply_1, out=m)",
+        "multiply(number_0_999, v, out=v)",
+        "square(g, out=square_1)",
+        "multiply(number_0_001, square_1, out=multiply_2)",
+        "add(v, multiply_2, out=v)",
+        "sqrt(v, out=sqrt_1)",
+        "add(sqrt_1, numbers_1, out=add_1)",
+        "divide(m, add_1, out=divide_1)",
+        "multiply(divide_1, numbers_0, out=multiply_3)",
+        "subtract(w, multiply_3, out=w)",
+    ]
 
 
-def test_the_loop_of_momentum(interpreted):
-    SGD(parameters((np.float32,)), momentum=0.9, backend="numba")
-    (kernel,) = interpreted
-    assert kernel.text_as(kernel.name) == (
-        "def sgd_update(all_gradient, all_values, all_velocity, numbers):\n"
-        "    rate = numbers[0]\n"
-        "    momentum = numbers[1]\n"
-        "    for i in range(all_values.size):\n"
-        "        gradient = all_gradient[i]\n"
-        "        values = all_values[i]\n"
-        "        velocity = all_velocity[i]\n"
-        "        scratch = gradient * rate\n"
-        "        velocity *= momentum\n"
-        "        velocity -= scratch\n"
-        "        values += velocity\n"
-        "        all_values[i] = values\n"
-        "        all_velocity[i] = velocity\n"
-    )
+STATES = {  # after one gradient g, and what the next one makes of a state s
+    "momentum": (lambda p, x: SGD(p, 0.1, momentum=x), {"v": lambda g, x, s: x * s - 0.1 * g}),
+    "adagrad": (lambda p, x: AdaGrad(p, x), {"r": lambda g, x, s: s + g**2}),
+    "rmsprop": (
+        lambda p, x: RMSProp(p, 0.1, rho=x, momentum=0.5),
+        {"r": lambda g, x, s: x * s + (1 - x) * g**2},
+    ),
+    "adam, 1": (lambda p, x: Adam(p, beta_1=x), {"m": lambda g, x, s: x * s + (1 - x) * g}),
+    "adam, 2": (lambda p, x: Adam(p, beta_2=x), {"v": lambda g, x, s: x * s + (1 - x) * g**2}),
+}
 
 
-@pytest.mark.parametrize(
-    ("line", "in_place"),
-    [
-        ("mean *= beta_1", "mean *= beta_1"),
-        ("scratch = mean / scratch", "divide(mean, scratch, scratch)"),
-        ("scratch = sqrt(square)", "sqrt(square, scratch)"),
-    ],
-)
-def test_a_line_makes_no_new_array(line, in_place):
-    assert updates._in_place(line) == in_place
+@pytest.mark.parametrize("name", STATES)
+def test_states_are_what_the_formulas_name_under_any_settings(name):
+    """A state that is loaded under another rate, β or ρ stays what it is, and so does one whose optimizer's is assigned anew."""
+    make, formulas = STATES[name]
+    g = np.array([1.0, -2.0, 0.5])
+    a, b, c = (Parameter(np.zeros(3)) for _ in range(3))
+    first, other, assigned = make([a], 0.5), make([b], 0.9), make([c], 0.5)
+    a.grad, c.grad = g, g
+    first.step()
+    assigned.step()
+    (state, formula), start = next(iter(formulas.items())), first.state_dict()
+    np.testing.assert_allclose(start[f"0.{state}"], formula(g, 0.5, 0.0), rtol=1e-15)
+    other.load_state_dict({**start, "learning_rate": other.state_dict()["learning_rate"]})
+    np.testing.assert_array_equal(other.state_dict()[f"0.{state}"], start[f"0.{state}"])
+    for setting in {"momentum": ["momentum"], "rmsprop": ["rho"], "adam, 1": ["beta_1"], "adam, 2": ["beta_2"]}.get(
+        name, []
+    ):
+        setattr(assigned, setting, 0.9)
+    b.grad, c.grad = 3 * g, 3 * g
+    other.step()
+    assigned.step()
+    for optimizer in (other, assigned):
+        expected = formula(3 * g, 0.9, start[f"0.{state}"])
+        np.testing.assert_allclose(optimizer.state_dict()[f"0.{state}"], expected, rtol=1e-14)
 
 
-def test_a_line_of_two_operations_is_refused():
-    class Long(SGD):
-        def _update(self):
-            return ("values -= rate * gradient",)
+@pytest.mark.parametrize("name", ["0.mean", "0.square", "0.velocity"])
+def test_a_state_of_scaled_sums_is_refused(name):
+    w = Parameter(np.zeros(3))
+    for make in (lambda p: SGD(p, momentum=0.9), AdaGrad, RMSProp, Adam):
+        optimizer = make([w])
+        with pytest.raises(ValueError, match="of an earlier version, in which means were scaled"):
+            optimizer.load_state_dict({"learning_rate": np.array(0.1), name: np.zeros(3), "n_steps": np.array(3)})
 
-    with pytest.raises(ValueError, match=r"'values -= rate \* gradient': a line of an update is one operation"):
-        Long([Parameter(1.0)])
 
-
-def test_a_loop_goes_on_where_numpy_stopped(interpreted):
+def test_a_program_goes_on_where_another_backend_stopped(with_numba):
     """States are the same for both."""
     ends = []
     for backend in ("numpy", "numba"):
@@ -147,10 +156,26 @@ def test_a_loop_goes_on_where_numpy_stopped(interpreted):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("n", [3, 20_000])
+def test_a_gradient_may_be_the_parameters_own_array(kind, n):
+    make, settings = KINDS[kind]
+    own, copied = Parameter(np.linspace(1, 2, n)), Parameter(np.linspace(1, 2, n))
+    one, other = make([own], **settings), make([copied], **settings)
+    for i in range(3):
+        own.grad, copied.grad = (
+            own.value if i != 1 else own.value[::-1],
+            (copied.value if i != 1 else copied.value[::-1]).copy(),
+        )
+        one.step()
+        other.step()
+        np.testing.assert_array_equal(own.value, copied.value)
+
+
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda both: pickle.loads(pickle.dumps(both))])
-def test_a_copy_has_a_loop_and_a_state_of_its_own(again, interpreted):
+def test_a_copy_has_a_program_and_a_state_of_its_own(again):
     params = parameters()
-    optimizer = SGD(params, momentum=0.9, backend="numba")
+    optimizer = SGD(params, momentum=0.9)
     set_gradients(params, 0)
     optimizer.step()
     before = optimizer.state_dict()
@@ -169,7 +194,7 @@ def test_blocks_are_small_neighbors_together_and_stretches_of_large_ones(monkeyp
     monkeypatch.setattr(flat, "BLOCK", 32)
     monkeypatch.setattr(flat, "SMALL", 12)
     store = FlatStore([Parameter(np.zeros(n)) for n in (12, 0, 5, 70, 3, 13, 12, 12, 12)])
-    found = store.blocks(range(1, 9))
+    found = list(store.blocks(range(1, 9)))
     assert [(block.where.start, block.where.stop) for block in found] == [
         (12, 17), (17, 49), (49, 81), (81, 87), (87, 90), (90, 103), (103, 127), (127, 139),
     ]  # fmt: skip
@@ -215,10 +240,10 @@ def test_a_backend_that_is_not_there_is_refused(kind, monkeypatch):
 @pytest.mark.parametrize("backend", ["numpy", "numba"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [3, 20_000])
-def test_gradients_are_only_read(kind, backend, size, interpreted):
+def test_gradients_are_only_read(kind, backend, size, request):
     """Two parameters may share one, the caller may keep it, and it may be read-only."""
-    if backend == "numba" and size > 3:
-        pytest.skip("slow as plain Python")
+    if backend == "numba":
+        request.getfixturevalue("with_numba")
     make, settings = KINDS[kind]
     params = [Parameter(np.ones(size)) for _ in range(2)]
     optimizer = make(params, **settings, backend=backend)
@@ -230,9 +255,3 @@ def test_gradients_are_only_read(kind, backend, size, interpreted):
         optimizer.step()
     np.testing.assert_array_equal(gradient, np.linspace(1, 2, size))
     np.testing.assert_array_equal(params[0].value, params[1].value)
-
-
-def test_an_update_does_not_write_the_gradient():
-    store = FlatStore([Parameter(np.ones(3))])
-    with pytest.raises(ValueError, match=r"writes the gradient, which is the caller's: use scratch"):
-        updates.Update("wrong", store, {}, ["gradient *= rate", "values -= gradient"], ["rate"], "numpy")
