@@ -146,8 +146,9 @@ class Optimizer:
         rates = dict(zip(self.parameters, self.rates(), strict=True))
         given = [store.given() for store in self.stores]  # all are looked at before the first is applied
         if self.squares:
-            for store, gradients in zip(self.stores, given, strict=True):
-                _refuse_large_squares(type(self).__name__, store.parameters, gradients)
+            with np.errstate(over="ignore"):
+                for store, gradients in zip(self.stores, given, strict=True):
+                    _refuse_large_squares(type(self).__name__, store.parameters, gradients)
         made_of = [getattr(self, name) for name in self.settings]
         for store, entries, steps, gradients in zip(self.stores, self._entries, self._steps, given, strict=True):
             store.take_in()

@@ -223,9 +223,10 @@ class Step:
         if not all(map(math.isfinite, numbers.values())):
             raise self._non_finite(f"the loss is {' + '.join(map(str, numbers.values()))}", batch, before)
         trained = self._trained(setting)
-        for parameter, slope in zip(trained, slopes, strict=True):
-            if not np.isfinite(slope).all():
-                raise self._non_finite(f"the gradient of {parameter.label} is not finite", batch, before)
+        with np.errstate(over="ignore"):
+            bad = next((p for p, slope in zip(trained, slopes, strict=True) if not is_finite(slope)), None)
+        if bad is not None:
+            raise self._non_finite(f"the gradient of {bad.label} is not finite", batch, before)
         for parameter, slope in zip(trained, slopes, strict=True):
             parameter.grad = slope
         if self.clip is not None:
@@ -650,6 +651,12 @@ def _outputs(model: Module, inputs: Any) -> Any:
     """What the model makes of arrays, as nodes."""
     nodes = iter([Input(array, name) for name, array in named("inputs", inputs).items()])
     return handed(model, filled(form_of(inputs), nodes))
+
+
+def is_finite(array: Array) -> bool:
+    """Whether all entries are finite numbers. The sum of their squares tells in half the time, unless it overflows."""
+    entries = array.reshape(-1)
+    return math.isfinite(np.dot(entries, entries)) or bool(np.isfinite(array).all())
 
 
 def copies(states: Sequence[Parameter]) -> list[tuple[Parameter, Array]]:

@@ -124,4 +124,4 @@ def test_the_job_trains_by_numba(with_numba):
             make_optimizer(configuration, make_net(configuration, task, np.random.default_rng(0)))._backend == backend
         )
     np.testing.assert_allclose(scores["numba"], scores["numpy"], rtol=1e-4)
-    assert list(with_numba.glob("loop_*.py"))
+    assert list(with_numba.glob("multiply_subtract_loop_*.py")), "gradient descent"

@@ -323,12 +323,8 @@ def test_a_gradient_whose_square_overflows_is_refused_before_anything_changes(ma
     optimizer = make([w, v], 0.1)
     before = optimizer.state_dict()
     w.grad, v.grad = np.ones(3, dtype), np.array([[1, 0], [-size, 2]], dtype)
-    with (
-        np.errstate(over="ignore"),
-        pytest.raises(
-            ValueError, match=rf'step\(\): the gradient of Parameter "v" .* size {size:.0e}'.replace("+", r"\+")
-        ),
-    ):
+    expected = rf'step\(\): the gradient of Parameter "v" .* size {size:.0e}'.replace("+", r"\+")
+    with pytest.raises(ValueError, match=expected):
         optimizer.step()
     np.testing.assert_array_equal(w.value, 1)
     np.testing.assert_array_equal(v.value, 1)
