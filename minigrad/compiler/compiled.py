@@ -15,6 +15,7 @@ from weakref import finalize
 
 import numpy as np
 
+from minigrad.compiler.helpers import aligned
 from minigrad.compiler.ir import COPY, Draw
 from minigrad.compiler.lines import Lines, NotContracted, static_key
 from minigrad.compiler.passes.table import REWRITES, rewritten
@@ -137,8 +138,9 @@ class Program:
         self.name = f"<{name} {next_number()}>"
         linecache.cache[self.name] = (len(self.source), None, self.source.splitlines(True), self.name)  # for tracebacks
         finalize(self, linecache.cache.pop, self.name, None)
-        names = dict(text.names)
+        names = {**text.names, "empty": aligned}  # for the program's own memory
         exec(builtin_compile(self.source, self.name, "exec"), names)
+        names["empty"] = np.empty  # for outputs
         self.run: Callable[..., tuple[Array, ...]] = names["program"]
         for name in names.keys() - _names_in(self.run.__code__):  # what only made what the program uses
             del names[name]
