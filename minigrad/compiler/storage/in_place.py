@@ -92,7 +92,7 @@ class _Search:
                 readers
                 and late.issuperset(readers)
                 and line.op.entrywise
-                and _cannot_fail(line)
+                and cannot_fail(line)
                 and line not in self.results
             ):
                 late.add(line)
