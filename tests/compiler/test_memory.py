@@ -130,8 +130,12 @@ def test_a_series_lies_where_its_factors_lay():
         states = rows_over_rows(x, y)[1]
         return np.stack(states) * 2.0, np.sin(factors[1].T) * states[-1].T, view
 
+    def row_returned(x, y):
+        factors, states = rows_over_rows(x, y)
+        return np.stack(states) * 2.0, factors[1]
+
     calls = [[x, y], [y, x], [x * 2, y]]
-    kept = (read_later, row_read_later, view_read_later, early_view_read_later)
+    kept = (read_later, row_returned, row_read_later, view_read_later, early_view_read_later)
     for f, shares in ((alone, True), *[(f, False) for f in kept]):
         memory = memory_of(f, x, y)
         assert any(root.before is not None for root, _ in memory.place.values()) == shares, f.__name__

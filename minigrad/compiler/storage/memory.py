@@ -389,7 +389,8 @@ class Memory:
         first, rows = min(index[line] for line in members), set()
         for member in members:
             mine = [x for x in member.operands if x.operands[:1] == (whole,)]
-            if len(set(mine)) != 1 or row_of(mine[0]) != self.place[member][1]:
+            number = self.place[member][1]
+            if len(set(mine)) != 1 or row_of(mine[0]) != number or mine[0] in self.is_output:
                 return False
             if any(index[reader] > index[member] or is_view(reader) for reader in readers[mine[0]]):
                 return False
