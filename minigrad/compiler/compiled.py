@@ -6,7 +6,7 @@ import itertools
 import linecache
 import reprlib
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib.util import find_spec
 from threading import Lock, RLock, get_ident
 from types import CodeType, MethodType
@@ -38,7 +38,7 @@ BACKENDS = ("numpy", "numba", "auto")
 def compile(
     f: Callable[..., Any] | None = None,
     *,
-    rewrites: Sequence[str] | None = None,
+    rewrites: Collection[str] | None = None,
     verify: bool = False,
     backend: str = "numpy",
 ) -> Any:
@@ -46,7 +46,8 @@ def compile(
 
     f:        a function of nodes that returns nodes (a node, or tuples, lists and dicts of them): losses, outputs, and
               gradients alike, by `mg.gradients`
-    rewrites: which rewrites to apply, by name; None for all (`mg.compiler.REWRITES` lists them), () for the plain program
+    rewrites: which rewrites to apply, by name, in this order (a set: in that of `mg.compiler.REWRITES`); None for all, () for the plain
+        program. In any order they compute the same; one that stands before those it builds on finds less to do
     verify:   build the nodes anew in every call, and compare their graph with the program's; AssertionError where it is another
     backend:  "numpy"; or "numba", which computes runs of entrywise lines in compiled loops (the extra [fast]):
               first calls take seconds, until the loops are in the cache of `minigrad.compiler.printing.kernels`; later ones less time;
@@ -206,7 +207,7 @@ class Compiled:
     def __init__(
         self,
         f: Callable[..., Any],
-        rewrites: Sequence[str] | None = None,
+        rewrites: Collection[str] | None = None,
         verify: bool = False,
         backend: str = "numpy",
     ) -> None:
@@ -220,7 +221,10 @@ class Compiled:
         self.f = f
         self.backend = chosen_backend(backend, "mg.compile")
         self._asked_backend = backend
-        self.rewrites = tuple(REWRITES if rewrites is None else rewrites)
+        unordered = isinstance(rewrites, set | frozenset)
+        self.rewrites = tuple(
+            REWRITES if rewrites is None else sorted(rewrites, key=[*REWRITES].index) if unordered else rewrites
+        )
         self.always_verify = verify
         self.shelf: Shelf[Program] = Shelf()
         self.lock = RLock()  # of the shelf

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from typing import Any
 
 from minigrad.compiler.ir import (
     ADD,
@@ -14,61 +15,13 @@ from minigrad.compiler.ir import (
     NEGATIVE,
     SUBTRACT,
     TRANSPOSED,
-    WHERE,
     Op,
     Reduce,
     Ufunc,
 )  # fmt: skip
-from minigrad.compiler.lines import Line, Lines, number, rebuilt, uses_of
+from minigrad.compiler.lines import Line, Lines, Origin, Page, number, rebuilt, uses_of
 
-SQUARES = Ufunc("power")
-
-
-def squares(lines: Lines) -> Lines:
-    """Write x**2 as x * x."""
-
-    def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
-        if line.op == SQUARES and _is_number(operands[1], 2) and operands[0].dtype == line.dtype:
-            return lines.page.write(MULTIPLY, (operands[0], operands[0]), line.shape, line.dtype, line.origin)
-        return None
-
-    return rebuilt(lines, change)
-
-
-def identities(lines: Lines) -> Lines:
-    """Drop what changes nothing: 1 x, x / 1, x − 0, and a choice made twice by one condition.
-
-    x + 0 stays: it turns −0 into 0.
-    """
-
-    def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
-        kept = _unchanged(line, operands)
-        return kept if kept is not None and (kept.shape, kept.dtype) == (line.shape, line.dtype) else None
-
-    return rebuilt(lines, change)
-
-
-def _unchanged(line: Line, operands: tuple[Line, ...]) -> Line | None:
-    op = line.op
-    if op in (MULTIPLY, DIVIDE) and _is_number(operands[1], 1):
-        return operands[0]
-    if op == SUBTRACT and _is_number(operands[1], 0) and not _is_negative_zero(operands[1]):
-        return operands[0]
-    if op == MULTIPLY and _is_number(operands[0], 1):
-        return operands[1]
-    if op == WHERE:
-        inner = operands[1]
-        again = inner.op == op and inner.operands[0] is operands[0] and inner.operands[2] is operands[2]
-        return inner if again else None
-    return None
-
-
-def _is_negative_zero(line: Line) -> bool:
-    return line.array is not None and bool(np.signbit(line.array))
-
-
-def _is_number(line: Line, number: float) -> bool:
-    return line.array is not None and not line.shape and line.array.item() == number
+Formula = tuple[Any, ...]  # an operation, and for each operand a name or a formula
 
 
 def numbers(lines: Lines) -> Lines:
@@ -99,50 +52,65 @@ def numbers(lines: Lines) -> Lines:
     return rebuilt(lines, change)
 
 
+# What an operation on a or −a and on b or −b is, written by a and b: a minus sign less each time, or further out.
+MINUS_A, MINUS_B, BOTH = (True, False), (False, True), (True, True)
+SIGNS: dict[tuple[Op, tuple[bool, bool]], Formula] = {
+    (ADD, BOTH): (NEGATIVE, (ADD, "a", "b")),
+    (ADD, MINUS_A): (SUBTRACT, "b", "a"),
+    (ADD, MINUS_B): (SUBTRACT, "a", "b"),
+    (SUBTRACT, BOTH): (SUBTRACT, "b", "a"),
+    (SUBTRACT, MINUS_B): (ADD, "a", "b"),
+    (MULTIPLY, BOTH): (MULTIPLY, "a", "b"),
+    (MULTIPLY, MINUS_A): (NEGATIVE, (MULTIPLY, "a", "b")),
+    (MULTIPLY, MINUS_B): (NEGATIVE, (MULTIPLY, "a", "b")),
+    (DIVIDE, BOTH): (DIVIDE, "a", "b"),
+    (DIVIDE, MINUS_A): (NEGATIVE, (DIVIDE, "a", "b")),
+    (DIVIDE, MINUS_B): (NEGATIVE, (DIVIDE, "a", "b")),
+}
+
+
 def signs(lines: Lines) -> Lines:
     """Move minus signs outward until a sum takes them in: (−a) b becomes −(a b), a + (−b) becomes a − b."""
     page, uses = lines.page, uses_of(lines)
-    single: dict[Line, bool] = {}
+    once: set[Line] = set()  # the new lines with a single reader
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
-        single_before = [uses[operand] == 1 for operand in line.operands]
-        negated = [
-            x.operands[0] if x.op == NEGATIVE and x.dtype.kind == "f" and (once or single.get(x, False)) else None
-            for x, once in zip(operands, single_before, strict=True)
-        ]
-
-        def make(op: Op, *parts: Line) -> Line:
-            return page.write(op, parts, line.shape, line.dtype, line.origin)
-
-        def outward(op: Op, *parts: Line) -> Line:
-            new = make(NEGATIVE, page.write(op, parts, line.shape, line.dtype, line.origin.within()))
-            single[new] = uses[line] == 1
-            return new
-
         if line.dtype.kind != "f":
             return None
         if line.op == NEGATIVE and operands[0].op == NEGATIVE:
             return operands[0].operands[0]
-        if line.op == ADD:
-            a, b = operands
-            if negated[0] is not None and negated[1] is not None:
-                return outward(ADD, negated[0], negated[1])
-            if a is b and a.op == NEGATIVE and a.dtype.kind == "f":
-                return outward(ADD, a.operands[0], a.operands[0])
-            if negated[1] is not None:
-                return make(SUBTRACT, a, negated[1])
-            if negated[0] is not None:
-                return make(SUBTRACT, b, negated[0])
-        if line.op == SUBTRACT and negated[1] is not None:
-            return make(ADD, operands[0], negated[1])
-        if line.op in (MULTIPLY, DIVIDE):
-            if negated[0] is not None:
-                return outward(line.op, negated[0], operands[1])
-            if negated[1] is not None:
-                return outward(line.op, operands[0], negated[1])
-        return None
+        if line.op not in (ADD, SUBTRACT, MULTIPLY, DIVIDE):
+            return None
+        doubled = line.op == ADD and operands[0] is operands[1]
+        a, b = (
+            x.op == NEGATIVE and x.dtype.kind == "f" and (uses[old] == 1 or x in once or doubled)
+            for old, x in zip(line.operands, operands, strict=True)
+        )
+        formula = SIGNS.get((line.op, (a, b)))
+        if formula is None:
+            return None
+        left, right = operands
+        made = _written(
+            page, formula, line, {"a": left.operands[0] if a else left, "b": right.operands[0] if b else right}
+        )
+        if uses[line] == 1:
+            once.add(made)
+        return made
 
     return rebuilt(lines, change)
+
+
+def _written(page: Page, formula: Formula, line: Line, named: Mapping[str, Line]) -> Line:
+    """Write a formula in the place of a line, of the same shape and dtype."""
+
+    def inner(part: str | Formula) -> Line:
+        return named[part] if isinstance(part, str) else of(part, line.origin.within())
+
+    def of(formula: Formula, origin: Origin) -> Line:
+        op, *parts = formula
+        return page.write(op, [inner(part) for part in parts], line.shape, line.dtype, origin)
+
+    return of(formula, line.origin)
 
 
 def transposes(lines: Lines) -> Lines:
@@ -200,3 +168,7 @@ def _is_shifted_sum(line: Line, e: Line) -> bool:
         return False
     reduced = (total.name, largest.name) == ("add", "maximum")
     return reduced and (total.axes, total.keepdims) == (largest.axes, largest.keepdims)
+
+
+def _is_number(line: Line, value: float) -> bool:
+    return line.array is not None and not line.shape and line.array.item() == value

@@ -28,8 +28,8 @@ def _columns(line: Line) -> list[slice] | None:
 # Columns that two matrices share ---------------------------------------------------------------------------------------
 
 
-def split(lines: Lines) -> Lines:
-    """A product of stacked matrices some of whose columns stand in another stack too, gate by gate: nothing is copied.
+def shared(lines: Lines) -> Lines:
+    """Compute a product column by column where another product's stack holds some of its columns, so that none is copied.
 
     The adjoints of what drives a GRU's gates from the inputs and from the states differ in one gate of three.
     """
@@ -154,8 +154,8 @@ class _Split:
 # Columns made as blocks ------------------------------------------------------------------------------------------------
 
 
-def gathered(lines: Lines) -> Lines:
-    """Narrow columns of a matrix, [a, b, c, d], as blocks that one call copies into rows: cheaper than four in short pieces."""
+def columns(lines: Lines) -> Lines:
+    """Write the narrow columns of a matrix, made in every time step, as blocks, and copy the blocks into its rows at once."""
     page, readers = lines.page, readers_of(lines.order)
     found: dict[Line, Line] = {}  # a matrix to its columns, (batch, gates, units)
     page.names["stack"] = np.stack

@@ -21,8 +21,8 @@ from minigrad.compiler.passes.time import waiting_lines
 MOST = 8  # gates: a product of more would be many calls of BLAS on little
 
 
-def blocked(lines: Lines) -> Lines:
-    """The lines with gates in blocks, wherever all that reads them can take them so."""
+def gates(lines: Lines) -> Lines:
+    """Lay out in blocks what every time step slices by columns, such as the gates of an LSTM: p[:, n:2n] becomes q[1]."""
     search = _Search(lines)
     units = search.units()
     return rebuilt(lines, _Blocks(lines, search, units).change) if units else lines

@@ -28,8 +28,8 @@ def repeated(x: Any, n: int, out: Any = None) -> Any:
     return out
 
 
-def in_rows(lines: Lines) -> Lines:
-    """Entrywise lines of images and of channels in long rows; so is what is computed from their results alone."""
+def rows(lines: Lines) -> Lines:
+    """Compute with images and one number per channel in long rows, in which the numbers are repeated."""
     page = lines.page
     page.names.setdefault("repeated", repeated)
 
@@ -72,8 +72,8 @@ def _is_whole(x: Line) -> bool:
     return x.op.kind == INTO
 
 
-def at_once(lines: Lines) -> Lines:
-    """What is given one shape after another, as given the last one at once."""
+def reshapes(lines: Lines) -> Lines:
+    """Merge consecutive reshapes."""
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
         if line.op.kind != RESHAPE or operands[0].op.kind != RESHAPE:

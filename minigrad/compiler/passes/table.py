@@ -14,11 +14,11 @@ import numpy as np
 
 from minigrad.compiler.ir import RESHAPE, VIEW
 from minigrad.compiler.lines import Line, Lines, copy_of, in_order
-from minigrad.compiler.passes.algebra import identities, numbers, signs, softmaxes, squares, transposes
-from minigrad.compiler.passes.columns import gathered, split
+from minigrad.compiler.passes.algebra import numbers, signs, softmaxes, transposes
+from minigrad.compiler.passes.columns import columns, shared
 from minigrad.compiler.passes.fusion import apart, parted
-from minigrad.compiler.passes.gates import blocked
-from minigrad.compiler.passes.images import at_once, in_rows
+from minigrad.compiler.passes.gates import gates
+from minigrad.compiler.passes.images import reshapes, rows
 from minigrad.compiler.passes.products import products, sums, upright
 from minigrad.compiler.passes.slices import neighbors
 from minigrad.compiler.passes.time import batched, regrouped
@@ -31,31 +31,33 @@ class Pass(NamedTuple):
 
     numpy: its function, for programs of NumPy calls
     numba: its function where entrywise lines become compiled loops; None where memory costs more than the calls it saves
+    after: passes that make what it works on; before them it computes the same, and finds less to do
+    wins:  a row of the benchmarks or another net, and how much longer its step takes without the pass
     """
 
     numpy: Rewrite
     numba: Rewrite | None
+    after: tuple[str, ...]
+    wins: str
 
 
-# In the order in which they run.
+# In the order in which they run unless the user says another.
 REWRITES: dict[str, Pass] = {
-    "squares": Pass(squares, squares),
-    "identities": Pass(identities, identities),
-    "numbers": Pass(numbers, numbers),
-    "sums": Pass(sums, sums),
-    "signs": Pass(signs, signs),
-    "transposes": Pass(transposes, transposes),
-    "softmaxes": Pass(softmaxes, softmaxes),
-    "neighbors": Pass(neighbors, None),
-    "products": Pass(products, products),
-    "upright": Pass(upright, upright),
-    "factors": Pass(regrouped, None),
-    "gates": Pass(blocked, parted),
-    "shared": Pass(split, split),
-    "columns": Pass(gathered, None),
-    "steps": Pass(batched, apart),
-    "rows": Pass(in_rows, in_rows),
-    "reshapes": Pass(at_once, at_once),
+    "numbers": Pass(numbers, numbers, (), "RNN by hand: 11 %"),
+    "sums": Pass(sums, sums, (), "rnn-3: 18 %"),
+    "signs": Pass(signs, signs, (), "RNN by hand: 7 %"),
+    "transposes": Pass(transposes, transposes, (), "mlp-sgd: 6 %"),
+    "softmaxes": Pass(softmaxes, softmaxes, (), "softmax of 300 classes: 5 %"),
+    "neighbors": Pass(neighbors, None, (), "LSTM by hand: 4 %"),
+    "products": Pass(products, products, ("sums", "transposes"), "RNN by hand: 46 %"),
+    "upright": Pass(upright, upright, (), "rnn-50: 8 %"),
+    "factors": Pass(regrouped, None, ("signs",), "gru-16: 19 %"),
+    "gates": Pass(gates, parted, ("neighbors", "factors"), "gru-16: 11 %"),
+    "shared": Pass(shared, shared, ("transposes", "products"), "gru-16: 5 %"),
+    "columns": Pass(columns, None, ("products", "shared"), "gru-16: 6 %"),
+    "steps": Pass(batched, apart, ("factors", "gates", "shared"), "rnn-3: 24 %"),
+    "rows": Pass(rows, rows, (), "lenet: 2 %"),
+    "reshapes": Pass(reshapes, reshapes, (), "lenet: 0 %, and four lines of text"),
 }
 
 

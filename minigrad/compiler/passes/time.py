@@ -47,7 +47,10 @@ class Group:
 
 
 def batched(lines: Lines, apart: Collection[Line] = ()) -> Lines:
-    """The lines, with whatever can be drawn together drawn together, but for groups most members of which stay apart."""
+    """Batch what every time step computes by itself into one line over all steps: squares of states, projections of inputs.
+
+    apart: lines that stay by themselves, and with them every group most members of which do
+    """
     order = lines.order
     groups = _groups(order)
     _find_needs(order, groups)
@@ -71,10 +74,12 @@ def waiting_lines(lines: Lines) -> set[Line]:
 
 
 def regrouped(lines: Lines) -> Lines:
-    """Products of several factors: those that can be multiplied before the loop are. (a b) c as a (b c), if a waits.
+    """Regroup (a b) c as a (b c) in time steps that wait for each other, where only a waits: b c is computed for all at once.
 
-    First a − a b becomes a (1 − b): then a b may have one reader less, and be regrouped itself.
+    Likewise a − a b becomes a (1 − b). The results differ only where b c overflows although a b does not, and where a is
+    infinite.
     """
+    # a − a b comes first: then a b may have one reader less, and be regrouped itself.
     for rule in (_Regrouping.difference, _Regrouping.product):
         groups = _groups(lines.order)
         above = _shared(_find_needs(lines.order, groups))
