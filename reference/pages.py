@@ -19,7 +19,7 @@ from minigrad.activation_table.formulas import printed
 from minigrad.models import cells, datasets, linear, losses, penalties
 from minigrad.ops import base, control, registry
 from minigrad.optim import schedules
-from reference import docstrings, gallery, mathematics, one_net
+from reference import compiler_map, docstrings, gallery, mathematics, one_net
 from reference.docstrings import escaped, fenced, markdown
 from reference.signatures import call, operations_of, public_members, source, spellings
 
@@ -48,6 +48,7 @@ def pages() -> dict[str, str]:
             bodies[name] = partial(chapter, module, formulas=module in SET)
     bodies["penalties"] = penalized
     bodies["compilation"] = compilation
+    bodies["compiler"] = compiler_map.page
     bodies["optimizers"] = partial(
         package, "Optimizers and training", _introduction(optim), exported(optim), formulas=True
     )
