@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +48,14 @@ class Stretch(NamedTuple):
     itemsize: int
 
 
+class Hole(NamedTuple):
+    """Rows of a series that rounds write which are left out: they are there when both neighbors are."""
+
+    where: Array
+    value: Array
+    waits: set[Line]
+
+
 def check(memory: Memory, items: Sequence[Line | Together]) -> Replay:
     """Replay a program in the order in which it is written; StorageError where a line finds another value than it should."""
     replay = Replay(memory, items)
@@ -69,6 +78,8 @@ class Replay:
         self.known: dict[Any, Array] = {}  # the positions of arenas and of outputs' memory
         self.where: dict[Line, Array] = {}
         self.value: dict[Line, Array] = {}
+        self.gaps: dict[Root, Array] = {}  # the numbers of rows whose rounds are left out
+        self.holes: dict[Line, list[Hole]] = {}  # by their neighbors
         self.owners: list[Line] = []  # by the numbers they begin with
         self.starts: list[int] = []
         self.size = self.numbers = 0
@@ -178,12 +189,38 @@ class Replay:
             joined = np.full(line.shape, NOTHING)
             for part, index in zip(line.operands, places_of(line), strict=True):
                 joined[index] = self.value[part]
+            missing = joined == NOTHING
+            if missing.any():
+                joined[missing] = self._left_out(line)[missing]
             self.value[line] = joined
             return
-        self.owners.append(line)
+        self.value[line] = self._new_numbers(line, line.shape)
+
+    def _new_numbers(self, owner: Line, shape: tuple[int, ...]) -> Array:
+        self.owners.append(owner)
         self.starts.append(self.numbers)
-        self.value[line] = np.arange(self.numbers, self.numbers + line.size).reshape(line.shape)
-        self.numbers += line.size
+        self.numbers += prod(shape)
+        return np.arange(self.starts[-1], self.numbers).reshape(shape)
+
+    def _left_out(self, stack: Line) -> Array:
+        """Number the rows that rounds of a loop write which are left out, being like their neighbors."""
+        if stack not in self.memory.place or not self.memory.lines.page.gaps:
+            raise StorageError(f"{stack} is not the whole of its parts")
+        root, at = self.memory.place[stack]
+        members = root.members or []
+        if root not in self.gaps:
+            self.gaps[root] = self._new_numbers(stack, root.shape)
+            for one, two in pairwise(members):
+                rows = slice(self._row(one) + 1, self._row(two))
+                hole = Hole(self._root(root)[rows], self.gaps[root][rows], {*_written(one), *_written(two)})
+                for line in hole.waits:
+                    self.holes.setdefault(line, []).append(hole)
+        return np.asarray(self.gaps[root][at])
+
+    def _row(self, member: Line) -> int:
+        row = self.memory.place[member][1]
+        assert isinstance(row, int)
+        return row
 
     def _owner(self, number: int) -> str:
         if number == NOTHING:
@@ -216,6 +253,10 @@ class Replay:
         elif self.changed is not None and not cannot_fail(line):
             raise StorageError(f"{line} may fail when {self.changed} has changed a state already")
         self.content[where] = self.value[line]
+        for hole in self.holes.get(line, ()):
+            hole.waits.discard(line)
+            if not hole.waits:
+                self.content[hole.where] = hole.value
 
     # The program ---------------------------------------------------------------------------------------------------------
 
@@ -285,3 +326,10 @@ class Replay:
         for one, two in pairwise(sorted([(int(p.min()), int(p.max())) for p in positions if p.size])):
             if two[0] <= one[1]:
                 raise StorageError(f"outputs share {self._bytes(two[0])}")
+
+
+def _written(line: Line) -> list[Line]:
+    """The lines that write a value: itself, or the parts of which it is the whole."""
+    if line.op.kind != TILES:
+        return [line]
+    return [x for part in line.operands for x in _written(part)]
