@@ -173,12 +173,12 @@ def _changes(before: Lines, after: Lines) -> Iterator[str]:
 def _storage(lines: Lines) -> Iterator[str]:
     """Say of each buffer which lines lie in it."""
     memory = Memory(lines)
-    results = {plain(line) for line in lines.results}
+    results = {plain(line) for line in memory.lines.results}
     buffers: dict[Any, list[Line]] = {}
     for line in memory.order:
         root = memory.home(line)
         if root is not None and memory.base(line) is line:
-            buffers.setdefault(root if root.block is None else root.block.arena, []).append(line)
+            buffers.setdefault(root if root.buffer is None else root.buffer.arena, []).append(line)
     for members in buffers.values():
         text = _name(members[0])
         for line in members[1:]:

@@ -6,9 +6,10 @@ import pytest
 import minigrad as mg
 from minigrad.compiler.ir import INTO
 from minigrad.compiler.printing import blocks, program
-from minigrad.compiler.storage import memory as storage
+from minigrad.compiler.storage import arenas
+from minigrad.compiler.storage.arenas import Arena
 from minigrad.compiler.storage.checker import StorageError, check
-from minigrad.compiler.storage.memory import Arena, Memory
+from minigrad.compiler.storage.memory import Memory
 from tests.compiler.replay import replayed
 from tests.compiler.test_memory import memory_of, rows_over_rows
 
@@ -57,9 +58,9 @@ def test_good_programs_pass(f):
 
 def test_two_live_values_in_one_place():
     memory = memory_of(chain, X)
-    roots = [root for root in memory.root.values() if root.block is not None]
-    first, second = {root.block: root for root in roots if root.key == roots[0].key}.values()
-    second.block = first.block
+    roots = [root for root in memory.root.values() if root.buffer is not None]
+    first, second = {root.buffer: root for root in roots if root.key == roots[0].key}.values()
+    second.buffer = first.buffer
     wrong(memory, r"reads <.*>, but bytes \d+:\d+ of arena \d hold <")
 
 
@@ -148,11 +149,33 @@ def test_a_printed_copy_in_place_of_a_view(monkeypatch):
 
 
 def planner_programs():
-    def rows(x, y):
-        factors, states = rows_over_rows(x, y)
-        return np.stack(states) * 2.0, np.sum(factors) * states[-1]
+    """Functions in which values come close to taking each other's memory too early."""
 
-    return [(chain, X), (recurrent, X), (rows, X, Y), (lambda x: (np.exp(x), np.exp(x) * 2.0), X)]
+    def over_rows(*results):
+        return lambda x, y: results_of(results, *rows_over_rows(x, y))
+
+    def results_of(results, factors, states):
+        return np.stack(states) * 2.0, *[result(factors) * states[-1] for result in results]
+
+    def early_view(x, y):
+        factors = np.cos(x * y)
+        early = factors[1].T * 1.0
+        return np.stack(rows_over_rows(x, y)[1]) * 2.0, np.sin(factors[1].T), early
+
+    def returned_rows(x, y):
+        factors, states = rows_over_rows(x, y)
+        return np.stack(states) * 2.0, factors
+
+    def products(x, y):
+        factors, h, states = np.cos(x * y)[:, :, :3], x[0, :, :3], []
+        for t in range(5):
+            h = h @ (factors[t] * 1.0)
+            states.append(h)
+        return np.stack(states) * 2.0
+
+    rows = [over_rows(np.sum), over_rows(lambda factors: factors[1]), over_rows(), early_view, returned_rows, products]
+    one = [chain, recurrent, lambda x: (np.exp(x), np.exp(x) * 2.0)]
+    return [*[(f, X) for f in one], *[(f, X, Y) for f in rows]]
 
 
 def plan_all():
@@ -161,14 +184,14 @@ def plan_all():
         check(memory, memory.order)
 
 
-def takes_all(self, block):
-    """An arena takes every block that is no larger, at its start."""
-    block.arena, block.start = self, 0
-    return block.size <= self.size
+def takes_all(self, buffer):
+    """An arena takes every buffer that is no larger, at its start."""
+    buffer.arena, buffer.start = self, 0
+    return buffer.size <= self.size
 
 
 FAULTS = {
-    "every block fits": (Arena, "takes", takes_all),
+    "every buffer fits": (Arena, "takes", takes_all),
     "rows are always read last": (Memory, "_are_last", lambda *_: True),
     "operands may be overwritten whoever reads them": (
         Memory,
@@ -182,6 +205,6 @@ FAULTS = {
 def test_a_fault_in_the_planner(name, monkeypatch):
     plan_all()
     monkeypatch.setattr(*FAULTS[name])
-    monkeypatch.setattr(storage, "SMALL", 0)
+    monkeypatch.setattr(arenas, "SMALL", 0)
     with pytest.raises(StorageError):
         plan_all()

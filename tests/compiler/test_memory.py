@@ -5,9 +5,9 @@ import pytest
 
 import minigrad as mg
 from minigrad.compiler import REWRITES
-from minigrad.compiler.lines import cloned
 from minigrad.compiler.passes.table import rewritten
-from minigrad.compiler.storage.memory import SMALL, Block, Memory, pack
+from minigrad.compiler.storage.arenas import SMALL, Buffer, pack
+from minigrad.compiler.storage.memory import Memory
 from minigrad.compiler.tracing import tracer
 from minigrad.compiler.tracing.recording import record
 from minigrad.models import GRU, LSTM, RNN, losses, penalties
@@ -20,12 +20,12 @@ SERIES = STEPS * BATCH * UNITS  # entries of one array of all time steps
 def memory_of(f, *arguments):
     """Where the lines of a function lie."""
     traced = tracer.run(f, [f"argument_{i}" for i in range(len(arguments))], list(arguments), {})
-    return Memory(cloned(rewritten(record(traced), list(REWRITES))))
+    return Memory(rewritten(record(traced), list(REWRITES)))
 
 
 def series_of(memory):
     """How many arrays of all time steps its memory would hold."""
-    arenas = {block.arena for block in memory.blocks}
+    arenas = {buffer.arena for buffer in memory.buffers}
     return sum(arena.size for arena in arenas) / SERIES
 
 
@@ -64,32 +64,36 @@ def test_recurrent_nets_need_about_what_they_need_by_hand(make, penalty, most):
     assert found <= most, f"{found:.2f} arrays of all time steps"
 
 
-def test_blocks_that_share_memory_are_not_in_use_at_the_same_time():
+def test_buffers_that_share_memory_are_not_in_use_at_the_same_time():
     rng = np.random.default_rng(0)
     for _ in range(200):
-        blocks = []
+        buffers = []
         for _ in range(rng.integers(1, 30)):
-            block = Block(np.dtype(rng.choice(["f4", "f8"])), int(rng.integers(1, 4 * SMALL)), int(rng.integers(1, 50)))
-            block.first = block.last - int(rng.integers(0, block.last))
-            blocks.append(block)
-        pack(blocks)
-        assert all(block.start >= 0 and block.stop <= block.arena.size for block in blocks)
-        for i, one in enumerate(blocks):
-            for two in blocks[:i]:
+            buffer = Buffer(
+                np.dtype(rng.choice(["f4", "f8"])), int(rng.integers(1, 4 * SMALL)), int(rng.integers(1, 50))
+            )
+            buffer.first = buffer.last - int(rng.integers(0, buffer.last))
+            buffers.append(buffer)
+        pack(buffers)
+        assert all(buffer.start >= 0 and buffer.stop <= buffer.arena.size for buffer in buffers)
+        for i, one in enumerate(buffers):
+            for two in buffers[:i]:
                 apart = one.stop <= two.start or two.stop <= one.start
                 together = one.first <= two.last and two.first <= one.last
                 assert one.arena is not two.arena or apart or not together
                 assert one.arena is not two.arena or one.dtype == two.dtype
-        assert sum(arena.size for arena in {block.arena for block in blocks}) <= sum(block.size for block in blocks)
+        assert sum(arena.size for arena in {buffer.arena for buffer in buffers}) <= sum(
+            buffer.size for buffer in buffers
+        )
 
 
-def test_large_blocks_share_and_small_ones_do_not():
-    def block(size, first, last):
-        made = Block(np.dtype("f4"), size, last)
+def test_large_buffers_share_and_small_ones_do_not():
+    def buffer(size, first, last):
+        made = Buffer(np.dtype("f4"), size, last)
         made.first = first
         return made
 
-    large, inside, beside, small = block(10_000, 0, 3), block(5_000, 4, 9), block(4_900, 5, 8), block(50, 4, 9)
+    large, inside, beside, small = buffer(10_000, 0, 3), buffer(5_000, 4, 9), buffer(4_900, 5, 8), buffer(50, 4, 9)
     pack([small, beside, inside, large])
     assert large.arena is inside.arena is beside.arena
     assert (inside.start, beside.start) == (0, 5_008), "at a multiple of 16"

@@ -263,9 +263,9 @@ def address(memory: Memory, line: Line) -> Address:
 
 def in_root(root: Root, shape: tuple[int, ...], path: Sequence[Any] = ()) -> Address:
     """What lies in a root's memory; the shape is that of the whole."""
-    if root.block is None:
+    if root.buffer is None:
         return Address(root, 0, shape, tuple(path[::-1]))
-    return Address(root.block.arena, root.block.start, shape, tuple(path[::-1]))
+    return Address(root.buffer.arena, root.buffer.start, shape, tuple(path[::-1]))
 
 
 def relation(a: Address, b: Address) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.compiler.helpers import HELPERS, copied, reshaped
 from minigrad.compiler.ir import FRESH, INTO, LEAF, RESHAPE, TILES, VIEW, Index, Leaf, MatMul, Op
-from minigrad.compiler.lines import NOWHERE, Line, Lines, Origin, cloned, number
+from minigrad.compiler.lines import NOWHERE, Line, Lines, Origin, number
 from minigrad.compiler.names import Names
 from minigrad.compiler.printing import kernels
 from minigrad.compiler.printing.blocks import RULES, Cut, blocks, buffers_of, reused
@@ -41,9 +41,8 @@ def written(lines: Lines, arguments: Sequence[str], backend: str = "numpy") -> T
 class _Writer:
     def __init__(self, lines: Lines, arguments: Sequence[str], backend: str) -> None:
         self.numba = backend == "numba"
-        lines = cloned(lines)  # what follows changes lines in place
-        self.lines = lines
         self.memory = Memory(lines)
+        self.lines = lines = self.memory.lines
         self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped, "blocks": blocks, "reused": reused}
         self.kernels: dict[str, kernels.Kernel] = {}  # by name
         known = self.kernels  # and not the writer, which whoever keeps the names would keep
@@ -406,7 +405,7 @@ class _Writer:
         return array, rows
 
     def _pooled(self, line: Line, root: Root) -> str:
-        key = (root.block, root.shape, root.dtype, line.origin.role, line.op)
+        key = (root.buffer, root.shape, root.dtype, line.origin.role, line.op)
         name = self.known.get(key)
         if name is None:
             name = self.known[key] = self.given.of(line)
@@ -414,25 +413,25 @@ class _Writer:
         return name
 
     def _allocate(self, name: str, shape: tuple[int, ...], root: Root) -> None:
-        """Memory under a name; where it serves others already, theirs; where blocks share an arena, a part of that."""
-        block = root.block
-        assert block is not None
-        arena = block.arena
+        """Memory under a name; where it serves others already, theirs; where buffers share an arena, a part of that."""
+        buffer = root.buffer
+        assert buffer is not None
+        arena = buffer.arena
         assert arena is not None
-        shared = any(other.size != arena.size for other in arena.blocks)
-        first = self.known.get(("block", block) if shared else ("arena", arena))
+        shared = any(other.size != arena.size for other in arena.buffers)
+        first = self.known.get(("buffer", buffer) if shared else ("arena", arena))
         if first is not None:
             other, _, its_shape = first.partition(" ")
             self.tables.append(f"{name} = {other}" + ("" if its_shape == repr(shape) else f".reshape({shape!r})"))
             return
-        self.known[("block", block) if shared else ("arena", arena)] = f"{name} {shape!r}"
+        self.known[("buffer", buffer) if shared else ("arena", arena)] = f"{name} {shape!r}"
         if not shared:
             self._make(name, shape, root.dtype)
             return
         if ("arena", arena) not in self.known:
             self.known["arena", arena] = memory = self.given.new("memory")
             self._make(memory, (arena.size,), arena.dtype)
-        self.tables.append(f"{name} = {self.known['arena', arena]}[{block.start}:{block.stop}].reshape({shape!r})")
+        self.tables.append(f"{name} = {self.known['arena', arena]}[{buffer.start}:{buffer.stop}].reshape({shape!r})")
 
     def _make(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Memory under a name."""

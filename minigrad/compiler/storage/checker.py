@@ -157,15 +157,16 @@ class Replay:
             if root not in self.known:
                 self.known[root] = self._allot(f"the memory of an output {root.shape}", root, root.key[1])
             return self.known[root].reshape(root.shape)
-        block = root.block
-        if block is None or block.arena is None:
+        buffer = root.buffer
+        if buffer is None or buffer.arena is None:
             raise StorageError(f"memory of shape {root.shape} was never taken")
-        arena = block.arena
+        arena = buffer.arena
         if arena not in self.known:
             self.known[arena] = self._allot(f"arena {len(self.known)}", arena)
-        if (root.dtype, root.key[1]) != (arena.dtype, block.size) or not 0 <= block.start <= block.stop <= arena.size:
-            raise StorageError(f"memory of {root.key[1]} {root.dtype} does not fit entries {block.start}:{block.stop}")
-        return self.known[arena][block.start : block.stop].reshape(root.shape)
+        inside = 0 <= buffer.start <= buffer.stop <= arena.size
+        if not inside or (root.dtype, root.key[1]) != (arena.dtype, buffer.size):
+            raise StorageError(f"{root.key[1]} entries of {root.dtype} do not fit into {buffer.start}:{buffer.stop}")
+        return self.known[arena][buffer.start : buffer.stop].reshape(root.shape)
 
     def _lend_buffers(self) -> None:
         """Move members that need no memory of their own to buffers; other lines may lie in the place they leave."""

@@ -16,65 +16,10 @@ from typing import Any
 import numpy as np
 
 from minigrad.compiler.ir import FRESH, INTO, RESHAPE, TILES, VIEW, Reshaped
-from minigrad.compiler.lines import Line, Lines, copy_of, in_order, places_of, readers_of, row_of
+from minigrad.compiler.lines import Line, Lines, cloned, copy_of, in_order, places_of, readers_of, row_of
 from minigrad.compiler.storage import in_place
+from minigrad.compiler.storage.arenas import Buffer, pack
 from minigrad.compiler.storage.chains import Chains, is_stack, linked, may_be_placed, rows_of
-
-ALIGNED = 16  # entries: a block begins at a multiple of so many
-SMALL = 1 << 14  # bytes of a block that is not worth a place in another's memory
-
-
-class Block:
-    """Memory of the pool, which serves one value of its size after the other.
-
-    first, last: the line that writes it first, and the one that reads it last
-    start:       where it lies in its arena, which it may share with blocks that are in use at other times
-    """
-
-    __slots__ = ("arena", "dtype", "first", "last", "size", "start")
-
-    def __init__(self, dtype: np.dtype[Any], size: int, last: int) -> None:
-        self.dtype = dtype
-        self.size = size
-        self.first = last
-        self.last = last
-        self.arena: Arena | None = None
-        self.start = 0
-
-    @property
-    def stop(self) -> int:
-        """Where it ends in its arena."""
-        return self.start + self.size
-
-
-class Arena:
-    """Memory of several blocks."""
-
-    def __init__(self, block: Block) -> None:
-        self.dtype = block.dtype
-        self.size = block.size
-        self.blocks = [block]
-        block.arena = self
-
-    def takes(self, block: Block) -> bool:
-        """Put a block where no other lies that is in use at the same time; whether there was room."""
-        busy = [x for x in self.blocks if x.first <= block.last and block.first <= x.last]
-        for start in sorted({0, *[-(-x.stop // ALIGNED) * ALIGNED for x in busy]}):
-            stop = start + block.size
-            if stop <= self.size and all(stop <= x.start or x.stop <= start for x in busy):
-                block.arena, block.start = self, start
-                self.blocks.append(block)
-                return True
-        return False
-
-
-def pack(blocks: Sequence[Block]) -> None:
-    """Let large blocks share memory, the largest first."""
-    arenas: list[Arena] = []
-    for block in sorted(blocks, key=lambda block: -block.size * block.dtype.itemsize):
-        small = block.size * block.dtype.itemsize < SMALL
-        if small or not any(arena.dtype == block.dtype and arena.takes(block) for arena in arenas):
-            arenas.append(Arena(block))
 
 
 class Root:
@@ -83,11 +28,11 @@ class Root:
     members: of a series, in order; else None
     before:  of a series each of whose rows is computed from the row of another array, in its place: that array; else None
     first:   where in the program it is first written
-    block:   which memory of the pool it is; None before that is decided
-    like:    the same for lines that do the same in different time steps, which get the same block where they can
+    buffer:  the memory of the pool that it takes; None before that is decided
+    like:    the same for lines that do the same in different time steps, which get the same buffer where they can
     """
 
-    __slots__ = ("before", "block", "dtype", "first", "like", "members", "output", "shape")
+    __slots__ = ("before", "buffer", "dtype", "first", "like", "members", "output", "shape")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], members: list[Line] | None = None) -> None:
         self.shape = shape
@@ -96,7 +41,7 @@ class Root:
         self.before: Line | None = None
         self.output = False
         self.first = -1
-        self.block: Block | None = None
+        self.buffer: Buffer | None = None
         self.like: Any = None
 
     @property
@@ -108,6 +53,7 @@ class Root:
 class Memory:
     """Where everything lies.
 
+    lines: the program, in lines of its own
     order: the lines as they are computed
     slot:  of a line that is a part of another's memory: the other, and the index of the part
     place: of a line in a series (or a stack that is a stretch of one): the series' root, and its number (or a slice)
@@ -117,21 +63,21 @@ class Memory:
     """
 
     def __init__(self, lines: Lines) -> None:
-        self.lines = lines
+        self.lines = lines = cloned(lines)  # copies are put between them, which changes operands
         self.slot: dict[Line, tuple[Line, Any]] = {}
         self.place: dict[Line, tuple[Root, int | slice]] = {}
         self.root: dict[Line, Root] = {}
         self.over: dict[Line, Line] = {}
         self.copies: dict[Any, Line] = {}
         self.chains = Chains()
-        self.blocks: list[Block] = []
+        self.buffers: list[Buffer] = []
         self._place_tiles()
         self.order, self.states = in_place.placed(lines, in_order(lines.results), {*self.slot, *self.place})
         self.over.update(self.states)
         self._lay_out()
         self._make_series()
         self._share()
-        pack(self.blocks)
+        pack(self.buffers)
 
     # Parts of a whole --------------------------------------------------------------------------------------------------
 
@@ -313,29 +259,29 @@ class Memory:
             home = self.home(line)
             if home is not None and home.first < 0:
                 home.first = i
-        free: dict[Any, list[Block]] = {}
+        free: dict[Any, list[Buffer]] = {}
         taken: set[Root] = set()
-        usually: dict[Any, Block] = {}
+        usually: dict[Any, Buffer] = {}
         last = len(self.order)  # the line at which the walk is
 
-        def take(root: Root, wanted: Block | None = None) -> None:
+        def take(root: Root, wanted: Buffer | None = None) -> None:
             if root in taken or root.output:
                 return
             taken.add(root)
-            blocks = free.setdefault(root.key, [])
+            buffers = free.setdefault(root.key, [])
             usual = usually.get(root.like)
-            if usual in blocks:
+            if usual in buffers:
                 wanted = usual
-            if wanted is not None and wanted in blocks:
-                blocks.remove(wanted)
-                root.block = wanted
-            elif blocks:
-                root.block = blocks.pop()
+            if wanted is not None and wanted in buffers:
+                buffers.remove(wanted)
+                root.buffer = wanted
+            elif buffers:
+                root.buffer = buffers.pop()
             else:
-                root.block = Block(*root.key, last)
-                self.blocks.append(root.block)
+                root.buffer = Buffer(*root.key, last)
+                self.buffers.append(root.buffer)
             if root.like is not None:
-                usually[root.like] = root.block
+                usually[root.like] = root.buffer
 
         for root in {home: None for line in self.lines.results if (home := self.home(line)) is not None}:
             take(root)
@@ -359,13 +305,13 @@ class Memory:
                 read = self.home(operand)
                 if read is not None and read not in later:
                     take(read)
-            if home is not None and home.first == i and home.block is not None:
-                free[home.key].append(home.block)
+            if home is not None and home.first == i and home.buffer is not None:
+                free[home.key].append(home.buffer)
             for root in later:
-                take(root, home.block if home is not None else None)
+                take(root, home.buffer if home is not None else None)
         for root in taken:
-            if root.block is not None:
-                root.block.first = min(root.block.first, root.first)
+            if root.buffer is not None:
+                root.buffer.first = min(root.buffer.first, root.first)
 
     def _write_over_rows(self) -> None:
         """Let a series lie where an array lay, if each of its rows is the last to read one row of that, and reads no other."""
