@@ -16,6 +16,7 @@ MOST_RUNS = 64  # of parameters that have a gradient together, whose blocks are 
 Formula = Callable[
     ..., None
 ]  # of w, g, the state by its names and the numbers, all nodes; it writes w and the state by `mg.update`
+Part = tuple[Array, list[Array]]  # of a block: the gradient, and the memory of w and of the state
 
 
 class Entries:
@@ -60,16 +61,20 @@ class Entries:
         self.made_of = made_of
         self._programs: dict[int, Callable[..., Any]] = {}  # by the length of a block
 
-    def update(self, run: range, given: Sequence[Any], numbers: Sequence[float]) -> None:
-        """Apply the formula to a run of parameters. given: the gradients of all, flat"""
+    def gathered(self, run: range, given: Sequence[Any]) -> list[Part]:
+        """The blocks of a run of parameters, with their gradients. given: those of all, flat"""
+        return [(block.gradient(given), memory) for block, memory in self._blocks(run)]
+
+    def update(self, parts: Sequence[Part], numbers: Sequence[float]) -> None:
+        """Apply the formula to the blocks of a run."""
         if len(self._numbers) != len(numbers):
             self._numbers = [np.zeros((), self.store.dtype) for _ in numbers]
-        for array, number in zip(self._numbers, numbers, strict=True):
-            array[...] = number
-        for block, memory in self._blocks(run):
+        for place, number in zip(self._numbers, numbers, strict=True):
+            place[...] = number
+        for gradient, memory in parts:
             for node, array in zip(self._nodes, memory, strict=True):
                 node._value = array
-            self._program(block.gradient(given))
+            self._program(gradient)
 
     def _blocks(self, run: range) -> list[tuple[Block, list[Array]]]:
         """The blocks of a run, each with the memory that the nodes are given."""

@@ -21,7 +21,7 @@ from minigrad.models.scheduled import Schedule, value_at
 from minigrad.node import Array, Node, Parameter, as_array
 from minigrad.ops import sqrt
 from minigrad.ops.control import update
-from minigrad.optim.entries import Entries, Formula
+from minigrad.optim.entries import Entries, Formula, Part
 from minigrad.optim.flat import FlatStore
 from minigrad.optim.names import checked_names
 
@@ -145,25 +145,41 @@ class Optimizer:
         """Apply the gradients that are there, once."""
         rates = dict(zip(self.parameters, self.rates(), strict=True))
         given = [store.given() for store in self.stores]  # all are looked at before the first is applied
-        if self.squares:
-            with np.errstate(over="ignore"):
-                for store, gradients in zip(self.stores, given, strict=True):
-                    _refuse_large_squares(type(self).__name__, store.parameters, gradients)
         made_of = [getattr(self, name) for name in self.settings]
+        runs: list[tuple[Entries, Array, list[Part], float]] = []
         for store, entries, steps, gradients in zip(self.stores, self._entries, self._steps, given, strict=True):
             store.take_in()
             if entries.made_of != made_of:
                 entries.compile(self._formula(), made_of)
             of_each = [rates[parameter] for parameter in store.parameters]
             for run in store.runs(gradients, list(zip(steps.tolist(), of_each, strict=True))):
-                if self.counts_steps:
-                    steps[run.start : run.stop] += 1
-                entries.update(run, gradients, self._numbers(int(steps[run.start]), of_each[run.start]))
+                runs.append(
+                    (entries, steps[run.start : run.stop], entries.gathered(run, gradients), of_each[run.start])
+                )
+        if self.squares and not _squares_fit([gradient for _, _, parts, _ in runs for gradient, _ in parts]):
+            self._refuse_large_squares()
+        for entries, steps, parts, rate in runs:
+            if self.counts_steps:
+                steps += 1
+            entries.update(parts, self._numbers(int(steps[0]), rate))
         self.n_steps += 1
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.mark_changed()
                 parameter.grad = None
+
+    def _refuse_large_squares(self) -> None:
+        """ValueError, which names the parameter, where the square of a gradient overflows: its rate would be 0 from then on."""
+        for parameter in self.parameters:
+            gradient = parameter.grad
+            if gradient is None or not gradient.size:
+                continue
+            largest, limit = float(np.abs(gradient).max()), LARGEST[gradient.dtype] ** 0.5
+            if limit < largest < np.inf:
+                raise ValueError(
+                    f"{type(self).__name__}.step(): the gradient of {parameter.label} has an entry of size {largest:.3g}, whose "
+                    f"square does not fit into {gradient.dtype} (up to {limit:.2g} does): scale the loss, or clip the gradients"
+                )
 
     def state_dict(self) -> State:
         """Copy all that a resumed training needs into a dict, by "<parameter's place>.<name>"; the learning rate included.
@@ -477,23 +493,10 @@ def checked_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Par
     return tuple(dict.fromkeys(given))
 
 
-def _refuse_large_squares(optimizer: str, parameters: Sequence[Parameter], gradients: Sequence[Array | None]) -> None:
-    """An error that names the parameter whose squared gradients overflow, so that its rate would be 0 from then on.
-
-    The sum of the squares tells in one pass that none is so large.
-    """
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        if gradient is None:
-            continue
-        limit = LARGEST[gradient.dtype]
-        if np.dot(gradient, gradient) <= limit:
-            continue
-        largest = float(np.abs(gradient).max())
-        if limit**0.5 < largest < np.inf:
-            raise ValueError(
-                f"{optimizer}.step(): the gradient of {parameter.label} has an entry of size {largest:.3g}, whose square does not "
-                f"fit into {gradient.dtype} (up to {limit**0.5:.2g} does): scale the loss, or clip the gradients"
-            )
+def _squares_fit(gradients: Sequence[Array]) -> bool:
+    """Whether all squares surely fit into their dtype: their sum does, which one pass tells."""
+    with np.errstate(over="ignore"):
+        return all(np.dot(gradient, gradient) <= LARGEST[gradient.dtype] for gradient in gradients)
 
 
 def _within(name: str, number: float, low: float, high: float) -> float:
