@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.compiler.helpers import HELPERS, copied, reshaped
 from minigrad.compiler.ir import FRESH, INTO, LEAF, RESHAPE, TILES, VIEW, Index, Leaf, MatMul, Op
-from minigrad.compiler.lines import NOWHERE, Line, Lines, Origin, number
+from minigrad.compiler.lines import NOWHERE, Line, Lines, Origin, number, uses_of
 from minigrad.compiler.names import Names
 from minigrad.compiler.printing import kernels
 from minigrad.compiler.printing.blocks import RULES, Cut, blocks, buffers_of, reused
@@ -55,6 +55,7 @@ class _Writer:
         self.known: dict[Any, str] = {}  # what a thing is called
         self.of: dict[Line, Expression] = {}  # how a value is written
         self.said: dict[str, None] = {}  # the functions and tables that are used
+        self.uses = uses_of(lines)
         self.made: set[Line] = set()  # outputs whose memory is there
         self.shared = self._shared()
 
@@ -115,7 +116,7 @@ class _Writer:
         kind = line.op.kind
         if line.array is not None:
             return
-        if kind in (LEAF, TILES) or self._is_prepared(line):
+        if kind in (LEAF, TILES) or self._is_prepared(line) or self._is_written_where_read(line):
             if kind == TILES:
                 self._ready(line)
             return
@@ -255,6 +256,17 @@ class _Writer:
             return True
         home = self.memory.home(line)
         return home is not None and not home.output
+
+    def _is_written_where_read(self, line: Line) -> bool:
+        """Whether a line is one of many slices of an array, as every time step has one: a list of names would grow with time."""
+        if not isinstance(line.op, Index) or not (line.origin.step or self.uses.get(line) == 1):
+            return False
+        numbered = [axis for axis, entry in enumerate(line.op.entries) if entry not in (slice(None), ...)]
+        return (
+            len(numbered) == 1
+            and isinstance(line.op.entries[numbered[0]], int)
+            and line.operands[0].shape[numbered[0]] > FEW
+        )
 
     def _of(self, line: Line) -> Expression:
         """How the program writes the value of a line."""
