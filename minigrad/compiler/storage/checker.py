@@ -49,7 +49,7 @@ class Stretch(NamedTuple):
 
 
 class Hole(NamedTuple):
-    """Rows of a series that rounds write which are left out: they are there when both neighbors are."""
+    """What rounds write which are left out: it is there when its neighbors are."""
 
     where: Array
     value: Array
@@ -192,7 +192,7 @@ class Replay:
                 joined[index] = self.value[part]
             missing = joined == NOTHING
             if missing.any():
-                joined[missing] = self._left_out(line)[missing]
+                joined[missing] = self._left_out(line, missing)[missing]
             self.value[line] = joined
             return
         self.value[line] = self._new_numbers(line, line.shape)
@@ -203,20 +203,27 @@ class Replay:
         self.numbers += prod(shape)
         return np.arange(self.starts[-1], self.numbers).reshape(shape)
 
-    def _left_out(self, stack: Line) -> Array:
-        """Number the rows that rounds of a loop write which are left out, being like their neighbors."""
-        if stack not in self.memory.place or not self.memory.lines.page.gaps:
+    def _left_out(self, stack: Line, missing: Array) -> Array:
+        """Number what rounds of a loop write which are left out: the rows between their neighbors, or other parts of a whole."""
+        if not self.memory.lines.page.gaps:
             raise StorageError(f"{stack} is not the whole of its parts")
+        if stack not in self.memory.place:
+            numbers = self._new_numbers(stack, stack.shape)
+            waits = {line for part in stack.operands for line in _written(part)}
+            self._wait(Hole(self.where[stack][missing], numbers[missing], waits))
+            return numbers
         root, at = self.memory.place[stack]
         members = root.members or []
         if root not in self.gaps:
             self.gaps[root] = self._new_numbers(stack, root.shape)
             for one, two in pairwise(members):
                 rows = slice(self._row(one) + 1, self._row(two))
-                hole = Hole(self._root(root)[rows], self.gaps[root][rows], {*_written(one), *_written(two)})
-                for line in hole.waits:
-                    self.holes.setdefault(line, []).append(hole)
+                self._wait(Hole(self._root(root)[rows], self.gaps[root][rows], {*_written(one), *_written(two)}))
         return np.asarray(self.gaps[root][at])
+
+    def _wait(self, hole: Hole) -> None:
+        for line in hole.waits:
+            self.holes.setdefault(line, []).append(hole)
 
     def _row(self, member: Line) -> int:
         row = self.memory.place[member][1]
