@@ -49,7 +49,7 @@ class Optimizer:
                    extra [fast]); or "auto", numba where it is installed
     n_steps:       how many steps were made; kept in the state, so a resumed training goes on at its rate
     counts_steps:  whether a class's formula depends on how many steps a parameter has made
-    squares:       whether it squares gradients
+    squares:       whether it squares gradients;  sums: whether it adds these up in its first state, r
     settings:      the names of the attributes that the formula is compiled with; they may be assigned between two steps
 
     The parameters' arrays move into a flat buffer when the optimizer is made: an array taken from `W.value` before is
@@ -58,6 +58,7 @@ class Optimizer:
 
     counts_steps = False
     squares = False
+    sums = False
     settings: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **keywords: Any) -> None:
@@ -156,7 +157,7 @@ class Optimizer:
                 runs.append(
                     (entries, steps[run.start : run.stop], entries.gathered(run, gradients), of_each[run.start])
                 )
-        if self.squares and not _squares_fit([gradient for _, _, parts, _ in runs for gradient, _ in parts]):
+        if self.squares and not self._squares_fit([part for _, _, parts, _ in runs for part in parts]):
             self._refuse_large_squares()
         for entries, steps, parts, rate in runs:
             if self.counts_steps:
@@ -168,17 +169,28 @@ class Optimizer:
                 parameter.mark_changed()
                 parameter.grad = None
 
+    def _squares_fit(self, parts: Sequence[Part]) -> bool:
+        """Whether all squares surely fit into their dtype, added to r where they are summed: one pass tells the sum of them all."""
+        with np.errstate(over="ignore"):
+            for gradient, (_, *state) in parts:
+                taken = float(state[0].max(initial=0)) if self.sums else 0.0
+                if not np.dot(gradient, gradient) <= LARGEST[gradient.dtype] - taken:
+                    return False
+        return True
+
     def _refuse_large_squares(self) -> None:
-        """ValueError, which names the parameter, where the square of a gradient overflows: its rate would be 0 from then on."""
-        for parameter in self.parameters:
-            gradient = parameter.grad
-            if gradient is None or not gradient.size:
+        """ValueError, which names the parameter, where a square or r overflows: its rate would be 0 from then on."""
+        for parameter, state in zip(self.parameters, self._views(), strict=True):
+            gradient, taken = parameter.grad, state["r"] if self.sums else 0
+            if gradient is None:
                 continue
-            largest, limit = float(np.abs(gradient).max()), LARGEST[gradient.dtype] ** 0.5
-            if limit < largest < np.inf:
+            with np.errstate(over="ignore", invalid="ignore"):
+                bad = np.isinf(gradient * gradient + taken) & np.isfinite(gradient) & np.isfinite(taken)
+            if bad.any():
                 raise ValueError(
-                    f"{type(self).__name__}.step(): the gradient of {parameter.label} has an entry of size {largest:.3g}, whose "
-                    f"square does not fit into {gradient.dtype} (up to {limit:.2g} does): scale the loss, or clip the gradients"
+                    f"{type(self).__name__}.step(): the gradient of {parameter.label} has an entry of size "
+                    f"{np.abs(gradient[bad]).max():.3g}, whose square{', added to r,' if self.sums else ''} does not fit into "
+                    f"{gradient.dtype} (up to {LARGEST[gradient.dtype] ** 0.5:.2g} does): scale the loss, or clip the gradients"
                 )
 
     def state_dict(self) -> State:
@@ -353,6 +365,8 @@ class AdaGrad(AdaptiveRates):
     optimization, JMLR 12, 2011.
     """
 
+    sums = True
+
     def __init__(
         self,
         parameters: Iterable[Parameter],
@@ -491,12 +505,6 @@ def checked_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Par
                 f"{type(parameter).__name__}"
             )
     return tuple(dict.fromkeys(given))
-
-
-def _squares_fit(gradients: Sequence[Array]) -> bool:
-    """Whether all squares surely fit into their dtype: their sum does, which one pass tells."""
-    with np.errstate(over="ignore"):
-        return all(np.dot(gradient, gradient) <= LARGEST[gradient.dtype] for gradient in gradients)
 
 
 def _within(name: str, number: float, low: float, high: float) -> float:

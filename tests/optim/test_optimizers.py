@@ -361,3 +361,34 @@ def test_gradient_descent_squares_nothing():
     w.grad = np.full(1, 1e30, np.float32)
     SGD([w], 1e-30).step()
     np.testing.assert_allclose(w.value, -1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_a_sum_of_squares_that_overflows_is_refused_too(dtype, start):
+    w, v = Parameter(np.ones(3, dtype), "w"), Parameter(np.ones((2, 2), dtype), "v")
+    optimizer = AdaGrad([w, v], 0.1, initial_accumulator=start)
+    large = np.sqrt(np.finfo(dtype).max) * dtype(0.8)
+    for i in range(2):
+        w.grad, v.grad = np.full(3, large if i == 1 else dtype(1)), np.full((2, 2), large if i == 0 else dtype(1))
+        optimizer.step()
+    before = optimizer.state_dict()
+    w.grad, v.grad = np.ones(3, dtype), np.full((2, 2), large)
+    with pytest.raises(ValueError, match=r'the gradient of Parameter "v" .* whose square, added to r, does not fit'):
+        optimizer.step()
+    for name, array in optimizer.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    w.grad, v.grad = np.ones(3, dtype), np.ones((2, 2), dtype)
+    optimizer.step()
+    assert optimizer.n_steps == 3
+
+
+@pytest.mark.parametrize("make", [Adam, RMSProp, AdaGrad])
+def test_a_gradient_that_is_not_finite_is_not_called_too_large(make):
+    """`Step` refuses it; a step of one's own makes of it what the formula says."""
+    w = Parameter(np.ones(2, np.float32))
+    w.grad = np.array([np.inf, 1], np.float32)
+    with np.errstate(invalid="ignore"):
+        make([w], 0.1).step()
+    assert np.isnan(w.value[0])
+    assert w.value[1] < 1
