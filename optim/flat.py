@@ -16,8 +16,8 @@ import numpy.typing as npt
 from minigrad.node import Array, Parameter, known_dtype
 
 BLOCK = (
-    1 << 17
-)  # entries of a block: what is computed in between stays in the cache, and blocks of one length share a program
+    1 << 18
+) - 64  # entries of a block, which share a program if they are as many: just below what the compiler cuts itself
 SMALL = 1 << 14  # entries of a parameter: up to here, a copy of its gradient is cheaper than a call for itself
 ALIGNED = 64  # bytes: no load or store of a vector register crosses two lines of the cache
 
