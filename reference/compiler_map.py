@@ -10,11 +10,11 @@ from typing import Any
 from minigrad import compiler, node
 from minigrad.compiler.lines import Line, Lines
 from minigrad.compiler.passes.table import REWRITES, rewritten
-from minigrad.compiler.printing.program import written
+from minigrad.compiler.printing.program import program_text
 from minigrad.compiler.printing.pure import pure_text
 from minigrad.compiler.storage.memory import Memory, plain
 from minigrad.compiler.tracing import tracer
-from minigrad.compiler.tracing.recording import record
+from minigrad.compiler.tracing.recording import record_lines
 from minigrad.node import Node
 from reference.docstrings import escaped, fenced
 
@@ -93,7 +93,7 @@ def _sentence(path: Path) -> str:
 def net() -> list[str]:
     """Follow a small net through the rooms."""
     traced = _traced(NET)
-    lines = record(traced)
+    lines = record_lines(traced)
     parts = ["## One net", fenced(NET.strip(), "python")]
     parts += ["### Nodes (tracing/tracer)", NODES, fenced("\n".join(_nodes(traced.nodes)))]
     parts += ["### Lines (tracing/recording)", LINES, fenced("\n".join(_listed(lines)))]
@@ -104,7 +104,11 @@ def net() -> list[str]:
             parts.append(f"`{name}`:\n\n{fenced(chr(10).join(changes), 'diff')}")
         lines = after
     parts += ["### Storage", STORAGE, fenced("\n".join(_storage(lines)))]
-    parts += ["### Program (printing/program)", PROGRAM, fenced(written(lines, list(traced.inputs)).source.strip())]
+    parts += [
+        "### Program (printing/program)",
+        PROGRAM,
+        fenced(program_text(lines, list(traced.inputs)).source.strip()),
+    ]
     parts += ["### Formulas (printing/pure)", PURE, fenced(pure_text(lines, list(traced.inputs)).source.strip())]
     return parts
 
@@ -193,7 +197,7 @@ def _storage(lines: Lines) -> Iterator[str]:
 def loop() -> list[str]:
     """Show a long loop whose middle rounds are left out."""
     traced = _traced(LOOP)
-    lines = record(traced)
+    lines = record_lines(traced)
     gaps = lines.page.gaps
     steps: dict[int, set[int]] = {}
     for line in lines.order:
@@ -205,11 +209,13 @@ def loop() -> list[str]:
         "## A loop",
         fenced(LOOP.strip(), "python"),
         CONTRACTED.format(
-            n=len(traced.nodes), lines=len(record(traced, contracts=False).order), fewer=len(record(traced).order)
+            n=len(traced.nodes),
+            lines=len(record_lines(traced, contracts=False).order),
+            fewer=len(record_lines(traced).order),
         ),
         fenced(kept),
         LOOPS,
-        fenced(written(lines, list(traced.inputs)).source.strip()),
+        fenced(program_text(lines, list(traced.inputs)).source.strip()),
     ]
 
 

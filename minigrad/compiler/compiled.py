@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from importlib.util import find_spec
 from threading import Lock, RLock, get_ident
-from types import CodeType, MethodType
+from types import MethodType
 from typing import Any, NamedTuple
 from weakref import finalize
 
@@ -19,14 +19,14 @@ from minigrad.compiler.helpers import aligned
 from minigrad.compiler.ir import COPY, Draw
 from minigrad.compiler.lines import Lines, NotContracted, static_key
 from minigrad.compiler.passes.table import REWRITES, rewritten
-from minigrad.compiler.printing.program import Text, written
+from minigrad.compiler.printing.program import ProgramText, program_text
 from minigrad.compiler.printing.pure import PureText, pure_text
 from minigrad.compiler.storage.in_place import apart
 from minigrad.compiler.tracing import tracer
 from minigrad.compiler.tracing.comparison import Skeleton, difference
-from minigrad.compiler.tracing.guards import objects_of
-from minigrad.compiler.tracing.recording import record
-from minigrad.compiler.tracing.shelf import MOST, Seen, Shelf
+from minigrad.compiler.tracing.guards import names_in, objects_of
+from minigrad.compiler.tracing.recording import record_lines
+from minigrad.compiler.tracing.shelf import MOST_PROGRAMS, Seen, Shelf
 from minigrad.context import current, trace
 from minigrad.node import Array, Input, Node, Parameter, as_array, is_number, next_number
 from minigrad.signatures import parameters
@@ -143,7 +143,10 @@ class Program:
         exec(builtin_compile(self.source, self.name, "exec"), names)
         names["empty"] = np.empty  # for outputs
         self.run: Callable[..., tuple[Array, ...]] = names["program"]
-        for name in names.keys() - _names_in(self.run.__code__):  # what only made what the program uses
+        for name in names.keys() - {
+            "__builtins__",
+            *names_in(self.run.__code__),
+        }:  # what only made what the program uses
             del names[name]
         self.lock = Lock()
         self.running = 0  # the thread that runs it
@@ -154,10 +157,10 @@ class Program:
 
     def _made(
         self, traced: tracer.Traced, rewrites: Sequence[str], backend: str, *, contracts: bool
-    ) -> tuple[Lines, PureText, Text]:
+    ) -> tuple[Lines, PureText, ProgramText]:
         """The lines, and the texts made of them: now, since to keep the lines would cost many times as much memory."""
-        lines = rewritten(record(traced, contracts), rewrites, backend)
-        return lines, pure_text(lines, self.arguments), written(lines, self.arguments, backend)
+        lines = rewritten(record_lines(traced, contracts), rewrites, backend)
+        return lines, pure_text(lines, self.arguments), program_text(lines, self.arguments, backend)
 
     def __call__(self, arrays: Sequence[Array]) -> Any:
         if self.running == get_ident():
@@ -202,7 +205,7 @@ class _Given(NamedTuple):
 class Compiled:
     """What `mg.compile(f)` gives: call it as f, with arrays."""
 
-    MOST = MOST  # programs that are kept
+    MOST = MOST_PROGRAMS  # programs that are kept
 
     def __init__(
         self,
@@ -449,12 +452,6 @@ class Compiled:
         if self._latest is None:
             raise RuntimeError(f"{self.__name__} has no program yet: call it once, so that it is traced")
         return self._latest
-
-
-def _names_in(code: CodeType) -> set[str]:
-    """The names that a function looks up, and what is defined inside of it."""
-    inner = [part for part in code.co_consts if isinstance(part, CodeType)]
-    return {"__builtins__", *code.co_names, *[name for part in inner for name in _names_in(part)]}
 
 
 builtin_compile = __builtins__["compile"] if isinstance(__builtins__, dict) else __builtins__.compile

@@ -11,17 +11,17 @@ from minigrad.ops.arithmetic import chosen
 from minigrad.ops.special import gamma_derivative, log_beta, log_gamma
 from minigrad.ops.windows import convolution_by_channel, folded, transposed_convolution, windows_of
 
-ALIGNED = 64  # bytes: no load or store of a vector register crosses two lines of the cache
-LARGE = 1 << 14  # bytes of an array that is worth it
+CACHE_LINE = 64  # bytes: no load or store of a vector register crosses two lines of the cache
+LEAST_ALIGNED = 1 << 14  # bytes of an array that is worth it
 
 
 def aligned(shape: tuple[int, ...], dtype: Any) -> Any:
     """np.empty, where the array is large in memory that begins with a line of the cache."""
     n_bytes = prod(shape) * np.dtype(dtype).itemsize
-    if n_bytes < LARGE:
+    if n_bytes < LEAST_ALIGNED:
         return np.empty(shape, dtype)
-    memory = np.empty(n_bytes + ALIGNED, np.uint8)
-    start = -memory.__array_interface__["data"][0] % ALIGNED
+    memory = np.empty(n_bytes + CACHE_LINE, np.uint8)
+    start = -memory.__array_interface__["data"][0] % CACHE_LINE
     return memory[start : start + n_bytes].view(dtype).reshape(shape)
 
 

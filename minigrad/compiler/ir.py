@@ -24,7 +24,7 @@ RESHAPE = "reshape"  # it does if it can, else it copies
 TILES = "tiles"  # its operands are the parts of its own memory
 LEAF = "leaf"  # it is given: an argument, a parameter, a constant
 
-Names = Mapping[str, Any]
+Namespace = Mapping[str, Any]
 Spell = Callable[[str], str]  # what the program calls a function or dtype to how it is written
 
 
@@ -42,7 +42,7 @@ class Op:
     pure: bool = True
     quick: bool = False
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         """Compute the value from those of the operands."""
         raise NotImplementedError
 
@@ -80,7 +80,7 @@ class Named(Op):
 
     name: str
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return names[self.name](*arrays)
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -124,7 +124,7 @@ class Cast(Op):
     quick = True
     word = "astype"
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return arrays[0].astype(names[self.dtype])
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -144,7 +144,7 @@ class Copy(Op):
     quick = True
     word = "copied"
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return arrays[0].copy()
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -182,7 +182,7 @@ class Reduce(Op):
     def kind(self) -> str:  # type: ignore[override]
         return FRESH if self.dtype else INTO
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         keywords: dict[str, Any] = {} if self.initial is None else {"initial": self.initial}
         if self.dtype:
             keywords["dtype"] = names[self.dtype]
@@ -231,7 +231,7 @@ class Index(Op):
         """The number i of x[i]; None where it is another index."""
         return self.entries[0] if len(self.entries) == 1 and type(self.entries[0]) is int else None
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return arrays[0][tuple(self.entries)]
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -257,7 +257,7 @@ class Permute(Op):
         axes[i], axes[j] = axes[j], axes[i]
         return cls(tuple(axes))
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return arrays[0].transpose(self.axes)
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -289,7 +289,7 @@ class Reshape(Op):
     kind = RESHAPE
     word = "reshape"
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return arrays[0].reshape(self.shape)
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -308,7 +308,7 @@ class Reshaped(Op):
     kind = INTO
     word = "reshaped"
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return arrays[0].reshape(self.shape).copy()
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -326,7 +326,7 @@ class Repeated(Op):
     kind = INTO
     word = "repeated"
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return names["repeated"](arrays[0], self.times)
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -368,7 +368,7 @@ class Join(Op):
             return range(len(self.places))
         return sorted(range(len(self.places)), key=lambda i: self.places[i][self.axis].start or 0)
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         if self.function in ("stack", "concatenate"):
             return names[self.function]([arrays[i] for i in self.order], axis=self.axis)
         return names[self.function](*arrays)
@@ -404,7 +404,7 @@ class Take(Op):
     kind = FRESH
     word = "part"
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return arrays[0][tuple([arrays[x.number] if isinstance(x, Slot) else x for x in self.entries])]
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -420,7 +420,7 @@ class Place(Op):
     kind = INTO
     word = "placed"
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return names["placed"](arrays[0], tuple(arrays[1:]), self.shape)
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -442,7 +442,7 @@ class Draw(Op):
     kind = INTO
     pure = False
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         return getattr(names[self.generator], self.method)(self.shape, names[self.dtype])
 
     def written(self, operands: Sequence[str], out: str = "", spell: Spell = str) -> str:
@@ -510,7 +510,7 @@ class Function(Op):
         form = _arguments(arguments[method:], keywords, str)
         return cls(name, kind, form, entrywise, method, arguments, keywords)
 
-    def apply(self, arrays: Sequence[Any], names: Names) -> Any:
+    def apply(self, arrays: Sequence[Any], names: Namespace) -> Any:
         values = [_filled(value, arrays, names) for value in self.arguments]
         keywords = {name: _filled(value, arrays, names) for name, value in self.keywords}
         if self.method:
@@ -563,7 +563,7 @@ def _arguments(values: Sequence[Any], keywords: Sequence[tuple[str, Any]], spell
     return ", ".join([*map(said, values), *[f"{word}={said(value)}" for word, value in keywords]])
 
 
-def _filled(value: Any, arrays: Sequence[Any], names: Names) -> Any:
+def _filled(value: Any, arrays: Sequence[Any], names: Namespace) -> Any:
     """An argument with arrays and things in the places of slots and names."""
     if isinstance(value, Slot):
         return arrays[value.number]

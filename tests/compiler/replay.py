@@ -35,7 +35,7 @@ def replayed():
 def replay(writer):
     """Replay a program that was written: lines and groups in its order; then look at what it prints."""
     memory = writer.memory
-    items = grouped(memory, kernels.RULES if writer.numba else blocks.RULES)
+    items = grouped(memory, kernels.KERNEL_RULES if writer.numba else blocks.BLOCK_RULES)
     if writer.numba:
         items = [x for item in kernels.together(items) for x in ([item] if isinstance(item, Line) else [*item, item])]
     together = [

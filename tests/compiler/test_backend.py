@@ -40,7 +40,7 @@ def interpreted(kernel):
 def without_numba(monkeypatch):
     """Kernels run as plain Python. Gives the list of those that were made."""
     made = []
-    monkeypatch.setattr(kernels, "compiled", lambda kernel: made.append(kernel) or interpreted(kernel))
+    monkeypatch.setattr(kernels, "compiled_kernel", lambda kernel: made.append(kernel) or interpreted(kernel))
     monkeypatch.setattr(compiled, "find_spec", lambda name: name)
     monkeypatch.setattr(mg, "compile", partial(mg.compile, backend="numba"))
     return made
@@ -56,7 +56,7 @@ def few(n, seed=0):
     ("graphs", "n"), [(flat(), 150), (recurrent, 60), (loops, 30)], ids=["flat", "recurrent", "loops"]
 )
 def test_loops_compute_what_the_lines_do(graphs, n, large, without_numba, monkeypatch):
-    monkeypatch.setattr(kernels, "LARGE", large)
+    monkeypatch.setattr(kernels, "LARGE_RESULT", large)
 
     @few(n)
     @hypothesis.given(graphs, rewrites)
@@ -250,7 +250,7 @@ def test_time_steps_share_loops():
     def loops(steps):
         step = mg.compile(training_step(MODELS["LSTM"]()), backend="numba")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernels, "compiled", interpreted)
+            patch.setattr(kernels, "compiled_kernel", interpreted)
             step(np.zeros((2, steps, 2)), np.zeros(2, int))
         return step.source.count("@compiled")
 

@@ -139,7 +139,7 @@ def test_programs_cost_no_more_than_they_did(name):
 @pytest.fixture
 def loops_as_text(monkeypatch):
     """Loops for numba are written, and not compiled."""
-    monkeypatch.setattr(kernels, "compiled", interpreted)
+    monkeypatch.setattr(kernels, "compiled_kernel", interpreted)
     monkeypatch.setattr(compiled, "find_spec", lambda name: name)
 
 

@@ -115,7 +115,7 @@ def test_entries_that_are_still_to_be_read():
 
 def test_a_value_that_another_member_of_its_group_needs(monkeypatch):
     """Two values in between in one buffer, both of which are still read."""
-    monkeypatch.setattr(blocks, "LEAST", 1)
+    monkeypatch.setattr(blocks, "LEAST_CUT", 1)
     monkeypatch.setattr(blocks, "buffers_of", lambda group: dict.fromkeys(group.inner, min(group.inner, key=id)))
     with replayed(), pytest.raises(Exception, match="hold <"):
         mg.compile(lambda x: np.sum(np.sin(x) * np.cos(x) + np.exp(x)))(X)

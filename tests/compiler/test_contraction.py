@@ -8,7 +8,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.compiler.tracing.contraction import contracted
-from minigrad.compiler.tracing.rounds import FEWEST, MARGIN
+from minigrad.compiler.tracing.rounds import FEWEST_LEFT_OUT, MARGIN
 from minigrad.compiler.tracing.tracer import is_read_in_place, run
 from minigrad.context import Context
 from minigrad.loops import uncompared
@@ -20,7 +20,7 @@ from minigrad.ops.linear_algebra import SumOfProducts
 from tests.compiler.random_loops import loop_graph
 
 BATCH, FEATURES, UNITS = 2, 3, 4
-SHORT, LONG = 2 * MARGIN + FEWEST - 1, 2 * MARGIN + FEWEST + 9
+SHORT, LONG = 2 * MARGIN + FEWEST_LEFT_OUT - 1, 2 * MARGIN + FEWEST_LEFT_OUT + 9
 
 
 def weights(*shapes):
@@ -787,7 +787,7 @@ def test_few_rounds_all_stay(n_steps):
 
 
 def test_a_gap_leaves_out_some_rounds_at_least():
-    middle = MARGIN + FEWEST
+    middle = MARGIN + FEWEST_LEFT_OUT
     net = marked(result=lambda states: states[middle].sum() + states[-1].sum(), order=0)
     assert not Unrolled(net, 2 * middle).gaps
     assert Unrolled(net, 2 * middle + 9).gaps
@@ -832,7 +832,7 @@ def test_steps_may_be_numbered_from_anywhere(shift):
         f = over_states(lambda states, t: states[t], number=lambda t, sign=sign: sign * t + shift)
         unrolled = Unrolled(f, MANY)
         first, second = unrolled.contraction.gaps.values()
-        assert len(first) == len(second) > FEWEST
+        assert len(first) == len(second) > FEWEST_LEFT_OUT
 
 
 def test_a_loop_that_reads_every_second_round_keeps_all():

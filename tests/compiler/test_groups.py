@@ -15,8 +15,8 @@ from tests.quick import examples
 @pytest.fixture
 def tiny_blocks(monkeypatch):
     """Every array is large, and every piece small."""
-    monkeypatch.setattr(blocks, "LEAST", 1)
-    monkeypatch.setattr(blocks, "ENTRIES", 4)
+    monkeypatch.setattr(blocks, "LEAST_CUT", 1)
+    monkeypatch.setattr(blocks, "BLOCK_ENTRIES", 4)
 
 
 @pytest.mark.slow
@@ -94,8 +94,8 @@ def test_what_two_members_read_stays_in_its_block(tiny_blocks):
 
 def test_nothing_is_written_over_a_row_that_every_piece_reads(monkeypatch):
     """The row is the first thing in memory that the last member has later."""
-    monkeypatch.setattr(blocks, "LEAST", 1)
-    monkeypatch.setattr(blocks, "ENTRIES", 4096)
+    monkeypatch.setattr(blocks, "LEAST_CUT", 1)
+    monkeypatch.setattr(blocks, "BLOCK_ENTRIES", 4096)
 
     def f(x, b):
         y = np.exp(np.tanh(x * np.cumsum(b)))
@@ -110,7 +110,7 @@ def test_nothing_is_written_over_a_row_that_every_piece_reads(monkeypatch):
 @pytest.mark.parametrize("shape", [(1 << 20,), ((1 << 16) + 1,), (30, 5, 1 << 10), (1, 7, 40_000), (1000, 999)])
 def test_pieces_fit_into_the_cache_and_make_up_the_whole(shape):
     cut = blocks.Cut.of(shape)
-    assert np.prod(cut.piece) <= max(blocks.ENTRIES, np.prod(shape[cut.axis + 1 :] if cut.axis < -1 else ()))
+    assert np.prod(cut.piece) <= max(blocks.BLOCK_ENTRIES, np.prod(shape[cut.axis + 1 :] if cut.axis < -1 else ()))
     x = np.empty(shape, np.int8)
     pieces = blocks.blocks(x, cut.length, cut.axis)
     assert len(pieces) == cut.pieces

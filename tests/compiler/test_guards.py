@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.compiler.tracing.guards import BYTES, ENTRIES, Guards, objects_of
+from minigrad.compiler.tracing.guards import MOST_WATCHED, MOST_WATCHED_BYTES, Guards, objects_of
 from minigrad.models import Dense, Dropout, Module, penalties
 from minigrad.optim import SGD, Step
 
@@ -335,7 +335,7 @@ def settled(*things):
 
 def test_what_is_long_is_told_by_which_it_is():
     holder = Config()
-    holder.rate, holder.table = list(range(ENTRIES + 1)), np.zeros(BYTES // 8 + 1)
+    holder.rate, holder.table = list(range(MOST_WATCHED + 1)), np.zeros(MOST_WATCHED_BYTES // 8 + 1)
     guards = settled(holder)
     holder.rate[0], holder.table[0] = 5, 5.0
     assert guards.hold(), "too long to compare in every call"

@@ -12,7 +12,7 @@ from minigrad.compiler.passes import fusion
 from minigrad.compiler.passes.table import rewritten
 from minigrad.compiler.printing import kernels
 from minigrad.compiler.tracing import tracer
-from minigrad.compiler.tracing.recording import record
+from minigrad.compiler.tracing.recording import record_lines
 from minigrad.models import GRU, LSTM, Dense, SimpleRNN
 from tests.compiler.agreement import compare
 from tests.compiler.random_loops import BATCH, OTHERS, cells
@@ -24,14 +24,14 @@ from tests.quick import examples
 def lines_in_loops(f, *arguments):
     """The lines of a function after all rewrites, for compiled loops."""
     traced = tracer.run(f, [f"argument_{i}" for i in range(len(arguments))], list(arguments), {})
-    return rewritten(record(traced), REWRITES, "numba")
+    return rewritten(record_lines(traced), REWRITES, "numba")
 
 
 @pytest.fixture
 def in_loops(monkeypatch):
     """Kernels run as plain Python, and any part of a line is wide enough."""
     monkeypatch.setattr(fusion, "NARROWEST", 1)
-    monkeypatch.setattr(kernels, "compiled", interpreted)
+    monkeypatch.setattr(kernels, "compiled_kernel", interpreted)
     monkeypatch.setattr(compiled, "find_spec", lambda name: name)
     monkeypatch.setattr(mg, "compile", partial(mg.compile, backend="numba"))
 

@@ -9,7 +9,7 @@ from minigrad.compiler.passes.table import rewritten
 from minigrad.compiler.storage.arenas import SMALL, Buffer, pack
 from minigrad.compiler.storage.memory import Memory
 from minigrad.compiler.tracing import tracer
-from minigrad.compiler.tracing.recording import record
+from minigrad.compiler.tracing.recording import record_lines
 from minigrad.models import GRU, LSTM, RNN, losses, penalties
 from tests.compiler.agreement import compare
 
@@ -20,7 +20,7 @@ SERIES = STEPS * BATCH * UNITS  # entries of one array of all time steps
 def memory_of(f, *arguments):
     """Where the lines of a function lie."""
     traced = tracer.run(f, [f"argument_{i}" for i in range(len(arguments))], list(arguments), {})
-    return Memory(rewritten(record(traced), list(REWRITES)))
+    return Memory(rewritten(record_lines(traced), list(REWRITES)))
 
 
 def series_of(memory):

@@ -12,7 +12,7 @@ from minigrad.compiler import REWRITES
 from minigrad.compiler.ir import LEAF, RESHAPE, VIEW
 from minigrad.compiler.passes.table import rewritten
 from minigrad.compiler.tracing import tracer
-from minigrad.compiler.tracing.recording import record
+from minigrad.compiler.tracing.recording import record_lines
 from minigrad.models import losses
 from tests.compiler.agreement import compare
 
@@ -26,7 +26,7 @@ def lines_of(f, arguments, rewrites):
     """The lines of a function after the rewrites of these names (None: all)."""
     names = [f"argument_{i}" for i in range(len(arguments))]
     traced = tracer.run(f, names, [np.asarray(a) for a in arguments], {})
-    return rewritten(record(traced), REWRITES if rewrites is None else rewrites)
+    return rewritten(record_lines(traced), REWRITES if rewrites is None else rewrites)
 
 
 def calls(f, arguments, rewrites):

@@ -16,7 +16,7 @@ W = mg.Parameter(np.eye(2) * 0.5, name="W")
 
 def deep(x):
     """More nodes than are compiled at once."""
-    for _ in range(shelf.SMALL):
+    for _ in range(shelf.SMALL_GRAPHS):
         x = np.tanh(x)
     return x
 
@@ -52,7 +52,7 @@ def test_the_first_graphs_are_compiled_at_once_and_others_when_they_come_often(m
 
 def deeper(x):
     """So many nodes that one graph alone is compiled at once."""
-    for _ in range(shelf.LARGE // 300 + 1):
+    for _ in range(shelf.LARGE_GRAPHS // 300 + 1):
         x = deep(x)
     return x
 
@@ -128,7 +128,7 @@ def test_many_lengths_make_few_programs(made):
 
 
 def test_the_most_useful_programs_are_kept(made, monkeypatch):
-    monkeypatch.setattr(shelf, "MOST", 3)
+    monkeypatch.setattr(shelf, "MOST_PROGRAMS", 3)
     step = mg.compile(deep)
 
     def call(n, times):
@@ -151,13 +151,15 @@ def test_the_most_useful_programs_are_kept(made, monkeypatch):
 
 
 def test_memory_is_bounded(made, monkeypatch):
-    monkeypatch.setattr(shelf, "BYTES", 3 * 8 * 100 * (shelf.SMALL + 1))  # of three graphs of deep(ones(100))
+    monkeypatch.setattr(
+        shelf, "MOST_GRAPH_BYTES", 3 * 8 * 100 * (shelf.SMALL_GRAPHS + 1)
+    )  # of three graphs of deep(ones(100))
     step = mg.compile(lambda x: deep(x.reshape(-1)))
     for n in (100, 50, 2, 4):
         step(np.ones((n, 100 // n)))
     sizes = [program.seen.n_bytes for programs in step.programs.values() for program in programs]
     assert len(sizes) == 2
-    assert sum(sizes) <= shelf.BYTES
+    assert sum(sizes) <= shelf.MOST_GRAPH_BYTES
     step = mg.compile(deep)
     step(np.ones(1000))
     assert len(step.programs) == 1, "one that is larger than all may have is kept alone"
@@ -195,7 +197,7 @@ def test_graphs_are_new_in_a_row_only_if_none_was_known_between_them():
 
 
 def test_what_was_used_long_ago_makes_room(monkeypatch):
-    monkeypatch.setattr(shelf, "MOST", 1)
+    monkeypatch.setattr(shelf, "MOST_PROGRAMS", 1)
     monkeypatch.setattr(shelf, "AGE", 50)
     step = mg.compile(deep)
     for n in range(1, shelf.AT_ONCE + 1):  # made at once, one after the other
@@ -249,7 +251,7 @@ def test_a_graph_that_is_too_large_is_refused_in_every_call(monkeypatch):
 
 
 def test_the_most_that_are_kept_is_told():
-    assert Compiled.MOST == shelf.MOST
+    assert Compiled.MOST == shelf.MOST_PROGRAMS
 
 
 def test_what_programs_have_saved_is_not_spent_on_graphs_that_come_once(made):

@@ -9,15 +9,15 @@ from minigrad.compiler.lines import Line
 from minigrad.compiler.printing.groups import Group, Rules
 from minigrad.node import Array
 
-LEAST = 1 << 18  # entries of a result: smaller ones are in the cache as they are
-ENTRIES = 1 << 15  # of a block, about
+LEAST_CUT = 1 << 18  # entries of a result: smaller ones are in the cache as they are
+BLOCK_ENTRIES = 1 << 15  # of a block, about
 
 
 def _is_large(line: Line) -> bool:
-    return line.size >= LEAST and Cut.of(line.shape) is not None
+    return line.size >= LEAST_CUT and Cut.of(line.shape) is not None
 
 
-RULES = Rules(fits=_is_large, moves=lambda line: True, sums=True, least=3)
+BLOCK_RULES = Rules(fits=_is_large, moves=lambda line: True, sums=True, least=3)
 
 
 class Cut(NamedTuple):
@@ -31,9 +31,9 @@ class Cut(NamedTuple):
     def of(cls, shape: tuple[int, ...]) -> Cut | None:
         """Along the first axis there is; None where there is none, or a single slice is too much."""
         axis = next((i for i, n in enumerate(shape) if n > 1), None)
-        if axis is None or (slice_size := prod(shape[axis + 1 :])) > 2 * ENTRIES:
+        if axis is None or (slice_size := prod(shape[axis + 1 :])) > 2 * BLOCK_ENTRIES:
             return None
-        n = max(ENTRIES // slice_size, 1)
+        n = max(BLOCK_ENTRIES // slice_size, 1)
         pieces = -(-shape[axis] // n)
         return cls(shape, axis - len(shape), -(-shape[axis] // pieces))
 

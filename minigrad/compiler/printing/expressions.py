@@ -27,12 +27,12 @@ class Expression:
     like: Any
     name: str
 
-    def within(self, loop: Rounds, pairs: Iterator[Pair]) -> str:
+    def within(self, loop: LoopBody, pairs: Iterator[Pair]) -> str:
         """Write it in the body of a loop. pairs: of each number what it is in the first two rounds"""
         return self.text
 
 
-class Rounds:
+class LoopBody:
     """What a loop gives to those that are written in its body."""
 
     def row(self, rows: str, first: int, second: int) -> str:
@@ -82,13 +82,13 @@ class Row(Expression):
     def name(self) -> str:  # type: ignore[override]
         return self.rows
 
-    def within(self, loop: Rounds, pairs: Iterator[Pair]) -> str:
+    def within(self, loop: LoopBody, pairs: Iterator[Pair]) -> str:
         first, second = next(pairs)
         return self.text if first == second else loop.row(self.rows, first, second)
 
 
 @dataclass(frozen=True)
-class Seen(Expression):
+class View(Expression):
     """A view of what another expression gives: x[:, 3], a.T."""
 
     of: Expression
@@ -107,13 +107,13 @@ class Seen(Expression):
     @property
     def like(self) -> Any:
         own = index_text(self.op.entries, lambda _: "#") if isinstance(self.op, Index) else self.op
-        return Seen, self.of.like, own
+        return View, self.of.like, own
 
     @property
     def name(self) -> str:  # type: ignore[override]
         return self.of.name
 
-    def within(self, loop: Rounds, pairs: Iterator[Pair]) -> str:
+    def within(self, loop: LoopBody, pairs: Iterator[Pair]) -> str:
         of = self.of.within(loop, pairs)
         if not isinstance(self.op, Index):
             return self.op.formula([of], self.spell)
@@ -125,11 +125,11 @@ class Seen(Expression):
         return f"{of}[{index_text(self.op.entries, number)}]"
 
 
-def seen(of: Expression, op: Op, spell: Spell = str) -> Expression:
+def view(of: Expression, op: Op, spell: Spell = str) -> Expression:
     """A view of an expression; a row of an array is written as that of a list."""
     if isinstance(of, Name) and isinstance(op, Index) and op.row is not None:
         return Row(of.text, op.row)
-    return Seen(of, op, spell)
+    return View(of, op, spell)
 
 
 class Statement(NamedTuple):
@@ -164,6 +164,6 @@ class Statement(NamedTuple):
         """The numbers that may count."""
         return tuple([number for part in self.parts for number in part.numbers])
 
-    def within(self, loop: Rounds, pairs: Iterator[Pair]) -> str:
+    def within(self, loop: LoopBody, pairs: Iterator[Pair]) -> str:
         """Write it in the body of a loop."""
         return (self.quick or self.form).format(*[part.within(loop, pairs) for part in self.parts])

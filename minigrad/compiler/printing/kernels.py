@@ -28,10 +28,10 @@ from minigrad.compiler.printing.groups import APART, Group, Rules, address, comp
 from minigrad.compiler.storage.memory import Memory
 from minigrad.files import write_file
 
-KINDS = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.bool_))
-LARGE = 1 << 16  # entries of a result: from here on, lines between the members of a group may wait
+LOOP_DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.bool_))
+LARGE_RESULT = 1 << 16  # entries of a result: from here on, lines between the members of a group may wait
 
-HEAD = """from math import inf, nan
+KERNEL_HEAD = """from math import inf, nan
 
 from numba import njit
 from numpy import bool_ as bool, float32, float64, sqrt
@@ -44,7 +44,7 @@ DECORATOR = '@njit(cache=True, error_model="numpy"{more})'
 def fits(line: Line) -> bool:
     """Whether a loop can compute the line, entry by entry, as NumPy does."""
     dtypes = {line.dtype, *[x.dtype for x in line.operands]}
-    if not 0 < len(line.shape) <= 5 or not line.size or not dtypes.issubset(KINDS):
+    if not 0 < len(line.shape) <= 5 or not line.size or not dtypes.issubset(LOOP_DTYPES):
         return False
     op = line.op
     if op == WHERE:
@@ -54,8 +54,8 @@ def fits(line: Line) -> bool:
     return isinstance(op, Copy | Cast)
 
 
-RULES = Rules(fits=fits, moves=lambda line: line.size >= LARGE, sums=False, least=1)
-MOST = 40  # lines of groups that become one kernel
+KERNEL_RULES = Rules(fits=fits, moves=lambda line: line.size >= LARGE_RESULT, sums=False, least=1)
+MOST_MEMBERS = 40  # lines of groups that become one kernel
 
 
 def together(items: Sequence[Line | Group]) -> Iterator[Line | list[Group]]:
@@ -66,7 +66,7 @@ def together(items: Sequence[Line | Group]) -> Iterator[Line | list[Group]]:
     run: list[Group] = []
     for item in [*items, None]:
         if isinstance(item, Group):
-            if run and sum(len(group.members) for group in run) + len(item.members) > MOST:
+            if run and sum(len(group.members) for group in run) + len(item.members) > MOST_MEMBERS:
                 yield from _ended(run)
                 run = []
             run.append(item)
@@ -289,11 +289,11 @@ _compiled: dict[str, Callable[..., None]] = {}
 _lock = Lock()
 
 
-def compiled(kernel: Kernel) -> Callable[..., None]:
+def compiled_kernel(kernel: Kernel) -> Callable[..., None]:
     """The kernel as a compiled function: made now, or loaded from the folder of kernels; one for each text."""
     helpers = Path(__file__).with_name("fast.py").read_bytes()
     decorator = DECORATOR.format(more=", pipeline_class=Apart" if kernel.apart else "")
-    source = f"{HEAD}\n\n{decorator}\n{kernel.text_as(kernel.name)}"
+    source = f"{KERNEL_HEAD}\n\n{decorator}\n{kernel.text_as(kernel.name)}"
     key = hashlib.sha256(helpers + source.encode()).hexdigest()[:20]
     with _lock:
         function = _compiled.get(key)

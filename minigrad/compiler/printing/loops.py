@@ -12,13 +12,13 @@ from textwrap import indent
 from typing import Any, NamedTuple
 
 from minigrad.compiler.lines import NotContracted
-from minigrad.compiler.printing.expressions import Expression, Pair, Rounds, Row, Seen, Statement
+from minigrad.compiler.printing.expressions import Expression, LoopBody, Pair, Row, Statement, View
 
-NEAR = 3  # rounds around a gap, which are known to be images of each other, and may read across it
+NEAR_GAP = 3  # rounds around a gap, which are known to be images of each other, and may read across it
 LocalName = Callable[[str, Collection[str]], str]  # a word, and names it may not be, to a name
 
 
-class Block(NamedTuple):
+class Section(NamedTuple):
     """Statements, and how often they are run.
 
     last:    those of the last round
@@ -41,22 +41,22 @@ class Block(NamedTuple):
 
     def loop(self, local: LocalName | None) -> list[str]:
         """The block as a loop."""
-        return _Loop(self, local).text()
+        return _LoopWriter(self, local).text()
 
 
-def blocks_of(statements: Sequence[Statement], gaps: Mapping[int, range]) -> Iterator[Block]:
+def sections_of(statements: Sequence[Statement], gaps: Mapping[int, range]) -> Iterator[Section]:
     """The statements in blocks: what repeats at least three times is one block.
 
     gaps: the steps of loops that are left out; NotContracted where a block does not stand for them
     """
-    search = _Search(statements, gaps)
+    search = _Repeats(statements, gaps)
     i = 0
     while i < len(statements):
         run = search.run(i)
         end = i + run.period * run.rounds
         if not run.leaps and any(map(search.is_beside_a_gap, statements[i:end])):
             raise NotContracted(f"no loop runs over what is left out around {statements[i].text!r}")
-        yield Block(
+        yield Section(
             statements[i : i + run.period],
             statements[end - run.period : end],
             run.repeats,
@@ -70,13 +70,13 @@ def rolled(statements: Sequence[Statement], gaps: Mapping[int, range], local: Lo
 
     local: gives names to the rows that loops go over
     """
-    return written(
-        blocks_of(statements, gaps),
+    return sections_text(
+        sections_of(statements, gaps),
         lambda block: [statement.text for statement in block.statements] if block.repeats == 1 else block.loop(local),
     )
 
 
-def written(blocks: Iterable[Block], text: Callable[[Block], list[str]]) -> list[str]:
+def sections_text(blocks: Iterable[Section], text: Callable[[Section], list[str]]) -> list[str]:
     """The blocks as text, with a comment wherever another part of the net begins."""
     source: list[str] = []
     said: tuple[str, bool] | None = None
@@ -108,7 +108,7 @@ class _Run(NamedTuple):
     ahead: int = 0
 
 
-class _Search:
+class _Repeats:
     """Statements, and what repeats among them."""
 
     def __init__(self, statements: Sequence[Statement], gaps: Mapping[int, range]) -> None:
@@ -202,7 +202,7 @@ class _Search:
         origin = self.statements[at].origin
         left_out = self.gaps.get(origin.loop)
         near = left_out is not None and any(
-            left_out.start - NEAR <= step < left_out.stop + NEAR for step in origin.step
+            left_out.start - NEAR_GAP <= step < left_out.stop + NEAR_GAP for step in origin.step
         )
         gap = len(left_out) if left_out is not None and near else 0
         return all(
@@ -215,10 +215,10 @@ def _differences(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     return tuple([y - x for x, y in zip(a, b, strict=True)])
 
 
-class _Loop(Rounds):
+class _LoopWriter(LoopBody):
     """One loop: what it goes over, and the names of what it finds there."""
 
-    def __init__(self, block: Block, local: LocalName | None) -> None:
+    def __init__(self, block: Section, local: LocalName | None) -> None:
         self.block = block
         self.pairs = [
             list(zip(statement.numbers, second, strict=True))
@@ -247,7 +247,7 @@ class _Loop(Rounds):
         elif len(names) == 1:
             head = f"for {names[0]} in {over[0]}:"
         else:
-            head = f"for {folded(names)} in zip{folded(over)}:"
+            head = f"for {wrapped(names)} in zip{wrapped(over)}:"
         return [head, *[indent(text, "    ") for text in body]]
 
     def _name_rows(self) -> None:
@@ -292,12 +292,12 @@ def _lists(part: Expression) -> Iterator[str]:
     """Of each number in an expression the list whose row it names; "" where it names something else."""
     if isinstance(part, Row):
         yield part.rows
-    elif isinstance(part, Seen):
+    elif isinstance(part, View):
         yield from _lists(part.of)
         yield from [""] * (len(part.numbers) - len(part.of.numbers))
 
 
-def folded(items: Iterable[str], length: Callable[[str], int] = len, width: int = 100) -> str:
+def wrapped(items: Iterable[str], length: Callable[[str], int] = len, width: int = 100) -> str:
     """The items in parentheses, as few to a line as fit. length: of a text as it will be written"""
     rows = [""]
     for item in items:

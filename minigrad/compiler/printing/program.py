@@ -14,18 +14,18 @@ from minigrad.compiler.ir import FRESH, INTO, LEAF, RESHAPE, TILES, VIEW, Index,
 from minigrad.compiler.lines import NOWHERE, Line, Lines, Origin, number, uses_of
 from minigrad.compiler.names import Names
 from minigrad.compiler.printing import kernels
-from minigrad.compiler.printing.blocks import RULES, Cut, blocks, buffers_of, reused
-from minigrad.compiler.printing.expressions import Expression, Name, Row, Statement, seen
+from minigrad.compiler.printing.blocks import BLOCK_RULES, Cut, blocks, buffers_of, reused
+from minigrad.compiler.printing.expressions import Expression, Name, Row, Statement, view
 from minigrad.compiler.printing.groups import Address, Group, address, grouped, in_root
-from minigrad.compiler.printing.loops import folded, rolled
+from minigrad.compiler.printing.loops import rolled, wrapped
 from minigrad.compiler.storage.memory import Memory, Root, plain
 from minigrad.node import Node
 
-FEW = 8  # parts of a whole that have names of their own
-NUMBERS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 0.5: "half", -1: "minus_one", -2: "minus_two"}
+FEW_PARTS = 8  # parts of a whole that have names of their own
+NUMBER_WORDS = {0: "zero", 1: "one", 2: "two", 3: "three", 4: "four", 0.5: "half", -1: "minus_one", -2: "minus_two"}
 
 
-class Text(NamedTuple):
+class ProgramText(NamedTuple):
     """A program as source, what its names stand for, and the parameters it reads."""
 
     source: str
@@ -33,7 +33,7 @@ class Text(NamedTuple):
     reads: dict[str, Node]
 
 
-def written(lines: Lines, arguments: Sequence[str], backend: str = "numpy") -> Text:
+def program_text(lines: Lines, arguments: Sequence[str], backend: str = "numpy") -> ProgramText:
     """The program that computes the lines, in memory of its own; with "numba", groups of entrywise lines as compiled loops."""
     return _Writer(lines, arguments, backend).text()
 
@@ -46,7 +46,7 @@ class _Writer:
         self.names = {**lines.page.names, "copied": copied, "reshaped": reshaped, "blocks": blocks, "reused": reused}
         self.kernels: dict[str, kernels.Kernel] = {}  # by name
         known = self.kernels  # and not the writer, which whoever keeps the names would keep
-        self.names["compiled"] = lambda function: kernels.compiled(known[function.__name__])
+        self.names["compiled"] = lambda function: kernels.compiled_kernel(known[function.__name__])
         self.given = Names(self.names)
         self.arguments = {name: self.given.new(name) for name in arguments}
         self.tables: list[str] = []  # statements that make memory, once
@@ -66,8 +66,8 @@ class _Writer:
         series = [root for root in forward if root is not None and root.members is not None]
         return {root for root in series if root.members and _names_series(root.members).origin.adjoint}
 
-    def text(self) -> Text:
-        items = grouped(self.memory, kernels.RULES if self.numba else RULES)
+    def text(self) -> ProgramText:
+        items = grouped(self.memory, kernels.KERNEL_RULES if self.numba else BLOCK_RULES)
         for item in kernels.together(items) if self.numba else items:
             if isinstance(item, Line):
                 self._write(item)
@@ -89,7 +89,7 @@ class _Writer:
         definition = f"def program({', '.join(self.arguments.values())}):"
         loops = [f"@compiled\n{kernel.text_as(name)}\n" for name, kernel in self.kernels.items()]
         code = "\n".join([*loops, *self.tables, "", definition, *body, ""]).lstrip("\n")
-        return Text("".join([f"# {comment}\n" for comment in self._comments()]) + code, self.names, self.reads)
+        return ProgramText("".join([f"# {comment}\n" for comment in self._comments()]) + code, self.names, self.reads)
 
     def _comments(self) -> list[str]:
         """What the names stand for that are neither NumPy's nor defined in the program."""
@@ -193,7 +193,7 @@ class _Writer:
             summed = group.total.operands[0]
             body.insert(group.members.index(summed) + 1, group.total.op.written([pieces[summed]], f", out={part}"))
             end = [group.total.op.written([sums], f", out={wholes.slot(self._of(group.total))}")]
-        head = f"for {folded(lists.values())} in zip{folded(lists, wholes.length)}:"
+        head = f"for {wrapped(lists.values())} in zip{wrapped(lists, wholes.length)}:"
         text = "\n".join([head, *[f"    {text}" for text in body], *end])
         self._say(text, wholes.parts, group.members[0].origin)
 
@@ -329,7 +329,7 @@ class _Writer:
         of = self._of(whole)
         home = self.memory.home(line)
         if self.memory.base(line).array is None and (home is None or home.output):
-            return seen(of, op)
+            return view(of, op)
         if isinstance(of, Row):
             every = self._spelled(op, ["part"])
             return Row(self._prepared(f"[{every} for part in {of.rows}]", f"{of.rows}_{op.word}"), of.number)
@@ -351,7 +351,7 @@ class _Writer:
         entry, n = index[axis], shape[axis]
         start, stop, step = entry.indices(n) if isinstance(entry, slice) else (entry, entry + 1, 1)
         width = stop - start
-        if step != 1 or width < 1 or start % width or n % width or n // width <= FEW:
+        if step != 1 or width < 1 or start % width or n % width or n // width <= FEW_PARTS:
             return None
         part = f"i : i + {width}" if isinstance(entry, slice) else "i"
         rest = "" if len(shape) > 1 else ", ..."
@@ -387,7 +387,7 @@ class _Writer:
             return name
         number = array.item()
         self.names["array"] = np.array
-        word = NUMBERS.get(number) if number == number else "nan"
+        word = NUMBER_WORDS.get(number) if number == number else "nan"
         if word is None:
             word = "number_" + f"{number:g}".translate({ord("-"): "minus_", ord("+"): "_", ord("."): "_"})
         text = repr(number) if np.isfinite(number) else f"float('{number}')"

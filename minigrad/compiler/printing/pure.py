@@ -17,11 +17,11 @@ import numpy as np
 from minigrad.compiler.ir import ADD, LEAF, RESHAPE, VIEW, Copy, Function, Join, Leaf
 from minigrad.compiler.lines import Line, Lines, NotContracted, row_of, uses_of
 from minigrad.compiler.names import DTYPES, Names
-from minigrad.compiler.printing.expressions import Expression, Name, Row, Statement, seen
-from minigrad.compiler.printing.loops import Block, blocks_of, written
+from minigrad.compiler.printing.expressions import Expression, Name, Row, Statement, view
+from minigrad.compiler.printing.loops import Section, sections_of, sections_text
 from minigrad.node import Array, Node
 
-LEAST = 3  # time steps of a loop
+FEWEST_STEPS = 3  # time steps of a loop
 PLACED = dedent(
     """
     def placed(x, index, shape):
@@ -64,13 +64,13 @@ def _families(order: Sequence[Line]) -> list[list[Line]]:
     """Lines that do the same in several time steps, in the order of the program."""
     found: dict[Any, list[Line]] = {}
     for line in order:
-        if line.origin.step and line.array is None and _is_computed(line):
+        if line.origin.step and line.array is None and _has_formula(line):
             key = (line.origin.role, line.origin.adjoint, line.op, line.shape, line.dtype)
             found.setdefault(key, []).append(line)
-    return [family for family in found.values() if len(family) >= LEAST]
+    return [family for family in found.values() if len(family) >= FEWEST_STEPS]
 
 
-def _is_computed(line: Line) -> bool:
+def _has_formula(line: Line) -> bool:
     """Whether there is a formula for it; where a value lies is of no concern here."""
     return line.op.kind not in (LEAF, VIEW, RESHAPE) and not isinstance(line.op, Copy)
 
@@ -95,7 +95,7 @@ class _PureWriter:
         apart = [line for line in lines.order if line.array is None and line not in in_lists]
         self.names = Names(
             lines.page.names,
-            [line for line in apart if _is_computed(line)],
+            [line for line in apart if _has_formula(line)],
         )
         self.arguments = {name: self.names.new(name) for name in arguments}
         self.parameters: dict[str, Node] = {}
@@ -113,7 +113,7 @@ class _PureWriter:
 
     def text(self) -> PureText:
         started: set[str] = set()
-        body = written(self.blocks(), lambda block: _with_lists(block, started))
+        body = sections_text(self.blocks(), lambda block: _with_lists(block, started))
         results = [self._result(line) for line in self.lines.results]
         body.append(f"return {', '.join(results)}{',' if len(results) == 1 else ''}")
         self.given |= {name: thing for name, thing in self.lines.page.names.items() if name in self.said - {"placed"}}
@@ -127,7 +127,7 @@ class _PureWriter:
         )
         return PureText(source, self.given, self.parameters)
 
-    def blocks(self) -> list[Block]:
+    def blocks(self) -> list[Section]:
         """The lines as statements, in blocks that repeat."""
         statements = []
         for line in self.lines.order:
@@ -144,7 +144,7 @@ class _PureWriter:
                 name = self._continued(line) or self.names.of(line)
                 self.of[line] = Name(name)
                 statements.append(Statement(f"{name} = {form}", parts, line.origin))
-        return list(blocks_of(statements, self.lines.page.gaps))
+        return list(sections_of(statements, self.lines.page.gaps))
 
     def _continued(self, line: Line) -> str:
         """The name of the sum that the line is the next one of, so that long sums are loops; "" where it is no such sum."""
@@ -209,7 +209,7 @@ class _PureWriter:
             form, parts = self._listed(line.operands, None)
             return line.op.written_with(form, self._spelled), parts
         if line.op.kind in (VIEW, RESHAPE):
-            self.of[line] = seen(operands[0], line.op, self._spelled)
+            self.of[line] = view(operands[0], line.op, self._spelled)
             return None
         return line.op.formula([f"{{{i}}}" for i in range(len(operands))], self._spelled), tuple(operands)
 
@@ -241,7 +241,7 @@ class _PureWriter:
                 if self._entry(lines[length]) != (name, n, number):
                     break
                 length += 1
-            if length >= LEAST:
+            if length >= FEWEST_STEPS:
                 stop = start + step * (rows[length - 1] - rows[0] + 1)
                 part = slice(start if start != (0 if step > 0 else n - 1) else None, stop if 0 <= stop < n else None)
                 text = f"{'' if part.start is None else part.start}:{'' if part.stop is None else part.stop}"
@@ -327,7 +327,7 @@ def _numbers(value: Any) -> str:
     return repr(value)
 
 
-def _with_lists(block: Block, started: set[str]) -> list[str]:
+def _with_lists(block: Section, started: set[str]) -> list[str]:
     """The block with every list there before it is appended to: it begins with its first entry, or empty."""
     if block.repeats > 1:
         new = dict.fromkeys([x.target for x in block.statements if x.target and x.target not in started])

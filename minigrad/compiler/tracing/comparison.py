@@ -23,7 +23,7 @@ from minigrad.compiler.tracing.guards import cells_of, in_slots
 from minigrad.compiler.tracing.tracer import PLACE, Traced, filled, is_read_in_place
 from minigrad.node import Leaf, Node
 
-SMALL = 64  # bytes of an array that are kept as they are; of larger ones a digest is
+MOST_BYTES_KEPT = 64  # bytes of an array that are kept as they are; of larger ones a digest is
 THEMSELVES = (int, str, bytes, type(None), type(Ellipsis))  # equal only to what is the same
 
 
@@ -191,7 +191,11 @@ class SameOrAlike(ByIdentity):
 def array_key(values: np.ndarray) -> Any:
     """What an array holds, to the last bit: −0.0 is not 0.0, and a nan is itself."""
     held = values.tobytes()
-    return values.dtype.str, values.shape, held if len(held) <= SMALL else blake2b(held, digest_size=16).digest()
+    return (
+        values.dtype.str,
+        values.shape,
+        held if len(held) <= MOST_BYTES_KEPT else blake2b(held, digest_size=16).digest(),
+    )
 
 
 def key_of(value: Any, inside: tuple[int, ...] = ()) -> Any:

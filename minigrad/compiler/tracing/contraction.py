@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from minigrad.compiler.tracing.rounds import FEWEST, LONG, MARGIN, Rounds, form, growth
+from minigrad.compiler.tracing.rounds import FEWEST_LEFT_OUT, LONG_LOOP, MARGIN, Rounds, form, growth
 from minigrad.compiler.tracing.tracer import Traced
 from minigrad.loops import Loop
 from minigrad.node import Node
@@ -45,7 +45,7 @@ class Contracted(NamedTuple):
 
 def contracted(traced: Traced, loops: Sequence[Loop]) -> Contracted:
     """Leave out of a traced graph the middle rounds of the loops that were found in it."""
-    if not any(len(loop.steps) >= LONG for loop in loops):
+    if not any(len(loop.steps) >= LONG_LOOP for loop in loops):
         return Contracted(traced.nodes, {}, {}, {}, {}, {})
     rounds = Rounds(traced, loops)
     gaps = _Gaps(traced, rounds).found()
@@ -74,7 +74,7 @@ class _Gaps:
         for group in set(self.rounds.group):
             members = self.rounds.members(group)
             gap = self._gap(group, members)
-            if len(gap) >= FEWEST and self._draws_in_order(gap, members) and not self._is_interrupted(members):
+            if len(gap) >= FEWEST_LEFT_OUT and self._draws_in_order(gap, members) and not self._is_interrupted(members):
                 gaps.update(dict.fromkeys(members, gap))
         return gaps
 
@@ -141,7 +141,7 @@ WIDE = frozenset({AddN, Concatenate, Scatter, Stack, SumOfProducts})  # of any n
 
 def _is_wide(node: Node) -> bool:
     """Whether a node may read all rounds of a loop."""
-    return len(node.children) >= LONG and type(node) in WIDE
+    return len(node.children) >= LONG_LOOP and type(node) in WIDE
 
 
 class _Closing:

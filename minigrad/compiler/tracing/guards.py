@@ -22,11 +22,11 @@ import numpy as np
 
 from minigrad.node import Node, Parameter
 
-ENTRIES = 1000  # of a list, dict or set; longer ones are told by which they are
-BYTES = 1 << 18  # of an array; larger ones are told by which they are
+MOST_WATCHED = 1000  # of a list, dict or set; longer ones are told by which they are
+MOST_WATCHED_BYTES = 1 << 18  # of an array; larger ones are told by which they are
 CONTENTS = attrgetter("cell_contents")
 COUNTS = (int, float, np.number)
-NUMBERS = (bool, int, float, complex, str, bytes)
+SCALARS = (bool, int, float, complex, str, bytes)
 BUFFERS = (np.ndarray, bytearray, array)
 MISSING = object()
 
@@ -54,14 +54,14 @@ class Guards:
         waiting = [thing]
         while waiting:
             thing = waiting.pop()
-            if isinstance(thing, NUMBERS) or thing is None or id(thing) in self.seen:
+            if isinstance(thing, SCALARS) or thing is None or id(thing) in self.seen:
                 continue
             self.seen[id(thing)] = thing
             if isinstance(thing, Parameter):
                 self.parameters.append(thing)
                 self.flags.append(thing.trainable)
             elif isinstance(thing, BUFFERS) and not (isinstance(thing, np.ndarray) and thing.dtype.hasobject):
-                if memoryview(thing).nbytes <= BYTES:  # type: ignore[arg-type]
+                if memoryview(thing).nbytes <= MOST_WATCHED_BYTES:  # type: ignore[arg-type]
                     read = partial(bytes, thing) if isinstance(thing, bytearray) else thing.tobytes
                     self.arrays.append((read, read()))
             else:
@@ -219,9 +219,9 @@ class _OfClass(_Place):
 
 def _places(thing: Any) -> Iterator[_Place]:
     """Where a thing holds others that may change."""
-    if isinstance(thing, dict) and len(thing) <= ENTRIES:
+    if isinstance(thing, dict) and len(thing) <= MOST_WATCHED:
         yield _Place(partial(dict, thing), (thing.keys(), thing.values()))
-    elif isinstance(thing, list | set | deque) and len(thing) <= ENTRIES:
+    elif isinstance(thing, list | set | deque) and len(thing) <= MOST_WATCHED:
         yield _Place(partial(tuple, thing), (thing,))
     elif isinstance(thing, FunctionType) and thing.__closure__ and not _is_ours(thing.__module__):
         yield _Place(partial(_variables, thing), _views_of(thing.__closure__), owner=thing)
@@ -277,12 +277,12 @@ def objects_of(f: Any) -> list[Any]:
         seen[id(thing)] = thing
         if isinstance(thing, FunctionType):
             if not _is_ours(thing.__module__):
-                names = _names_in(thing.__code__)
+                names = names_in(thing.__code__)
                 waiting += [*cells_of(thing), *_fixed_parts(thing)]
                 waiting += [thing.__globals__[name] for name in names if name in thing.__globals__]
         elif isinstance(thing, list | tuple | dict):
             parts = thing.values() if isinstance(thing, dict) else thing
-            waiting += [part for part in parts if _is_object(part)] if len(thing) <= ENTRIES else []
+            waiting += [part for part in parts if _is_object(part)] if len(thing) <= MOST_WATCHED else []
         elif _is_object(thing):
             found.append(thing)
         else:
@@ -290,16 +290,16 @@ def objects_of(f: Any) -> list[Any]:
     return found
 
 
-def _names_in(code: CodeType) -> set[str]:
+def names_in(code: CodeType) -> set[str]:
     """The names that a function and those within it look up."""
     inner = [part for part in code.co_consts if isinstance(part, CodeType)]
-    return {*code.co_names, *[name for part in inner for name in _names_in(part)]}
+    return {*code.co_names, *[name for part in inner for name in names_in(part)]}
 
 
 def _fixed_parts(thing: Any) -> Sequence[Any]:
     """What is within a thing that does not change itself."""
     if isinstance(thing, tuple | frozenset):
-        return tuple(thing) if len(thing) <= ENTRIES else ()
+        return tuple(thing) if len(thing) <= MOST_WATCHED else ()
     if isinstance(thing, MethodType):
         return thing.__self__, thing.__func__
     if isinstance(thing, partial):
@@ -355,7 +355,7 @@ def _same(one: Any, other: Any) -> bool:
         return True
     if type(one) is not type(other):
         return False
-    if isinstance(one, NUMBERS):
+    if isinstance(one, SCALARS):
         return repr(one) == repr(other)  # which tells 0.0 from −0.0, and nan is nan
     if isinstance(one, np.generic):
         return bool(one.dtype == other.dtype) and one.tobytes() == other.tobytes()

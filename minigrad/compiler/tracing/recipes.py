@@ -62,7 +62,7 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
     twin.children, twin.attributes, twin.name, twin.context, twin.number = (), node.attributes, "", node.context, 0
     attributes = node.attributes
     if len(node.children) == 1 and node._value is node.children[0]._value:
-        return _one_call(INTO, node, _check(twin.fprop, attributes), names)
+        return _one_call(INTO, node, _checking(twin.fprop, attributes), names)
 
     def call(*arrays: Any) -> Array:
         value = np.asarray(twin.fprop(*arrays, **attributes))
@@ -71,7 +71,7 @@ def _called(node: Operation, names: dict[str, Any]) -> Recipe:
     return _one_call(FRESH, node, call, names)
 
 
-def _check(fprop: Callable[..., Array], attributes: dict[str, Any]) -> Callable[..., Array]:
+def _checking(fprop: Callable[..., Array], attributes: dict[str, Any]) -> Callable[..., Array]:
     """An fprop that gives back what it is given, if it does not raise: in other memory."""
 
     def call(x: Any, out: Any = None) -> Any:

@@ -30,7 +30,7 @@ from minigrad.ops.base import AddN, Operation
 from minigrad.ops.linear_algebra import SumOfProducts
 
 
-def record(traced: Traced, contracts: bool = True) -> Lines:
+def record_lines(traced: Traced, contracts: bool = True) -> Lines:
     """Record a traced graph as lines. contracts: whether middle rounds of loops may be left out"""
     return _Recording(traced, contracts).lines()
 

@@ -17,13 +17,15 @@ from minigrad.node import Leaf, Node
 from minigrad.ops.base import Operation
 
 MARGIN = 5  # rounds that are images of each other and stay, on either side of a gap
-FEWEST = 8  # rounds that a gap leaves out at least
-LONG = FEWEST + 2 * MARGIN
+FEWEST_LEFT_OUT = 8  # rounds that a gap leaves out at least
+LONG_LOOP = FEWEST_LEFT_OUT + 2 * MARGIN
 LAG = 2  # rounds that a loop may read back or ahead in another whose steps are numbered like its own
 COUNTING = ("index", "places")  # attributes whose numbers may count the rounds
-SMALL = 16  # entries of a constant that equals others by its value, as on a `Page`
+MOST_COMPARED = 16  # entries of a constant that equals others by its value, as on a `Page`
 
-Place = tuple[int, int, int]  # of a node: the chain, the number or time of the step, the position among its operations
+RoundPlace = tuple[
+    int, int, int
+]  # of a node: the chain, the number or time of the step, the position among its operations
 
 
 class Chain:
@@ -46,7 +48,7 @@ class Chain:
     def middle(self) -> Iterator[tuple[Node, Node]]:
         """Pair the nodes of two neighboring rounds from the inside of a long chain."""
         numbers = list(self.steps)
-        if len(numbers) >= LONG:
+        if len(numbers) >= LONG_LOOP:
             third = len(numbers) // 3
             yield from zip(self.steps[numbers[third]], self.steps[numbers[third + 1]], strict=False)
 
@@ -67,7 +69,7 @@ class Rounds:
 
     def __init__(self, traced: Traced, loops: Sequence[Loop]) -> None:
         self.chains: list[Chain] = []
-        self.places: dict[Node, Place] = {}
+        self.places: dict[Node, RoundPlace] = {}
         self.fixed: set[Node] = set()
         self._start, self._arguments = traced.start, set(traced.inputs.values())
         self._counts: dict[Node, tuple[Any, list[int]]] = {}
@@ -169,7 +171,7 @@ class Rounds:
                 start, last = before, way
             if way is not None and after + 1 - start > len(best):
                 best = range(start, after + 1)
-        return best if len(best) >= LONG else range(0)
+        return best if len(best) >= LONG_LOOP else range(0)
 
     def _difference(self, before: Sequence[Node], after: Sequence[Node]) -> list[int] | None:
         """Compare a step with the one before: how it differs, or None where it is no image of it.
@@ -219,7 +221,9 @@ class Rounds:
             if not isinstance(leaf, Leaf) or leaf in self._arguments or is_read_in_place(leaf, self._start):
                 return False
         a, b = x._value, y._value
-        same = a.size <= SMALL and a.shape == b.shape and a.dtype.str == b.dtype.str and a.tobytes() == b.tobytes()
+        same = (
+            a.size <= MOST_COMPARED and a.shape == b.shape and a.dtype.str == b.dtype.str and a.tobytes() == b.tobytes()
+        )
         return same or a is b
 
     def _counting(self, node: Node) -> tuple[Any, list[int]]:
@@ -251,7 +255,7 @@ class Rounds:
                 self.group = [first if group == other else group for group in self.group]
 
 
-def _is_next(place: Place | None, after: Place | None) -> bool:
+def _is_next(place: RoundPlace | None, after: RoundPlace | None) -> bool:
     """Whether the second place is that of the next image."""
     if place is None or after is None:
         return False

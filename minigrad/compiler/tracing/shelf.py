@@ -20,12 +20,12 @@ from minigrad.compiler.tracing.guards import Guards
 from minigrad.compiler.tracing.tracer import Traced
 
 AT_ONCE = 4  # graphs that are compiled in their first call,
-LARGE = 1500  # if they have no more nodes together (the first may have any number),
-SMALL = 300  # or as many as have so many nodes together
+LARGE_GRAPHS = 1500  # if they have no more nodes together (the first may have any number),
+SMALL_GRAPHS = 300  # or as many as have so many nodes together
 OFTEN = 32  # calls after which any other graph is compiled: what a program costs
 LATER = 8  # calls of arguments before they are traced, once nothing is compiled at once
-MOST = 32  # programs that are kept,
-BYTES = 1 << 29  # and the most that the arrays of their graphs have together
+MOST_PROGRAMS = 32  # programs that are kept,
+MOST_GRAPH_BYTES = 1 << 29  # and the most that the arrays of their graphs have together
 REMEMBERED = 256  # graphs without a program
 PER_KEY = 4  # of them, those of the same arguments
 AGE = 4096  # calls of the nodes after which counts are halved: what was used long ago does not count for ever
@@ -52,14 +52,14 @@ class Kept(Protocol):
     seen: Seen
 
 
-Program = TypeVar("Program", bound=Kept)
+Stored = TypeVar("Stored", bound=Kept)
 
 
-class Shelf(Generic[Program]):
+class Shelf(Generic[Stored]):
     """The programs of a function and the graphs that have none, by what the arguments ask for."""
 
     def __init__(self) -> None:
-        self.programs: dict[Any, list[Program]] = {}
+        self.programs: dict[Any, list[Stored]] = {}
         self.waiting: dict[Any, list[Seen]] = {}
         self.n_at_once = 0
         self.nodes_at_once = 0
@@ -68,7 +68,7 @@ class Shelf(Generic[Program]):
         self.pauses: dict[Any, int] = {}  # calls that are not traced
         self.n_untraced: Counter[Any] = Counter()  # calls of arguments that have not been traced yet
 
-    def program(self, key: Any) -> Program | None:
+    def program(self, key: Any) -> Stored | None:
         """The program that may run now."""
         for program in self.programs.get(key, ()):
             if program.seen.guards.hold():
@@ -140,7 +140,9 @@ class Shelf(Generic[Program]):
     def _is_at_once(self, n_nodes: int) -> bool:
         """Whether a graph of so many nodes is compiled in its first call."""
         together = self.nodes_at_once + n_nodes
-        return self.n_at_once == 0 or together <= SMALL or (self.n_at_once < AT_ONCE and together <= LARGE)
+        return (
+            self.n_at_once == 0 or together <= SMALL_GRAPHS or (self.n_at_once < AT_ONCE and together <= LARGE_GRAPHS)
+        )
 
     def _is_paid(self, seen: Seen) -> bool:
         """Whether it came back, and the programs that are kept have saved what one more costs."""
@@ -156,7 +158,7 @@ class Shelf(Generic[Program]):
             return False
         return self._has_room(seen) or seen.calls >= 2 * min([program.seen.calls for program in self._all()])
 
-    def put(self, key: Any, program: Program) -> None:
+    def put(self, key: Any, program: Stored) -> None:
         """Keep a new program, and drop the least used where there are too many."""
         seen = program.seen
         if seen.calls < OFTEN:
@@ -173,7 +175,7 @@ class Shelf(Generic[Program]):
             }
         self.programs.setdefault(key, []).append(program)
 
-    def _all(self) -> Iterator[Program]:
+    def _all(self) -> Iterator[Stored]:
         return (program for programs in self.programs.values() for program in programs)
 
     def _waiting(self) -> list[Seen]:
@@ -181,7 +183,7 @@ class Shelf(Generic[Program]):
 
     def _has_room(self, seen: Seen) -> bool:
         kept = [program.seen.n_bytes for program in self._all()]
-        return len(kept) < MOST and sum(kept) + seen.n_bytes <= BYTES
+        return len(kept) < MOST_PROGRAMS and sum(kept) + seen.n_bytes <= MOST_GRAPH_BYTES
 
     def _forget(self, key: Any) -> None:
         """Of too many graphs without a program drop the one that came least, but for the latest."""

@@ -159,7 +159,7 @@ def _traced(running: Trace, inputs: dict[str, Input], result: Any) -> Traced:
         raise TraceError("mg.compile: the function returned no node: let it return the loss, gradients, outputs")
     nodes = ancestry([*outputs, *[node for _, node, _ in running.updates]])
     for node in nodes:
-        _check(node, running.start)
+        _refuse_stale(node, running.start)
     return Traced(
         nodes,
         inputs,
@@ -207,7 +207,7 @@ def is_read_in_place(node: Node, start: int) -> bool:
     return isinstance(node, Parameter) or (isinstance(node, Input) and node.number < start)
 
 
-def _check(node: Node, start: int) -> None:
+def _refuse_stale(node: Node, start: int) -> None:
     if isinstance(node, Parameter) and node.number >= start:
         error = TraceError(f"mg.compile: {node.label} was made while tracing: make parameters outside, once")
         error.untrained = "It is another one in every batch, and so never trained: make layers in __init__, once"
