@@ -265,7 +265,7 @@ class _Writer:
         return (
             len(numbered) == 1
             and isinstance(line.op.entries[numbered[0]], int)
-            and line.operands[0].shape[numbered[0]] > FEW
+            and line.operands[0].shape[numbered[0]] > FEW_PARTS
         )
 
     def _of(self, line: Line) -> Expression:
