@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.compiler.helpers import HELPERS, copied, reshaped
 from minigrad.compiler.ir import FRESH, INTO, LEAF, RESHAPE, TILES, VIEW, Index, Leaf, MatMul, Op
-from minigrad.compiler.lines import NOWHERE, Line, Lines, Origin, number, uses_of
+from minigrad.compiler.lines import NOWHERE, Line, Lines, NotContracted, Origin, number, uses_of
 from minigrad.compiler.names import Names
 from minigrad.compiler.printing import kernels
 from minigrad.compiler.printing.blocks import BLOCK_RULES, Cut, blocks, buffers_of, reused
@@ -147,6 +147,7 @@ class _Writer:
 
     def _write_loops(self, groups: Sequence[Group]) -> None:
         """Groups as one call of compiled loops."""
+        self._demand_one_round([line for group in groups for line in group.members])
         for line in [line for group in groups for line in group.stored]:
             self._ready(line)
         kernel = kernels.kernel_of(groups, self.memory)
@@ -158,8 +159,20 @@ class _Writer:
         arguments = [self._of(line) for line in kernel.arguments]
         self._say(f"{self.known[key]}({slots})", arguments, groups[0].members[0].origin)
 
+    def _demand_one_round(self, members: Sequence[Line]) -> None:
+        """Refuse a statement that does the same for several rounds of a loop whose middle is left out: it would skip that."""
+        rounds: dict[Any, Any] = {}
+        for line in members:
+            origin = line.origin
+            if (
+                origin.loop in self.lines.page.gaps
+                and rounds.setdefault((origin.role, line.op), origin.step) != origin.step
+            ):
+                raise NotContracted(f"one statement for the steps {rounds[origin.role, line.op]} and {origin.step}")
+
     def _write_blocks(self, group: Group) -> None:
         """A group, block by block: a loop over pieces of what others know, and over one block for each value in between."""
+        self._demand_one_round(group.members)
         cut = Cut.of(group.shape)
         assert cut is not None
         for line in group.stored:

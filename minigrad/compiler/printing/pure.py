@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.compiler.ir import ADD, LEAF, RESHAPE, VIEW, Copy, Function, Join, Leaf
-from minigrad.compiler.lines import Line, Lines, NotContracted, row_of, uses_of
+from minigrad.compiler.ir import ADD, LEAF, RESHAPE, VIEW, Copy, Function, Index, Join, Leaf
+from minigrad.compiler.lines import Line, Lines, NotContracted, uses_of
 from minigrad.compiler.names import DTYPES, Names
 from minigrad.compiler.printing.expressions import Expression, Name, Row, Statement, view
 from minigrad.compiler.printing.loops import Section, sections_of, sections_text
@@ -252,8 +252,9 @@ class _PureWriter:
     def _entry(self, line: Line) -> tuple[str, int, int] | None:
         """The list or array that a line is an entry of, its length, and the number of the entry."""
         line = _uncopied(line)
-        row = row_of(line)
-        if line in self.entries or row is None:
+        entries = line.op.entries if isinstance(line.op, Index) and line.array is None else ()
+        row = entries[0] if entries and entries[1:] in ((), (...,)) else None
+        if line in self.entries or not isinstance(row, int):
             return self.entries.get(line)
         (whole,) = line.operands
         return self.of[whole].text, whole.shape[0], row
