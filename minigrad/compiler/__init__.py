@@ -1,4 +1,4 @@
-"""A graph as a NumPy program: traced, recorded as lines, rewritten, laid out in memory, written as source, and run."""
+"""Compile functions of nodes to NumPy programs: trace, record lines, run passes, plan storage, print source."""
 
 from minigrad.compiler.compiled import Compiled, compile
 from minigrad.compiler.passes.table import REWRITES

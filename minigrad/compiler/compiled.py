@@ -1,4 +1,7 @@
-"""`compile`: a function of nodes as a NumPy program, traced at its first call and run at the next ones."""
+"""Define `mg.compile` and what it returns: a function that traces its graph on the first call and then runs a program.
+
+Arguments of each shape and dtype have programs of their own; `tracing.shelf` decides which are made and kept.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +122,7 @@ def chosen_backend(backend: str, asker: str) -> str:
 
 
 class Program:
-    """One traced graph as a function of arrays."""
+    """Run one traced graph as a function of arrays."""
 
     def __init__(
         self, traced: tracer.Traced, seen: Seen, rewrites: Sequence[str], name: str, backend: str = "numpy"
@@ -203,7 +206,7 @@ class _Given(NamedTuple):
 
 
 class Compiled:
-    """What `mg.compile(f)` gives: call it as f, with arrays."""
+    """Call f with arrays, by programs: what `mg.compile(f)` returns."""
 
     MOST = MOST_PROGRAMS  # programs that are kept
 

@@ -1,4 +1,4 @@
-"""What programs call besides NumPy's own functions: their twins that write into given memory."""
+"""Define what programs call besides NumPy's functions: where, cast, copy, reshape and scatter with `out=`."""
 
 from __future__ import annotations
 

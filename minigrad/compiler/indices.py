@@ -1,4 +1,4 @@
-"""Indices as data: how they are written, which are the same, and how one counts as a key."""
+"""Represent indices as hashable values; print them, bring them to a canonical form, and list the numbers in them."""
 
 from __future__ import annotations
 

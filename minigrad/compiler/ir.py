@@ -1,7 +1,7 @@
-"""Operations of the intermediate representation: what a line does with its operands, as a value.
+"""Define the operations of the intermediate representation as frozen values: `Ufunc`, `Reduce`, `MatMul`, `Index`, ...
 
-An operation knows how it is applied to arrays, how it behaves in memory, and how it is written. Functions are known by
-name, as programs know them; what the names stand for is in the page (`Page.names`).
+An operation knows how it is applied to arrays, how it behaves in memory (into, fresh, view, ...), and how it is printed. It
+refers to functions by the names they have in programs; `Page.names` maps these to the functions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Lines: what a program is made of. A line is one operation on the values of earlier lines; its value is one array.
+"""Define lines, the instructions of a program: a `Line` applies one operation to the values of earlier lines.
 
-Lines are made by a `Page`, which writes none twice: a line whose operation and operands are known already is that line (common
-sub-expressions), and one whose operands are all constant is computed at once. So a rewrite only has to say what it wants.
+A `Page` makes lines, eliminates common subexpressions (equal operations on equal operands are one line), and folds constants.
+`Lines` is a whole program before it is printed. Functions here sort lines, find their readers, and rebuild programs: a pass
+only says which line takes the place of which.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from minigrad.node import Array
 
 
 class Origin(NamedTuple):
-    """Where a line comes from: what is said of it in the program, and which lines of other time steps are its like.
+    """Tell where a line comes from: its scope and name in the program, and its role, which its counterparts in other steps share.
 
     name: the user's, or that of the operation; "" within an operation
     role: the same for lines that do the same in different time steps
@@ -105,7 +106,7 @@ class NotContracted(Exception):  # noqa: N818 -- what happened, not what failed
 
 
 class Page:
-    """Where lines are written: equal lines once, constants folded. `names`: what operations refer to.
+    """Make lines: each common subexpression once, constants folded. `names`: what operations refer to.
 
     gaps: by the number of a loop the numbers of the steps that were left out, being like those around them
     """
@@ -139,7 +140,7 @@ class Page:
     def write(
         self, op: Op, operands: Sequence[Line], shape: tuple[int, ...], dtype: np.dtype[Any], origin: Origin
     ) -> Line:
-        """The line that does this; one that is there already, where it would compute the same."""
+        """Make a line for an operation, or return the one that computes it already."""
         operands = tuple(operands)
         if not op.pure:
             return Line(op, operands, shape, dtype, self._next(), origin)
@@ -164,14 +165,14 @@ class Page:
         return self.write(line.op, operands, line.shape, line.dtype, line.origin)
 
     def distance(self, a: Line, b: Line) -> int:
-        """How many rounds lie between two lines that follow each other in a list of like lines: 1, or more over a gap."""
+        """Count the rounds from one line of a role to the next: 1, or more where the rounds between them are left out."""
         gap = self.gaps.get(a.origin.loop) if a.origin.loop == b.origin.loop else None
         if gap is None or {a.origin.step, b.origin.step} != {(gap.start - 1,), (gap.stop,)}:
             return 1
         return 1 + len(gap)
 
     def rows(self, parts: Sequence[Line], n: int | None = None) -> list[int]:
-        """The numbers of the rows that like lines are in a stack. n: how many it has; else as many as follow from the lines"""
+        """Number the rows that lines of one role take in a stack. n: how many it has; else as many as follow from the lines"""
         found = [0]
         for a, b in pairwise(parts):
             found.append(found[-1] + self.distance(a, b))
@@ -185,7 +186,7 @@ class Page:
 
 
 class Lines(NamedTuple):
-    """A program before it is written down.
+    """Hold a whole program before storage is planned for it.
 
     order:   the lines, operands first; all of them are needed
     outputs: the lines whose values it gives
@@ -204,7 +205,7 @@ class Lines(NamedTuple):
 
 
 def in_order(results: Iterable[Line]) -> list[Line]:
-    """All lines the results depend on, operands first, else by age."""
+    """Sort all lines the results depend on: operands first, else by age."""
     found = set(results)
     stack = list(found)
     while stack:
@@ -217,12 +218,12 @@ def in_order(results: Iterable[Line]) -> list[Line]:
 
 
 def before(line: Line) -> tuple[Line, ...]:
-    """What has to be computed before a line."""
+    """List the lines that must be computed before a line."""
     return line.operands if line.after is None else (*line.operands, line.after)
 
 
 def sorted_lines(lines: Iterable[Line], needs: Callable[[Line], Iterable[Line]] = before) -> list[Line]:
-    """Lines such that operands, or what else each needs, come first; of those that may come next, the oldest does."""
+    """Sort lines topologically: operands, or what else each needs, come first; of several that could be next, the oldest."""
     waiting: dict[Line, int] = {}
     parents: dict[Line, list[Line]] = {}
     ready = []
@@ -248,7 +249,7 @@ def sorted_lines(lines: Iterable[Line], needs: Callable[[Line], Iterable[Line]] 
 
 
 def uses_of(lines: Lines) -> dict[Line, int]:
-    """How many readers each line has."""
+    """Count the readers of each line."""
     uses: dict[Line, int] = dict.fromkeys(lines.results, 1)
     for line in lines.order:
         for operand in line.operands:
@@ -277,7 +278,7 @@ def columns_of(line: Line) -> tuple[int, int] | None:
 
 
 def readers_of(order: Iterable[Line]) -> dict[Line, list[Line]]:
-    """Who reads each line that is read, in their order."""
+    """List the readers of each line, in program order."""
     readers: dict[Line, list[Line]] = {}
     for line in order:
         for operand in dict.fromkeys(line.operands):
@@ -286,7 +287,7 @@ def readers_of(order: Iterable[Line]) -> dict[Line, list[Line]]:
 
 
 def rebuilt(lines: Lines, change: Callable[[Line, tuple[Line, ...]], Line | None]) -> Lines:
-    """The lines written again, operands first: `change(line, new operands)` gives the new line, or None for the like."""
+    """Rebuild a program line by line, operands first: `change(line, new operands)` gives a new line, or None to keep the operation."""
     new: dict[Line, Line] = {}
     page = lines.page
     for line in lines.order:
@@ -305,14 +306,14 @@ def rebuilt(lines: Lines, change: Callable[[Line, tuple[Line, ...]], Line | None
 
 
 def rewired(lines: Lines, new: dict[Line, Line]) -> Lines:
-    """The program with other lines in the places of its own."""
+    """Replace the lines of a program by others."""
     outputs = [new[line] for line in lines.outputs]
     updates = [(state, new[value]) for state, value in lines.updates]
     return Lines(lines.page, in_order([*outputs, *[value for _, value in updates]]), outputs, updates)
 
 
 def cloned(lines: Lines) -> Lines:
-    """The same in lines of its own."""
+    """Copy a program, lines included."""
     new: dict[Line, Line] = {}
 
     for line in lines.order:
@@ -325,7 +326,7 @@ def cloned(lines: Lines) -> Lines:
 
 
 def number(line: Line) -> Array | None:
-    """The one number, without axes, that all entries of a constant are, to the bit; None where they are not."""
+    """Give the number, without axes, that all entries of a constant equal to the bit; None where they differ."""
     array = line.array
     if array is None or not array.size or array.tobytes() != array.flat[0].tobytes() * array.size:
         return None
@@ -333,12 +334,12 @@ def number(line: Line) -> Array | None:
 
 
 def copy_of(part: Line) -> Line:
-    """A line that copies another."""
+    """Make a line that copies another."""
     return Line(COPY, (part,), part.shape, part.dtype, part.number, part.origin)
 
 
 def static_key(value: Any) -> Any:
-    """A key for something that does not change: equal only for what is the same in every respect (1, 1.0, −0.0, nan)."""
+    """Make a key for an attribute: equal only for values that are the same in every respect (1, 1.0, −0.0, nan)."""
     if isinstance(value, tuple | list):
         return type(value), tuple([static_key(part) for part in value])
     if isinstance(value, dict):

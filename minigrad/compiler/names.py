@@ -1,4 +1,4 @@
-"""Names for what a program computes: the user's where there are any, else after what a line does."""
+"""Choose unique variable names for programs: the user's, else words for what lines do; `d_h` for the adjoint of h."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WORDS = {
 
 
 class Names:
-    """Names given so far; no two things get the same.
+    """Give out names, no name twice.
 
     `d_h` is the adjoint of `h`, ∂loss/∂h, and nothing else; where there are several, of a loss and of a penalty on adjoints or
     of several time steps, `d2_h`, `d3_h`. What a backward pass computes besides begins with `back_`.
@@ -95,11 +95,11 @@ class Names:
 
 
 def as_identifier(word: str) -> str:
-    """The word as Python may read it (which takes ² for 2)."""
+    """Turn a word into an identifier, as Python reads it (which takes ² for 2)."""
     word = re.sub(r"\W", "_", unicodedata.normalize("NFKC", word)).strip("_")
     return word if word.isidentifier() else f"_{word}" if f"_{word}".isidentifier() else "value"
 
 
 def word_for(kind: type) -> str:
-    """A word for what an operation of a class gives: log_softmax."""
+    """Give the word for the value of an operation of a class: log_softmax."""
     return WORDS.get(kind.__name__) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()

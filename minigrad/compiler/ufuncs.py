@@ -1,4 +1,4 @@
-"""Ufuncs: all that the compiler knows of functions that work entry by entry, in one table."""
+"""List the facts about each ufunc in one table: its sign, its loop body, its reduction, how it takes `out`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Facts(NamedTuple):
-    """What is known of a ufunc.
+    """List the facts about a ufunc.
 
     infix:      its sign between two operands
     prefix:     its sign before one
@@ -52,5 +52,5 @@ UNKNOWN = Facts()
 
 
 def facts(name: str) -> Facts:
-    """Give what is known of the ufunc of this name."""
+    """Look up the facts about a ufunc by name."""
     return UFUNCS.get(name, UNKNOWN)

@@ -1,1 +1,1 @@
-"""From lines and their memory to source: programs, formulas, compiled loops."""
+"""Print lines and their storage plan as source: NumPy programs, compiled loops, formulas."""

@@ -1,4 +1,4 @@
-"""Blocks: a group over large arrays as a loop over pieces that stay in the cache while all of its lines work on them."""
+"""Tile groups over large arrays: run all lines of a group on one block of the arrays, which fits the cache, then the next."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK_RULES = Rules(fits=_is_large, moves=lambda line: True, sums=True, least=3)
 
 
 class Cut(NamedTuple):
-    """How arrays of a shape are cut: along which axis, counted from the last, and into pieces of what length."""
+    """Tell how arrays of a shape are cut: along which axis, counted from the last, into pieces of what length."""
 
     shape: tuple[int, ...]
     axis: int
@@ -54,20 +54,20 @@ class Cut(NamedTuple):
 
 
 def blocks(x: Array, length: int, axis: int) -> list[Any]:
-    """Views of the pieces of an array, cut along an axis."""
+    """List views of the pieces of an array, cut along an axis."""
     after: Any = (slice(None),) * (-1 - axis)
     return [x[..., slice(i, i + length), *after] for i in range(0, x.shape[axis], length)]
 
 
 def reused(buffer: Array, total: int, axis: int) -> list[Any]:
-    """One block for all pieces of an array with a total length: itself again and again, and what the last one needs of it."""
+    """Reuse one block for all pieces of an array with a total length; the last, shorter piece gets a part of it."""
     n = buffer.shape[axis]
     after: Any = (slice(None),) * (-1 - axis)
     return [buffer[..., slice(0, min(n, total - i)), *after] for i in range(0, total, n)]
 
 
 def buffers_of(group: Group) -> dict[Line, Line]:
-    """The inner members to those whose block they are written into: it is free once its last reader has run."""
+    """Assign blocks to inner members: a block is free again once its last reader has run."""
     last: dict[Line, int] = {}
     for i, member in enumerate(group.members):
         last[member] = i

@@ -1,4 +1,7 @@
-"""Expressions: how values are written in a program. Those that differ only in numbers that count are alike."""
+"""Represent the values and statements of a program as expressions, so that `loops` can compare them and roll them up.
+
+Expressions that differ only in numbers that may count from round to round (`h[3]`, `h[4]`) are alike.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class Expression:
 
 
 class LoopBody:
-    """What a loop gives to those that are written in its body."""
+    """Write what counts in the body of a loop: rows of lists, and numbers."""
 
     def row(self, rows: str, first: int, second: int) -> str:
         """Write a row of a list, another one in every round."""
@@ -126,7 +129,7 @@ class View(Expression):
 
 
 def view(of: Expression, op: Op, spell: Spell = str) -> Expression:
-    """A view of an expression; a row of an array is written as that of a list."""
+    """Make a view of an expression; a row of an array is written as that of a list."""
     if isinstance(of, Name) and isinstance(op, Index) and op.row is not None:
         return Row(of.text, op.row)
     return View(of, op, spell)

@@ -1,4 +1,4 @@
-"""exp and tanh that a compiler can vectorize, for the loops of `kernels`: no branches, no calls, no tables.
+"""Compute exp and tanh without branches, calls or tables, so that LLVM vectorizes the compiled loops of `kernels`.
 
 With x = k ln 2 + r, k whole and |r| ≤ ln(2) / 2, e^x = 2^k e^r. The power of two is put together from its bits, and
 e^r − 1 is its Taylor polynomial, which on so short an interval is as good as rounding allows. Then tanh x = e / (e + 2),

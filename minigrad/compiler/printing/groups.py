@@ -1,9 +1,8 @@
-"""Groups: runs of entrywise lines with results of one shape, which are computed together, a block or an entry at a time.
+"""Fuse entrywise lines of one shape into groups, which are computed together, a block or an entry at a time.
 
-Then most values in between never reach main memory: what nobody outside the group reads needs no memory of its own.
-A group changes the order of what is computed: all its lines see the first entries before any sees the last, and lines that
-stood between its members come after it. Memory is laid out already, so where a member would write over what somebody still
-has to read, the group ends before it.
+A value that only the group itself reads never reaches main memory. Fusion reorders: all members see the first entries before
+any sees the last, and lines that stood between members come after the group. Storage is planned already, so a group ends
+before a member that would overwrite what is still to be read.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ WINDOW = 200  # lines that are looked through for members
 
 
 class Rules(NamedTuple):
-    """What a backend can do with groups.
+    """Tell what a backend can fuse.
 
     fits:  whether a line can be a member
     moves: whether lines between the members of a group that begins with this line may come after it
@@ -37,7 +36,7 @@ class Rules(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Lines that are computed together.
+    """Hold lines that are fused, so that they are computed together.
 
     members: entrywise lines with results of one shape
     total:   the sum over all entries of one of them, or None
@@ -65,7 +64,7 @@ class Group(NamedTuple):
 
 
 def grouped(memory: Memory, rules: Rules) -> list[Line | Group]:
-    """The lines in an order in which the members of each group stand together, as one item."""
+    """Fuse lines into groups, and order all so that the members of each group stand together, as one item."""
     return _Grouping(memory, rules).items()
 
 
@@ -207,7 +206,7 @@ class _Grouping:
 
 
 def computes(line: Line) -> bool:
-    """Whether there is something to do at its place in the order."""
+    """Tell whether a line computes anything at its place in the order."""
     return line.array is None and line.op.kind not in (LEAF, VIEW, RESHAPE, TILES)
 
 
@@ -231,7 +230,7 @@ class Address(NamedTuple):
 
 
 def address(memory: Memory, line: Line) -> Address:
-    """Where a value lies."""
+    """Find where a value lies."""
     path: list[Any] = []
     whole = plain(line)
     if whole in memory.root:  # its entries in their order, whatever its shape
@@ -269,7 +268,7 @@ def in_root(root: Root, shape: tuple[int, ...], path: Sequence[Any] = ()) -> Add
 
 
 def relation(a: Address, b: Address) -> str:
-    """Whether two values lie apart from each other, or entry by entry in the same place; MIXED where that is not known."""
+    """Tell whether two values alias: they lie apart, or entry by entry in the same place; MIXED where that is not known."""
     if not a.meets(b):
         return APART
     if (a.start, a.shape) != (b.start, b.shape):

@@ -1,8 +1,8 @@
-r"""Kernels: groups as compiled loops, for `mg.compile(f, backend="numba")`, the extra [fast].
+r"""Compile groups to loops by numba, for `mg.compile(f, backend="numba")`, the extra [fast].
 
 A kernel is a Python function with one loop over the entries, in which the values in between are local variables; numba
 compiles it. Its text depends on what is computed, not on names, lengths of leading axes, or time steps, so that one kernel
-serves many groups. Texts are written to a folder, in files named after what is in them, and numba keeps what it compiled
+serves many groups. Texts are written to a folder, in files named after their content, and numba keeps what it compiled
 beside them: later processes only load it. The folder is $MINIGRAD_CACHE, by default the user's cache (~/.cache/minigrad on
 Linux, ~/Library/Caches/minigrad on a Mac, %LOCALAPPDATA%\minigrad on Windows); it may be deleted at any time.
 """
@@ -59,7 +59,7 @@ MOST_MEMBERS = 40  # lines of groups that become one kernel
 
 
 def together(items: Sequence[Line | Group]) -> Iterator[Line | list[Group]]:
-    """The items with groups that follow each other as lists, for one kernel; single lines are no groups any more.
+    """Collect groups that follow each other into lists, for one kernel each; groups of one line become lines.
 
     Views between groups come before them.
     """
@@ -88,7 +88,7 @@ def _ended(run: list[Group]) -> Iterator[Line | list[Group]]:
 
 
 class Kernel(NamedTuple):
-    """A loop, its name, and the lines whose arrays it is given.
+    """Hold the text of a kernel, its name, and the lines whose arrays are its arguments.
 
     text:  its parameters and its body
     apart: whether no array it writes to shares memory with another one
@@ -105,7 +105,7 @@ class Kernel(NamedTuple):
 
 
 def kernel_of(groups: Sequence[Group], memory: Memory) -> Kernel:
-    """The loops that compute these groups, one after the other."""
+    """Write a kernel that computes groups, one after the other."""
     writer = _KernelWriter(memory)
     for group in groups:
         writer.add(group)
@@ -290,7 +290,7 @@ _lock = Lock()
 
 
 def compiled_kernel(kernel: Kernel) -> Callable[..., None]:
-    """The kernel as a compiled function: made now, or loaded from the folder of kernels; one for each text."""
+    """Compile a kernel, or load it from the folder of kernels; one function for each text."""
     helpers = Path(__file__).with_name("fast.py").read_bytes()
     decorator = DECORATOR.format(more=", pipeline_class=Apart" if kernel.apart else "")
     source = f"{KERNEL_HEAD}\n\n{decorator}\n{kernel.text_as(kernel.name)}"

@@ -1,7 +1,7 @@
-"""Loops: statements that repeat with counting indices, as they do in every time step, as one block that is repeated.
+"""Roll up statements that repeat with counting indices, as those of time steps do, into `for` loops.
 
-Loops go over lists of rows, as one writes them by hand, `for before, now in zip(h[0:100], h[1:101]):`, and give what a call
-writes into as its last argument, `tanh(a, h_now)` for `tanh(a, out=h_now)`: with small arrays both are worth a tenth of the
+Loops go over lists of rows, as one writes them by hand, `for before, now in zip(h[0:100], h[1:101]):`, and pass the array that
+a call writes to as its last argument, `tanh(a, h_now)` for `tanh(a, out=h_now)`: with small arrays both save a tenth of the
 time.
 """
 
@@ -19,7 +19,7 @@ LocalName = Callable[[str, Collection[str]], str]  # a word, and names it may no
 
 
 class Section(NamedTuple):
-    """Statements, and how often they are run.
+    """Hold statements in a row, and how often they are run.
 
     last:    those of the last round
     numbers: those of the second round, statement by statement
@@ -40,12 +40,12 @@ class Section(NamedTuple):
         return (f"backward through {text}" if first.adjoint else text), first.adjoint
 
     def loop(self, local: LocalName | None) -> list[str]:
-        """The block as a loop."""
+        """Write the section as a loop."""
         return _LoopWriter(self, local).text()
 
 
 def sections_of(statements: Sequence[Statement], gaps: Mapping[int, range]) -> Iterator[Section]:
-    """The statements in blocks: what repeats at least three times is one block.
+    """Split statements into sections; what repeats at least three times is one section.
 
     gaps: the steps of loops that are left out; NotContracted where a block does not stand for them
     """
@@ -66,7 +66,7 @@ def sections_of(statements: Sequence[Statement], gaps: Mapping[int, range]) -> I
 
 
 def rolled(statements: Sequence[Statement], gaps: Mapping[int, range], local: LocalName) -> list[str]:
-    """The statements as text, repeated ones as loops, with a comment wherever another part of the net begins.
+    """Write statements, repeated ones as loops, with a comment wherever another part of the net begins.
 
     local: gives names to the rows that loops go over
     """
@@ -77,7 +77,7 @@ def rolled(statements: Sequence[Statement], gaps: Mapping[int, range], local: Lo
 
 
 def sections_text(blocks: Iterable[Section], text: Callable[[Section], list[str]]) -> list[str]:
-    """The blocks as text, with a comment wherever another part of the net begins."""
+    """Write sections, with a comment wherever another part of the net begins."""
     source: list[str] = []
     said: tuple[str, bool] | None = None
     for block in blocks:
@@ -109,7 +109,7 @@ class _Run(NamedTuple):
 
 
 class _Repeats:
-    """Statements, and what repeats among them."""
+    """Find what repeats among statements."""
 
     def __init__(self, statements: Sequence[Statement], gaps: Mapping[int, range]) -> None:
         self.statements = statements
@@ -216,7 +216,7 @@ def _differences(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class _LoopWriter(LoopBody):
-    """One loop: what it goes over, and the names of what it finds there."""
+    """Write one loop: its head, which names the rows it goes over, and its body."""
 
     def __init__(self, block: Section, local: LocalName | None) -> None:
         self.block = block
@@ -298,7 +298,7 @@ def _lists(part: Expression) -> Iterator[str]:
 
 
 def wrapped(items: Iterable[str], length: Callable[[str], int] = len, width: int = 100) -> str:
-    """The items in parentheses, as few to a line as fit. length: of a text as it will be written"""
+    """Wrap items in parentheses over several lines. length: of a text as it will be written"""
     rows = [""]
     for item in items:
         if length(rows[-1]) + length(item) > width:

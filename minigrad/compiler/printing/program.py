@@ -1,4 +1,4 @@
-"""Writing: lines and their memory as Python source. Runs of lines that repeat with counting indices become loops."""
+"""Print lines and their storage plan as a NumPy program: buffers made once, and a function that fills them on every call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ProgramText(NamedTuple):
 
 
 def program_text(lines: Lines, arguments: Sequence[str], backend: str = "numpy") -> ProgramText:
-    """The program that computes the lines, in memory of its own; with "numba", groups of entrywise lines as compiled loops."""
+    """Print the program that computes lines, in memory of its own; with "numba", groups of entrywise lines as compiled loops."""
     return _Writer(lines, arguments, backend).text()
 
 

@@ -1,8 +1,8 @@
-"""The program as mathematics: a pure function of its arguments and parameters, without memory of its own or `out=`.
+"""Print lines as a pure function of arguments and parameters, without buffers or `out=`: the program as mathematics.
 
-It is what a reader compares with the formulas, and what may run on another array library that has NumPy's functions. What
-repeats from time step to time step is a loop over lists, to which every step appends: h[t] is the state of step t, and in a
-loop backward through time d_h[0] the adjoint of the last one.
+A reader compares it with the formulas, and other array libraries with NumPy's functions can run it. What repeats from time step
+to time step is a loop that appends to lists: h[t] is the state of step t, and in a loop backward through time d_h[0] is the
+adjoint of the last one.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class PureText(NamedTuple):
 
 
 def pure_text(lines: Lines, arguments: Sequence[str]) -> PureText:
-    """The source of a function of the arguments, then the parameters; new states are returned last."""
+    """Print a function of the arguments, then the parameters; new states are returned last."""
     repeated = _families(lines.order)
     if repeated:
         writer = _PureWriter(lines, arguments, repeated)
@@ -61,7 +61,7 @@ def pure_text(lines: Lines, arguments: Sequence[str]) -> PureText:
 
 
 def _families(order: Sequence[Line]) -> list[list[Line]]:
-    """Lines that do the same in several time steps, in the order of the program."""
+    """Collect the lines that do the same in several time steps, in the order of the program."""
     found: dict[Any, list[Line]] = {}
     for line in order:
         if line.origin.step and line.array is None and _has_formula(line):
@@ -83,7 +83,7 @@ def _uncopied(line: Line) -> Line:
 
 
 class _PureWriter:
-    """Lines as formulas. Those of a family are the entries of a list.
+    """Print lines as formulas, those of a family as the entries of a list.
 
     of:    how the value of a line is written
     lists: the list of a family, by its first line;  entries: of a line of a family: the list, its length, the number in it

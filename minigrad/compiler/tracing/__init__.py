@@ -1,1 +1,1 @@
-"""From a function to lines: it is run once on nodes, and what these compute is recorded."""
+"""Trace a function to a graph, watch what it read, and record the graph as lines."""

@@ -1,9 +1,9 @@
-"""Compare two traces of a function: the graphs themselves, never the numbers that come out of them.
+"""Compare two traced graphs, to tell whether a program of the one is a program of the other.
 
-A `Skeleton` is what a traced graph computes, without the arrays it was computed on: operations with their attributes, edges,
-constants, arguments, parameters, generators, the form of the result, and which states are written when. Two skeletons are
-equal exactly if any program of the one graph is a program of the other. Values are never compared, since rounding differs
-between a program and its nodes, and a function may amplify it without limit.
+A `Skeleton` is a traced graph without the arrays it was computed on: operations with their attributes, edges, constants,
+arguments, parameters, generators, the form of the result, and which states are written when. Two skeletons are equal exactly if
+any program of the one graph is a program of the other. Values are never compared, since rounding differs between a program and
+its nodes, and a function may amplify it without limit.
 """
 
 from __future__ import annotations

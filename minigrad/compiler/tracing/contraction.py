@@ -1,8 +1,8 @@
-"""Contraction: leave the middle rounds of long loops out of a graph before it is recorded.
+"""Cut the middle rounds of long loops out of a traced graph before it is recorded.
 
-Of a loop whose rounds are exact images of each other a few at each end say all. `contracted` compares every round with the one
-before, chooses a gap [lo, hi) of step numbers, and closes it: what stood before the gap and read a round in it reads the same
-round behind it, and the other way round. What is not understood keeps all its rounds.
+Of a loop whose rounds are exact images of each other, a few rounds at each end determine all. `contracted` finds runs of such
+rounds, chooses a gap [lo, hi) of step numbers, and closes it: a node before the gap that read a round in it reads the same
+round behind it, and the other way round. A loop in which anything is not understood keeps all its rounds.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def _is_wide(node: Node) -> bool:
 
 
 class _Closing:
-    """The graph with its gaps closed, and the groups for which that failed."""
+    """Close the gaps of a graph, and note the groups for which that failed."""
 
     def __init__(self, traced: Traced, rounds: Rounds, gaps: Mapping[int, range]) -> None:
         self.traced = traced

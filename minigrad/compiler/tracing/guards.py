@@ -1,10 +1,9 @@
-"""Guards: what a function read besides its arguments while it was traced, and whether that is still as it was.
+"""Guard a program against changes of what its trace read besides arguments: attributes, closures, defaults.
 
-A trace sees nodes, and not the numbers that Python code puts into them: a rate, a weight, a mode, a list of sizes. These
-belong to objects: modules, penalties, losses, whatever else they refer to; or to the function, as variables it closes over
-and as defaults. `Guards` notes what these hold, through lists, dicts, arrays and objects within, and tells before every run of
-the program whether they hold the same. What changed
-during the trace itself (a count of calls) is left out: it would change in every call.
+A trace sees nodes, and not the numbers that Python code puts into them: a rate, a weight, a mode, a list of sizes. `Guards`
+notes them in modules, penalties, losses and whatever these or the function refer to, through lists, dicts, arrays and objects,
+and tells before every run of the program whether they are the same. What changed during the trace itself (a count of calls) is
+left out: it would change in every call.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ MISSING = object()
 
 
 class Guards:
-    """What some objects held when they were watched, and all that is within them.
+    """Check that watched objects, and all within them, hold what they held when they were traced.
 
     Checked by identity first, at some 25 ns per attribute; only where that fails, by value.
     """
@@ -291,7 +290,7 @@ def objects_of(f: Any) -> list[Any]:
 
 
 def names_in(code: CodeType) -> set[str]:
-    """The names that a function and those within it look up."""
+    """List the names that a function and those within it look up."""
     inner = [part for part in code.co_consts if isinstance(part, CodeType)]
     return {*code.co_names, *[name for part in inner for name in names_in(part)]}
 

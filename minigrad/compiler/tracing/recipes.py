@@ -1,5 +1,7 @@
-"""Recipes: what the fprop of an operation does, as steps. It is run on recorders instead of arrays; what cannot be recorded (a
-loop that writes in place, a check of values) stays one step that calls it; some operations have a recipe of their own.
+"""Derive the recipe of an operation, the calls of NumPy its fprop makes, by running fprop on recorders.
+
+Where recording fails (fprop writes in place, or checks values), the recipe is one call of fprop itself; some operations have
+recipes written here.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from minigrad.ops.shaping import Stack
 
 
 def recipe_of(node: Operation, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe:
-    """What the node's fprop does with arrays like these."""
+    """Derive the recipe of a node's fprop for arrays of these shapes and dtypes."""
     writer = _WRITERS.get(type(node))
     recipe = writer(node, arrays, names) if writer else None
     if recipe is None and node.pure:
@@ -37,7 +39,7 @@ def recipe_of(node: Operation, arrays: Sequence[Array], names: dict[str, Any]) -
 
 
 def _recorded(node: Operation, arrays: Sequence[Array], names: dict[str, Any]) -> Recipe | None:
-    """The steps of fprop run on recorders, or None if it does what they cannot follow."""
+    """Run fprop on recorders, and give its steps; None if recorders cannot follow it."""
     tape = Tape(names)
     recorders = [Recorder(array, tape, i) for i, array in enumerate(arrays)]
     try:
@@ -57,7 +59,7 @@ def _recorded(node: Operation, arrays: Sequence[Array], names: dict[str, Any]) -
 
 
 def _called(node: Operation, names: dict[str, Any]) -> Recipe:
-    """One line that calls fprop itself."""
+    """Make a recipe of one step, which calls fprop itself."""
     twin = object.__new__(type(node))  # fprop's self, without the graph
     twin.children, twin.attributes, twin.name, twin.context, twin.number = (), node.attributes, "", node.context, 0
     attributes = node.attributes
@@ -163,7 +165,7 @@ def _tile(node: Any, arrays: Sequence[Array]) -> bool:
 
 
 def _joint(places: Sequence[Any]) -> int | None:
-    """The axis along which parts that fill an array lie one after the other; None where it takes several."""
+    """Find the axis along which parts that fill an array follow each other; None where they follow along several."""
     entries = [entry for index in places for entry in index]
     if len({len(index) for index in places}) > 1 or any(
         type(entry) is not slice or entry.step not in (None, 1) for entry in entries
@@ -174,7 +176,7 @@ def _joint(places: Sequence[Any]) -> int | None:
 
 
 def in_time(children: Sequence[Line]) -> list[int]:
-    """The factors of a sum of products in the order of time, which other stacks of them have too."""
+    """Sort the factors of a sum of products by time, as other stacks of the same factors are."""
     n = len(children) // 2
     order = sorted(range(n), key=lambda i: (children[i].origin.step, children[i].number))
     return [*order, *[n + i for i in order]]
@@ -201,7 +203,7 @@ def _products(node: Any, arrays: Sequence[Array], names: dict[str, Any]) -> Reci
 def recipe_of_parts(
     node: Operation, parts: Sequence[int], time: Callable[[Node], tuple[int, ...]], names: dict[str, Any]
 ) -> Recipe:
-    """What a node that reads all rounds of a loop does, given some of its children. parts: their numbers among all"""
+    """Make the recipe of a node that reads all rounds of a loop, for the children that are left. parts: their numbers among all"""
     if any(child.dtype != node.dtype for child in node.children):
         raise NotContracted(f"{node.label} joins several dtypes")
     if type(node) is SumOfProducts:

@@ -1,4 +1,4 @@
-"""Recorders: they stand for arrays in an fprop, and write down every call of NumPy that it makes with them."""
+"""Record the calls of NumPy that an fprop makes: a `Recorder` stands for an array, and writes each call on a `Tape`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LITERALS = (bool, int, float, str, type(None), type(Ellipsis))
 
 
 class Step(NamedTuple):
-    """An operation on operands: children of the node by number from 0, results of earlier steps by −1, −2, ..., constants."""
+    """Apply an operation to operands: children by number from 0, results of earlier steps by −1, −2, ..., constants."""
 
     op: Op
     operands: tuple[int | Array, ...]
@@ -50,14 +50,14 @@ class Step(NamedTuple):
 
 
 class Recipe(NamedTuple):
-    """The steps of an fprop, and which operand its value is."""
+    """Hold the steps of an fprop, and which operand its value is."""
 
     steps: list[Step]
     result: int
 
 
 def bound(name: str, thing: Any, names: dict[str, Any]) -> str:
-    """The name under which the program knows something: NumPy's for what is NumPy's, else one that nothing has."""
+    """Bind a function or type to a name of the program: NumPy's for what is NumPy's, else a free one."""
     name = as_identifier(name)
     if (
         getattr(np, name, None) is not thing
@@ -72,7 +72,7 @@ def bound(name: str, thing: Any, names: dict[str, Any]) -> str:
 
 
 class Tape:
-    """The steps recorded so far."""
+    """Collect the steps recorded so far."""
 
     def __init__(self, names: dict[str, Any]) -> None:
         self.steps: list[Step] = []
@@ -160,7 +160,7 @@ _METHODS = {"any", "all", "argmax", "argmin", "argsort", "prod", "var", "std", "
 
 
 class Recorder(NDArrayOperatorsMixin):
-    """Stands for an array in fprop: it knows the array, and writes down what is done with it."""
+    """Stand for an array in an fprop, and record the calls made with it."""
 
     __slots__ = ("array", "index", "tape")
 

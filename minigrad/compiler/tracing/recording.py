@@ -1,5 +1,7 @@
-"""Recording: a traced graph as lines. What a node does is its recipe; nodes of one class, with the same attributes and shapes, do
-the same, so each kind is recorded once. And every line is told where it comes from: its scope, its time step, its role.
+"""Record a traced graph as lines: look up the recipe of each node, and write its steps on a page.
+
+Nodes of one class with equal attributes and shapes share a recipe. Every line is told its origin: scope, loop, time step, role
+(the same for lines that do the same in different time steps), and whose adjoint it is.
 """
 
 from __future__ import annotations
@@ -105,7 +107,7 @@ class _Recording:
         return children[recipe.result] if recipe.result >= 0 else results[-1 - recipe.result]
 
     def _known_recipe(self, node: Operation, arrays: Sequence[Array]) -> Recipe:
-        """What nodes of this kind do with arrays like these."""
+        """Look up or derive the recipe of a node for arrays like these."""
         shapes = tuple([(array.shape, array.dtype) for array in arrays])
         key = (type(node), static_key(node.attributes), shapes)
         recipe = self.recipes.get(key)
@@ -128,7 +130,7 @@ class _Recording:
 
 
 class _Roles:
-    """Which nodes do the same in different time steps: of one loop, of one class, in the same place among their like.
+    """Give one role to nodes that do the same in different time steps: of one loop and class, at the same place in their step.
 
     places: of each node in a loop the loop, and the number of its step
     common: by loop and scope, for scopes that several steps have, so that the program has to number these itself
@@ -153,7 +155,7 @@ class _Roles:
         return () if place is None else (place[1],)
 
     def origin(self, node: Node, adjoint_of: Node | None) -> Origin:
-        """Where a node comes from."""
+        """Tell the origin of a node."""
         scope, forward = str(node.context.scope), node.context.origin
         loop, number = self.places.get(node, (-1, -1))
         place = (type(node), (loop, number, scope) if forward is None else forward, node.shape)

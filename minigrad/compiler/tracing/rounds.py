@@ -1,7 +1,7 @@
-"""Rounds: those of loops that do exactly what the round before does, one step on.
+"""Find the runs of rounds of a loop that are exact images of each other, one step on.
 
-Every node of a round is compared with its like in the round before: class, attributes, shapes, and what each child is. A run of
-rounds that all differ in the same way from the one before is told by any of them.
+Every node of a round is compared with its counterpart in the round before: class, attributes, shapes, and what each child is.
+Loops that read each other's rounds are aligned to one time, also where they number steps backward or from another start.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Chain:
 
 
 class Rounds:
-    """All chains, in the order of the loops, then those beside them; chains that read each other's rounds count one time.
+    """Hold all chains, in the order of the loops, then those beside them; chains that read each other's rounds share one time.
 
     places: of each node in a chain its place
     fixed:  nodes of a chain that all rounds of another or of the same read alike

@@ -1,12 +1,11 @@
-"""Which graphs of a function are compiled, and which programs are kept.
+"""Decide which graphs of a function are compiled and which programs are kept, by counting calls and nodes.
 
 To make a program costs as much as some 10 to 50 calls of the nodes, so a graph that will not come back is better left to the
 nodes. The first graphs of a function are compiled at once, as most functions have few: a batch and the smaller last one, in
 one mode; of large graphs the first alone. Any other is compiled when it has come back as often as a program costs: then at
 most as much time is lost as the nodes took; or when it has come back at all, and the programs there are have saved that much.
 To trace a graph and to compare it costs half as much as a call of the nodes, so arguments are first traced when they come back.
-Of many programs the most useful are kept. All of it is told by counting calls and nodes, never by a clock, so that two runs do
-the same.
+Of many programs the most useful are kept. No clock is read, so that two runs do the same.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ PAUSE = 32  # and the most calls between two traces then
 
 
 class Seen:
-    """A graph that was traced: the guards it had last, how often it came, how large it is."""
+    """Count how often a traced graph came; hold its latest guards and its size."""
 
     __slots__ = ("calls", "guards", "n_bytes", "n_nodes", "skeleton")
 
@@ -56,7 +55,7 @@ Stored = TypeVar("Stored", bound=Kept)
 
 
 class Shelf(Generic[Stored]):
-    """The programs of a function and the graphs that have none, by what the arguments ask for."""
+    """Keep the programs of a function, and the graphs that have none, by the shapes, dtypes and values of arguments."""
 
     def __init__(self) -> None:
         self.programs: dict[Any, list[Stored]] = {}

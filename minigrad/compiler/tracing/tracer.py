@@ -1,8 +1,7 @@
-"""Tracing: f is run once on Input nodes, and what it returns says which nodes the program has to compute.
+"""Trace a function: run it once on Input nodes, and collect the nodes that its result depends on.
 
-What a running trace sees of f is only its nodes. Whatever would leave the graph (an `if` on a value, `.value`) is refused,
-since the program would keep what it was in the first call; states that f updates and what objects held that it relies on
-is noted.
+A program sees only nodes, so whatever leaves the graph (an `if` on a value, `.value`) is refused: the program would keep what
+it was in the first call. A trace notes the states that f updates, and watches the objects it reads.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ class TooLarge(NotCompiled, ValueError):  # noqa: N818
 
 
 class Trace:
-    """One run of f: what it noted besides the nodes it returned."""
+    """Note what one run of f does besides returning nodes: updates, reads, refusals."""
 
     def __init__(self, watched: Sequence[Any] = ()) -> None:
         self.start = next_number()
@@ -97,7 +96,7 @@ class Trace:
 
 
 class Traced(NamedTuple):
-    """The graph of one run: its nodes children first, what it was fed, what it returns and writes."""
+    """Hold the graph of one run: its nodes children first, what it was fed, what it returns and writes."""
 
     nodes: list[Node]
     inputs: dict[str, Input]
@@ -125,7 +124,7 @@ def run(
     keywords: Mapping[str, Any],
     watched: Sequence[Any] = (),
 ) -> Traced:
-    """f, traced: arrays among its arguments arrive as Input nodes, anything else as it is. watched: objects it may read."""
+    """Trace f: arrays among its arguments arrive as Input nodes, anything else as it is. watched: objects it may read."""
     running = Trace(watched)
     inputs: dict[str, Input] = {}
 
@@ -174,7 +173,7 @@ def _traced(running: Trace, inputs: dict[str, Input], result: Any) -> Traced:
 
 
 def leaves(result: Any) -> list[Node]:
-    """The nodes in what f returned: a node, or tuples, lists and dicts of nodes; None stays None."""
+    """List the nodes in what f returned: a node, or tuples, lists and dicts of nodes; None stays None."""
     if isinstance(result, Node):
         return [result]
     if isinstance(result, tuple | list):
@@ -190,7 +189,7 @@ def leaves(result: Any) -> list[Node]:
 
 
 def filled(result: Any, things: Iterator[Any]) -> Any:
-    """What f returned, with other things in the places of its nodes."""
+    """Replace the nodes in what f returned by other things."""
     if isinstance(result, Node) or result is PLACE:
         return next(things)
     if isinstance(result, tuple) and hasattr(result, "_fields"):
