@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.compiler.indices import column_range
-from minigrad.compiler.ir import COPY, Index, Join, Leaf, Op
+from minigrad.compiler.ir import COPY, INTO, Index, Join, Leaf, Op
 from minigrad.compiler.tracing.comparison import ByIdentity
 from minigrad.node import Array
 
@@ -260,6 +260,20 @@ def uses_of(lines: Lines) -> dict[Line, int]:
 def places_of(line: Line) -> Sequence[Any]:
     """Give the index of each operand's part, where a line joins its operands; else nothing."""
     return line.op.places if isinstance(line.op, Join) else ()
+
+
+def joined_columns(line: Line) -> list[tuple[int, int]] | None:
+    """Give the range of columns that each operand becomes, where a line joins matrices side by side; None where it does not."""
+    if not isinstance(line.op, Join) or len(line.shape) < 2:
+        return None
+    ranges = [column_range(index, len(line.shape), line.shape[-1]) for index in line.op.places]
+    found = [each for each in ranges if each is not None]
+    return found if len(found) == len(ranges) else None
+
+
+def is_entrywise(line: Line) -> bool:
+    """Tell whether a line computes its entries one by one, from those of its operands in the same places."""
+    return line.op.kind == INTO and line.op.entrywise and line.op.pure and line.array is None
 
 
 def row_of(line: Line) -> int | None:

@@ -1,4 +1,7 @@
-"""Tiles: matrices joined by columns in every time step, as the adjoints of a cell's gates are for their products with W."""
+"""Join columns cheaply: matrices that every time step joins side by side, such as the adjoints of gates for a product with W.
+
+`shared` takes such columns from a stack where they stand already, `columns` copies several of them by one call.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.indices import Entries, column_range
+from minigrad.compiler.indices import Entries
 from minigrad.compiler.ir import INTO, MATMUL, RESHAPE, TRANSPOSED, Join, Permute, Reshape, column_slice
-from minigrad.compiler.lines import Line, Lines, Origin, copy_of, places_of, readers_of, rebuilt
+from minigrad.compiler.lines import Line, Lines, Origin, copy_of, joined_columns, places_of, readers_of, rebuilt
 from minigrad.compiler.passes.time import stack_of
 from minigrad.compiler.storage.chains import is_stack
 
-FEWEST, MOST = 3, 8  # parts of a matrix that are made as blocks first
-SHORT = 256  # bytes: longer pieces of rows are written where they belong as quickly as blocks
+FEWEST_BLOCKS, MOST_BLOCKS = 3, 8  # parts of a matrix that are made as blocks first
+SHORT_PIECE = 256  # bytes: longer pieces of rows are written where they belong as quickly as blocks
 
 
-def _columns(line: Line) -> list[slice] | None:
-    """The columns of the parts of a matrix, as slices a:b; None where it is something else."""
-    if not isinstance(line.op, Join) or len(line.shape) != 2 or not line.origin.step:
-        return None
-    found = [column_range(index, 2, line.shape[1]) for index in line.op.places]
-    return [slice(*each) for each in found if each is not None] if None not in found else None
+def _tiles(line: Line) -> list[slice] | None:
+    """The columns of the parts of a matrix that a time step joins, as slices a:b; None where it is something else."""
+    ranges = joined_columns(line) if len(line.shape) == 2 and line.origin.step else None
+    return None if ranges is None else [slice(*each) for each in ranges]
 
 
 # Columns that two matrices share ---------------------------------------------------------------------------------------
@@ -49,7 +50,7 @@ class _Shared:
         found: dict[Line, list[Line | None]] = {}
         kept: set[Line] = set()
         for stack in self.stacks_of.values():
-            columns = _columns(stack.operands[0])
+            columns = _tiles(stack.operands[0])
             alike = columns is not None and len({part.op for part in stack.operands}) == 1
             if not alike or columns is None or stack in kept or not self._is_only_multiplied(stack):
                 continue
@@ -87,12 +88,12 @@ class _Shared:
             return whole
         index = places_of(stack.operands[0])[i]
         for whole in self.readers[stack.operands[0].operands[i]]:
-            if whole is stack.operands[0] or _columns(whole) is None or index not in places_of(whole):
+            if whole is stack.operands[0] or _tiles(whole) is None or index not in places_of(whole):
                 continue
             for other in self.readers[whole]:
                 if other is not stack and is_stack(other) and len(other.operands) == len(stack.operands):
                     pairs = zip(stack.operands, other.operands, strict=True)
-                    if all(_columns(b) and _part_at(b, index) is a.operands[i] for a, b in pairs):
+                    if all(_tiles(b) and _part_at(b, index) is a.operands[i] for a, b in pairs):
                         return other
         return None
 
@@ -120,7 +121,7 @@ class _Split:
             return None
         stack = flat.operands[0]
         parts, places = [], []
-        for i, columns in enumerate(_columns(stack.operands[0]) or ()):
+        for i, columns in enumerate(_tiles(stack.operands[0]) or ()):
             rows = self._rows(stack, i, columns, line.origin)
             if turned:
                 shape = rows.shape[::-1]
@@ -165,7 +166,7 @@ def columns(lines: Lines) -> Lines:
             whole = stack_of(page, [found[x] for x in operands], line.shape[0], line.origin)
             return page.write(Reshape(line.shape), (whole,), line.shape, line.dtype, line.origin)
         parts = _narrow_parts(line, operands)
-        if parts is None or any(_columns(reader) for reader in readers.get(line, ())):  # it is a part itself
+        if parts is None or any(_tiles(reader) for reader in readers.get(line, ())):  # it is a part itself
             return None
         n, (batch, width) = len(parts), line.shape
         placed = Join("stack", 0, Entries([(i, slice(None)) for i in range(n)]))
@@ -184,17 +185,17 @@ def columns(lines: Lines) -> Lines:
 def _narrow_parts(line: Line, operands: Sequence[Line]) -> list[Line] | None:
     """The parts of a matrix from left to right, if they are alike, computed here, and narrow enough."""
     pairs = _pairs(line, operands, 0)
-    if pairs is None or not FEWEST <= len(pairs) <= MOST:
+    if pairs is None or not FEWEST_BLOCKS <= len(pairs) <= MOST_BLOCKS:
         return None
     parts = [part for _, part in sorted(pairs, key=lambda pair: pair[0])]
     alike = len({part.shape for part in parts}) == 1 and len(set(parts)) == len(parts)
-    narrow = parts[0].shape[1] * line.dtype.itemsize <= SHORT
+    narrow = parts[0].shape[1] * line.dtype.itemsize <= SHORT_PIECE
     return parts if alike and narrow and all(part.op.kind == INTO for part in parts) else None
 
 
 def _pairs(line: Line, operands: Sequence[Line], first: int) -> list[tuple[int, Line]] | None:
     """The parts of a matrix, of which one may be such a matrix itself, and where they begin."""
-    columns = _columns(line)
+    columns = _tiles(line)
     if columns is None:
         return None
     pairs: list[tuple[int, Line]] = []

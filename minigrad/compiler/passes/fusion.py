@@ -1,8 +1,8 @@
-"""What becomes of some rewrites where entrywise lines are compiled loops: a value in between costs nothing there, if it is
-computed where it is read, in one loop with its readers. What costs is memory that is written and read again.
+"""Cut and delay entrywise lines so that compiled loops compute them where they are read.
 
-So slices of what is computed entry by entry are computed as such (`parted`), and what every time step could do by itself is
-left to the loops of those time steps that wait for each other (`apart`), as late as it can be.
+A value in between costs nothing in a loop, if its readers are in the same one; what costs is memory that is written and read
+again. So slices of entrywise lines are computed as such (`parted`, instead of `gates`), and what every time step could do by
+itself is left to the loops of the time steps that read it (`apart`, instead of `steps`), as late as it can be.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.indices import column_range
-from minigrad.compiler.ir import INTO, LEAF, RESHAPE, TILES, VIEW, Join, column_slice, columns_joined
+from minigrad.compiler.ir import LEAF, RESHAPE, TILES, VIEW, column_slice, columns_joined
 from minigrad.compiler.lines import (
     Line,
     Lines,
     Page,
     columns_of,
+    is_entrywise,
+    joined_columns,
     readers_of,
     rebuilt,
     row_of,
@@ -29,21 +30,21 @@ from minigrad.compiler.lines import (
 from minigrad.compiler.passes.time import batched, waiting_lines
 from minigrad.compiler.printing.kernels import fits
 
-MOST = 8  # parts of a line
+MOST_PARTS = 8  # parts of a line
 NARROWEST = 4  # columns of a part
 DEEPEST = 8  # how far lines are followed back
 
 
-def _is_computed(line: Line) -> bool:
-    """Whether a loop can compute it."""
-    return line.op.kind == INTO and line.op.entrywise and line.op.pure and line.array is None and fits(line)
+def _fits_a_loop(line: Line) -> bool:
+    """Whether a compiled loop can compute it."""
+    return is_entrywise(line) and fits(line)
 
 
 # Rows and columns ------------------------------------------------------------------------------------------------------
 
 
 def parted(lines: Lines) -> Lines:
-    """Each time step's row of a sum over all, and each gate's columns of a matrix, as what is computed of rows and columns.
+    """Compute each time step's row of an array, and each gate's columns of a matrix, from the rows and columns of its operands.
 
     (a + b)[t] as a[t] + b;  (a + b)[:, :n] as a[:, :n] + b[:, :n].
     """
@@ -88,7 +89,7 @@ class _Rows:
         if whole.op.kind != RESHAPE or len(whole.shape) != 3 or whole in self.results:
             return False
         (flat,) = whole.operands
-        alone = _is_computed(flat) and flat not in self.results and self.readers[flat] == [whole]
+        alone = _fits_a_loop(flat) and flat not in self.results and self.readers[flat] == [whole]
         rows = self.readers[whole]
         return (
             alone
@@ -96,7 +97,7 @@ class _Rows:
             and any(x.shape == flat.shape for x in flat.operands)
             and all(x.shape == flat.shape or len(x.shape) < 2 for x in flat.operands)
             and all(_is_row(row) and row not in self.results for row in rows)
-            and all(x in self.split or _columns(x) for row in rows for x in self.readers[row])
+            and all(x in self.split or _cut(x) for row in rows for x in self.readers[row])
         )
 
 
@@ -104,21 +105,9 @@ def _is_row(line: Line) -> bool:
     return row_of(line) is not None and bool(line.origin.step)
 
 
-def _columns(line: Line) -> tuple[int, int] | None:
+def _cut(line: Line) -> tuple[int, int] | None:
     """The range of columns that a line is of a matrix; None where it is something else."""
     return columns_of(line) if len(line.shape) > 1 else None
-
-
-def _places(line: Line) -> list[tuple[int, int]] | None:
-    """The ranges of columns that the parts of a line are; None where they are something else."""
-    if not isinstance(line.op, Join) or len(line.shape) < 2:
-        return None
-    ranges = [column_range(index, len(line.shape), line.shape[-1]) for index in line.op.places]
-    found = [each for each in ranges if each is not None]
-    if len(found) < len(ranges):
-        return None
-    ends = [0, *[stop for _, stop in sorted(found)]]
-    return found if sorted(found) == list(pairwise(ends)) and ends[-1] == line.shape[-1] else None
 
 
 class _Cuts:
@@ -132,16 +121,16 @@ class _Cuts:
         self.cuts: dict[Line, set[int]] = {}
         waiting: list[tuple[Line, int]] = []
         for line in lines.order:
-            if (columns := _columns(line)) is not None:
+            if (columns := _cut(line)) is not None:
                 waiting += [(line.operands[0], cut) for cut in columns]
                 self._link(line, line.operands[0], columns[0])
-            elif (places := _places(line)) is not None:
+            elif (places := joined_columns(line)) is not None:
                 for part, (start, stop) in zip(line.operands, places, strict=True):
                     waiting += [(line, start), (line, stop)]
                     self._link(part, line, start)
-            elif _is_computed(line):
+            elif _fits_a_loop(line):
                 for x in line.operands:
-                    if x.shape == line.shape and (_is_computed(x) or _columns(x) or _places(x)):
+                    if x.shape == line.shape and (_fits_a_loop(x) or _cut(x) or joined_columns(x)):
                         self._link(line, x, 0)
         while waiting:
             line, cut = waiting.pop()
@@ -153,7 +142,7 @@ class _Cuts:
         self.split = {
             line: [*sorted(cuts), line.shape[-1]]
             for line, cuts in self.cuts.items()
-            if _is_computed(line) and line not in results and self._is_worth(line, cuts)
+            if _fits_a_loop(line) and line not in results and self._is_worth(line, cuts)
         }
 
     def _link(self, a: Line, b: Line, by: int) -> None:
@@ -162,7 +151,7 @@ class _Cuts:
 
     def _is_worth(self, line: Line, cuts: set[int]) -> bool:
         ends = [0, *sorted(cuts), line.shape[-1]]
-        return 2 < len(ends) <= MOST + 1 and min(b - a for a, b in pairwise(ends)) >= NARROWEST
+        return 2 < len(ends) <= MOST_PARTS + 1 and min(b - a for a, b in pairwise(ends)) >= NARROWEST
 
 
 class _Parts:
@@ -181,15 +170,15 @@ class _Parts:
         return self._whole(line) if self._is_split(line) else None
 
     def _is_split(self, x: Line) -> bool:
-        while _columns(x) is not None:
+        while _cut(x) is not None:
             (x,) = x.operands
-        return x in self.split or _places(x) is not None
+        return x in self.split or joined_columns(x) is not None
 
     def _ends(self, line: Line) -> list[int]:
         """Where the parts of a line end."""
         if line in self.split:
             return self.split[line]
-        columns, places = _columns(line), _places(line)
+        columns, places = _cut(line), joined_columns(line)
         if columns is not None:
             start, stop = columns
             return [*[end - start for end in self._ends(line.operands[0]) if start < end < stop], stop - start]
@@ -220,14 +209,14 @@ class _Parts:
         return self.known[key]
 
     def _made(self, x: Line, start: int, stop: int) -> Line:
-        places = _places(x)
+        places = joined_columns(x)
         if x in self.split:
             return self._computed(x, start, stop)
         if places is not None:
             for part, (first, last) in zip(x.operands, places, strict=True):
                 if first <= start and stop <= last:
                     return self._part(part, start - first, stop - first)
-        columns = _columns(x)
+        columns = _cut(x)
         if columns is not None:
             return self._part(x.operands[0], start + columns[0], stop + columns[0])
         whole = self.new.get(x, x)
@@ -251,7 +240,7 @@ class _Parts:
 
 
 def apart(lines: Lines) -> Lines:
-    """Time steps together, but for what only goes into the loops of time steps that wait: it comes right before it is read."""
+    """Batch time steps, but for lines that only time steps that wait for each other read: each stands right before its reader."""
     local = _local(lines)
     return _late(batched(lines, local))
 
@@ -264,11 +253,11 @@ def _local(lines: Lines) -> set[Line]:
     def reads(line: Line) -> bool:
         if line.op.kind == VIEW:
             return line in found
-        return _is_computed(line) and (line in waiting or line in found)
+        return _fits_a_loop(line) and (line in waiting or line in found)
 
     for line in reversed(lines.order):
         near = readers.get(line, ())
-        if (line.op.kind == VIEW or _is_computed(line)) and near and line not in results and all(map(reads, near)):
+        if (line.op.kind == VIEW or _fits_a_loop(line)) and near and line not in results and all(map(reads, near)):
             found.add(line)
     return found
 
@@ -297,7 +286,7 @@ class _Lateness:
         for i, line in enumerate(self.lines.order):
             line.number = i  # a line may be older than what it is computed from
         for line in reversed(self.lines.order):
-            if line in results or not _is_computed(line) or not (uses := self._uses(line)):
+            if line in results or not _fits_a_loop(line) or not (uses := self._uses(line)):
                 continue
             first = min(uses, key=lambda use: use.number)  # some have a later place by now
             if first.number > line.number and self._is_kept(line, first):
@@ -330,7 +319,7 @@ class _Lateness:
                 continue
             if self._is_read_late(x, line, first):
                 continue
-            if self._uses(x) == [line] and _is_computed(x) and depth < DEEPEST:
+            if self._uses(x) == [line] and _fits_a_loop(x) and depth < DEEPEST:
                 found |= self._kept_longer(x, first, depth + 1)
             else:
                 found.add(x)

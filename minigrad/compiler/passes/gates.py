@@ -1,4 +1,4 @@
-"""Gates as blocks: what is stacked in the columns of one matrix, (batch, gates · units), laid out as (gates, batch, units).
+"""Lay out gates as blocks: (gates, batch, units) instead of the columns of one matrix, (batch, gates · units).
 
 A gated cell computes all gates by one product, and goes on with slices of it, p[:, :n], p[:, n:2n], ... These are short
 pieces of long rows, and every call on them costs two to five times what it costs on a block of memory. So the product is
@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.ir import COPIED, INTO, MATMUL, RESHAPE, TRANSPOSED, Index, Op, Permute, Reshape
-from minigrad.compiler.lines import Line, Lines, Origin, columns_of, readers_of, rebuilt, row_of
+from minigrad.compiler.ir import COPIED, MATMUL, RESHAPE, TRANSPOSED, Index, Op, Permute, Reshape
+from minigrad.compiler.lines import Line, Lines, Origin, columns_of, is_entrywise, readers_of, rebuilt, row_of
 from minigrad.compiler.passes.time import waiting_lines
 
-MOST = 8  # gates: a product of more would be many calls of BLAS on little
+MOST_GATES = 8  # gates: a product of more would be many calls of BLAS on little
 
 
 def gates(lines: Lines) -> Lines:
@@ -28,16 +28,11 @@ def gates(lines: Lines) -> Lines:
     return rebuilt(lines, _Blocks(lines, search, units).change) if units else lines
 
 
-def _columns(line: Line) -> tuple[int, int] | None:
-    """From which column of a matrix up to which a line is; None where it is all of them, or something else."""
+def _gates(line: Line) -> tuple[int, int] | None:
+    """The range of columns that a line is of a matrix, if not all of them; None where it is something else."""
     if not line.origin.step or len(line.shape) != 2 or line.shape == line.operands[0].shape:
         return None
     return columns_of(line)
-
-
-def _is_computed(line: Line) -> bool:
-    """Whether it is computed entry by entry, as it could be in blocks."""
-    return line.op.kind == INTO and line.op.entrywise and line.op.pure and line.array is None
 
 
 class _Families:
@@ -93,15 +88,15 @@ class _Search:
 
     def _families(self) -> _Families:
         families = _Families()
-        slices = [line for line in self.lines.order if _columns(line) is not None]
+        slices = [line for line in self.lines.order if _gates(line) is not None]
         waiting = list(dict.fromkeys([line.operands[0] for line in slices]))
         seen = set(waiting)
         while waiting:
             line = waiting.pop()
             families.root(line)
-            near = self.readers.get(line, []) + (list(line.operands) if _is_computed(line) else [])
+            near = self.readers.get(line, []) + (list(line.operands) if is_entrywise(line) else [])
             for other in near:
-                if _is_computed(other) and other.shape == line.shape:
+                if is_entrywise(other) and other.shape == line.shape:
                     families.join(line, other)
                     if other not in seen:
                         seen.add(other)
@@ -114,7 +109,7 @@ class _Search:
 
     def _width(self, family: Sequence[Line]) -> int:
         """The greatest width that goes into all slices; 0 where there are none."""
-        ends = [end for line in family for reader in self.readers.get(line, ()) for end in _columns(reader) or ()]
+        ends = [end for line in family for reader in self.readers.get(line, ()) for end in _gates(reader) or ()]
         return gcd(*ends, *[line.shape[1] for line in family]) if any(ends) else 0
 
     def _gains(self, family: Sequence[Line]) -> bool:
@@ -122,26 +117,26 @@ class _Search:
 
         Not a product that waits for no other time step: it is better made for all of them at once, in rows.
         """
-        sources = {x for line in family for x in ((line, *line.operands) if _is_computed(line) else (line,))}
+        sources = {x for line in family for x in ((line, *line.operands) if is_entrywise(line) else (line,))}
         return any((x in self.waiting and x.op == MATMUL) or _hoisted(x) for x in sources)
 
     def _may(self, line: Line, n: int, family: Collection[Line]) -> bool:
         """Whether a line can be in blocks: nobody needs it in rows."""
         readers = self.readers.get(line, ())
-        if not _is_computed(line):
-            return all(self._fits(reader, n, family) for reader in readers if _columns(reader))
-        few = line not in self.results and line.shape[1] // n <= MOST
+        if not is_entrywise(line):
+            return all(self._fits(reader, n, family) for reader in readers if _gates(reader))
+        few = line not in self.results and line.shape[1] // n <= MOST_GATES
         return few and all(self._takes(reader, line, n, family) for reader in readers)
 
     def _takes(self, reader: Line, line: Line, n: int, family: Collection[Line]) -> bool:
         """Whether a reader takes a line in blocks: it slices it, or computes on it in blocks itself."""
-        if _columns(reader) is not None:
+        if _gates(reader) is not None:
             return self._fits(reader, n, family)
         return reader in family and reader.shape == line.shape
 
     def _fits(self, part: Line, n: int, family: Collection[Line]) -> bool:
         """Whether a slice is one block, or several whose readers take them so."""
-        start, stop = _columns(part) or (0, 0)
+        start, stop = _gates(part) or (0, 0)
         readers = self.readers.get(part, ())
         several = part not in self.results and all(self._takes(x, part, n, family) for x in readers)
         return stop - start == n or several
@@ -168,10 +163,10 @@ class _Blocks:
         """The line in blocks, if it is to be; a slice as blocks."""
         self.new.update(zip(line.operands, operands, strict=True))
         n = self.units.get(line)
-        if n is not None and _is_computed(line):
+        if n is not None and is_entrywise(line):
             return self._computed(line, n)
         base = line.operands[0] if line.operands else line
-        if _columns(line) is None or base not in self.units:
+        if _gates(line) is None or base not in self.units:
             return None
         return self._slice(line, self.units[base])
 
@@ -181,7 +176,7 @@ class _Blocks:
         return self._written(line.op, operands, shape, line.dtype, line.origin, line.number)
 
     def _slice(self, line: Line, n: int) -> Line:
-        start, stop = _columns(line) or (0, 0)
+        start, stop = _gates(line) or (0, 0)
         whole = self._in_blocks(line.operands[0], n)
         first, last = start // n, stop // n
         if last - first == 1:
@@ -199,7 +194,7 @@ class _Blocks:
 
     def _in_blocks(self, x: Line, n: int) -> Line:
         """A matrix in blocks; it may be there, computed so or as several blocks of another."""
-        there = x in self.units if _is_computed(x) else _columns(x) is not None and x.operands[0] in self.units
+        there = x in self.units if is_entrywise(x) else _gates(x) is not None and x.operands[0] in self.units
         return self.new[x] if there else self._source(x, n)
 
     def _row(self, x: Line, n: int, width: int) -> Line:
@@ -226,7 +221,7 @@ class _Blocks:
 
     def _is_only_read_in_blocks(self, x: Line) -> bool:
         return all(
-            reader in self.units if _is_computed(reader) else _columns(reader) is not None and x in self.units
+            reader in self.units if is_entrywise(reader) else _gates(reader) is not None and x in self.units
             for reader in self.readers[x]
         )
 
@@ -251,7 +246,7 @@ class _Blocks:
             alone = self.readers[flat] == [whole] and all(
                 _hoisted(row) and self._is_only_read_in_blocks(row) for row in self.readers[whole]
             )
-            if _is_computed(flat) and len(flat.shape) == 2 and flat.shape[1] == whole.shape[2] and alone:
+            if is_entrywise(flat) and len(flat.shape) == 2 and flat.shape[1] == whole.shape[2] and alone:
                 operands = [self._flat_operand(x, whole, n) for x in flat.operands]
                 shape = self._shape(whole, n)
                 self.known[whole, n] = self._written(flat.op, operands, shape, flat.dtype, flat.origin, flat.number)

@@ -1,4 +1,4 @@
-"""Rows: what is computed of images and a number for each channel, in long rows, (batch, height · width · channels).
+"""Flatten images into long rows, (batch, height · width · channels), for entrywise lines with one number per channel.
 
 NumPy works through the last axis at a time: with 6 channels, adding a bias to images takes four times as long as adding
 long rows, in which the bias is repeated.
@@ -15,9 +15,9 @@ import numpy as np
 from minigrad.compiler.ir import INTO, RESHAPE, Repeated, Reshape
 from minigrad.compiler.lines import Line, Lines, Page, rebuilt
 
-SHORT = 32  # channels: more are a row that is long enough
-LONG = 256  # entries of a row, at least, if there are as many
-LEAST = 1 << 12  # entries of images: fewer take no time
+MANY_CHANNELS = 32  # channels: more are a row that is long enough
+LONG_ROW = 256  # entries of a row, at least, if there are as many
+FEWEST_ENTRIES = 1 << 12  # entries of images: fewer take no time
 
 
 def repeated(x: Any, n: int, out: Any = None) -> Any:
@@ -34,9 +34,14 @@ def rows(lines: Lines) -> Lines:
     page.names.setdefault("repeated", repeated)
 
     def change(line: Line, operands: tuple[Line, ...]) -> Line | None:
-        if not line.op.entrywise or len(line.shape) < 3 or line.shape[-1] >= SHORT or line.size < LEAST:
+        if (
+            not line.op.entrywise
+            or len(line.shape) < 3
+            or line.shape[-1] >= MANY_CHANNELS
+            or line.size < FEWEST_ENTRIES
+        ):
             return None
-        shape = _rows(line.shape)
+        shape = _shape_in_rows(line.shape)
         images = [x for x in operands if x.shape == line.shape]
         channels = [x for x in operands if x not in images and x.shape]
         if not all(x.size == x.shape[-1] == line.shape[-1] for x in channels):
@@ -59,9 +64,9 @@ def rows(lines: Lines) -> Lines:
     return _rebuilt(lines, change)
 
 
-def _rows(shape: tuple[int, ...]) -> tuple[int, int]:
+def _shape_in_rows(shape: tuple[int, ...]) -> tuple[int, int]:
     """Rows of as few of the last axes as make them long enough, at least two."""
-    axes = next((i for i in range(len(shape) - 2, 0, -1) if prod(shape[i:]) >= LONG), 1)
+    axes = next((i for i in range(len(shape) - 2, 0, -1) if prod(shape[i:]) >= LONG_ROW), 1)
     return prod(shape[:axes]), prod(shape[axes:])
 
 

@@ -334,7 +334,7 @@ class _Choice:
         if group is not None:
             start = group.at[parts[0]]
             return [] if group.members[start : start + len(parts)] == parts else None
-        if rows(parts, n) is not None:
+        if neighbors_along_an_axis(parts, n) is not None:
             return []
         if all(part.op.kind == VIEW and part.op == parts[0].op for part in parts) and with_steps(parts[0].op):
             return self._claims([part.operands[0] for part in parts], n)
@@ -346,7 +346,7 @@ class _Choice:
         return [(links, numbers)] if fits else None
 
 
-def rows(parts: Sequence[Line], n: int) -> tuple[Line, int, int] | None:
+def neighbors_along_an_axis(parts: Sequence[Line], n: int) -> tuple[Line, int, int] | None:
     """Where the parts are n neighbors along an axis of one array: the array, the axis and the first one's number.
 
     Where rounds were left out, their rows are those between.
@@ -385,7 +385,7 @@ def with_steps(op: Op) -> Op | None:
 def stack_of(page: Page, parts: Sequence[Line], n: int, origin: Origin) -> Line:
     """All parts as one array of n rows, one after the other along a new first axis; a view where they are neighbors already."""
     first = parts[0]
-    found = rows(parts, n)
+    found = neighbors_along_an_axis(parts, n)
     if found is not None:
         base, axis, start = found
         if axis:
@@ -446,7 +446,7 @@ class _Rebuilt:
 
     def _again(self, line: Line) -> Line:
         operands = tuple([self.new[operand] for operand in line.operands])
-        if is_stack(line) and rows(operands, line.shape[0]) is not None:
+        if is_stack(line) and neighbors_along_an_axis(operands, line.shape[0]) is not None:
             return stack_of(self.page, operands, line.shape[0], line.origin)
         if operands == line.operands and line.after is None:
             return line
