@@ -6,9 +6,11 @@ import pytest
 import minigrad as mg
 from minigrad.compiler import compiled
 from minigrad.compiler.lines import NotContracted
+from minigrad.compiler.printing import kernels
 from minigrad.models import GRU, LSTM, SimpleRNN
 from tests.compiler.agreement import agree, compare
 from tests.compiler.random_loops import loop_graph
+from tests.compiler.test_backend import interpreted
 
 BATCH, STEPS, FEATURES, UNITS = 2, 30, 3, 4
 
@@ -105,6 +107,15 @@ def test_what_is_left_out_is_computed(name, made):
     steps = 40 if name in ("middle", "beside the gap") else STEPS
     compare(NETS[name], *inputs(steps))
     assert made == ["contracted"]
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_compiled_loops_compute_what_is_left_out(name, made, monkeypatch):
+    """A long sum is no part of a kernel, which would have the terms of a few rounds."""
+    monkeypatch.setattr(kernels, "compiled", interpreted)
+    monkeypatch.setattr(compiled, "find_spec", lambda name: name)
+    compare(NETS[name], *inputs(40), backend="numba")
+    assert made[-1] in ("contracted", "whole")
 
 
 @pytest.mark.parametrize("name", [name for name in NETS if name not in ("middle", "beside the gap")])

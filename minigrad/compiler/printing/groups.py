@@ -144,7 +144,8 @@ class _Grouping:
         return scan
 
     def _may_join(self, line: Line) -> bool:
-        return line.array is None and line.op.kind == INTO and line.op.entrywise and self.rules.fits(line)
+        entrywise = line.array is None and line.op.kind == INTO and line.op.entrywise
+        return entrywise and line.origin.leap <= 0 and self.rules.fits(line)  # a long sum is a loop of its own
 
     def _is_total(self, line: Line, members: Sequence[Line]) -> bool:
         fits = self.rules.sums and line.op == TOTAL and line.dtype.kind == "f"
