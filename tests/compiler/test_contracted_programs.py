@@ -112,7 +112,7 @@ def test_what_is_left_out_is_computed(name, made):
 @pytest.mark.parametrize("name", NETS)
 def test_compiled_loops_compute_what_is_left_out(name, made, monkeypatch):
     """A long sum is no part of a kernel, which would have the terms of a few rounds."""
-    monkeypatch.setattr(kernels, "compiled", interpreted)
+    monkeypatch.setattr(kernels, "compiled_kernel", interpreted)
     monkeypatch.setattr(compiled, "find_spec", lambda name: name)
     compare(NETS[name], *inputs(40), backend="numba")
     assert made[-1] in ("contracted", "whole")
