@@ -173,8 +173,13 @@ def planner_programs():
             states.append(h)
         return np.stack(states) * 2.0
 
+    def parts_of_several(x):
+        a, b = np.sin(x), np.cos(x)
+        stacks = np.stack([a, b]), np.stack([b, a]), np.stack([a, a]), np.concatenate([b, x * 2.0], axis=2)
+        return [np.tanh(stack) for stack in stacks]
+
     rows = [over_rows(np.sum), over_rows(lambda factors: factors[1]), over_rows(), early_view, returned_rows, products]
-    one = [chain, recurrent, lambda x: (np.exp(x), np.exp(x) * 2.0)]
+    one = [chain, recurrent, parts_of_several, lambda x: (np.exp(x), np.exp(x) * 2.0)]
     return [*[(f, X) for f in one], *[(f, X, Y) for f in rows]]
 
 
