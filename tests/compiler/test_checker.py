@@ -1,5 +1,7 @@
 """The checker of storage takes every program that the other tests make; here it finds what is put wrong in a good one."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,32 @@ def test_a_part_that_does_not_lie_in_its_whole():
     (root, one), (_, two) = memory.place[members[0]], memory.place[members[1]]
     memory.place[members[0]], memory.place[members[1]] = (root, two), (root, one)
     wrong(memory, "hold <")
+
+
+def long_loop(x):
+    """A loop so long that rounds in its middle are left out."""
+    h, states = x[0], []
+    for t in range(40):
+        h = np.tanh(h @ W + x[t])
+        states.append(h)
+    return np.tanh(np.stack(states)), *mg.gradients(np.sum(h), [W])
+
+
+def test_rows_of_rounds_that_are_left_out():
+    """They are there when their neighbors are; nobody else may write there before the whole is read."""
+    memory = memory_of(long_loop, np.ones((40, 3, 4)))
+    assert memory.lines.page.gaps
+    check(memory, memory.order)
+    stack = next(line for line in memory.order if line.text.startswith("stack"))
+    root, _ = memory.place[stack]
+    one, two = next((a, b) for a, b in pairwise(root.members) if memory.place[b][1] > memory.place[a][1] + 1)
+    later = memory.order[memory.order.index(two) :]
+    other = next(line for line in later if line.shape == one.shape and line in memory.root)
+    memory.place[other] = root, memory.place[one][1] + 1
+    del memory.root[other]
+    wrong(memory, "hold <")
+    memory.lines.page.gaps = {}
+    wrong(memory, "is not the whole of its parts")
 
 
 def test_a_part_beside_its_columns():
