@@ -290,7 +290,7 @@ class Replay:
     def _compute(self, line: Line) -> None:
         for x in line.operands:
             self.read(x, repr(line))
-        if line.op.kind == INTO and not line.op.entrywise:  # NumPy itself looks after entries of one call, as in x + x.T
+        if line.op.kind == INTO and not line.op.entrywise:  # of one call NumPy does that itself: x + x.T
             self._keep_entries_apart([line], [line])
         self.write(line)
 
