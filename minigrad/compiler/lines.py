@@ -171,7 +171,7 @@ class Page:
             return 1
         return 1 + len(gap)
 
-    def rows(self, parts: Sequence[Line], n: int | None = None) -> list[int]:
+    def row_numbers(self, parts: Sequence[Line], n: int | None = None) -> list[int]:
         """Number the rows that lines of one role take in a stack. n: how many it has; else as many as follow from the lines"""
         found = [0]
         for a, b in pairwise(parts):
@@ -339,7 +339,7 @@ def cloned(lines: Lines) -> Lines:
     return Lines(lines.page, [new[x] for x in lines.order], [new[x] for x in lines.outputs], updates)
 
 
-def number(line: Line) -> Array | None:
+def uniform_number(line: Line) -> Array | None:
     """Give the number, without axes, that all entries of a constant equal to the bit; None where they differ."""
     array = line.array
     if array is None or not array.size or array.tobytes() != array.flat[0].tobytes() * array.size:

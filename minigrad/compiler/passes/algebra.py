@@ -19,7 +19,7 @@ from minigrad.compiler.ir import (
     Reduce,
     Ufunc,
 )  # fmt: skip
-from minigrad.compiler.lines import Line, Lines, Origin, Page, number, rebuilt, uses_of
+from minigrad.compiler.lines import Line, Lines, Origin, Page, rebuilt, uniform_number, uses_of
 
 Formula = tuple[Any, ...]  # an operation, and for each operand a name or a formula
 
@@ -43,7 +43,9 @@ def numbers(lines: Lines) -> Lines:
             return None
         smaller = tuple(
             [
-                page.constant(one) if (one := number(x)) is not None and (line.origin.role, i) not in changing else x
+                page.constant(one)
+                if (one := uniform_number(x)) is not None and (line.origin.role, i) not in changing
+                else x
                 for i, x in enumerate(operands)
             ]
         )

@@ -310,7 +310,7 @@ class _Choice:
         """Whether every operand is the same for all, or has a stack for nothing; such stacks are claimed."""
         wanted: list[tuple[list[Any], list[int]]] = []
         ndim = len(group.members[0].shape)
-        n = self.page.rows(group.members)[-1] + 1
+        n = self.page.row_numbers(group.members)[-1] + 1
         for parts in zip(*[line.operands for line in group.members], strict=True):
             if all(part is parts[0] for part in parts):
                 continue
@@ -341,7 +341,7 @@ class _Choice:
         own = all(may_be_placed(part) and part not in self.group_of for part in parts[1:])
         first = parts[0].op.kind == LEAF or (may_be_placed(parts[0]) and parts[0] not in self.group_of)
         links = linked(parts)
-        numbers = self.page.rows(parts)
+        numbers = self.page.row_numbers(parts)
         fits = own and first and numbers[-1] + 1 == n and self.chains.may_join(links, numbers)
         return [(links, numbers)] if fits else None
 
@@ -400,7 +400,7 @@ def stack_of(page: Page, parts: Sequence[Line], n: int, origin: Origin) -> Line:
         whole = stack_of(page, [part.operands[0] for part in parts], n, origin)
         return page.write(together, (whole,), (n, *first.shape), first.dtype, origin)
     page.names["stack"] = np.stack
-    return page.write(Join.stack(page.rows(parts, n)), parts, (n, *first.shape), first.dtype, origin)
+    return page.write(Join.stack(page.row_numbers(parts, n)), parts, (n, *first.shape), first.dtype, origin)
 
 
 class _Rebuilt:
@@ -457,7 +457,7 @@ class _Rebuilt:
 
     def _draw_together(self, group: Group) -> None:
         members, first = group.members, group.members[0]
-        numbers = self.page.rows(members)
+        numbers = self.page.row_numbers(members)
         n = numbers[-1] + 1
         scope = f"{first.origin.scope} ... {members[-1].origin.scope}"
         origin = first.origin._replace(scope=scope, loop=-1, step=(), of=None, node=-1)

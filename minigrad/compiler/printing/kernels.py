@@ -23,7 +23,7 @@ import numpy as np
 
 from minigrad.compiler.indices import column_range
 from minigrad.compiler.ir import FRESH, LEAF, WHERE, Cast, Copy, Ufunc
-from minigrad.compiler.lines import Line, columns_of, number
+from minigrad.compiler.lines import Line, columns_of, uniform_number
 from minigrad.compiler.printing.groups import APART, Group, Rules, address, computes, relation
 from minigrad.compiler.storage.memory import Memory
 from minigrad.files import write_file
@@ -212,7 +212,7 @@ class _KernelWriter:
 
     def _read(self, x: Line) -> str:
         """The value of an operand from outside."""
-        array = number(x)
+        array = uniform_number(x)
         if array is not None:
             return repr(bool(array)) if x.dtype.kind == "b" else f"{x.dtype.name}({array.item()!r})"
         name = self._name()
@@ -249,7 +249,7 @@ class _KernelWriter:
 
     def _is_one_row(self, x: Line) -> bool:
         """Whether its entries follow each other in memory as those of the results do, or there is only one."""
-        if not x.shape or number(x) is not None:
+        if not x.shape or uniform_number(x) is not None:
             return True
         if x.shape != self.group.shape:
             return False

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad.compiler.helpers import HELPERS, copied, reshaped
 from minigrad.compiler.ir import FRESH, INTO, LEAF, RESHAPE, TILES, VIEW, Index, Leaf, MatMul, Op
-from minigrad.compiler.lines import NOWHERE, Line, Lines, NotContracted, Origin, number, uses_of
+from minigrad.compiler.lines import NOWHERE, Line, Lines, NotContracted, Origin, uniform_number, uses_of
 from minigrad.compiler.names import Names
 from minigrad.compiler.printing import kernels
 from minigrad.compiler.printing.blocks import BLOCK_RULES, Cut, blocks, buffers_of, reused
@@ -212,7 +212,7 @@ class _Writer:
 
     def _number(self, line: Line) -> Line:
         """A constant whose entries are all the same as one without axes, which broadcasts; other lines as they are."""
-        array = number(line) if line.shape else None
+        array = uniform_number(line) if line.shape else None
         return line if array is None else self.lines.page.constant(array)
 
     def _local(self, word: str, others: Collection[str]) -> str:
@@ -284,7 +284,7 @@ class _Writer:
     def _of(self, line: Line) -> Expression:
         """How the program writes the value of a line."""
         chain = [line]  # views of views of ...: from the outside in, and then written from the inside out
-        while chain[-1] not in self.of and (inner := self._within(chain[-1])) is not None:
+        while chain[-1] not in self.of and (inner := self.memory.whole(chain[-1])) is not None:
             chain.append(inner)
         for part in reversed(chain):
             if part not in self.of:
@@ -300,16 +300,6 @@ class _Writer:
         if line in self.memory.over or line in self.memory.slot:
             return False
         return line not in self.memory.place or self.memory.place[line][0] not in self.shared
-
-    def _within(self, line: Line) -> Line | None:
-        """The line in whose text the line's own is written."""
-        if line.array is not None:
-            return None
-        if line.op.kind in (VIEW, RESHAPE):
-            return line.operands[0]
-        if line in self.memory.over:
-            return self.memory.over[line]
-        return self.memory.slot[line][0] if line in self.memory.slot else None
 
     def _found(self, line: Line) -> Expression:
         if line.array is not None:

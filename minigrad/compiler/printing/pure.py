@@ -165,7 +165,7 @@ class _PureWriter:
                 self.names.call(member, self.lists[line])
         name = self.lists[family[0]]
         if line is family[0]:
-            numbers = self.lines.page.rows(family)
+            numbers = self.lines.page.row_numbers(family)
             self.places.update(zip(family, numbers, strict=True))
         number = self.places[line]
         self.entries[line] = name, self.places[family[-1]] + 1, number
@@ -218,7 +218,7 @@ class _PureWriter:
 
         rows: their numbers in the list; None where these follow from the lines
         """
-        rows = self.lines.page.rows(lines) if rows is None else rows
+        rows = self.lines.page.row_numbers(lines) if rows is None else rows
         items: list[Expression] = []
         at = 0
         while at < len(lines):

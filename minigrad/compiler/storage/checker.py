@@ -108,7 +108,7 @@ class Replay:
 
     def _lie(self, line: Line) -> None:
         chain = [line]
-        while chain[-1] not in self.where and (whole := self._whole(chain[-1])) is not None:
+        while chain[-1] not in self.where and (whole := self.memory.whole(chain[-1])) is not None:
             chain.append(whole)
         for part in reversed(chain):
             if part not in self.where:
@@ -116,16 +116,6 @@ class Replay:
                 if positions.shape != part.shape:
                     raise StorageError(f"{part} has memory of shape {positions.shape}")
                 self.where[part] = positions
-
-    def _whole(self, line: Line) -> Line | None:
-        """The line in whose memory a line lies."""
-        if line.array is not None:
-            return None
-        if line.op.kind in (VIEW, RESHAPE):
-            return line.operands[0]
-        if line in self.memory.over:
-            return self.memory.over[line]
-        return self.memory.slot[line][0] if line in self.memory.slot else None
 
     def _found(self, line: Line) -> Array:
         """The positions of a line; those of what it lies in are known."""

@@ -141,7 +141,7 @@ class Memory:
             while (after := following.get(last)) is not None:
                 if after in self.chains or after in self.slot or after in outputs:
                     break
-                self.chains.join([last, after], self.lines.page.rows([last, after]))
+                self.chains.join([last, after], self.lines.page.row_numbers([last, after]))
                 last = after
 
     def _own(self, part: Line) -> Line:
@@ -197,6 +197,16 @@ class Memory:
                 self.example[line] = layout[line]
         self.is_output = {plain(line) for line in self.lines.results}
 
+    def whole(self, line: Line) -> Line | None:
+        """Give the line in whose memory a line lies: what it views, overwrites, or is a part of; None where it has its own."""
+        if line.array is not None:
+            return None
+        if line.op.kind in (VIEW, RESHAPE):
+            return line.operands[0]
+        if line in self.over:
+            return self.over[line]
+        return self.slot[line][0] if line in self.slot else None
+
     def base(self, line: Line) -> Line:
         """The line whose memory a view looks at."""
         while line.op.kind in (VIEW, RESHAPE):
@@ -234,7 +244,7 @@ class Memory:
             crowded = [last[a] > index[b] or (last[a] == index[b] and not b.op.entrywise) for a, b in pairs]
             if any(crowded):
                 family.sort(key=lambda line: line.origin.step)
-                self._place_series(family, self.lines.page.rows(family))
+                self._place_series(family, self.lines.page.row_numbers(family))
 
     def _last_uses(self, index: dict[Line, int]) -> dict[Line, int]:
         last = dict(index)
