@@ -1,4 +1,4 @@
-"""Define the operations of the intermediate representation as frozen values: `Ufunc`, `Reduce`, `MatMul`, `Index`, ...
+"""Define the operations of the intermediate representation as frozen values: `Ufunc`, `Reduce`, `MatMul`, `Index` and others.
 
 An operation knows how it is applied to arrays, how it behaves in memory (into, fresh, view, ...), and how it is printed. It
 refers to functions by the names they have in programs; `Page.names` maps these to the functions.

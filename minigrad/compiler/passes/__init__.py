@@ -1,1 +1,1 @@
-"""From lines to other lines that compute the same with less work."""
+"""Exchange lines for others that compute the same with less work."""

@@ -1,1 +1,1 @@
-"""Where the values of lines lie in memory."""
+"""Plan where the value of every line lies in memory."""
