@@ -66,8 +66,8 @@ def products(lines: Lines) -> Lines:
             return None
         found.sort(key=lambda pair: (pair[0].origin.step, pair[0].number))
         n = len(found) + left_out
-        left = _side_of(page, [a for _, (a, _) in found], n, line.origin, first=True)
-        right = _side_of(page, [b for _, (_, b) in found], n, line.origin, first=False)
+        left = _side_of(page, [a for _, (a, _) in found], n, line.origin.within(), first=True)
+        right = _side_of(page, [b for _, (_, b) in found], n, line.origin.within(), first=False)
         if left is None or right is None:
             return None
         joined = {term for term, _ in found}
