@@ -152,3 +152,28 @@ def test_constants_that_are_made_in_rounds(made):
 
     compare(f, *[[np.random.default_rng(k).normal(size=3)] for k in range(2)])
     assert made == ["given up", "whole"]
+
+
+@pytest.mark.parametrize("steps", [6, STEPS])
+def test_matrices_drawn_in_every_step(steps, made):
+    """What draws in a loop reads no line."""
+    W = mg.Parameter(np.random.default_rng(3).normal(0, 0.5, (UNITS, UNITS)), name="W")
+    rng = np.random.default_rng(4)
+
+    def f(x):
+        state, loss = x, 0.0
+        for _ in range(steps):
+            state = np.tanh(state @ W) + mg.random_normal((BATCH, UNITS), rng=rng)
+            loss = loss + np.square(state).sum()
+        return loss, mg.gradients(loss, [W])
+
+    start = rng.bit_generator.state
+    calls = [[np.random.default_rng(k).normal(size=(BATCH, UNITS))] for k in range(3)]
+    step = mg.compile(f)
+    found = [step(*call) for call in calls]
+    rng.bit_generator.state = start
+    for (loss, (d_W,)), call in zip(found, calls, strict=True):
+        wanted, (d_wanted,) = f(*map(mg.Input, call))
+        np.testing.assert_allclose(loss, wanted.value, rtol=1e-9)
+        np.testing.assert_allclose(d_W, d_wanted.value, rtol=1e-7)
+    assert made == ["contracted" if steps == STEPS else "whole"]

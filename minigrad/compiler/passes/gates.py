@@ -30,7 +30,7 @@ def gates(lines: Lines) -> Lines:
 
 def _gates(line: Line) -> tuple[int, int] | None:
     """The range of columns that a line is of a matrix, if not all of them; None where it is something else."""
-    if not line.origin.step or len(line.shape) != 2 or line.shape == line.operands[0].shape:
+    if not line.origin.step or len(line.shape) != 2 or not line.operands or line.shape == line.operands[0].shape:
         return None
     return columns_of(line)
 
