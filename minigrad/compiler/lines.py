@@ -171,11 +171,18 @@ class Page:
             return 1
         return 1 + len(gap)
 
+    def _stand_around_a_gap(self, a: Line, b: Line) -> bool:
+        gap = self.gaps.get(a.origin.loop) if a.origin.loop == b.origin.loop else None
+        steps = sorted([*a.origin.step, *b.origin.step])
+        return gap is not None and len(steps) == 2 and steps[0] < gap.start and steps[1] >= gap.stop
+
     def row_numbers(self, parts: Sequence[Line], n: int | None = None) -> list[int]:
         """Number the rows that lines of one role take in a stack. n: how many it has; else as many as follow from the lines"""
         found = [0]
         for a, b in pairwise(parts):
             found.append(found[-1] + self.distance(a, b))
+            if found[-1] == found[-2] + 1 and self._stand_around_a_gap(a, b):
+                raise NotContracted(f"lines of the steps {a.origin.step} and {b.origin.step} are neighbors")
         if n is not None and found[-1] + 1 != n:
             raise NotContracted(f"{len(parts)} parts of a stack of {n} rows")
         return found
