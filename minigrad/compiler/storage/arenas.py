@@ -1,4 +1,4 @@
-"""Arenas: large buffers share memory where their live ranges do not overlap. First fit, the largest first."""
+"""Share memory between large buffers whose live ranges do not overlap, in arenas: first fit, the largest first."""
 
 from __future__ import annotations
 

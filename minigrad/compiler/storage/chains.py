@@ -1,4 +1,4 @@
-"""Chains: which lines lie next to each other in memory, so that stacks of them need no copy. Stacks may overlap."""
+"""Chain lines that have to lie next to each other in memory, so that stacks of them need no copy. Stacks may overlap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checker: replay a laid-out program on memory that knows whose entry lies where, and fail on the first wrong read or write.
+"""Check a storage plan: replay the program on memory that knows whose entry lies where, and fail on the first wrong read or write.
 
 Every entry of every value has a number of its own. Memory is one long row of such numbers; where a line lies is an array of
 positions in that row, in the line's own shape, so that parts, rows, transposes and reshapes are exact. A read compares the numbers

@@ -1,4 +1,4 @@
-"""States that are written in place: the last line of a new value writes into the state's own array.
+"""Write states in place: the last line of a new value writes into the state's own array.
 
     multiply(number_0_9, m, out=m)      # m = 0.9 m + g: the old m is read by nobody else
     add(m, g, out=m)                    # for add(scaled, g, out=new), and copyto(m, new) at the end

@@ -1,4 +1,4 @@
-"""Memory: where the value of every line lies. Nothing here changes what is computed.
+"""Plan storage: decide in which buffer, and where in it, the value of every line lies. Nothing here changes what is computed.
 
 * What is stacked or joined is computed in its part of the whole (`TILES`), so that nothing is copied: the states of all time
   steps lie in one array. Stacks may overlap: x_0..x_{T-1} and x_1..x_T are parts of x_0..x_T.
