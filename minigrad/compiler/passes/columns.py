@@ -1,4 +1,4 @@
-"""Join columns cheaply: matrices that every time step joins side by side, such as the adjoints of gates for a product with W.
+"""Avoid or batch the copies of columns that every time step joins side by side, such as the adjoints of gates.
 
 `shared` takes such columns from a stack where they stand already, `columns` copies several of them by one call.
 """

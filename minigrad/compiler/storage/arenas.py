@@ -1,4 +1,4 @@
-"""Share memory between large buffers whose live ranges do not overlap, in arenas: first fit, the largest first."""
+"""Pack buffers into arenas: those whose live ranges do not overlap share memory. First fit, the largest first."""
 
 from __future__ import annotations
 
