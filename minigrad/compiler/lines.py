@@ -150,9 +150,10 @@ class Page:
             return line
         line = Line(op, operands, shape, dtype, self._next(), origin)
         if operands and all(operand.array is not None for operand in operands) and line.size <= self.FOLDED:
-            if origin.leap or (isinstance(op, Join) and len(op.rows or ()) not in (0, *shape[:1])):
+            array = self.computed(line, [operand.array for operand in operands])
+            if origin.leap or array.shape != shape:
                 raise NotContracted("a constant that is made of rounds that are left out")
-            line = self.constant(self.computed(line, [operand.array for operand in operands]))
+            line = self.constant(array)
         self._known[key] = line
         return line
 

@@ -140,6 +140,34 @@ def test_random_loops(seed, made):
     assert made[-1] in ("contracted", "whole")
 
 
+@pytest.mark.parametrize(
+    "joined",
+    [
+        np.stack,
+        lambda rows: np.stack(rows, 1),
+        np.concatenate,
+        lambda rows: np.concatenate([row.reshape(UNITS, 1) for row in rows], 1),
+        sum,
+    ],
+)
+def test_constants_of_rounds_that_are_joined(joined, made):
+    """A whole that is folded while the lines are recorded needs all of its parts."""
+    rng = np.random.default_rng(3)
+    table = rng.normal(size=(STEPS, UNITS))
+    W = mg.Parameter(rng.normal(size=(UNITS, UNITS)), name="W")
+
+    def f(x):
+        given, state, rows = mg.Constant(table), x, []
+        for t in range(STEPS):
+            rows.append(np.sin(given[t]) * 2.0)
+            state = np.tanh(state @ W + x)
+        y = joined(rows) * state.sum()
+        return y, mg.gradients(y.sum(), [x, W])
+
+    compare(f, *[[rng.normal(size=(BATCH, UNITS))] for _ in range(2)])
+    assert made == ["given up", "whole"]
+
+
 def test_constants_that_are_made_in_rounds(made):
     """A sum of constants is folded while the lines are recorded: all rounds have to be there."""
 
