@@ -29,7 +29,7 @@ Spell = Callable[[str], str]  # what the program calls a function or dtype to ho
 
 
 class Op:
-    """An operation.
+    """Define what all operations have.
 
     kind:      how it behaves in memory, one of the words above
     entrywise: it works entry by entry on operands that broadcast, so it may write over an operand
@@ -62,7 +62,7 @@ class Op:
 
 @dataclass(frozen=True)
 class Leaf(Op):
-    """An argument, a parameter or a constant."""
+    """Give an argument, a parameter or a constant."""
 
     name: str
     kind = LEAF
@@ -76,7 +76,7 @@ class Leaf(Op):
 
 
 class Named(Op):
-    """A function of the program's names, called on its operands."""
+    """Call a function of the program's names on the operands."""
 
     name: str
 
@@ -93,7 +93,7 @@ class Named(Op):
 
 @dataclass(frozen=True)
 class Ufunc(Named):
-    """A function that works entry by entry: multiply, tanh, where."""
+    """Apply a function entry by entry: multiply, tanh, where."""
 
     name: str
     kind = INTO
@@ -116,7 +116,7 @@ class Ufunc(Named):
 
 @dataclass(frozen=True)
 class Cast(Op):
-    """The operand in another dtype."""
+    """Cast the operand to another dtype."""
 
     dtype: str
     kind = INTO
@@ -136,7 +136,7 @@ class Cast(Op):
 
 @dataclass(frozen=True)
 class Copy(Op):
-    """The operand in other memory. pure: whether one copy serves all who ask for one"""
+    """Copy the operand. pure: whether one copy serves all who ask for one"""
 
     pure: bool = True
     kind = INTO
@@ -153,7 +153,7 @@ class Copy(Op):
 
 @dataclass(frozen=True)
 class MatMul(Named):
-    """A product of matrices."""
+    """Multiply matrices."""
 
     name = "matmul"
     kind = INTO
@@ -165,7 +165,7 @@ class MatMul(Named):
 
 @dataclass(frozen=True)
 class Reduce(Op):
-    """All entries along some axes as one, by a ufunc.
+    """Reduce the operand along some axes by a ufunc.
 
     axes:    one, several, or None for all
     initial: what it begins with; None for nothing
@@ -177,6 +177,10 @@ class Reduce(Op):
     keepdims: bool = False
     initial: float | None = None
     dtype: str = ""
+    spelled: str = field(init=False, repr=False)  # the initial number as text, which tells 0.0 from −0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spelled", repr(self.initial))
 
     @property
     def kind(self) -> str:  # type: ignore[override]
@@ -215,7 +219,7 @@ class Reduce(Op):
 
 @dataclass(frozen=True)
 class Index(Op):
-    """A part of the operand, named by numbers, slices, None and Ellipsis."""
+    """Index the operand by numbers, slices, None and Ellipsis."""
 
     entries: Entries
     kind = VIEW
@@ -245,7 +249,7 @@ def column_slice(ndim: int, start: int, stop: int) -> Index:
 
 @dataclass(frozen=True)
 class Permute(Op):
-    """The operand with its axes in another order."""
+    """Permute the axes of the operand."""
 
     axes: tuple[int, ...]
     kind = VIEW
@@ -283,7 +287,7 @@ TRANSPOSED = Permute((1, 0))
 
 @dataclass(frozen=True)
 class Reshape(Op):
-    """The operand in another shape: a view where its memory allows that."""
+    """Reshape the operand: a view where its memory allows that."""
 
     shape: tuple[int, ...]
     kind = RESHAPE
@@ -302,7 +306,7 @@ class Reshape(Op):
 
 @dataclass(frozen=True)
 class Reshaped(Op):
-    """The operand in another shape, copied."""
+    """Copy the operand to another shape."""
 
     shape: tuple[int, ...]
     kind = INTO
@@ -320,7 +324,7 @@ class Reshaped(Op):
 
 @dataclass(frozen=True)
 class Repeated(Op):
-    """The entries of the operand so many times over, as one row."""
+    """Repeat the entries of the operand so many times, as one row."""
 
     times: int
     kind = INTO
@@ -338,7 +342,7 @@ class Repeated(Op):
 
 @dataclass(frozen=True)
 class Join(Op):
-    """The operands as the parts of one array, which they fill.
+    """Join the operands, as parts that fill one array.
 
     function: what says so in NumPy, stack or concatenate along an axis; or an fprop that puts the parts into their places
     places:   the index of each operand's part
@@ -398,7 +402,7 @@ def columns_joined(widths: Sequence[int], ndim: int) -> Join:
 
 @dataclass(frozen=True)
 class Take(Op):
-    """Entries of the first operand, named by an index whose arrays are the other operands: `Slot` says which."""
+    """Take entries of the first operand, by an index whose arrays are the other operands: `Slot` says which."""
 
     entries: Entries
     kind = FRESH
@@ -414,7 +418,7 @@ class Take(Op):
 
 @dataclass(frozen=True)
 class Place(Op):
-    """0 but for the entries that the other operands name, each once, which are those of the first."""
+    """Scatter the first operand into zeros, at the entries that the other operands name, each once."""
 
     shape: tuple[int, ...]
     kind = INTO
@@ -433,7 +437,7 @@ class Place(Op):
 
 @dataclass(frozen=True)
 class Draw(Op):
-    """Random numbers, by a method of a generator."""
+    """Draw random numbers by a method of a generator."""
 
     generator: str
     method: str
@@ -455,7 +459,7 @@ class Draw(Op):
 
 @dataclass(frozen=True)
 class Opaque(Named):
-    """An fprop, called as it stands."""
+    """Call an fprop as it stands."""
 
     name: str
     kind: str
@@ -481,7 +485,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Function(Op):
-    """Another function of NumPy's or of ours, or a method of its first operand, with arguments that are not all operands.
+    """Call any other function, or a method of the first operand, with arguments that are not all operands.
 
     form:      the arguments as they are written, {0}, {1}, … for operands: equal forms are equal calls
     arguments: the same as values: operands as `Slot`, named things as `Known`, anything else as it is

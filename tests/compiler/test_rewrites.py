@@ -9,7 +9,7 @@ import minigrad as mg
 from benchmarks.contestants.nodes import Eager
 from benchmarks.rows import ROWS, problem
 from minigrad.compiler import REWRITES
-from minigrad.compiler.ir import LEAF, RESHAPE, VIEW
+from minigrad.compiler.ir import LEAF, RESHAPE, VIEW, Reduce
 from minigrad.compiler.passes.table import rewritten
 from minigrad.compiler.tracing import tracer
 from minigrad.compiler.tracing.recording import record_lines
@@ -601,3 +601,8 @@ def test_each_stands_after_those_it_builds_on(before, name):
     order.insert(order.index(name) + 1, before)
     nets = (NETS[each] for each in ("gru-16", "LSTM by hand", "RNN by hand", "lenet"))
     assert any(source(f, feeds, order) != source(f, feeds, None) for f, feeds in nets)
+
+
+def test_reductions_that_begin_with_0_and_with_minus_0_are_two():
+    assert Reduce("maximum", None, initial=0.0) == Reduce("maximum", None, initial=0.0)
+    assert len({Reduce("maximum", None, initial=number) for number in (0.0, -0.0, None)}) == 3
