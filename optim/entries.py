@@ -13,9 +13,8 @@ from minigrad.optim.flat import Block, FlatStore, aligned
 
 MOST_RUNS = 64  # of parameters that have a gradient together, whose blocks are kept
 
-Formula = Callable[
-    ..., None
-]  # of w, g, the state by its names and the numbers, all nodes; it writes w and the state by `mg.update`
+# Of w, g, the state by its names and the numbers, all nodes; it writes w and the state by `mg.update`.
+Formula = Callable[..., None]
 Part = tuple[Array, list[Array]]  # of a block: the gradient, and the memory of w and of the state
 
 
@@ -55,9 +54,8 @@ class Entries:
             formula(*nodes[:1], g, *nodes[1:], *numbers)
             return numbers[0]
 
-        self._compiled = Compiled(
-            update, (), backend=self._backend
-        )  # as it is written: nodes and program give the same bits
+        # No rewrites: nodes and program give the same bits.
+        self._compiled = Compiled(update, (), backend=self._backend)
         self.made_of = made_of
         self._programs: dict[int, Callable[..., Any]] = {}  # by the length of a block
 

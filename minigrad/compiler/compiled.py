@@ -109,7 +109,7 @@ def chosen_backend(backend: str, asker: str) -> str:
     ValueError for a name that is none; ModuleNotFoundError for numba where it is not installed.
     """
     if backend not in BACKENDS:
-        raise ValueError(f"{asker}(backend={backend!r}): it is one of {', '.join(BACKENDS)}")
+        raise ValueError(f"{asker}(backend={backend!r}): expected one of {', '.join(BACKENDS)}")
     installed = backend != "numpy" and find_spec("numba") is not None
     if backend == "auto":
         return "numba" if installed else "numpy"

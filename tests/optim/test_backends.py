@@ -56,7 +56,7 @@ def test_without_the_argument_it_is_numpy(monkeypatch):
 
 
 def test_what_is_no_backend_is_refused(monkeypatch):
-    with pytest.raises(ValueError, match=r"Step\(backend='jax'\): it is one of numpy, numba, auto"):
+    with pytest.raises(ValueError, match=r"Step\(backend='jax'\): expected one of numpy, numba, auto"):
         step(backend="jax")
     with pytest.raises(ValueError, match=r"backend=.numby. is unknown \(did you mean numpy\?\)"):
         Configuration.of(backend="numby")

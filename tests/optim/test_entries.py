@@ -230,7 +230,7 @@ def test_flat_arrays_begin_with_a_line_of_the_cache(size):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_backend_that_is_not_there_is_refused(kind, monkeypatch):
     make, _ = KINDS[kind]
-    with pytest.raises(ValueError, match=rf"{make.__name__}\(backend='fortran'\): it is one of numpy, numba"):
+    with pytest.raises(ValueError, match=rf"{make.__name__}\(backend='fortran'\): expected one of numpy, numba"):
         make([Parameter(1.0)], backend="fortran")
     monkeypatch.setattr(compiled, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match=rf"{make.__name__}.*pip install '.\[fast\]'"):

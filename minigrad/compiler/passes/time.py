@@ -1,7 +1,8 @@
 """Batch over time: lines that do the same in every time step, and wait for no other step, become one line over all steps.
 
 Its operands are the stacks of theirs. A stack costs nothing where its parts lie (or can be made to lie) next to each other,
-so a line is only batched with its like if that holds for every operand that changes from step to step.
+so a line is only batched with its like if that holds for every operand that changes from step to step. `regrouped` multiplies
+factors in another order first, (a b) c as a (b c), where only a waits for another step, so that b c can be batched.
 """
 
 from __future__ import annotations

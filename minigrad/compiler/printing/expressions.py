@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from minigrad.compiler.indices import index_numbers, index_text
 from minigrad.compiler.ir import Index, Op, Spell
@@ -17,7 +17,7 @@ Pair = tuple[int, int]  # a number in the first round of a loop, and in the seco
 
 
 class Expression:
-    """A value as it is written.
+    """Represent a value as it is written.
 
     text:    in a line of its own
     numbers: those that may count from round to round, in their order
@@ -35,16 +35,14 @@ class Expression:
         return self.text
 
 
-class LoopBody:
+class LoopBody(Protocol):
     """Write what counts in the body of a loop: rows of lists, and numbers."""
 
     def row(self, rows: str, first: int, second: int) -> str:
         """Write a row of a list, another one in every round."""
-        raise NotImplementedError
 
     def count(self, first: int, second: int) -> str:
         """Write a number that is another one in every round."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

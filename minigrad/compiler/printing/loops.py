@@ -47,7 +47,7 @@ class Section(NamedTuple):
 def sections_of(statements: Sequence[Statement], gaps: Mapping[int, range]) -> Iterator[Section]:
     """Split statements into sections; what repeats at least three times is one section.
 
-    gaps: the steps of loops that are left out; NotContracted where a block does not stand for them
+    gaps: the steps of loops that are left out; NotContracted where a section does not stand for them
     """
     search = _Repeats(statements, gaps)
     i = 0
@@ -151,9 +151,7 @@ class _Repeats:
         if any(step % min(steps) for step in steps):
             return _Run()
         run = _Run(period, 2, 2)
-        counts = [
-            1
-        ] * period  # of each statement of the round that is looked at which round it is; some leap a gap first
+        counts = [1] * period  # which round each statement of the latest round is of; some leap a gap before others do
         while self._is_like(at := i + (run.rounds + run.ahead) * period, period):
             moved = [
                 self._next_count(at + q, period, self.numbers[i + q], deltas[q], count, max(counts))
