@@ -29,8 +29,8 @@ from minigrad.models import RNN, losses, penalties
 from minigrad.optim import Adam
 from minigrad.optim.experiments.comparison import compare
 from minigrad.optim.experiments.tasks import open_task
-from minigrad.optim.history import write_table
 from minigrad.optim.training import Step
+from minigrad.optim.training.history import write_table
 
 HERE = Path(__file__).parent
 FILES = {Row: "penalized.csv", FirstStep: "penalized_first_step.csv"}

@@ -3,21 +3,21 @@
 from minigrad.optim import schedules as schedules
 from minigrad.optim.arrays import load_arrays as load_arrays
 from minigrad.optim.arrays import save_arrays as save_arrays
-from minigrad.optim.best import KeepBest as KeepBest
 from minigrad.optim.clipping import clip_by_norm as clip_by_norm
 from minigrad.optim.clipping import clip_by_value as clip_by_value
-from minigrad.optim.examples import batches as batches
-from minigrad.optim.examples import bucketed as bucketed
-from minigrad.optim.history import History as History
 from minigrad.optim.optimizers import SGD as SGD
 from minigrad.optim.optimizers import AdaGrad as AdaGrad
 from minigrad.optim.optimizers import Adam as Adam
 from minigrad.optim.optimizers import Optimizer as Optimizer
 from minigrad.optim.optimizers import RMSProp as RMSProp
-from minigrad.optim.training import Step as Step
-from minigrad.optim.training import evaluate as evaluate
-from minigrad.optim.training import fit as fit
-from minigrad.optim.training import predict as predict
+from minigrad.optim.training.best import KeepBest as KeepBest
+from minigrad.optim.training.evaluation import evaluate as evaluate
+from minigrad.optim.training.evaluation import predict as predict
+from minigrad.optim.training.examples import batches as batches
+from minigrad.optim.training.examples import bucketed as bucketed
+from minigrad.optim.training.fitting import fit as fit
+from minigrad.optim.training.history import History as History
+from minigrad.optim.training.step import Step as Step
 
 __all__ = [
     "SGD",

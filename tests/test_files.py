@@ -18,7 +18,7 @@ from minigrad.optim.experiments.configuration import Configuration
 from minigrad.optim.experiments.job import Job
 from minigrad.optim.experiments.run_folder import RunFolder, save_arrays
 from minigrad.optim.experiments.tasks import open_task
-from minigrad.optim.history import History
+from minigrad.optim.training.history import History
 
 ROOT = Path(__file__).parents[1]
 SMALL = {"task": "temporal-order", "length": 10, "states": 3, "steps": 2, "batch_size": 2, "record_every": 1}

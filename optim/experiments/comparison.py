@@ -20,16 +20,16 @@ import numpy as np
 from minigrad.graph import Graph
 from minigrad.models import Module, penalties
 from minigrad.node import Array, Input
-from minigrad.optim.best import KeepBest
-from minigrad.optim.examples import mapped
 from minigrad.optim.experiments.configuration import Configuration
 from minigrad.optim.experiments.nets import make_net
 from minigrad.optim.experiments.processes import in_processes
 from minigrad.optim.experiments.tasks import Batch, Task, open_task
-from minigrad.optim.history import History
 from minigrad.optim.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSProp
-from minigrad.optim.progress import Progress
 from minigrad.optim.training import Step, evaluate, outputs_and_states
+from minigrad.optim.training.best import KeepBest
+from minigrad.optim.training.examples import mapped
+from minigrad.optim.training.history import History
+from minigrad.optim.training.progress import Progress
 
 N_GAUGED = 100  # validation examples on which the adjoints are measured
 DIVERGED = 10  # a training loss that ends at so many times the loss at the start has diverged

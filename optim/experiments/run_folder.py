@@ -24,7 +24,7 @@ from minigrad.optim.experiments.comparison import Comparison
 from minigrad.optim.experiments.configuration import Configuration
 from minigrad.optim.experiments.figures import adjoint_norms, learning_curves, net_graph
 from minigrad.optim.experiments.report import report
-from minigrad.optim.history import History, write_table
+from minigrad.optim.training.history import History, write_table
 
 __all__ = ["RunFolder", "check_extras", "file_names", "load_arrays", "save_arrays"]
 

@@ -13,11 +13,11 @@ import numpy as np
 
 from minigrad.node import Input, Node
 from minigrad.optim.arrays import load_arrays
-from minigrad.optim.examples import handed, mapped
 from minigrad.optim.experiments.configuration import Configuration, did_you_mean
 from minigrad.optim.experiments.nets import make_net
 from minigrad.optim.experiments.run_folder import file_names
 from minigrad.optim.experiments.tasks import open_task
+from minigrad.optim.training.examples import handed, mapped
 
 N_EXAMPLES = 4  # validation examples of which the loss is computed
 

@@ -8,7 +8,7 @@ from minigrad.optim.experiments.configuration import Configuration
 from minigrad.optim.experiments.lengths import MOST, of_range
 from minigrad.optim.experiments.task_options import TASKS
 from minigrad.optim.experiments.tasks import N_GENERATED, N_VALIDATION
-from minigrad.optim.training import EVALUATION_BATCH
+from minigrad.optim.training.evaluation import EVALUATION_BATCH
 
 NUMBER = 4  # bytes of a float32
 OF_A_PARAMETER = 12  # numbers: its value, gradient and moments, and what the program keeps of them

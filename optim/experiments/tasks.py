@@ -14,11 +14,11 @@ from minigrad.models import Module, datasets, losses
 from minigrad.models.data.generated import answered_rightly
 from minigrad.models.data.preprocessing import one_hot
 from minigrad.node import Array
-from minigrad.optim.examples import batches
 from minigrad.optim.experiments.configuration import Configuration
 from minigrad.optim.experiments.task_options import DELAYED, MEMORIZED
-from minigrad.optim.padding import input_name
 from minigrad.optim.training import Loss
+from minigrad.optim.training.examples import batches
+from minigrad.optim.training.padding import input_name
 
 N_GENERATED = 10_000  # fresh sequences a generated task is tested on
 N_VALIDATION = 1000  # examples that are watched while training, at most

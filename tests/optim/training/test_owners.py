@@ -8,7 +8,7 @@ import pytest
 import minigrad as mg
 from minigrad.models import BatchNorm, Dense, Sequential
 from minigrad.optim import SGD
-from minigrad.optim.owners import check_owners, parameters_of
+from minigrad.optim.training.owners import check_owners, parameters_of
 
 S = mg.Parameter(1.0, "s")
 LAYER = Dense(1, 1, rng=0)

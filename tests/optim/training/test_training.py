@@ -8,7 +8,7 @@ import pytest
 import minigrad as mg
 from minigrad.models import RNN, BatchNorm, Dense, Dropout, Module, Sequential, losses, metrics, penalties
 from minigrad.optim import SGD, Adam, Step, clip_by_norm, evaluate, fit, predict
-from minigrad.optim.examples import batches
+from minigrad.optim.training.examples import batches
 
 
 def make_net(seed=0, dtype=np.float64):

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from minigrad.optim.progress import Progress
+from minigrad.optim.training.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -21,7 +21,7 @@ def clock(monkeypatch):
     class Clock:
         now = 100.0
 
-    monkeypatch.setattr("minigrad.optim.progress.time.monotonic", lambda: Clock.now)
+    monkeypatch.setattr("minigrad.optim.training.progress.time.monotonic", lambda: Clock.now)
     return Clock
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from minigrad.models import Module
 from minigrad.node import Array
-from minigrad.optim.history import History
+from minigrad.optim.training.history import History
 
 
 class KeepBest:

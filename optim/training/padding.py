@@ -13,7 +13,7 @@ import numpy.typing as npt
 from minigrad.models import Module
 from minigrad.models.layers import takes
 from minigrad.node import Array
-from minigrad.optim.examples import Examples
+from minigrad.optim.training.examples import Examples
 from minigrad.signatures import parameters
 
 BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
