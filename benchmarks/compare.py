@@ -34,7 +34,7 @@ def factories(given: Problem) -> Factories:
     """All contestants of a row that are installed, hand-written NumPy first."""
     family = given.row.family
     found: Factories = {BY_HAND_NAME: BY_HAND[family], "by hand, squeezed": SQUEEZED[family]}
-    found |= nodes.contestants(given)
+    found |= nodes.contestants(given) | nodes.steps(given)
     for module in ("torch", "jax", "autograd", "mygrad"):
         if find_spec(module) is not None:
             peer = __import__(f"benchmarks.contestants.{module}_peer", fromlist=["contestants"])

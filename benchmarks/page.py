@@ -16,7 +16,7 @@ TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 THREADS = (1, 2)
 STYLES = {  # of a column: color and marker
     "squeezed": ("black", "o"), "eager": ("C1", "s"), "compiled": ("C3", "D"), "compiled, numba": ("C6", "D"),
-    "PyTorch": ("C0", "^"), "torch.compile": ("C0", "v"), "JAX": ("C2", "^"), "autograd": ("C8", "<"), "MyGrad": ("C9", ">"),
+    "Step": ("C3", "s"), "Step, numba": ("C6", "s"), "PyTorch": ("C0", "^"), "torch.compile": ("C0", "v"), "JAX": ("C2", "^"), "autograd": ("C8", "<"), "MyGrad": ("C9", ">"),
     "PyTorch, other": ("C7", "^"),
 }  # fmt: skip
 

@@ -22,7 +22,8 @@ PACKAGES = ("minigrad", "numpy", "numba", "torch", "jax", "jaxlib", "autograd", 
 FILE = "results.json"
 COLUMNS = {  # contestant: its column. The update of Adam is the same whether its gradients are compiled or not
     "by hand, squeezed": "squeezed", "minigrad eager": "eager", "minigrad": "compiled", "minigrad compiled": "compiled",
-    "minigrad, numba": "compiled, numba", "minigrad compiled, numba": "compiled, numba", "PyTorch": "PyTorch", "torch.compile": "torch.compile",
+    "minigrad, numba": "compiled, numba", "minigrad compiled, numba": "compiled, numba",
+    "minigrad Step": "Step", "minigrad Step, numba": "Step, numba", "PyTorch": "PyTorch", "torch.compile": "torch.compile",
     "JAX jit": "JAX", "autograd": "autograd", "MyGrad": "MyGrad", "PyTorch, loop of cells": "PyTorch, other",
     "PyTorch, not fused": "PyTorch, other",
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import minigrad as mg
 from minigrad.models import losses, penalties
 from minigrad.node import Node, Parameter
 from minigrad.ops import tanh
-from minigrad.optim import SGD, Adam
+from minigrad.optim import SGD, Adam, Step
 from minigrad.optim.optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -84,6 +85,25 @@ class CompiledFast(Compiled):
     backend = "numba"
 
 
+class Stepped(Eager):
+    """The training loop's own `Step`, which looks besides whether loss and gradients are finite."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        penalized = problem.row.family == "penalized"
+        added = [penalties.Omega(_OMEGA_WEIGHT)] if penalized else []
+        self.step = Step(self.model, losses.cross_entropy, self.optimizer, penalties=added, backend=self.backend)
+
+    def __call__(self) -> float:
+        return math.fsum(self.step(*self.feeds).values())
+
+
+class SteppedFast(Stepped):
+    """The same with compiled elementwise loops, the extra [fast]."""
+
+    backend = "numba"
+
+
 class AdamUpdate(Eager):
     """`Adam.step()` alone."""
 
@@ -109,6 +129,17 @@ def contestants(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
         found = {"minigrad": AdamUpdate, "minigrad, numba": AdamUpdateFast}
     else:
         found = {"minigrad eager": Eager, "minigrad compiled": Compiled, "minigrad compiled, numba": CompiledFast}
+    return _available(found)
+
+
+def steps(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
+    """The training loop's `Step` by name, where the row has an optimizer; some of its calls are checked by nodes built anew."""
+    if problem.row.family == "adam" or not problem.row.optimizer:
+        return {}
+    return _available({"minigrad Step": Stepped, "minigrad Step, numba": SteppedFast})
+
+
+def _available(found: dict[str, Callable[[Problem], Any]]) -> dict[str, Callable[[Problem], Any]]:
     return found if find_spec("numba") is not None else {k: make for k, make in found.items() if "numba" not in k}
 
 
