@@ -92,6 +92,7 @@ class Stepped(Eager):
         super().__init__(problem)
         penalized = problem.row.family == "penalized"
         added = [penalties.Omega(_OMEGA_WEIGHT)] if penalized else []
+        assert self.optimizer is not None
         self.step = Step(self.model, losses.cross_entropy, self.optimizer, penalties=added, backend=self.backend)
 
     def __call__(self) -> float:
