@@ -8,6 +8,7 @@ from minigrad.optim.clipping import clip_by_value as clip_by_value
 from minigrad.optim.optimizers import SGD as SGD
 from minigrad.optim.optimizers import AdaGrad as AdaGrad
 from minigrad.optim.optimizers import Adam as Adam
+from minigrad.optim.optimizers import AdamW as AdamW
 from minigrad.optim.optimizers import Optimizer as Optimizer
 from minigrad.optim.optimizers import RMSProp as RMSProp
 from minigrad.optim.training.best import KeepBest as KeepBest
@@ -24,6 +25,7 @@ __all__ = [
     "AdaGrad",
     "RMSProp",
     "Adam",
+    "AdamW",
     "Optimizer",
     "schedules",
     "clip_by_norm",

@@ -13,7 +13,7 @@ import numpy as np
 
 from minigrad.node import Array, Parameter, known_dtype
 from minigrad.ops.reductions import binade
-from minigrad.optim.optimizers import trainable
+from minigrad.optim.optimizers.given import trainable
 
 
 def clip_by_norm(parameters: Iterable[Parameter], max_norm: float) -> float:

@@ -15,9 +15,7 @@ import numpy.typing as npt
 
 from minigrad.node import Array, Parameter, known_dtype
 
-BLOCK = (
-    1 << 18
-) - 64  # entries of a block, which share a program if they are as many: just below what the compiler cuts itself
+BLOCK = 1 << 17  # entries of a block, at most: what a step reads and writes of it stays in the processor's own cache
 SMALL = 1 << 14  # entries of a parameter: up to here, a copy of its gradient is cheaper than a call for itself
 ALIGNED = 64  # bytes: no load or store of a vector register crosses two lines of the cache
 
@@ -110,24 +108,23 @@ class FlatStore:
         return found if start is None else [*found, range(start, len(given))]
 
     def blocks(self, run: range) -> Iterator[Block]:
-        """The entries of a run of parameters: small neighbors together, large ones BLOCK at a time."""
+        """The entries of a run of parameters: small neighbors together, large ones in blocks of the same length, up to BLOCK."""
         i = run.start
         while i < run.stop:
             first, begin = i, self.bounds[i]
             i += 1
-            if self._is_small(first):
-                while i < run.stop and self._is_small(i) and self.bounds[i + 1] - begin <= BLOCK:
+            if not is_large(self.parameters[first]):
+                while i < run.stop and not is_large(self.parameters[i]) and self.bounds[i + 1] - begin <= BLOCK:
                     i += 1
             parameters, end = slice(first, i), self.bounds[i]
             if i > first + 1:
                 yield Block(slice(begin, end), parameters, slice(None), aligned(end - begin, self.dtype))
                 continue
-            for start in range(begin, end, BLOCK):
-                stop = min(start + BLOCK, end)
+            length = -(-(end - begin) // -(-(end - begin) // BLOCK)) if end > begin else 1
+            length += -length % (ALIGNED // self.dtype.itemsize)  # every block begins where a line of the cache does
+            for start in range(begin, end, length):
+                stop = min(start + length, end)
                 yield Block(slice(start, stop), parameters, slice(start - begin, stop - begin), None)
-
-    def _is_small(self, i: int) -> bool:
-        return self.bounds[i + 1] - self.bounds[i] <= SMALL
 
     def _known_buffer(self) -> Array | None:
         """The buffer of an earlier store, if it has these parameters, in this order, and no others."""
@@ -139,6 +136,11 @@ class FlatStore:
             if value.base is not buffer or _address(value) != _address(buffer) + start * buffer.itemsize:
                 return None
         return buffer
+
+
+def is_large(parameter: Parameter) -> bool:
+    """Whether a call for its gradient alone is cheaper than a copy of it."""
+    return parameter.size > SMALL
 
 
 def aligned(size: int, dtype: npt.DTypeLike) -> Array:

@@ -180,7 +180,8 @@ class Step:
                 "all parameters of the optimizer are frozen, so nothing would be trained: model.unfreeze()"
             )
         try:
-            with np.errstate(all="ignore"):  # what is not finite is reported below, by name
+            # What is not finite is reported below, by name.
+            with np.errstate(all="ignore"), self.optimizer.look_ahead():
                 loss, penalties, slopes = self._computed(batch.arrays(), setting)
         except FloatingPointError as error:  # a layer that refuses such a batch itself
             raise self._non_finite(f"the model refused the batch ({error})", batch, before) from error

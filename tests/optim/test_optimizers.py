@@ -1,13 +1,15 @@
 """Optimizers against reference numbers worked out by hand, and their contract on `.grad`."""
 
 import copy
+import inspect
+import itertools
 
 import numpy as np
 import pytest
 
-from minigrad.models import RNN
+from minigrad.models import RNN, Dense, losses
 from minigrad.node import Parameter
-from minigrad.optim import SGD, AdaGrad, Adam, RMSProp
+from minigrad.optim import SGD, AdaGrad, Adam, AdamW, RMSProp, Step
 from minigrad.optim.optimizers import Optimizer
 
 
@@ -31,6 +33,98 @@ def test_gradient_descent():
 def test_momentum():
     w = Parameter(1.0)
     assert trajectory(SGD([w], 0.05, momentum=0.9), w) == pytest.approx([0.9, 0.72, 0.486], abs=1e-12)
+
+
+@pytest.mark.row("OPT-05")
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_the_sum_form_of_momentum_is_the_velocity_form_until_the_rate_changes(nesterov):
+    w, u = Parameter(1.0), Parameter(1.0)
+    velocity = SGD([w], 0.05, momentum=0.9, nesterov=nesterov)
+    total = SGD([u], 0.05, momentum=0.9, nesterov=nesterov, form="sum")
+    found = trajectory(velocity, w, 5)
+    assert found == pytest.approx(trajectory(total, u, 5), abs=1e-12)
+    assert nesterov or found[:3] == pytest.approx([0.9, 0.72, 0.486], abs=1e-12)
+    v, sums = velocity.state_dict()["0.v"], total.state_dict()["0.v"]
+    assert v == pytest.approx(-0.05 * sums, abs=1e-12)
+    velocity.learning_rate = total.learning_rate = 0.01
+    g = 2 * found[-1]
+    after_v, after_sum = 0.9 * v - 0.01 * g, 0.9 * sums + g
+    if nesterov:
+        expected = found[-1] + 0.9 * after_v - 0.01 * g, found[-1] - 0.01 * (g + 0.9 * after_sum)
+    else:
+        expected = found[-1] + after_v, found[-1] - 0.01 * after_sum
+    (by_velocity,), (by_sum,) = trajectory(velocity, w, 1), trajectory(total, u, 1)
+    assert (by_velocity, by_sum) == pytest.approx(expected, abs=1e-12)
+    assert abs(by_velocity - by_sum) > 0.01
+
+
+def ahead(optimizer, w, n):
+    """As `trajectory`, with the gradient taken where the optimizer wants it."""
+    values = []
+    for _ in range(n):
+        with optimizer.look_ahead():
+            (w * w).backward()
+        optimizer.step()
+        values.append(float(w))
+    return values
+
+
+@pytest.mark.row("OPT-06")
+def test_nesterov_looks_ahead():
+    w = Parameter(1.0)
+    assert ahead(SGD([w], 0.05, 0.9, nesterov="look-ahead"), w, 3) == pytest.approx([0.9, 0.729, 0.51759], abs=1e-12)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_training_step_takes_its_gradient_ahead(eager):
+    x, y = np.random.default_rng(0).normal(size=(2, 8, 3))
+    by_step, by_hand = Dense(3, 3, rng=0, dtype=np.float64), Dense(3, 3, rng=0, dtype=np.float64)
+    step = Step(
+        by_step, losses.mean_squared_error, SGD(by_step.parameters(), 0.1, 0.9, nesterov="look-ahead"), eager=eager
+    )
+    optimizer = SGD(by_hand.parameters(), 0.1, 0.9, nesterov="look-ahead")
+    for _ in range(10):
+        with optimizer.look_ahead():
+            loss = losses.mean_squared_error(by_hand(x), y)
+            loss.backward()
+        optimizer.step()
+        assert step(x, y)["loss"] == pytest.approx(float(loss), rel=1e-12)
+    np.testing.assert_allclose(by_step.W.value, by_hand.W.value, rtol=1e-12)
+
+
+@pytest.mark.row("OPT-07")
+def test_nesterov_in_the_shifted_variable_is_w_and_its_velocity():
+    w, u = Parameter(1.0), Parameter(1.0)
+    shifted, looking = SGD([w], 0.05, 0.9, nesterov=True), SGD([u], 0.05, 0.9, nesterov="look-ahead")
+    assert trajectory(shifted, w) == pytest.approx([0.81, 0.5751, 0.327321], abs=1e-12)
+    ahead(looking, u, 3)
+    for _ in range(20):
+        assert float(w) == pytest.approx(float(u) + 0.9 * looking.state_dict()["0.v"], abs=1e-12)
+        ahead(looking, u, 1)
+        trajectory(shifted, w, 1)
+
+
+def test_looking_ahead_leaves_parameters_as_they_were_to_the_bit_also_after_an_error():
+    w, frozen = Parameter(np.array([1.0, 2.0], np.float32), "w"), Parameter(np.ones(2, np.float32))
+    optimizer = SGD([w, frozen], 0.1, 0.9, nesterov="look-ahead")
+    frozen.grad = w.grad = np.array([0.3, -0.7], np.float32)
+    optimizer.step()
+    frozen.trainable = False
+    before, memory, rested = w.value.copy(), w.value, frozen.value.copy()
+    velocity = optimizer.state_dict()["0.v"]
+
+    def fails():
+        with optimizer.look_ahead():
+            np.testing.assert_array_equal(w.value, before + np.float32(0.9) * velocity)
+            np.testing.assert_array_equal(frozen.value, rested)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    np.testing.assert_array_equal(w.value, before)
+    assert w.value is memory
+    with SGD([w], 0.1, 0.9).look_ahead():
+        np.testing.assert_array_equal(w.value, before)
 
 
 @pytest.mark.row("OPT-08")
@@ -106,6 +200,143 @@ def test_adam():
         w.grad = np.array(3.0)
         optimizer.step()
         assert float(w) == pytest.approx(1 - 0.01 * k, abs=1e-8)
+
+
+@pytest.mark.row("OPT-12")
+def test_adam_without_bias_correction():
+    w = Parameter(1.0)
+    found = trajectory(Adam([w], 0.001, 0.9, 0.999, bias_correction=False), w)
+    assert found == pytest.approx([0.996838, 0.992588, 0.987640], abs=1e-6)
+
+
+@pytest.mark.row("OPT-14")
+def test_defaults():
+    """The hyper-parameters that are usual, with the momentum one adds as the only one to write."""
+    defaults = {
+        make: {name: p.default for name, p in inspect.signature(make).parameters.items() if p.default is not p.empty}
+        for make in (SGD, AdaGrad, RMSProp, Adam, AdamW)
+    }
+    assert defaults[SGD]["learning_rate"] == 0.01
+    assert all(defaults[make]["epsilon"] == 1e-7 for make in (AdaGrad, RMSProp, Adam, AdamW))
+    assert defaults[RMSProp]["rho"] == 0.9
+    assert (defaults[Adam]["learning_rate"], defaults[Adam]["beta_1"], defaults[Adam]["beta_2"]) == (0.001, 0.9, 0.999)
+
+
+@pytest.mark.row("OPT-02")
+@pytest.mark.row("OPT-03")
+def test_a_mini_batch_averages_so_its_gradient_is_an_unbiased_estimate():
+    """The mean over all batches of one size is the full gradient: over single examples, and over all pairs."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 2))
+    W = Parameter(rng.normal(size=(2, 3)))
+
+    def gradient(rows):
+        losses.mean_squared_error(x[rows] @ W.T, y[rows], over_outputs="sum").backward()
+        return W.grad
+
+    full = gradient(range(6))
+    single = [gradient([i]) for i in range(6)]
+    np.testing.assert_allclose(np.mean(single, axis=0), full, rtol=1e-12)
+    pairs = list(itertools.combinations(range(6), 2))
+    in_pairs = [gradient(list(pair)) for pair in pairs]
+    np.testing.assert_allclose(np.mean(in_pairs, axis=0), full, rtol=1e-12)
+    for (i, j), found in zip(pairs, in_pairs, strict=True):
+        np.testing.assert_allclose(found, (single[i] + single[j]) / 2, rtol=1e-12)  # an average, not a sum
+
+
+@pytest.mark.row("OPT-15")
+@pytest.mark.parametrize("make", [None, AdaGrad, RMSProp])
+def test_unrolled_momentum_is_the_recursion(make):
+    """v_t = −ε Σ_i α^(t−i) s_i and θ_t = θ_0 − ε Σ_j Σ_{i≤j} α^(j−i) s_i, where s_i is g_i or g_i/(√a_i + δ)."""
+    rate, eta, delta, start, n = 0.05, 0.9, 1e-7, 1.0, 6
+    w = Parameter(start)
+    looks = make is None
+    optimizer = SGD([w], rate, eta, nesterov="look-ahead") if looks else make([w], rate, momentum=eta, epsilon=delta)
+    steps, a = [], 0.0
+    for t in range(1, n + 1):
+        v = -rate * sum(eta ** (t - 1 - i) * s for i, s in enumerate(steps, 1))
+        g = 2 * (float(w) + (eta * v if looks else 0))
+        if looks:
+            steps.append(g)
+        else:
+            a = a + g * g if make is AdaGrad else 0.9 * a + 0.1 * g * g
+            steps.append(g / (a**0.5 + delta))
+        (ahead if looks else trajectory)(optimizer, w, 1)
+        unrolled = start - rate * sum(eta ** (j - i) * steps[i - 1] for j in range(1, t + 1) for i in range(1, j + 1))
+        assert float(w) == pytest.approx(unrolled, abs=1e-12)
+        velocity = -rate * sum(eta ** (t - i) * s for i, s in enumerate(steps, 1))
+        assert optimizer.state_dict()["0.v"] == pytest.approx(velocity, abs=1e-12)
+
+
+@pytest.mark.parametrize("make", [SGD, AdaGrad, RMSProp, Adam])
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_weight_decay(make, decoupled):
+    """Added to the gradient it is the penalty λ/2 ‖w‖²; decoupled it shrinks before a step that knows nothing of it."""
+    start, g = np.array([1.0, -2.0, 0.5]), np.array([0.3, 0.1, -0.7])
+    w, u = Parameter(start), Parameter(start)
+    decaying, plain = make([w], 0.1, weight_decay=0.4, decoupled=decoupled), make([u], 0.1)
+    for _ in range(3):
+        before = u.value.copy()
+        if decoupled:
+            u.value = before * (1 - 0.1 * 0.4)
+        u.grad = g if decoupled else g + 0.4 * before
+        w.grad = g.copy()
+        plain.step()
+        decaying.step()
+        np.testing.assert_allclose(w.value, u.value, rtol=1e-14)
+
+
+def test_adamw_is_adam_with_decoupled_decay():
+    w, u = Parameter(np.ones(3, np.float32)), Parameter(np.ones(3, np.float32))
+    optimizers = AdamW([w], 0.1), Adam([u], 0.1, weight_decay=0.01, decoupled=True)
+    for optimizer in optimizers:
+        for parameter in (w, u):
+            parameter.grad = np.array([1.0, 2.0, -3.0], np.float32)
+        optimizer.step()
+        optimizer.step()
+    w.grad = u.grad = None
+    np.testing.assert_array_equal(w.value, u.value)
+
+
+@pytest.mark.parametrize("make", [SGD, lambda p, rate, **given: SGD(p, rate, 0.9, **given), Adam])
+def test_decay_parameter_by_parameter(make):
+    """As one leaves biases out; a group is a dict of its parameters."""
+    W, b = Parameter(np.ones((2, 2)), "W"), Parameter(np.ones(2), "b")
+    optimizer = make([b, W], {W: 0.1, b: 0.2}, weight_decay={W: 0.5}, decoupled=True)
+    W.grad, b.grad = np.zeros((2, 2)), np.zeros(2)
+    optimizer.step()
+    np.testing.assert_allclose(W.value, 1 - 0.1 * 0.5, rtol=1e-15)
+    np.testing.assert_array_equal(b.value, 1)
+    optimizer.weight_decay = 0.5
+    W.grad, b.grad = np.zeros((2, 2)), np.zeros(2)
+    optimizer.step()
+    np.testing.assert_allclose(b.value, 1 - 0.2 * 0.5, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_proximal_step_makes_entries_zero_and_solves_the_lasso(dtype):
+    """min ½ (w − c)² + λ |w| has the solution sign(c) max(|c| − λ, 0), which no other step reaches exactly where it is 0."""
+    c = np.array([2.0, -1.5, 0.3, -0.2], dtype)
+    w = Parameter(np.array([1.0, 1, 1, 1], dtype))
+    optimizer = SGD([w], 0.5, proximal_l1=0.4)
+    for _ in range(100):
+        w.grad = w.value - c
+        optimizer.step()
+    assert w.dtype == dtype
+    np.testing.assert_allclose(w.value, [1.6, -1.1, 0, 0], rtol=1e-5)
+    assert w.value[2:].tolist() == [0, 0]
+
+
+def test_squares_are_those_of_the_gradient_with_its_decay():
+    w = Parameter(np.full(2, 1e20, np.float32), "w")
+    for decoupled in (True, False):
+        optimizer = Adam([w], 0.1, weight_decay=0.5, decoupled=decoupled)
+        w.grad = np.ones(2, np.float32)
+        if decoupled:
+            optimizer.step()
+            continue
+        with pytest.raises(ValueError, match=r'the gradient of Parameter "w" .* whose square'):
+            optimizer.step()
 
 
 def formula_of_adam(w, gradients, alpha=0.001, b1=0.9, b2=0.999, epsilon=1e-7):
@@ -215,6 +446,18 @@ def test_state_is_a_copy():
         (lambda w: SGD([w], momentum=1), ValueError, r"momentum=1: it lies in \[0, 1\)"),
         (lambda w: Adam([w], beta_2=1.5), ValueError, "beta_2=1.5"),
         (lambda w: AdaGrad([w], initial_accumulator=-1), ValueError, r"initial_accumulator=-1: it lies in \[0, inf\)"),
+        (lambda w: SGD([w], nesterov=True), ValueError, "nesterov=True: it needs a momentum"),
+        (lambda w: SGD([w], 0.1, 0.9, nesterov="ahead"), ValueError, "expected False, True or"),  # type: ignore[arg-type]
+        (lambda w: SGD([w], 0.1, 0.9, form="pytorch"), ValueError, 'form=.pytorch.: expected "velocity"'),  # type: ignore[arg-type]
+        (lambda w: SGD([w], 0.1, 0.9, nesterov="look-ahead", form="sum"), ValueError, "the place ahead"),
+        (lambda w: SGD([w], weight_decay=-1), ValueError, r"weight_decay=-1: it lies in \[0, inf\)"),
+        (
+            lambda w: SGD([w], weight_decay={Parameter(1.0, "x"): 1}),
+            ValueError,
+            r'Parameter "x" \(\) is none of the parameters',
+        ),
+        (lambda w: SGD([w], weight_decay={w: float("nan")}), ValueError, "weight_decay of Parameter"),
+        (lambda w: Adam([w], proximal_l1=-1), ValueError, "proximal_l1=-1"),
         (lambda w: RMSProp([w], rho=1), ValueError, r"rho=1: it lies in \[0, 1\)"),
     ],
 )

@@ -9,24 +9,25 @@ moved into a flat buffer (`FlatStore`), and the state is kept in arrays like it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Real
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from minigrad.compiler.compiled import chosen_backend
-from minigrad.models import Module
 from minigrad.models.scheduled import Schedule, value_at
 from minigrad.node import Array, Node, Parameter, as_array
-from minigrad.ops import sqrt
+from minigrad.ops import absolute, maximum, sign
 from minigrad.ops.control import update
 from minigrad.optim.entries import Entries, Formula, Part
-from minigrad.optim.flat import FlatStore
+from minigrad.optim.flat import FlatStore, is_large
 from minigrad.optim.names import checked_names
+from minigrad.optim.optimizers.given import checked_parameters, trainable, within
 
 Rate: TypeAlias = float | Schedule
 Rates: TypeAlias = "Rate | Mapping[Parameter, Rate]"
+Decays: TypeAlias = "float | Mapping[Parameter, float]"
 State = dict[str, Array]  # what an optimizer remembers, by name
 OTHER_NAMES = {  # as other libraries call what optimizers take
     "lr": "learning_rate",
@@ -38,6 +39,20 @@ OTHER_NAMES = {  # as other libraries call what optimizers take
 LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}  # numbers of a dtype
 
 
+class Run(NamedTuple):
+    """Neighboring parameters that have a gradient and the same numbers, in one step.
+
+    steps: of each, how many steps it has made (a view)
+    parts: their gradients and memory, block by block
+    """
+
+    entries: Entries
+    steps: Array
+    parts: list[Part]
+    rate: float
+    decay: float
+
+
 class Optimizer:
     """What all optimizers share; a subclass gives `_start` (the state before the first step), `_formula` and `_numbers`.
 
@@ -45,6 +60,11 @@ class Optimizer:
                    then they are trained from the next step on, with the state of a first step
     learning_rate: a number; a schedule, a function of the number of steps made so far (`minigrad.optim.schedules`); or a dict
                    that gives each parameter a number or schedule of its own. May be assigned between two steps
+    weight_decay:  λ, a number, or a dict that gives it parameter by parameter (those left out have 0, as biases often shall). It adds
+                   λ w to the gradient, the gradient of λ/2 ‖w‖² (PyTorch's weight_decay of SGD and Adam)
+    decoupled:     let the decay shrink the weights beside the gradient's step instead, w ← (1 − α λ) w before it, so that no mean or
+                   root of gradients sees it (AdamW; Keras's weight_decay)
+    proximal_l1:   λ₁; after each step the proximal step of λ₁ ‖w‖₁, w ← sign(w) max(|w| − α λ₁, 0), which makes entries exactly 0
     backend:       by what the formula is run, as in `mg.compile`, to the same numbers: "numpy"; "numba", in one compiled loop (the
                    extra [fast]); or "auto", numba where it is installed
     n_steps:       how many steps were made; kept in the state, so a resumed training goes on at its rate
@@ -67,7 +87,16 @@ class Optimizer:
         if "__init__" in vars(cls):
             cls.__init__ = checked_names(cls.__init__, OTHER_NAMES)  # type: ignore[method-assign]
 
-    def __init__(self, parameters: Iterable[Parameter], learning_rate: Rates, *, backend: str = "numpy") -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Parameter],
+        learning_rate: Rates,
+        *,
+        weight_decay: Decays = 0.0,
+        decoupled: bool = False,
+        proximal_l1: float = 0.0,
+        backend: str = "numpy",
+    ) -> None:
         self._backend = chosen_backend(backend, type(self).__name__)
         given = checked_parameters(parameters, type(self).__name__)
         self._parameters = trainable(given, type(self).__name__)
@@ -75,6 +104,9 @@ class Optimizer:
         self._order = {parameter: i for i, parameter in enumerate(given)}
         self.n_steps = 0
         self.learning_rate = learning_rate
+        self.weight_decay = self._checked_decay(weight_decay)
+        self.decoupled = decoupled
+        self.proximal_l1 = within("proximal_l1", proximal_l1, 0, np.inf)
         self.stores: list[FlatStore] = []
         self._entries: list[Entries] = []
         self._steps: list[Array] = []
@@ -99,7 +131,7 @@ class Optimizer:
     def _make_room(self, parameters: Sequence[Parameter]) -> None:
         """Move parameters into flat buffers, with the state before their first step."""
         for dtype in dict.fromkeys(parameter.dtype for parameter in parameters):
-            store = FlatStore([parameter for parameter in parameters if parameter.dtype == dtype])
+            store = FlatStore(sorted((p for p in parameters if p.dtype == dtype), key=is_large))
             self.stores.append(store)
             self._entries.append(Entries(store, self._start(), self._backend))
             self._steps.append(np.zeros(len(store.parameters), np.int64))
@@ -128,9 +160,33 @@ class Optimizer:
     def _checked_rate(self, rate: Rate) -> Rate:
         """A number in its range, or a schedule whose next value is."""
         if not callable(rate):
-            return _within("learning_rate", rate, 0, np.inf)
+            return within("learning_rate", rate, 0, np.inf)
         self._now(rate)
         return rate
+
+    def _checked_decay(self, given: Decays) -> Decays:
+        """A number of at least 0, or a dict of such numbers by parameters of this optimizer."""
+        if not isinstance(given, Mapping):
+            return within("weight_decay", given, 0, np.inf)
+        for parameter, decay in given.items():
+            if parameter not in self._order:
+                label = getattr(parameter, "label", repr(parameter))
+                raise ValueError(
+                    f"{type(self).__name__}(weight_decay): {label} is none of the parameters that are trained"
+                )
+            within(f"weight_decay of {parameter.label}", decay, 0, np.inf)
+        return dict(given)
+
+    def _decay_of(self, parameter: Parameter) -> float:
+        decay = self.weight_decay
+        return decay.get(parameter, 0.0) if isinstance(decay, Mapping) else decay
+
+    def look_ahead(self) -> AbstractContextManager[None]:
+        """Within this the parameters are where the gradient of the next step is to be taken: `with optimizer.look_ahead():`.
+
+        Only for `SGD(..., nesterov="look-ahead")` that is another place than theirs.
+        """
+        return nullcontext()
 
     def rates(self) -> list[float]:
         """Compute the learning rate of each parameter in the next step; the error of a bad schedule names the step."""
@@ -144,47 +200,92 @@ class Optimizer:
 
     def step(self) -> None:
         """Apply the gradients that are there, once."""
-        rates = dict(zip(self.parameters, self.rates(), strict=True))
-        given = [store.given() for store in self.stores]  # all are looked at before the first is applied
-        made_of = [getattr(self, name) for name in self.settings]
-        runs: list[tuple[Entries, Array, list[Part], float]] = []
-        for store, entries, steps, gradients in zip(self.stores, self._entries, self._steps, given, strict=True):
-            store.take_in()
-            if entries.made_of != made_of:
-                entries.compile(self._formula(), made_of)
-            of_each = [rates[parameter] for parameter in store.parameters]
-            for run in store.runs(gradients, list(zip(steps.tolist(), of_each, strict=True))):
-                runs.append(
-                    (entries, steps[run.start : run.stop], entries.gathered(run, gradients), of_each[run.start])
-                )
-        if self.squares and not self._squares_fit([part for _, _, parts, _ in runs for part in parts]):
+        runs = self._runs()
+        if self.squares and not self._squares_fit(runs):
             self._refuse_large_squares()
-        for entries, steps, parts, rate in runs:
+        for run in runs:
             if self.counts_steps:
-                steps += 1
-            entries.update(parts, self._numbers(int(steps[0]), rate))
+                run.steps[:] += 1
+            numbers = self._numbers(int(run.steps[0]), run.rate)
+            run.entries.update(run.parts, (*numbers, *self._numbers_beside(run)))
         self.n_steps += 1
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.mark_changed()
                 parameter.grad = None
 
-    def _squares_fit(self, parts: Sequence[Part]) -> bool:
+    def _runs(self) -> list[Run]:
+        """What the next step changes; all gradients are looked at before the first is applied."""
+        rates = dict(zip(self.parameters, self.rates(), strict=True))
+        given = [store.given() for store in self.stores]
+        made_of = [
+            *[getattr(self, name) for name in self.settings],
+            self._decays(),
+            self.decoupled,
+            self.proximal_l1 > 0,
+        ]
+        runs = []
+        for store, entries, steps, gradients in zip(self.stores, self._entries, self._steps, given, strict=True):
+            store.take_in()
+            if entries.made_of != made_of:
+                entries.compile(self._whole_formula(), made_of)
+            numbers = [(rates[parameter], self._decay_of(parameter)) for parameter in store.parameters]
+            for run in store.runs(gradients, list(zip(steps.tolist(), numbers, strict=True))):
+                parts = entries.gathered(run, gradients)
+                runs.append(Run(entries, steps[run.start : run.stop], parts, *numbers[run.start]))
+        return runs
+
+    def _decays(self) -> bool:
+        return isinstance(self.weight_decay, Mapping) or self.weight_decay > 0
+
+    def _whole_formula(self) -> Formula:
+        """The formula, with what stands beside it: weight decay before, the proximal step after."""
+        formula, decays, decoupled, thresholds = self._formula(), self._decays(), self.decoupled, self.proximal_l1 > 0
+        if not (decays or thresholds):
+            return formula
+
+        def whole(w: Parameter, g: Node, *others: Node) -> None:
+            numbers = list(others)
+            threshold = numbers.pop() if thresholds else None
+            decay = numbers.pop() if decays else None
+            if decay is not None and decoupled:
+                update(w, decay * w)
+            elif decay is not None:
+                g = g + decay * w
+            formula(w, g, *numbers)
+            if threshold is not None:
+                update(w, sign(w) * maximum(absolute(w) - threshold, 0))
+
+        return whole
+
+    def _numbers_beside(self, run: Run) -> list[float]:
+        """The numbers of weight decay and of the proximal step."""
+        decay = [1 - run.rate * run.decay if self.decoupled else run.decay] if self._decays() else []
+        return [*decay, run.rate * self.proximal_l1] if self.proximal_l1 > 0 else decay
+
+    def _squares_fit(self, runs: Sequence[Run]) -> bool:
         """Whether all squares surely fit into their dtype, added to r where they are summed: one pass tells the sum of them all."""
-        with np.errstate(over="ignore"):
-            for gradient, (_, *state) in parts:
-                taken = float(state[0].max(initial=0)) if self.sums else 0.0
-                if not np.dot(gradient, gradient) <= LARGEST[gradient.dtype] - taken:
-                    return False
+        with np.errstate(over="ignore", invalid="ignore"):
+            for run in runs:
+                for gradient, (w, *state) in run.parts:
+                    squared = self._with_decay(gradient, w, run.decay)
+                    taken = float(state[0].max(initial=0)) if self.sums else 0.0
+                    if not np.dot(squared, squared) <= LARGEST[gradient.dtype] - taken:
+                        return False
         return True
+
+    def _with_decay(self, gradient: Array, w: Array, decay: float) -> Array:
+        """What is squared: the gradient, with that of the decay where it is added."""
+        return gradient if self.decoupled or decay == 0 else gradient + w.dtype.type(decay) * w
 
     def _refuse_large_squares(self) -> None:
         """ValueError, which names the parameter, where a square or r overflows: its rate would be 0 from then on."""
         for parameter, state in zip(self.parameters, self._views(), strict=True):
-            gradient, taken = parameter.grad, state["r"] if self.sums else 0
-            if gradient is None:
+            if parameter.grad is None:
                 continue
+            taken = state["r"] if self.sums else 0
             with np.errstate(over="ignore", invalid="ignore"):
+                gradient = self._with_decay(parameter.grad, parameter._value, self._decay_of(parameter))
                 bad = np.isinf(gradient * gradient + taken) & np.isfinite(gradient) & np.isfinite(taken)
             if bad.any():
                 raise ValueError(
@@ -264,267 +365,6 @@ class Optimizer:
         counts_steps. rate: α
         """
         return (rate,)
-
-
-class SGD(Optimizer):
-    """v = η v − α g;  w += v;  v_0 = 0, with momentum η in its velocity form.
-
-    One class for full-batch, mini-batch and stochastic gradient descent: they differ in what the loss averages over.
-    """
-
-    def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        learning_rate: Rates = 0.01,
-        momentum: float = 0.0,
-        *,
-        backend: str = "numpy",
-    ) -> None:
-        self.momentum = _within("momentum", momentum, 0, 1)
-        self._has_velocity = self.momentum > 0
-        super().__init__(parameters, learning_rate, backend=backend)
-
-    settings = ("momentum",)
-
-    def _start(self) -> dict[str, float]:
-        return {"v": 0.0} if self._has_velocity else {}
-
-    def _formula(self) -> Formula:
-        momentum = self.momentum
-
-        def descent(w: Parameter, g: Node, rate: Node) -> None:
-            update(w, w - rate * g)
-
-        def with_velocity(w: Parameter, g: Node, v: Parameter, rate: Node) -> None:
-            update(v, momentum * v - rate * g)
-            update(w, w + v)
-
-        return with_velocity if self._has_velocity else descent
-
-
-class AdaptiveRates(Optimizer):
-    """What AdaGrad and RMSProp share: every entry has a rate of its own, α over the root of r, its accumulated g².
-
-    w −= α g/(√r + ε), or with epsilon_inside α g/√(r + ε). With momentum η:  v = η v − α g/(√r + ε);  w += v;  v_0 = 0.
-    """
-
-    squares = True
-    settings: tuple[str, ...] = ("momentum", "epsilon", "epsilon_inside")
-
-    def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        learning_rate: Rates,
-        momentum: float,
-        epsilon: float,
-        *,
-        epsilon_inside: bool,
-        initial_accumulator: float,
-        backend: str,
-    ) -> None:
-        self.momentum = _within("momentum", momentum, 0, 1)
-        self._has_velocity = self.momentum > 0
-        self.epsilon = _within("epsilon", epsilon, 0, np.inf)
-        self.epsilon_inside = epsilon_inside
-        self.initial_accumulator = _within("initial_accumulator", initial_accumulator, 0, np.inf)
-        super().__init__(parameters, learning_rate, backend=backend)
-
-    def _start(self) -> dict[str, float]:
-        state = {"r": float(self.initial_accumulator)}
-        return state | {"v": 0.0} if self._has_velocity else state
-
-    def _accumulated(self) -> Callable[[Node, Node], Node]:
-        """The new r, a function of the old one and g."""
-        raise TypeError(
-            f"{type(self).__name__} defines no _accumulated: write _accumulated(self) -> a function of (r, g)"
-        )
-
-    def _formula(self) -> Formula:
-        accumulated, momentum = self._accumulated(), self.momentum
-        epsilon, inside = self.epsilon, self.epsilon_inside
-
-        def descent(w: Parameter, g: Node, r: Parameter, rate: Node) -> None:
-            update(r, accumulated(r, g))
-            update(w, w - g / (sqrt(r + epsilon) if inside else sqrt(r) + epsilon) * rate)
-
-        def with_velocity(w: Parameter, g: Node, r: Parameter, v: Parameter, rate: Node) -> None:
-            update(r, accumulated(r, g))
-            update(v, momentum * v - g / (sqrt(r + epsilon) if inside else sqrt(r) + epsilon) * rate)
-            update(w, w + v)
-
-        return with_velocity if self._has_velocity else descent
-
-
-class AdaGrad(AdaptiveRates):
-    """r += g²;  w −= α g/(√r + ε), or with epsilon_inside α g/√(r + ε);  r_0 = initial_accumulator.
-
-    r is a sum over all steps, so the rates only fall. An entry whose gradient is seldom other than 0 keeps a large one.
-    An epsilon of 0 divides 0 by 0 where all gradients were 0 so far, unless initial_accumulator is positive.
-
-    Source: J. Duchi, E. Hazan and Y. Singer, Adaptive subgradient methods for online learning and stochastic
-    optimization, JMLR 12, 2011.
-    """
-
-    sums = True
-
-    def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        learning_rate: Rates = 0.01,
-        momentum: float = 0.0,
-        epsilon: float = 1e-7,
-        *,
-        epsilon_inside: bool = False,
-        initial_accumulator: float = 0.0,
-        backend: str = "numpy",
-    ) -> None:
-        super().__init__(
-            parameters,
-            learning_rate,
-            momentum,
-            epsilon,
-            epsilon_inside=epsilon_inside,
-            initial_accumulator=initial_accumulator,
-            backend=backend,
-        )
-
-    def _accumulated(self) -> Callable[[Node, Node], Node]:
-        return lambda r, g: r + g**2
-
-
-class RMSProp(AdaptiveRates):
-    """r = ρ r + (1−ρ) g²;  w −= α g/(√r + ε), or with epsilon_inside α g/√(r + ε);  r_0 = initial_accumulator.
-
-    r is a mean over about the last 1/(1−ρ) steps, so unlike AdaGrad's rates these can rise again.
-
-    Source: T. Tieleman and G. Hinton, Lecture 6.5: RMSProp, Coursera: Neural networks for machine learning, 2012.
-    """
-
-    settings = (*AdaptiveRates.settings, "rho")
-
-    def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        learning_rate: Rates = 0.001,
-        rho: float = 0.9,
-        momentum: float = 0.0,
-        epsilon: float = 1e-7,
-        *,
-        epsilon_inside: bool = False,
-        initial_accumulator: float = 0.0,
-        backend: str = "numpy",
-    ) -> None:
-        self.rho = _within("rho", rho, 0, 1)
-        super().__init__(
-            parameters,
-            learning_rate,
-            momentum,
-            epsilon,
-            epsilon_inside=epsilon_inside,
-            initial_accumulator=initial_accumulator,
-            backend=backend,
-        )
-
-    def _accumulated(self) -> Callable[[Node, Node], Node]:
-        rho = self.rho
-        return lambda r, g: rho * r + (1 - rho) * g**2
-
-
-class Adam(Optimizer):
-    """m = β₁ m + (1−β₁) g;  v = β₂ v + (1−β₂) g²;  w −= α m̂ / (√v̂ + ε), with m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ).
-
-    t counts the steps in which the parameter had a gradient. It is computed as w −= α_t m / (√v + ε_t), with
-    α_t = α √(1−β₂ᵗ)/(1−β₁ᵗ) and ε_t = ε √(1−β₂ᵗ), which is the same. A g² too small for the dtype is 0, and ε alone divides.
-
-    Source: D. Kingma and J. Ba, Adam: a method for stochastic optimization, ICLR 2015.
-    """
-
-    counts_steps = True
-    squares = True
-    settings = ("beta_1", "beta_2")
-
-    def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        learning_rate: Rates = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        *,
-        backend: str = "numpy",
-    ) -> None:
-        self.beta_1 = _within("beta_1", beta_1, 0, 1)
-        self.beta_2 = _within("beta_2", beta_2, 0, 1)
-        self.epsilon = _within("epsilon", epsilon, 0, np.inf)
-        super().__init__(parameters, learning_rate, backend=backend)
-
-    def _start(self) -> dict[str, float]:
-        return {"m": 0.0, "v": 0.0}
-
-    def _formula(self) -> Formula:
-        beta_1, beta_2 = self.beta_1, self.beta_2
-
-        def adam(w: Parameter, g: Node, m: Parameter, v: Parameter, rate: Node, epsilon: Node) -> None:
-            update(m, beta_1 * m + (1 - beta_1) * g)
-            update(v, beta_2 * v + (1 - beta_2) * g**2)
-            update(w, w - m / (sqrt(v) + epsilon) * rate)
-
-        return adam
-
-    def _numbers(self, step: int, rate: float) -> tuple[float, ...]:
-        root = (1 - self.beta_2**step) ** 0.5
-        return rate * root / (1 - self.beta_1**step), self.epsilon * root
-
-
-def trainable(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:
-    """The trainable ones, each once, in their order; an error where something else stands among them, or there are none."""
-    given = checked_parameters(parameters, asker)
-    found = tuple([parameter for parameter in given if parameter.trainable])
-    if not found:
-        raise ValueError(f"{asker}: there is no trainable parameter among the {len(given)} given")
-    return found
-
-
-def checked_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:
-    """The parameters, each once, in their order; an error where something else stands among them."""
-    if isinstance(parameters, Module):
-        raise TypeError(f"{asker} takes Parameters, not the {type(parameters).__name__} itself: pass its .parameters()")
-    if isinstance(parameters, Node):
-        raise TypeError(
-            f"{asker} takes Parameters in a list, and {parameters.label} is a single one of type {type(parameters).__name__}: write [W]"
-        )
-    if isinstance(parameters, Mapping) or not isinstance(parameters, Iterable):
-        name = getattr(parameters, "__name__", type(parameters).__name__)
-        how = f"is the method {name}: call it, model.{name}()" if callable(parameters) else f"is of type {name}"
-        raise TypeError(f"{asker} takes Parameters, as model.parameters() gives them, and what it was given {how}")
-    given = list(parameters)
-    for parameter in given:
-        if not isinstance(parameter, Parameter):
-            raise TypeError(
-                f"{asker} takes Parameters, as model.parameters() gives them, and one is of type "
-                f"{type(parameter).__name__}"
-            )
-    return tuple(dict.fromkeys(given))
-
-
-def _within(name: str, number: float, low: float, high: float) -> float:
-    """The number, if low <= number < high."""
-    if isinstance(number, np.ndarray) and number.shape == ():
-        number = number[()]
-    if not isinstance(number, Real):
-        quoted = f": write {number}" if isinstance(number, str) and _reads_as_number(number) else ""
-        raise TypeError(f"{name}={number!r}: expected a number, found {type(number).__name__}{quoted}")
-    if not low <= number < high:
-        raise ValueError(f"{name}={number!r}: it lies in [{low}, {high})")
-    return number
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _described(arrays: Mapping[str, Any]) -> str:
