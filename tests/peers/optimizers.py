@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -151,15 +152,16 @@ def in_torch(name: str, options: dict[str, Any], rates: list[float]) -> list[Any
 
 def in_keras(name: str, options: dict[str, Any], rates: list[float]) -> list[Any]:
     """The parameter after each step in Keras, on JAX."""
-    from tests.peers import in_keras as backend
+    importlib.import_module("tests.peers.in_keras")  # which sets Keras to JAX and to float64
+    import jax.numpy as jnp
+    import keras  # type: ignore[import-not-found,unused-ignore]
 
-    keras = backend.keras
     w = keras.Variable(START, dtype="float64")
     optimizer = getattr(keras.optimizers, name)(learning_rate=rates[0], **options)
     found = []
     for rate in rates:
         optimizer.learning_rate = rate
-        optimizer.apply([backend.jnp.asarray(gradient(np.asarray(w.value)))], [w])
+        optimizer.apply([jnp.asarray(gradient(np.asarray(w.value)))], [w])
         found.append(np.asarray(w.value).copy())
     return found
 
