@@ -11,7 +11,9 @@ from minigrad.optim.optimizers import Adam as Adam
 from minigrad.optim.optimizers import AdamW as AdamW
 from minigrad.optim.optimizers import Optimizer as Optimizer
 from minigrad.optim.optimizers import RMSProp as RMSProp
+from minigrad.optim.training.best import EarlyStopping as EarlyStopping
 from minigrad.optim.training.best import KeepBest as KeepBest
+from minigrad.optim.training.callbacks import Callback as Callback
 from minigrad.optim.training.evaluation import evaluate as evaluate
 from minigrad.optim.training.evaluation import predict as predict
 from minigrad.optim.training.examples import batches as batches
@@ -33,6 +35,8 @@ __all__ = [
     "fit",
     "History",
     "KeepBest",
+    "EarlyStopping",
+    "Callback",
     "Step",
     "predict",
     "evaluate",

@@ -7,10 +7,11 @@ from typing import Any
 
 from minigrad.models import Module
 from minigrad.node import Array
+from minigrad.optim.training.callbacks import Callback, Training
 from minigrad.optim.training.history import History
 
 
-class KeepBest:
+class KeepBest(Callback):
     """Keep a copy of all parameters from the epoch with the best validation: `fit(…, callbacks=[best])`.
 
     The model itself ends with the last parameters; `best.restore(model)` gives it the best ones. The test set is then used once.
@@ -40,10 +41,11 @@ class KeepBest:
         self.row: dict[str, Any] = {}
         self.arrays: dict[str, Array] = {}
 
-    @property
-    def watched(self) -> tuple[str, ...]:
-        """The columns of the history it reads; `fit` refuses those that it will not have before it begins."""
-        return tuple(name for name in (self.highest, self.lowest) if name is not None)
+        self.watched = tuple(name for name in (highest, self.lowest) if name is not None)
+
+    def after_epoch(self, training: Training) -> bool | None:
+        """Keep the model's parameters if the last row of the history is the best so far."""
+        return self(training.model, training.history)
 
     def __call__(self, model: Module, history: History) -> None:
         """Look at the last row of the history, and keep the model's parameters if it is the best so far."""
@@ -64,6 +66,100 @@ class KeepBest:
             )
         model.load_state_dict(self.arrays)
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was kept: the best row and the parameters there."""
+        return {"row": dict(self.row), "arrays": dict(self.arrays)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what another has kept."""
+        self.row, self.arrays = dict(state["row"]), dict(state["arrays"])
+
     def __repr__(self) -> str:
         found = ", ".join(f"{name} {self.row[name]:.4g}" for name in self.watched) if self.row else "nothing yet"
         return f"KeepBest({found})"
+
+
+class EarlyStopping(KeepBest):
+    """End the training when the validation has not improved for `patience` epochs, and give the model the best parameters.
+
+    lowest, highest: the column to watch, as in `KeepBest`; "val_loss" unless one is given
+    patience:  n, for how many epochs after the best one the training looks ahead: it ends after epoch best + n
+    min_delta: how much better than at the last improvement the first watched column has to be to count as one
+    restore:   whether the model ends with the best parameters, also where the epochs ran out; after Ctrl-C it keeps what was
+               reached, and `stopping.restore(model)` gives it the best ones
+    stopped:   the epoch after which it ended the training; None while it has not
+
+    >>> import numpy as np
+    >>> from minigrad.models import Dense, losses
+    >>> from minigrad.optim import Adam, EarlyStopping, fit
+    >>> rng = np.random.default_rng(0)
+    >>> x, noise = rng.normal(size=(2, 40, 5)).astype(np.float32)
+    >>> net = Dense(5, 5, rng=0)
+    >>> stopping = EarlyStopping(patience=3)
+    >>> history = fit(
+    ...     net,
+    ...     x,
+    ...     noise,
+    ...     loss=losses.mean_squared_error,
+    ...     optimizer=Adam(net.parameters(), 0.1),
+    ...     epochs=500,
+    ...     validation=0.5,
+    ...     callbacks=[stopping],
+    ...     quiet=True,
+    ... )
+    >>> history["epoch"][-1] == stopping.stopped == stopping.row["epoch"] + 3
+    True
+    """
+
+    def __init__(
+        self,
+        lowest: str | None = None,
+        *,
+        highest: str | None = None,
+        patience: int = 10,
+        min_delta: float = 0.0,
+        restore: bool = True,
+    ) -> None:
+        super().__init__(lowest, highest=highest)
+        if not hasattr(patience, "__index__"):
+            raise TypeError(f"EarlyStopping(patience={patience!r}): expected an integer, the epochs to look ahead")
+        if patience < 1:
+            raise ValueError(f"EarlyStopping(patience={patience!r}): at least 1 epoch to look ahead")
+        if not min_delta >= 0:
+            raise ValueError(f"EarlyStopping(min_delta={min_delta!r}): at least 0")
+        self.patience = patience
+        self.min_delta = min_delta
+        self.restores = restore
+        self.waited = 0
+        self.stopped: int | None = None
+        self._level = -math.inf  # of the last improvement; larger is better
+
+    def before_training(self, training: Training) -> None:
+        """Begin to count anew; the best parameters so far stay."""
+        self.waited, self.stopped = 0, None
+
+    def after_epoch(self, training: Training) -> bool | None:
+        """Keep the best, and count the epochs without an improvement."""
+        super().after_epoch(training)
+        found = training.history[self.watched[0]][-1] * (-1 if self.highest is None else 1)
+        self.waited += 1
+        if found > self._level + self.min_delta:
+            self._level, self.waited = found, 0
+        if self.waited < self.patience:
+            return False
+        self.stopped = training.epoch
+        return True
+
+    def after_training(self, training: Training) -> None:
+        """Give the model the best parameters."""
+        if self.restores and self.arrays and not training.history.interrupted:
+            self.restore(training.model)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was kept, and how long nothing has improved."""
+        return {**super().state_dict(), "waited": self.waited, "level": self._level}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        super().load_state_dict(state)
+        self.waited, self._level = state["waited"], state["level"]

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from minigrad.models import Module
 from minigrad.node import Input, Node
 from minigrad.optim.training.broadcasting import refuse_all_pairs
+from minigrad.optim.training.callbacks import Callback
 from minigrad.optim.training.evaluation import Metric, copies, outputs_of, predict, put_back, takes
 from minigrad.optim.training.examples import Examples, first_bad
 from minigrad.optim.training.padding import input_name, masked, takes_mask, with_targets_masked
@@ -186,5 +187,5 @@ def check_callbacks(callbacks: Any) -> None:
             f"callbacks={callbacks!r}: pass a list of functions of (model, history), [{getattr(callbacks, '__name__', 'callback')}]"
         )
     for callback in callbacks:
-        if isinstance(callback, type) or not callable(callback):
-            raise TypeError(f"callbacks: {callback!r} is no function of (model, history)")
+        if isinstance(callback, type) or not (callable(callback) or isinstance(callback, Callback)):
+            raise TypeError(f"callbacks: {callback!r} is neither a function of (model, history) nor a Callback")

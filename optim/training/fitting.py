@@ -14,6 +14,7 @@ from minigrad.models import Module
 from minigrad.models.scheduled import Weight, value_at
 from minigrad.optim.names import refuse_other_names
 from minigrad.optim.optimizers import Optimizer
+from minigrad.optim.training.callbacks import Callback, Callbacks, Training
 from minigrad.optim.training.checks import (
     check_callbacks,
     check_finite,
@@ -80,7 +81,7 @@ def fit(
     validation: Sequence[Any] | float | None = None,
     metrics: Sequence[Metric] | Mapping[str, Metric] = (),
     penalties: Sequence[Penalty] = (),
-    callbacks: Sequence[Callable[[Any, History], bool | None]] = (),
+    callbacks: Sequence[Callback | Callable[[Any, History], bool | None]] = (),
     rng: np.random.Generator | int = 0,
     clip: float | None = None,
     loss_weight: Weight = 1.0,
@@ -111,8 +112,8 @@ def fit(
                 their "lengths", which are masked as above; or the fraction of the examples to set aside, chosen by rng
     metrics:    functions of (outputs, targets), as arrays, that give a number, with mask and weights by name where they take
                 them; on all training examples after every epoch, and on the validation examples (`val_<name>`)
-    callbacks:  called as callback(model, history) after every epoch; one that returns True ends the training. `KeepBest` is
-                one, which keeps the best parameters on the validation examples. Columns that one names as its `watched` have to
+    callbacks:  functions of (model, history), called after every epoch; one that returns True ends the training. `KeepBest` and
+                `EarlyStopping` keep the best parameters on the validation examples. A `Callback` is called at other moments too. Columns that one names as its `watched` have to
                 be among those below
     rng:        draws the validation split and the order of the examples
     quiet:      show no progress line
@@ -171,24 +172,32 @@ def fit(
     check_last(model, examples, batch_size, drop_last)
     check_metrics(step, measured, examples)
     check_watched(callbacks, _columns(step, measured, held))
-    history = History()
+    training = Training(model, optimizer, History())
+    moments = Callbacks(callbacks)
+    history = training.history
     n_steps = n_batches(len(examples), batch_size, drop_last)
     progress = Progress(epochs * n_steps, "" if backend == "numpy" else f"by {step.backend}", quiet=quiet)
     modes = modes_of(model)
     ending = ""
     numbers: dict[str, float] = {}
     try:
+        moments.before_training(training)
         for epoch in range(1, epochs + 1):
+            training.epoch = epoch
+            ends = False
             model.train()
             last = _some(numbers, "val_loss")
-            for numbers, seen in _epoch(step, examples.batches(batch_size, rng, drop_last), len(examples)):
+            for numbers, seen in _epoch(step, examples.batches(batch_size, rng, drop_last), len(examples), training):
                 if seen < n_steps:
                     progress.update((epoch - 1) * n_steps + seen, epoch=epoch, loss=numbers["loss"], **last)
+                if training.numbers and moments.after_step(training):
+                    ends = True
+                    break
             numbers |= _after_an_epoch(model, loss, measured, examples, held) | _scheduled_rate(optimizer)
             progress.update(epoch * n_steps, epoch=epoch, **_some(numbers, "loss", "val_loss"))
             history.append(epoch=epoch, **numbers)
-            if True in [callback(model, history) for callback in callbacks]:
-                ending = f"stopped by a callback after epoch {epoch}"
+            if moments.after_epoch(training) or ends:
+                ending = f"stopped by a callback {'in' if ends else 'after'} epoch {epoch}"
                 break
     except KeyboardInterrupt:
         history.interrupted = True
@@ -199,6 +208,7 @@ def fit(
     finally:
         progress.close(ending)
         restore(modes)
+    moments.after_training(training)
     if not history.interrupted:
         step.tell()
     return history
@@ -236,12 +246,13 @@ def _some(numbers: Mapping[str, float], *names: str) -> dict[str, float]:
     return {name: numbers[name] for name in names if name in numbers}
 
 
-def _epoch(step: Step, given: Iterable[Examples], n: int) -> Iterator[tuple[dict[str, float], int]]:
+def _epoch(step: Step, given: Iterable[Examples], n: int, training: Training) -> Iterator[tuple[dict[str, float], int]]:
     """Go once through the batches of n examples; after each the means over the examples of what the steps gave, and their number."""
     sums: dict[str, float] = {}
     total = 0.0
     for seen, batch in enumerate(given, 1):
         weight = batch.weight
+        training.batch, training.numbers = batch, {}
         if weight > 0:  # else all is masked, and nothing to learn
             total += weight
             try:
@@ -250,6 +261,8 @@ def _epoch(step: Step, given: Iterable[Examples], n: int) -> Iterator[tuple[dict
                 if len(batch) < n and error.args and isinstance(error.args[0], str):
                     error.args = (f"{error.args[0]} (in a batch of {len(batch)} of the {n} examples)", *error.args[1:])
                 raise
+            training.step += 1
+            training.numbers = found
             for name, number in found.items():
                 sums[name] = sums.get(name, 0.0) + number * weight
         yield {name: number / total for name, number in sums.items()} or {"loss": math.nan}, seen
