@@ -45,7 +45,8 @@ class KeepBest(Callback):
 
     def after_epoch(self, training: Training) -> bool | None:
         """Keep the model's parameters if the last row of the history is the best so far."""
-        return self(training.model, training.history)
+        self(training.model, training.history)
+        return None
 
     def __call__(self, model: Module, history: History) -> None:
         """Look at the last row of the history, and keep the model's parameters if it is the best so far."""
