@@ -10,10 +10,13 @@ import errno
 import os
 import secrets
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The numbers of the errors by which a system says that no more can be stored."""
+
+TEMPORARY = ".minigrad-"  # how the names of temporary files begin
 
 
 def write_file(path: str | os.PathLike[str], content: str | bytes) -> None:
@@ -36,6 +39,26 @@ def write_file(path: str | os.PathLike[str], content: str | bytes) -> None:
         raise not_written(file, error) from error
 
 
+def sync_folder(folder: str | os.PathLike[str]) -> None:
+    """Put the names of a folder on the disk itself, so that a power cut does not take back what `write_file` made there.
+
+    Where a system knows no such thing (Windows), or refuses, nothing is done: the files are whole all the same.
+    """
+    with suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> None:
+    """Remove the temporary files of writes that were killed; call it where nobody else writes into the folder."""
+    for temporary in Path(folder).glob(f"{TEMPORARY}*.tmp"):
+        with suppress(OSError):
+            temporary.unlink()
+
+
 def not_written(file: Path, error: OSError) -> OSError:
     """The same error in one sentence: which file, why, what to do."""
     advice = "make room on the disk" if error.errno in FULL else "choose a place where you may write"
@@ -46,7 +69,7 @@ def not_written(file: Path, error: OSError) -> OSError:
 
 def _replace(target: Path, data: bytes) -> None:
     temporary = target.with_name(
-        f".minigrad-{secrets.token_hex(8)}.tmp"
+        f"{TEMPORARY}{secrets.token_hex(8)}.tmp"
     )  # short: the file's own name may be of full length
     try:
         _write(temporary, data, target)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextvars import ContextVar
+from functools import wraps
+from inspect import signature
 from reprlib import recursive_repr
 from textwrap import indent
+from types import MethodType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 
+from minigrad.array_files import read_arrays, write_arrays
 from minigrad.context import frozen, scope, trace
 from minigrad.models.inputs import array_of
 from minigrad.node import Array, Node, Parameter
@@ -21,6 +26,35 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from minigrad.models.summary import Summary
+
+
+M = TypeVar("M")
+
+
+class InPlaceOrNew:
+    """A method `load(self, path)` that may also be called on the class: then on a new object, made of the arguments after the path."""
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self.method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, instance: M | None, owner: type[M]) -> Callable[..., M]:
+        if instance is not None:
+            return MethodType(self.method, instance)
+
+        @wraps(self.method)
+        def load(path: str | os.PathLike[str], *arguments: Any, **keywords: Any) -> M:
+            try:
+                signature(owner).bind(*arguments, **keywords)
+            except TypeError as error:
+                raise TypeError(
+                    f"{owner.__name__}.load(path, ...): after the path come the arguments of {owner.__name__} ({error}): the file "
+                    "holds arrays and does not tell how the model is built"
+                ) from None
+            found: M = self.method(owner(*arguments, **keywords), path)
+            return found
+
+        return load
 
 
 class Module:
@@ -193,6 +227,41 @@ class Module:
         for path in both:
             own[path].value = found[path]
         return left
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the arrays of all parameters, running statistics included, to a file: safetensors with a checksum, no code.
+
+        What else the model is made of is not in the file: keep the code that builds it, and see `load`.
+
+        Errors: OSError names the file that cannot be written, which is then as it was.
+        """
+        write_arrays(path, self.state_dict())
+
+    @InPlaceOrNew
+    def load(self, path: str | os.PathLike[str]) -> Self:
+        """Read the arrays that `save` wrote into this model, and give it back; or into a new one, called on the class.
+
+        The file holds numbers and no code, so that the model is built by its own code: `build().load(path)`, or
+        `Dense.load(path, 4, 3)`, which is `Dense(4, 3).load(path)`: arguments after the path are the constructor's.
+
+        Errors: FileNotFoundError; `UnreadableFileError` for a file that is damaged, was changed, or is something else; ValueError for one
+        whose arrays have other paths, shapes or dtypes. All name the file; the model is then as it was.
+
+        >>> import tempfile
+        >>> from minigrad.models import Dense
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     layer = Dense(2, 1, rng=0)
+        ...     layer.save(f"{folder}/layer.safetensors")
+        ...     same = Dense(2, 1).load(f"{folder}/layer.safetensors")
+        >>> bool((same.W.value == layer.W.value).all())
+        True
+        """
+        arrays = read_arrays(path).arrays
+        try:
+            self.load_state_dict(arrays)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{os.fspath(path)} does not fit this {type(self).__name__}: {error}") from None
+        return self
 
     # Modes ------------------------------------------------------------------------------------------------------------
 

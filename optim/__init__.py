@@ -1,5 +1,6 @@
 """Optimizers, clipping, the training loop, files of parameters, and the main job that compares ways to train."""
 
+from minigrad.array_files import UnreadableFileError as UnreadableFileError
 from minigrad.optim import schedules as schedules
 from minigrad.optim.arrays import load_arrays as load_arrays
 from minigrad.optim.arrays import save_arrays as save_arrays
@@ -44,4 +45,5 @@ __all__ = [
     "bucketed",
     "save_arrays",
     "load_arrays",
+    "UnreadableFileError",
 ]
