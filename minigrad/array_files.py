@@ -59,15 +59,17 @@ def write_arrays(
     write_file(path, packed(Path(path), arrays, texts or {}))
 
 
-def read_arrays(path: str | os.PathLike[str]) -> Stored:
+def read_arrays(path: str | os.PathLike[str], *, checked: bool = False) -> Stored:
     """Read the arrays and texts of a file.
+
+    checked: refuse a file without a checksum, as other programs write
 
     Errors: FileNotFoundError; UnreadableFileError, which says what is wrong with the file, or names an array of another dtype.
     """
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"there is no parameter file {file}")
-    return unpacked(file, file.read_bytes())
+    return unpacked(file, file.read_bytes(), checked=checked)
 
 
 def packed(file: Path, arrays: Mapping[str, npt.ArrayLike], texts: Mapping[str, str]) -> bytes:
@@ -93,7 +95,7 @@ def packed(file: Path, arrays: Mapping[str, npt.ArrayLike], texts: Mapping[str, 
     return len(text).to_bytes(8, "little") + text + body
 
 
-def unpacked(file: Path, content: bytes) -> Stored:
+def unpacked(file: Path, content: bytes, *, checked: bool = False) -> Stored:
     """The arrays, which own their memory, and the texts of a file's content."""
     header, body = _split(file, content)
     texts = header.pop(METADATA, {})
@@ -116,9 +118,9 @@ def unpacked(file: Path, content: bytes) -> Stored:
             _damaged(file, f"the array {name!r} has booleans that are neither 0 nor 1")
     if reached != len(body):
         _damaged(file, f"it has {len(body) - reached} bytes that belong to no array")
-    if (VERSION in texts or CHECKSUM in texts) and texts.get(VERSION) != "1":
-        _damaged(
-            file, f"it is of version {texts.get(VERSION)!r}, expected '1': read it with the minigrad that wrote it"
+    if (checked or VERSION in texts or CHECKSUM in texts) and texts.get(VERSION) != "1":
+        raise UnreadableFileError(
+            f"{file} is no file of this version of minigrad (expected version '1', found {texts.get(VERSION)!r})"
         )
     if VERSION in texts:
         if texts.pop(CHECKSUM, "") != checksum(header, texts, body):
@@ -151,7 +153,7 @@ class _Place(NamedTuple):
         if not isinstance(kind, str) or not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
             _damaged(file, f"dtype, shape or data_offsets of {name!r} are none")
         if kind not in DTYPES:
-            raise UnreadableFileError(f"{file}: {refusal(f'{name!r}', kind)}")
+            raise UnreadableFileError(refusal(f"{name!r} in {file}", kind))
         begin, end = offsets
         size = math.prod(shape) * DTYPES[kind].itemsize
         if end - begin != size or len(shape) > MOST_AXES:

@@ -15,6 +15,9 @@ from minigrad.optim.optimizers import RMSProp as RMSProp
 from minigrad.optim.training.best import EarlyStopping as EarlyStopping
 from minigrad.optim.training.best import KeepBest as KeepBest
 from minigrad.optim.training.callbacks import Callback as Callback
+from minigrad.optim.training.checkpoints import Checkpoints as Checkpoints
+from minigrad.optim.training.checkpoints import load_checkpoint as load_checkpoint
+from minigrad.optim.training.checkpoints import save_checkpoint as save_checkpoint
 from minigrad.optim.training.evaluation import evaluate as evaluate
 from minigrad.optim.training.evaluation import predict as predict
 from minigrad.optim.training.examples import batches as batches
@@ -45,5 +48,8 @@ __all__ = [
     "bucketed",
     "save_arrays",
     "load_arrays",
+    "save_checkpoint",
+    "load_checkpoint",
+    "Checkpoints",
     "UnreadableFileError",
 ]

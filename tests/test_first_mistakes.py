@@ -224,7 +224,6 @@ def test_what_is_saved_is_a_dict_of_arrays(given, said, tmp_path):
 
 
 def test_a_file_of_numpy_is_told_from_a_damaged_one(tmp_path):
-    pytest.importorskip("safetensors")
     np.savez(tmp_path / "m.npz", a=X)
     np.save(tmp_path / "m.npy", X)
     (tmp_path / "m").write_bytes(b"")

@@ -30,7 +30,6 @@ __all__ = ["RunFolder", "check_extras", "file_names", "load_arrays", "save_array
 
 EXTRAS = {
     "matplotlib": "to draw figures",
-    "safetensors": "to save parameters",
     "threadpoolctl": "to give the same numbers again",
     "tomli_w": "to save the configuration",
 }
