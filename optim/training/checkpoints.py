@@ -26,7 +26,7 @@ from minigrad.optim.training.history import History
 
 VERSION = 1  # of what the JSON says
 TEXT = "checkpoint"  # the name of the JSON among a file's texts
-ARRAY = "array"  # {"array": name} stands in the JSON for an array of the file
+ARRAY = "@array"  # {"@array": name} stands in the JSON for an array of the file
 RESERVED = ("model", "optimizer", "history", "generators")
 
 
@@ -73,7 +73,7 @@ def _refuse(path: str | os.PathLike[str], why: str) -> NoReturn:
 
 
 def _without_arrays(tree: Any, path: str, arrays: dict[str, Array]) -> Any:
-    """The tree with {"array": name} in the place of every array, which is added to `arrays` by that name."""
+    """The tree with {"@array": name} in the place of every array, which is added to `arrays` by that name."""
     if isinstance(tree, np.ndarray):
         name = path
         while name in arrays:

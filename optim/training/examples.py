@@ -101,11 +101,14 @@ class Examples:
         taken.lengths = None if self.lengths is None else self.lengths[index]
         return taken
 
-    def batches(self, batch_size: int, rng: np.random.Generator, drop_last: bool) -> Iterator[Examples]:
-        """Once all examples, in a new random order; cut to the longest of a batch where the lengths are known."""
-        for index in batches(len(self), batch_size, rng, drop_last=drop_last, lengths=self.lengths):
-            batch = self.take(index)
-            yield batch if batch.lengths is None else batch.cut(int(batch.lengths.max()))
+    def order(self, batch_size: int, rng: np.random.Generator, drop_last: bool) -> list[Indices]:
+        """Once all examples, in a new random order: the places of those of each batch."""
+        return list(batches(len(self), batch_size, rng, drop_last=drop_last, lengths=self.lengths))
+
+    def batch(self, index: Indices) -> Examples:
+        """The examples of a batch, cut to the longest of them where the lengths are known."""
+        batch = self.take(index)
+        return batch if batch.lengths is None else batch.cut(int(batch.lengths.max()))
 
     def cut(self, length: int) -> Examples:
         """The first `length` time steps of every array whose axis 1 is as long as the first input's."""

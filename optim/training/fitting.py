@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import wraps
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from minigrad.models.scheduled import Weight, value_at
 from minigrad.optim.names import refuse_other_names
 from minigrad.optim.optimizers import Optimizer
 from minigrad.optim.training.callbacks import Callback, Callbacks, Training
+from minigrad.optim.training.checkpoints import Checkpoints
 from minigrad.optim.training.checks import (
     check_callbacks,
     check_finite,
@@ -32,6 +33,8 @@ from minigrad.optim.training.evaluation import Loss, Metric, evaluated, measure,
 from minigrad.optim.training.examples import Examples, Given, n_batches, set_aside
 from minigrad.optim.training.history import History
 from minigrad.optim.training.progress import Progress
+from minigrad.optim.training.resuming import Place, Resumable, position_of, settings_of, with_state
+from minigrad.optim.training.signals import Signals, Terminated
 from minigrad.optim.training.step import Penalty, Step
 
 OTHER_NAMES = {  # as other libraries call what `fit` takes
@@ -88,6 +91,7 @@ def fit(
     quiet: bool = False,
     eager: bool = False,
     backend: str = "numpy",
+    checkpoints: Checkpoints | str | os.PathLike[str] | None = None,
 ) -> History:
     """Train the model on (inputs, targets), all with the examples along axis 0; returns the history, a row per epoch.
 
@@ -117,13 +121,18 @@ def fit(
                 be among those below
     rng:        draws the validation split and the order of the examples
     quiet:      show no progress line
+    checkpoints: a folder, or `Checkpoints(folder, ...)`: save after every epoch all that is needed to go on. Called again with
+                the same arguments, after whatever stopped it (SIGKILL included), `fit` goes on from the last checkpoint and ends with
+                the same bits; the history has all rows. A training that had ended is loaded
 
     Every epoch begins in training mode, modules within included; afterwards they are in the modes they were found in.
 
     Columns: epoch, loss (its mean over the examples while they were trained on), penalty, the metrics, val_loss, the metrics
     of the validation, and where the optimizer's learning rate follows a schedule learning_rate, that of the epoch's last step.
-    Ctrl-C ends the training: the model keeps what was reached, and `history.interrupted` is True. An error
-    that ends it has the history so far as its attribute `history`.
+    Ctrl-C ends the training after the step that runs: the model keeps what was reached, and `history.interrupted` is True. With
+    `checkpoints` that is saved, and a termination signal (SIGTERM) saves it too, and ends the program with exit code 143. A checkpoint
+    that cannot be written, on a full disk, is a RuntimeWarning, and the training goes on; if the last one cannot be, it is an OSError.
+    An error that ends the training has the history so far as its attribute `history`.
 
     >>> import numpy as np
     >>> from minigrad.models import LSTM, losses
@@ -148,6 +157,8 @@ def fit(
     True
     """
     rng = generator_of(rng)
+    saved_to = checkpoints if checkpoints is None or isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
+    drawn = position_of(rng)
     measured = metrics_by_name(metrics)
     what = "inputs and targets"
     examples = Examples.of("fit", inputs, targets, mask=mask, weights=weights).checked(what)
@@ -172,42 +183,68 @@ def fit(
     check_last(model, examples, batch_size, drop_last)
     check_metrics(step, measured, examples)
     check_watched(callbacks, _columns(step, measured, held))
+    settings = partial(
+        settings_of, step, examples, held, rng=drawn, batch_size=batch_size, drop_last=drop_last, eager=eager,
+        backend=step.backend, metrics=[*measured], callbacks=[type(callback).__name__ for callback in with_state(callbacks)],
+    )  # fmt: skip
     training = Training(model, optimizer, History())
     moments = Callbacks(callbacks)
     history = training.history
+    resumable = Resumable(saved_to, step, training, callbacks, rng, settings() if saved_to is not None else {})
     n_steps = n_batches(len(examples), batch_size, drop_last)
     progress = Progress(epochs * n_steps, "" if backend == "numpy" else f"by {step.backend}", quiet=quiet)
     modes = modes_of(model)
     ending = ""
-    numbers: dict[str, float] = {}
-    try:
-        moments.before_training(training)
-        for epoch in range(1, epochs + 1):
-            training.epoch = epoch
-            ends = False
-            model.train()
-            last = _some(numbers, "val_loss")
-            for numbers, seen in _epoch(step, examples.batches(batch_size, rng, drop_last), len(examples), training):
-                if seen < n_steps:
-                    progress.update((epoch - 1) * n_steps + seen, epoch=epoch, loss=numbers["loss"], **last)
-                if training.numbers and moments.after_step(training):
-                    ends = True
-                    break
-            numbers |= _after_an_epoch(model, loss, measured, examples, held) | _scheduled_rate(optimizer)
-            progress.update(epoch * n_steps, epoch=epoch, **_some(numbers, "loss", "val_loss"))
-            history.append(epoch=epoch, **numbers)
-            if moments.after_epoch(training) or ends:
-                ending = f"stopped by a callback {'in' if ends else 'after'} epoch {epoch}"
-                break
-    except KeyboardInterrupt:
-        history.interrupted = True
-        ending = f"interrupted after {history.n_rows} of {epochs} epochs; the model keeps what was reached"
-    except Exception as error:
-        vars(error)["history"] = history
-        raise
-    finally:
-        progress.close(ending)
-        restore(modes)
+    with Signals(terminates=saved_to is not None) as signals:
+        try:
+            moments.before_training(training)
+            with signals.held():
+                progress.label = f"{progress.label} {resumable.resume()}".strip()
+            for epoch in resumable.epochs_left(epochs):
+                place = resumable.place
+                training.epoch = epoch
+                model.train()
+                last = {"val_loss": history["val_loss"][-1]} if "val_loss" in history else {}
+                with signals.held():
+                    order = resumable.order(examples, batch_size, drop_last)
+                for index in order[place.seen :]:
+                    if place.ends:
+                        break
+                    with signals.held():
+                        _train(step, examples.batch(index), len(examples), training, place)
+                        place.ends = bool(training.numbers) and moments.after_step(training)
+                        resumable.after_step()
+                    if place.seen < n_steps:
+                        done = (epoch - 1) * n_steps + place.seen
+                        progress.update(done, epoch=epoch, loss=place.means()["loss"], **last)
+                numbers = place.means() | _after_an_epoch(model, loss, measured, examples, held)
+                numbers |= _scheduled_rate(optimizer)
+                progress.update(epoch * n_steps, epoch=epoch, **_some(numbers, "loss", "val_loss"))
+                with signals.held():
+                    history.append(epoch=epoch, **numbers)
+                    in_epoch = place.ends
+                    place.close(history.n_rows, ends=moments.after_epoch(training) or in_epoch)
+                    resumable.after_epoch(last=place.ends or epoch == epochs)
+                if place.ends:
+                    ending = f"stopped by a callback {'in' if in_epoch else 'after'} epoch {epoch}"
+            with signals.held():
+                resumable.at_the_end()
+        except KeyboardInterrupt:
+            history.interrupted = True
+            ending = f"interrupted after {history.n_rows} of {epochs} epochs; the model keeps what was reached"
+            with signals.held():
+                resumable.at_the_end()
+        except Terminated:
+            ending = f"terminated after {history.n_rows} of {epochs} epochs"
+            with signals.held():
+                resumable.at_the_end()
+            raise
+        except Exception as error:
+            vars(error)["history"] = history
+            raise
+        finally:
+            progress.close(ending)
+            restore(modes)
     moments.after_training(training)
     if not history.interrupted:
         step.tell()
@@ -246,23 +283,18 @@ def _some(numbers: Mapping[str, float], *names: str) -> dict[str, float]:
     return {name: numbers[name] for name in names if name in numbers}
 
 
-def _epoch(step: Step, given: Iterable[Examples], n: int, training: Training) -> Iterator[tuple[dict[str, float], int]]:
-    """Go once through the batches of n examples; after each the means over the examples of what the steps gave, and their number."""
-    sums: dict[str, float] = {}
-    total = 0.0
-    for seen, batch in enumerate(given, 1):
-        weight = batch.weight
-        training.batch, training.numbers = batch, {}
-        if weight > 0:  # else all is masked, and nothing to learn
-            total += weight
-            try:
-                found = step.train_on(batch)
-            except (ValueError, TypeError, IndexError) as error:
-                if len(batch) < n and error.args and isinstance(error.args[0], str):
-                    error.args = (f"{error.args[0]} (in a batch of {len(batch)} of the {n} examples)", *error.args[1:])
-                raise
-            training.step += 1
-            training.numbers = found
-            for name, number in found.items():
-                sums[name] = sums.get(name, 0.0) + number * weight
-        yield {name: number / total for name, number in sums.items()} or {"loss": math.nan}, seen
+def _train(step: Step, batch: Examples, n: int, training: Training, place: Place) -> None:
+    """Take a step on a batch of n examples, and add what it gave to the sums of the epoch."""
+    weight = batch.weight
+    training.batch, training.numbers = batch, {}
+    if weight > 0:  # else all is masked, and nothing to learn
+        try:
+            found = step.train_on(batch)
+        except (ValueError, TypeError, IndexError) as error:
+            if len(batch) < n and error.args and isinstance(error.args[0], str):
+                error.args = (f"{error.args[0]} (in a batch of {len(batch)} of the {n} examples)", *error.args[1:])
+            raise
+        training.step += 1
+        training.numbers = found
+        place.add(found, weight)
+    place.seen += 1

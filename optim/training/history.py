@@ -31,6 +31,12 @@ class History(Mapping[str, list[Any]]):
             column.append(cells.get(name, math.nan))
         self.n_rows += 1
 
+    def replace(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Hold these rows, and no others."""
+        self._columns, self.n_rows = {}, 0
+        for row in rows:
+            self.append(**row)
+
     def rows(self) -> list[dict[str, Any]]:
         """The table by rows: a dict per row."""
         return [{name: column[i] for name, column in self._columns.items()} for i in range(self.n_rows)]

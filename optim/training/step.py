@@ -150,6 +150,7 @@ class Step:
         self._n_steps = 0
         self._made_anew = False  # whether a warning told of parameters that every batch makes anew
         self._scheduled = scheduled_in((model, loss, *penalties, self.loss_weight))
+        self.before_batch: Callable[[dict[str, Array], Setting], None] | None = None  # of a training that was resumed
         self.states = [parameter for parameter in model.parameters() if not parameter.trainable]
 
     @property
@@ -255,6 +256,8 @@ class Step:
         """The same as arrays: by the program, by nodes built anew, or, where a check is due, by both."""
         if self.eager:
             return self._by_nodes(arrays, setting)
+        if self.before_batch is not None:
+            self.before_batch(arrays, setting)
         key = (setting, *[(array.shape, array.dtype) for array in arrays.values()])
         self._batches[key] += 1
         n = self._batches[key]

@@ -309,7 +309,7 @@ def test_a_checkpoint_of_another_kind_or_version_is_refused(tmp_path):
     for text, said in (
         ("[]", "it is no checkpoint"),
         ('{"version": 9, "kind": "a loop", "state": {}}', "of version 9, expected 1"),
-        ('{"version": 1, "kind": "a loop", "state": {"a": {"array": "b"}}}', "its arrays are not those it names"),
+        ('{"version": 1, "kind": "a loop", "state": {"a": {"@array": "b"}}}', "its arrays are not those it names"),
         ('{"version": 1, "kind": "a loop", "state": 3}', "its arrays are not those it names"),
     ):
         write_arrays(tmp_path / "c", {}, {"checkpoint": text})
