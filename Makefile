@@ -8,7 +8,7 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help train test quick oldest lint types pytest pages coverage rows graphs core reference wheel bench format clean
+.PHONY: help train test quick oldest lint types pytest pages coverage rows graphs survive core reference wheel bench format clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ rows: .venv/test.stamp  ## run the tests that prove rows of tests/rows.toml and 
 
 graphs: .venv/test.stamp  ## compare programs with nodes on 10,000 random graphs; others by ARGS="--graphs 300 --backend numba"
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.compiler $(ARGS)
+
+survive: .venv/test.stamp  ## kill trainings 100 times and resume them, load 10,000 damaged files; others by ARGS="--kills 20 --files 500"
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.survival $(ARGS)
 
 core:  ## count the lines of code of the core
 	@$(PYTHON) tests/core_size.py

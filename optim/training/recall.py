@@ -105,12 +105,14 @@ class Recall:
         """See to it that the shelf of programs knows the graph of this batch, if it did when it was noted."""
         compiled, shelf = self.step._compiled, self.step._compiled.shelf
         key = _Given.of((setting,), dict(arrays)).key
-        absent = {
-            one.digest for one in (*shelf.programs.get(key, ()), *shelf.waiting.get(key, ())) if isinstance(one, Absent)
-        }
-        if not absent or shelf.program(key) is not None or shelf.seen(key) is not None:
+        programs: list[Any] = shelf.programs.get(key, [])
+        waiting: list[Any] = shelf.waiting.get(key, [])
+        had = {one.digest for one in programs if isinstance(one, Absent)}
+        if not (had or any(isinstance(one, Absent) for one in waiting)):
             return
-        trial = _Trial({one.digest for one in shelf.programs.get(key, ()) if isinstance(one, Absent)})
+        if shelf.program(key) is not None or shelf.seen(key) is not None:
+            return
+        trial = _Trial(had)
         before, drawn = copies(self.states), positions(self.generators)
         compiled.shelf = trial
         try:
@@ -121,18 +123,21 @@ class Recall:
             compiled.shelf = shelf
             put_back(before)
             move_to(self.generators, drawn)
-        for kept in (shelf.programs, shelf.waiting):
-            found = [
-                one for ones in (trial.programs if kept is shelf.programs else trial.waiting).values() for one in ones
-            ]
-            ones: list[Any] = kept.get(key, [])  # type: ignore[attr-defined]
-            for i, one in enumerate(ones):
-                if found and isinstance(one, Absent) and one.digest == digest(_seen(found[0]).skeleton):
-                    _seen(found[0]).calls = one.calls
-                    ones[i] = found[0]
-        left = (*shelf.programs.values(), *shelf.waiting.values())
+        _replace(programs, trial.programs)
+        _replace(waiting, trial.waiting)
+        left: list[Sequence[Any]] = [*shelf.programs.values(), *shelf.waiting.values()]
         if not any(isinstance(one, Absent) for ones in left for one in ones):
             self.step.before_batch = None
+
+
+def _replace(kept: list[Any], made: Mapping[Any, Sequence[Any]]) -> None:
+    """Put what was made of a graph in the place of what stands for it."""
+    for new in (one for ones in made.values() for one in ones):
+        seen = getattr(new, "seen", new)
+        for i, one in enumerate(kept):
+            if isinstance(one, Absent) and one.digest == digest(seen.skeleton):
+                seen.calls = one.calls
+                kept[i] = new
 
 
 class Absent:
@@ -159,10 +164,6 @@ class _Trial(Shelf[Any]):
 
     def is_worth_a_program(self, seen: Seen) -> bool:
         return digest(seen.skeleton) in self.had
-
-
-def _seen(kept: Any) -> Any:
-    return getattr(kept, "seen", kept)
 
 
 # In numbers and texts --------------------------------------------------------------------------------------------------

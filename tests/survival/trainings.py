@@ -135,10 +135,10 @@ TRAININGS: dict[str, Callable[[], Training]] = {
 def train(name: str, more: list[Any] | None = None, **options: Any) -> Any:
     """Run a training by name; gives all that it left behind. more: callbacks beside its own"""
     made = {**TRAININGS[name](), "quiet": True}
-    given = {key: made.pop(key) for key in ("model", "inputs", "targets")}
+    model, inputs, targets = (made.pop(key) for key in ("model", "inputs", "targets"))
     own = made.pop("callbacks", [])
-    history = fit(*given.values(), **made, callbacks=[*own, *(more or [])], **options)
-    return left_behind(given["model"], made["optimizer"], history, own, made.get("rng"))
+    history = fit(model, inputs, targets, **made, callbacks=[*own, *(more or [])], **options)
+    return left_behind(model, made["optimizer"], history, own, made.get("rng"))
 
 
 def left_behind(model: Module, optimizer: Any, history: Any, callbacks: list[Any], rng: Any) -> dict[str, Any]:
@@ -150,4 +150,5 @@ def left_behind(model: Module, optimizer: Any, history: Any, callbacks: list[Any
         "callbacks": [callback.state_dict() for callback in callbacks],
         "generators": [repr(m.rng.bit_generator.state) for _, m in model.named_modules() if hasattr(m, "rng")],
         "rng": repr(rng.bit_generator.state) if rng is not None else "",
+        "interrupted": history.interrupted,
     }
