@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from minigrad.node import Array, Parameter, known_dtype
 
-BLOCK = 1 << 17  # entries of a block, at most: what a step reads and writes of it stays in the processor's own cache
+BLOCK = (
+    1 << 18
+) - 16  # entries of a block, at most: a call more costs what a shorter block wins, and programs cut longer arrays
 SMALL = 1 << 14  # entries of a parameter: up to here, a copy of its gradient is cheaper than a call for itself
 ALIGNED = 64  # bytes: no load or store of a vector register crosses two lines of the cache
 
@@ -80,10 +82,10 @@ class FlatStore:
                 left.flags.writeable = False
 
     def given(self) -> list[Array | None]:
-        """The parameters' gradients as flat arrays, None where there is none; an error where one does not fit."""
+        """The trained parameters' gradients as flat arrays, None where there is none; an error where one does not fit."""
         found: list[Array | None] = []
         for parameter in self.parameters:
-            gradient = parameter.grad
+            gradient = parameter.grad if parameter.trainable else None
             if gradient is not None:
                 if gradient.shape != parameter._value.shape or gradient.dtype != self.dtype:
                     known_dtype(f"the .grad of {parameter.label}", gradient.dtype)

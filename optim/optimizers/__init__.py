@@ -1,6 +1,7 @@
 """Optimizers: what turns gradients into new parameters.
 
-Defaults, and where other libraries differ (η, ρ, β are the same: 0.9, 0.9, 0.9 and 0.999, but for ρ = 0.99 in PyTorch):
+Defaults, and where other libraries differ. In all three the momentum is 0 unless one says 0.9, β₁ = 0.9 and β₂ = 0.999; ρ = 0.9, in
+PyTorch 0.99.
 
 | | here | Keras | PyTorch |
 |---|---|---|---|
@@ -10,6 +11,7 @@ Defaults, and where other libraries differ (η, ρ, β are the same: 0.9, 0.9, 0
 | Adam | α = 0.001, ε beside √v̂ | ε beside √v: `epsilon_hat=True` | the same |
 | ε | 1e-7 | 1e-7 | 1e-8, AdaGrad 1e-10 |
 | `weight_decay` | λ w added to g | decoupled: `decoupled=True` | added to g, in AdamW decoupled |
+| AdamW | λ = 0.01 | λ = 0.004 | λ = 0.01 |
 """
 
 from minigrad.optim.optimizers.adam import Adam as Adam

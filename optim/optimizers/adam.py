@@ -10,8 +10,8 @@ from minigrad.node import Node, Parameter
 from minigrad.ops import sqrt
 from minigrad.ops.control import update
 from minigrad.optim.entries import Formula
-from minigrad.optim.optimizers.base import Decays, Optimizer, Rates
-from minigrad.optim.optimizers.given import within
+from minigrad.optim.optimizers.base import Optimizer, Rates
+from minigrad.optim.optimizers.given import Decays, Number
 
 
 class Adam(Optimizer):
@@ -29,6 +29,9 @@ class Adam(Optimizer):
     counts_steps = True
     squares = True
     settings = ("beta_1", "beta_2")
+    beta_1 = Number(0, 1)
+    beta_2 = Number(0, 1)
+    epsilon = Number(0, np.inf)
 
     def __init__(
         self,
@@ -42,12 +45,10 @@ class Adam(Optimizer):
         epsilon_hat: bool = False,
         weight_decay: Decays = 0.0,
         decoupled: bool = False,
-        proximal_l1: float = 0.0,
+        proximal_l1: Decays = 0.0,
         backend: str = "numpy",
     ) -> None:
-        self.beta_1 = within("beta_1", beta_1, 0, 1)
-        self.beta_2 = within("beta_2", beta_2, 0, 1)
-        self.epsilon = within("epsilon", epsilon, 0, np.inf)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
         self.bias_correction = bias_correction
         self.epsilon_hat = epsilon_hat
         super().__init__(
@@ -96,7 +97,7 @@ class AdamW(Adam):
         bias_correction: bool = True,
         epsilon_hat: bool = False,
         weight_decay: Decays = 0.01,
-        proximal_l1: float = 0.0,
+        proximal_l1: Decays = 0.0,
         backend: str = "numpy",
     ) -> None:
         super().__init__(

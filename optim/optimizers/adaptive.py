@@ -10,8 +10,8 @@ from minigrad.node import Node, Parameter
 from minigrad.ops import sqrt
 from minigrad.ops.control import update
 from minigrad.optim.entries import Formula
-from minigrad.optim.optimizers.base import Decays, Optimizer, Rates
-from minigrad.optim.optimizers.given import within
+from minigrad.optim.optimizers.base import Optimizer, Rates
+from minigrad.optim.optimizers.given import Decays, Number, refuse_new_momentum
 
 
 class AdaptiveRates(Optimizer):
@@ -22,6 +22,9 @@ class AdaptiveRates(Optimizer):
 
     squares = True
     settings: tuple[str, ...] = ("momentum", "epsilon", "epsilon_inside")
+    momentum = Number(0, 1)
+    epsilon = Number(0, np.inf)
+    initial_accumulator = Number(0, np.inf)
 
     def __init__(
         self,
@@ -34,14 +37,13 @@ class AdaptiveRates(Optimizer):
         initial_accumulator: float,
         weight_decay: Decays,
         decoupled: bool,
-        proximal_l1: float,
+        proximal_l1: Decays,
         backend: str,
     ) -> None:
-        self.momentum = within("momentum", momentum, 0, 1)
+        self.momentum, self.epsilon = momentum, epsilon
         self._has_velocity = self.momentum > 0
-        self.epsilon = within("epsilon", epsilon, 0, np.inf)
         self.epsilon_inside = epsilon_inside
-        self.initial_accumulator = within("initial_accumulator", initial_accumulator, 0, np.inf)
+        self.initial_accumulator = initial_accumulator
         super().__init__(
             parameters,
             learning_rate,
@@ -62,6 +64,7 @@ class AdaptiveRates(Optimizer):
         )
 
     def _formula(self) -> Formula:
+        refuse_new_momentum(self, self.momentum, self._has_velocity)
         accumulated, momentum = self._accumulated(), self.momentum
         epsilon, inside = self.epsilon, self.epsilon_inside
 
@@ -100,7 +103,7 @@ class AdaGrad(AdaptiveRates):
         initial_accumulator: float = 0.0,
         weight_decay: Decays = 0.0,
         decoupled: bool = False,
-        proximal_l1: float = 0.0,
+        proximal_l1: Decays = 0.0,
         backend: str = "numpy",
     ) -> None:
         super().__init__(
@@ -129,6 +132,7 @@ class RMSProp(AdaptiveRates):
     """
 
     settings = (*AdaptiveRates.settings, "rho")
+    rho = Number(0, 1)
 
     def __init__(
         self,
@@ -142,10 +146,10 @@ class RMSProp(AdaptiveRates):
         initial_accumulator: float = 0.0,
         weight_decay: Decays = 0.0,
         decoupled: bool = False,
-        proximal_l1: float = 0.0,
+        proximal_l1: Decays = 0.0,
         backend: str = "numpy",
     ) -> None:
-        self.rho = within("rho", rho, 0, 1)
+        self.rho = rho
         super().__init__(
             parameters,
             learning_rate,

@@ -23,11 +23,18 @@ from minigrad.ops.control import update
 from minigrad.optim.entries import Entries, Formula, Part
 from minigrad.optim.flat import FlatStore, is_large
 from minigrad.optim.names import checked_names
-from minigrad.optim.optimizers.given import checked_parameters, trainable, within
+from minigrad.optim.optimizers.given import (
+    Decays,
+    NumberOrDict,
+    checked_parameters,
+    is_set,
+    number_of,
+    trainable,
+    within,
+)
 
 Rate: TypeAlias = float | Schedule
 Rates: TypeAlias = "Rate | Mapping[Parameter, Rate]"
-Decays: TypeAlias = "float | Mapping[Parameter, float]"
 State = dict[str, Array]  # what an optimizer remembers, by name
 OTHER_NAMES = {  # as other libraries call what optimizers take
     "lr": "learning_rate",
@@ -37,6 +44,14 @@ OTHER_NAMES = {  # as other libraries call what optimizers take
 }
 
 LARGEST = {np.dtype(kind): float(np.finfo(kind).max) for kind in (np.float32, np.float64)}  # numbers of a dtype
+
+
+class Numbers(NamedTuple):
+    """A parameter's own in one step: α, the λ of weight decay, and the λ₁ of the proximal step."""
+
+    rate: float
+    decay: float
+    l1: float
 
 
 class Run(NamedTuple):
@@ -49,8 +64,7 @@ class Run(NamedTuple):
     entries: Entries
     steps: Array
     parts: list[Part]
-    rate: float
-    decay: float
+    numbers: Numbers
 
 
 class Optimizer:
@@ -64,7 +78,8 @@ class Optimizer:
                    λ w to the gradient, the gradient of λ/2 ‖w‖² (PyTorch's weight_decay of SGD and Adam)
     decoupled:     let the decay shrink the weights beside the gradient's step instead, w ← (1 − α λ) w before it, so that no mean or
                    root of gradients sees it (AdamW; Keras's weight_decay)
-    proximal_l1:   λ₁; after each step the proximal step of λ₁ ‖w‖₁, w ← sign(w) max(|w| − α λ₁, 0), which makes entries exactly 0
+    proximal_l1:   λ₁, a number or a dict like that; after each step the proximal step of λ₁ ‖w‖₁, w ← sign(w) max(|w| − α λ₁, 0),
+                   which makes entries exactly 0
     backend:       by what the formula is run, as in `mg.compile`, to the same numbers: "numpy"; "numba", in one compiled loop (the
                    extra [fast]); or "auto", numba where it is installed
     n_steps:       how many steps were made; kept in the state, so a resumed training goes on at its rate
@@ -80,6 +95,8 @@ class Optimizer:
     squares = False
     sums = False
     settings: tuple[str, ...] = ()
+    weight_decay = NumberOrDict(0, np.inf)
+    proximal_l1 = NumberOrDict(0, np.inf)
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         """Let the constructor say what an argument is called here that came under another library's name."""
@@ -94,7 +111,7 @@ class Optimizer:
         *,
         weight_decay: Decays = 0.0,
         decoupled: bool = False,
-        proximal_l1: float = 0.0,
+        proximal_l1: Decays = 0.0,
         backend: str = "numpy",
     ) -> None:
         self._backend = chosen_backend(backend, type(self).__name__)
@@ -104,9 +121,9 @@ class Optimizer:
         self._order = {parameter: i for i, parameter in enumerate(given)}
         self.n_steps = 0
         self.learning_rate = learning_rate
-        self.weight_decay = self._checked_decay(weight_decay)
+        self.weight_decay = weight_decay
         self.decoupled = decoupled
-        self.proximal_l1 = within("proximal_l1", proximal_l1, 0, np.inf)
+        self.proximal_l1 = proximal_l1
         self.stores: list[FlatStore] = []
         self._entries: list[Entries] = []
         self._steps: list[Array] = []
@@ -164,23 +181,6 @@ class Optimizer:
         self._now(rate)
         return rate
 
-    def _checked_decay(self, given: Decays) -> Decays:
-        """A number of at least 0, or a dict of such numbers by parameters of this optimizer."""
-        if not isinstance(given, Mapping):
-            return within("weight_decay", given, 0, np.inf)
-        for parameter, decay in given.items():
-            if parameter not in self._order:
-                label = getattr(parameter, "label", repr(parameter))
-                raise ValueError(
-                    f"{type(self).__name__}(weight_decay): {label} is none of the parameters that are trained"
-                )
-            within(f"weight_decay of {parameter.label}", decay, 0, np.inf)
-        return dict(given)
-
-    def _decay_of(self, parameter: Parameter) -> float:
-        decay = self.weight_decay
-        return decay.get(parameter, 0.0) if isinstance(decay, Mapping) else decay
-
     def look_ahead(self) -> AbstractContextManager[None]:
         """Within this the parameters are where the gradient of the next step is to be taken: `with optimizer.look_ahead():`.
 
@@ -206,41 +206,47 @@ class Optimizer:
         for run in runs:
             if self.counts_steps:
                 run.steps[:] += 1
-            numbers = self._numbers(int(run.steps[0]), run.rate)
-            run.entries.update(run.parts, (*numbers, *self._numbers_beside(run)))
+            numbers = self._numbers(int(run.steps[0]), run.numbers.rate)
+            run.entries.update(run.parts, (*numbers, *self._numbers_beside(run.numbers)))
         self.n_steps += 1
         for parameter in self.parameters:
             if parameter.grad is not None:
-                parameter.mark_changed()
+                if parameter.trainable:
+                    parameter.mark_changed()
                 parameter.grad = None
 
     def _runs(self) -> list[Run]:
         """What the next step changes; all gradients are looked at before the first is applied."""
-        rates = dict(zip(self.parameters, self.rates(), strict=True))
+        numbers = self._numbers_by_parameter()
         given = [store.given() for store in self.stores]
         made_of = [
             *[getattr(self, name) for name in self.settings],
-            self._decays(),
+            is_set(self.weight_decay),
             self.decoupled,
-            self.proximal_l1 > 0,
+            is_set(self.proximal_l1),
         ]
         runs = []
         for store, entries, steps, gradients in zip(self.stores, self._entries, self._steps, given, strict=True):
             store.take_in()
             if entries.made_of != made_of:
                 entries.compile(self._whole_formula(), made_of)
-            numbers = [(rates[parameter], self._decay_of(parameter)) for parameter in store.parameters]
-            for run in store.runs(gradients, list(zip(steps.tolist(), numbers, strict=True))):
+            own = [numbers[parameter] for parameter in store.parameters]
+            for run in store.runs(gradients, list(zip(steps.tolist(), own, strict=True))):
                 parts = entries.gathered(run, gradients)
-                runs.append(Run(entries, steps[run.start : run.stop], parts, *numbers[run.start]))
+                runs.append(Run(entries, steps[run.start : run.stop], parts, own[run.start]))
         return runs
 
-    def _decays(self) -> bool:
-        return isinstance(self.weight_decay, Mapping) or self.weight_decay > 0
+    def _numbers_by_parameter(self) -> dict[Parameter, Numbers]:
+        decay, l1 = self.weight_decay, self.proximal_l1
+        return {
+            parameter: Numbers(rate, number_of(decay, parameter), number_of(l1, parameter))
+            for parameter, rate in zip(self.parameters, self.rates(), strict=True)
+        }
 
     def _whole_formula(self) -> Formula:
         """The formula, with what stands beside it: weight decay before, the proximal step after."""
-        formula, decays, decoupled, thresholds = self._formula(), self._decays(), self.decoupled, self.proximal_l1 > 0
+        formula, decoupled = self._formula(), self.decoupled
+        decays, thresholds = is_set(self.weight_decay), is_set(self.proximal_l1)
         if not (decays or thresholds):
             return formula
 
@@ -258,17 +264,18 @@ class Optimizer:
 
         return whole
 
-    def _numbers_beside(self, run: Run) -> list[float]:
-        """The numbers of weight decay and of the proximal step."""
-        decay = [1 - run.rate * run.decay if self.decoupled else run.decay] if self._decays() else []
-        return [*decay, run.rate * self.proximal_l1] if self.proximal_l1 > 0 else decay
+    def _numbers_beside(self, numbers: Numbers) -> list[float]:
+        """Those of weight decay and of the proximal step, for a formula that has these."""
+        rate, decay, l1 = numbers
+        decays = [1 - rate * decay if self.decoupled else decay] if is_set(self.weight_decay) else []
+        return [*decays, rate * l1] if is_set(self.proximal_l1) else decays
 
     def _squares_fit(self, runs: Sequence[Run]) -> bool:
         """Whether all squares surely fit into their dtype, added to r where they are summed: one pass tells the sum of them all."""
         with np.errstate(over="ignore", invalid="ignore"):
             for run in runs:
                 for gradient, (w, *state) in run.parts:
-                    squared = self._with_decay(gradient, w, run.decay)
+                    squared = self._with_decay(gradient, w, run.numbers.decay)
                     taken = float(state[0].max(initial=0)) if self.sums else 0.0
                     if not np.dot(squared, squared) <= LARGEST[gradient.dtype] - taken:
                         return False
@@ -281,11 +288,11 @@ class Optimizer:
     def _refuse_large_squares(self) -> None:
         """ValueError, which names the parameter, where a square or r overflows: its rate would be 0 from then on."""
         for parameter, state in zip(self.parameters, self._views(), strict=True):
-            if parameter.grad is None:
+            if parameter.grad is None or not parameter.trainable:
                 continue
             taken = state["r"] if self.sums else 0
             with np.errstate(over="ignore", invalid="ignore"):
-                gradient = self._with_decay(parameter.grad, parameter._value, self._decay_of(parameter))
+                gradient = self._with_decay(parameter.grad, parameter._value, number_of(self.weight_decay, parameter))
                 bad = np.isinf(gradient * gradient + taken) & np.isfinite(gradient) & np.isfinite(taken)
             if bad.any():
                 raise ValueError(
@@ -326,7 +333,7 @@ class Optimizer:
                 f"{method}: the state is of an optimizer with a schedule or with rates by parameter: give this one the same as "
                 "learning_rate, or schedules.constant(0.01) to go on at a constant rate"
             )
-        if set(arrays) != set(own) or any(np.shape(arrays[key]) != own[key].shape for key in own):
+        if set(arrays) != set(own) or any(_form(key, arrays[key]) != _form(key, own[key]) for key in own):
             raise ValueError(
                 f"{method}: expected {_described(own)}, found {_described(arrays)}: "
                 "load the state of the same optimizer on the same parameters"
@@ -367,5 +374,10 @@ class Optimizer:
         return (rate,)
 
 
-def _described(arrays: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {np.shape(array)}" for key, array in arrays.items()) or "nothing"
+def _form(key: str, array: Array) -> tuple[object, ...]:
+    """Its shape; and its dtype, where the array is as long as a parameter: rounded it would be another state."""
+    return array.shape, array.dtype if "." in key and not key.endswith(".steps") else None
+
+
+def _described(arrays: Mapping[str, Array]) -> str:
+    return ", ".join(f"{key} {array.shape} {array.dtype}" for key, array in arrays.items()) or "nothing"

@@ -1,14 +1,70 @@
-"""What optimizers are given: parameters, and numbers in a range."""
+"""Check what optimizers are given: parameters, and numbers in a range."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from minigrad.models import Module
 from minigrad.node import Node, Parameter
+
+Decays = float | Mapping[Parameter, float]
+
+
+class Number:
+    """A setting of an optimizer, a number in [low, high): what is assigned is checked, in the constructor and later."""
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, optimizer: Any, owner: type | None = None) -> Any:
+        return self if optimizer is None else vars(optimizer)[self.name]
+
+    def __set__(self, optimizer: Any, given: Any) -> None:
+        vars(optimizer)[self.name] = within(self.name, given, self.low, self.high)
+
+
+class NumberOrDict(Number):
+    """The same, or a dict of such numbers by parameters of the optimizer."""
+
+    def __set__(self, optimizer: Any, given: Any) -> None:
+        if not isinstance(given, Mapping):
+            super().__set__(optimizer, given)
+            return
+        for parameter, number in given.items():
+            if parameter not in optimizer._order:
+                label = getattr(parameter, "label", repr(parameter))
+                raise ValueError(
+                    f"{type(optimizer).__name__}({self.name}): {label} is none of the parameters that are trained"
+                )
+            within(f"{self.name} of {parameter.label}", number, self.low, self.high)
+        vars(optimizer)[self.name] = dict(given)
+
+
+def number_of(setting: Decays, parameter: Parameter) -> float:
+    """The parameter's number: that of all, or its own, 0 where it has none."""
+    return setting.get(parameter, 0.0) if isinstance(setting, Mapping) else setting
+
+
+def is_set(setting: Decays) -> bool:
+    """Whether it may be other than 0 for some parameter."""
+    return isinstance(setting, Mapping) or setting > 0
+
+
+def refuse_new_momentum(optimizer: Any, momentum: float, has_velocity: bool) -> None:
+    """ValueError where a momentum was assigned to an optimizer that was made without one."""
+    if momentum > 0 and not has_velocity:
+        name = type(optimizer).__name__
+        raise ValueError(
+            f"{name}.momentum = {momentum}: it was made without momentum and so keeps no velocity: write "
+            f"{name}(parameters, momentum={momentum})"
+        )
 
 
 def trainable(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:

@@ -9,8 +9,8 @@ from typing import Literal
 from minigrad.node import Node, Parameter
 from minigrad.ops.control import update
 from minigrad.optim.entries import Formula
-from minigrad.optim.optimizers.base import Decays, Optimizer, Rates
-from minigrad.optim.optimizers.given import within
+from minigrad.optim.optimizers.base import Optimizer, Rates
+from minigrad.optim.optimizers.given import Decays, Number, refuse_new_momentum
 
 Form = Literal["velocity", "sum"]
 
@@ -32,6 +32,7 @@ class SGD(Optimizer):
     """
 
     settings = ("momentum", "form", "nesterov")
+    momentum = Number(0, 1)
 
     def __init__(
         self,
@@ -43,21 +44,15 @@ class SGD(Optimizer):
         form: Form = "velocity",
         weight_decay: Decays = 0.0,
         decoupled: bool = False,
-        proximal_l1: float = 0.0,
+        proximal_l1: Decays = 0.0,
         backend: str = "numpy",
     ) -> None:
-        self.momentum = within("momentum", momentum, 0, 1)
+        self.momentum = momentum
         self._has_velocity = self.momentum > 0
-        if form not in ("velocity", "sum"):
-            raise ValueError(f'form={form!r}: expected "velocity" or "sum"')
-        if nesterov not in (False, True, "look-ahead"):
-            raise ValueError(f'nesterov={nesterov!r}: expected False, True or "look-ahead"')
-        if nesterov and not self._has_velocity:
-            raise ValueError(f"nesterov={nesterov!r}: it needs a momentum: write momentum=0.9")
-        if nesterov == "look-ahead" and form == "sum":
-            raise ValueError('nesterov="look-ahead": the place ahead is w + η v of the form "velocity"')
         self.form = form
         self.nesterov = nesterov
+        self._check_form()
+        self._looked_ahead = False
         super().__init__(
             parameters,
             learning_rate,
@@ -66,6 +61,27 @@ class SGD(Optimizer):
             proximal_l1=proximal_l1,
             backend=backend,
         )
+
+    def _check_form(self) -> None:
+        form, nesterov = self.form, self.nesterov
+        if form not in ("velocity", "sum"):
+            raise ValueError(f'form={form!r}: expected "velocity" or "sum"')
+        if nesterov not in (False, True, "look-ahead"):
+            raise ValueError(f'nesterov={nesterov!r}: expected False, True or "look-ahead"')
+        if nesterov and not self._has_velocity:
+            raise ValueError(f"nesterov={nesterov!r}: it needs a momentum: write momentum=0.9")
+        if nesterov == "look-ahead" and form == "sum":
+            raise ValueError('nesterov="look-ahead": the place ahead is w + η v of the form "velocity"')
+
+    def step(self) -> None:
+        """Apply the gradients that are there, once."""
+        if self.nesterov == "look-ahead" and not self._looked_ahead:
+            raise RuntimeError(
+                f'{type(self).__name__}(nesterov="look-ahead").step(): the gradient was not taken ahead: write '
+                "`with optimizer.look_ahead(): loss = ...; loss.backward()` before"
+            )
+        super().step()
+        self._looked_ahead = False
 
     def look_ahead(self) -> AbstractContextManager[None]:
         """Within this the parameters are at w + η v where nesterov="look-ahead"; afterwards at w again, to the bit."""
@@ -79,6 +95,7 @@ class SGD(Optimizer):
             for parameter, v, before in moved:
                 parameter.value = before + before.dtype.type(self.momentum) * v
             yield
+            self._looked_ahead = True
         finally:
             for parameter, _, before in moved:
                 parameter.value = before
@@ -87,6 +104,8 @@ class SGD(Optimizer):
         return {"v": 0.0} if self._has_velocity else {}
 
     def _formula(self) -> Formula:
+        self._check_form()
+        refuse_new_momentum(self, self.momentum, self._has_velocity)
         momentum = self.momentum
 
         def descent(w: Parameter, g: Node, rate: Node) -> None:

@@ -203,7 +203,11 @@ class Step:
             parameter.grad = slope
         if self.clip is not None:
             numbers["gradient_norm"] = clip_by_norm(self.optimizer.parameters, self.clip)
-        self.optimizer.step()
+        try:
+            self.optimizer.step()
+        except ValueError:  # a square that does not fit
+            put_back(before)
+            raise
         self._n_steps += 1
         if self._n_steps == self.CHECKED:
             self._reach.tell(trained)

@@ -3,13 +3,14 @@
 import copy
 import inspect
 import itertools
+import re
 
 import numpy as np
 import pytest
 
-from minigrad.models import RNN, Dense, losses
+from minigrad.models import RNN, BatchNorm, Dense, Sequential, losses
 from minigrad.node import Parameter
-from minigrad.optim import SGD, AdaGrad, Adam, AdamW, RMSProp, Step
+from minigrad.optim import SGD, AdaGrad, Adam, AdamW, RMSProp, Step, optimizers
 from minigrad.optim.optimizers import Optimizer
 
 
@@ -107,7 +108,8 @@ def test_nesterov_in_the_shifted_variable_is_w_and_its_velocity():
 def test_looking_ahead_leaves_parameters_as_they_were_to_the_bit_also_after_an_error():
     w, frozen = Parameter(np.array([1.0, 2.0], np.float32), "w"), Parameter(np.ones(2, np.float32))
     optimizer = SGD([w, frozen], 0.1, 0.9, nesterov="look-ahead")
-    frozen.grad = w.grad = np.array([0.3, -0.7], np.float32)
+    with optimizer.look_ahead():
+        frozen.grad = w.grad = np.array([0.3, -0.7], np.float32)
     optimizer.step()
     frozen.trainable = False
     before, memory, rested = w.value.copy(), w.value, frozen.value.copy()
@@ -125,6 +127,18 @@ def test_looking_ahead_leaves_parameters_as_they_were_to_the_bit_also_after_an_e
     assert w.value is memory
     with SGD([w], 0.1, 0.9).look_ahead():
         np.testing.assert_array_equal(w.value, before)
+
+
+def test_a_gradient_that_was_not_taken_ahead_is_refused():
+    """It would be momentum without Nesterov, and nobody would know."""
+    w = Parameter(1.0, "w")
+    optimizer = SGD([w], 0.05, 0.9, nesterov="look-ahead")
+    ahead(optimizer, w, 2)
+    (w * w).backward()
+    with pytest.raises(RuntimeError, match=r"was not taken ahead: write `with optimizer\.look_ahead"):
+        optimizer.step()
+    assert float(w) == pytest.approx(0.729, abs=1e-12)
+    assert ahead(optimizer, w, 1) == pytest.approx([0.51759], abs=1e-12)
 
 
 @pytest.mark.row("OPT-08")
@@ -210,16 +224,25 @@ def test_adam_without_bias_correction():
 
 
 @pytest.mark.row("OPT-14")
-def test_defaults():
-    """The hyper-parameters that are usual, with the momentum one adds as the only one to write."""
-    defaults = {
-        make: {name: p.default for name, p in inspect.signature(make).parameters.items() if p.default is not p.empty}
+def test_defaults_are_the_usual_ones_and_those_of_the_table():
+    """The momentum is the only one to write: it is 0.9 where one wants it."""
+    found = {
+        make.__name__: {name: p.default for name, p in inspect.signature(make).parameters.items()}
         for make in (SGD, AdaGrad, RMSProp, Adam, AdamW)
     }
-    assert defaults[SGD]["learning_rate"] == 0.01
-    assert all(defaults[make]["epsilon"] == 1e-7 for make in (AdaGrad, RMSProp, Adam, AdamW))
-    assert defaults[RMSProp]["rho"] == 0.9
-    assert (defaults[Adam]["learning_rate"], defaults[Adam]["beta_1"], defaults[Adam]["beta_2"]) == (0.001, 0.9, 0.999)
+    rates = {name: given["learning_rate"] for name, given in found.items()}
+    assert rates == {"SGD": 0.01, "AdaGrad": 0.01, "RMSProp": 0.001, "Adam": 0.001, "AdamW": 0.001}
+    assert {given.get("epsilon", 1e-7) for given in found.values()} == {1e-7}
+    assert {found[name]["momentum"] for name in ("SGD", "AdaGrad", "RMSProp")} == {0}
+    assert found["RMSProp"]["rho"] == 0.9
+    for name in ("Adam", "AdamW"):
+        assert (found[name]["beta_1"], found[name]["beta_2"]) == (0.9, 0.999)
+    table = dict(re.findall(r"^\| (\S+) \| ([^|]*) \|", optimizers.__doc__, re.MULTILINE))
+    for name in ("SGD", "AdaGrad", "RMSProp", "Adam"):
+        assert f"α = {rates[name]}" in table[name]
+    assert table["ε"] == "1e-7"
+    assert table["AdamW"] == f"λ = {found['AdamW']['weight_decay']}"
+    assert "momentum is 0 unless one says 0.9, β₁ = 0.9 and β₂ = 0.999; ρ = 0.9" in optimizers.__doc__
 
 
 @pytest.mark.row("OPT-02")
@@ -327,6 +350,21 @@ def test_the_proximal_step_makes_entries_zero_and_solves_the_lasso(dtype):
     assert w.value[2:].tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_a_proximal_step_parameter_by_parameter(make):
+    W, b = Parameter(np.array([0.03, 1.0]), "W"), Parameter(np.array([0.03, 1.0]), "b")
+    optimizer = make([W, b], {W: 0.1, b: 0.2}, proximal_l1={W: 0.5})
+    W.grad, b.grad = np.zeros(2), np.zeros(2)
+    optimizer.step()
+    np.testing.assert_allclose(W.value, [0, 0.95], rtol=1e-14)
+    np.testing.assert_array_equal(b.value, [0.03, 1])
+    optimizer.proximal_l1 = {b: 0.1}
+    W.grad, b.grad = np.zeros(2), np.zeros(2)
+    optimizer.step()
+    np.testing.assert_allclose(W.value, [0, 0.95], rtol=1e-14)
+    np.testing.assert_allclose(b.value, [0.01, 0.98], rtol=1e-14)
+
+
 def test_squares_are_those_of_the_gradient_with_its_decay():
     w = Parameter(np.full(2, 1e20, np.float32), "w")
     for decoupled in (True, False):
@@ -415,7 +453,7 @@ def test_resuming_from_a_state_goes_on_bit_for_bit(make):
 def test_a_state_that_does_not_fit_is_refused_and_changes_nothing():
     w = Parameter(np.zeros(4))
     optimizer = Adam([w], 0.5)
-    with pytest.raises(ValueError, match=r"expected learning_rate \(\), 0.m \(4,\).*found learning_rate \(\)"):
+    with pytest.raises(ValueError, match=r"expected learning_rate \(\) float64, 0.m \(4,\) .*found learning_rate \(\)"):
         optimizer.load_state_dict(SGD([w]).state_dict())
     with pytest.raises(ValueError, match=r"found .*0.m \(3,\)"):
         optimizer.load_state_dict(Adam([Parameter(np.zeros(3))]).state_dict())
@@ -464,6 +502,91 @@ def test_state_is_a_copy():
 def test_bad_settings_are_refused(call, error, message):
     with pytest.raises(error, match=message):
         call(Parameter(1.0))
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "value", "message"),
+    [
+        (Adam, "beta_1", 1.5, r"beta_1=1.5: it lies in \[0, 1\)"),
+        (Adam, "beta_2", 1, r"beta_2=1: it lies in \[0, 1\)"),
+        (Adam, "epsilon", -1e-7, r"epsilon=-1e-07: it lies in \[0, inf\)"),
+        (RMSProp, "rho", float("nan"), "rho=nan"),
+        (AdaGrad, "momentum", -0.5, "momentum=-0.5"),
+        (SGD, "weight_decay", -1, r"weight_decay=-1: it lies in \[0, inf\)"),
+        (SGD, "weight_decay", {Parameter(1.0, "x"): 1}, r'SGD\(weight_decay\): Parameter "x" \(\) is none of'),
+        (AdamW, "proximal_l1", {"w": 1}, r"AdamW\(proximal_l1\): 'w' is none of"),
+    ],
+)
+def test_settings_that_are_assigned_are_checked_as_the_constructors_are(make, name, value, message):
+    w = Parameter(np.ones(2))
+    optimizer = make([w])
+    before = getattr(optimizer, name)
+    with pytest.raises(ValueError, match=message):
+        setattr(optimizer, name, value)
+    assert getattr(optimizer, name) == before
+    with pytest.raises(TypeError, match=f"{name}='0.1': expected a number, found str: write 0.1"):
+        setattr(optimizer, name, "0.1")
+
+
+@pytest.mark.parametrize(
+    ("make", "changes", "message"),
+    [
+        (
+            SGD,
+            {"momentum": 0.9},
+            r"SGD.momentum = 0.9: it was made without momentum .* write SGD\(parameters, momentum=0.9\)",
+        ),
+        (AdaGrad, {"momentum": 0.5}, "AdaGrad.momentum = 0.5: it was made without momentum"),
+        (RMSProp, {"momentum": 0.5}, "RMSProp.momentum = 0.5: it was made without momentum"),
+        (SGD, {"nesterov": True}, "nesterov=True: it needs a momentum"),
+        (SGD, {"form": "keras"}, "form='keras': expected"),
+    ],
+)
+def test_settings_that_do_not_fit_what_the_optimizer_was_made_with_are_refused_by_its_next_step(make, changes, message):
+    w = Parameter(np.ones(2))
+    optimizer = make([w])
+    for _ in range(2):
+        w.grad = np.ones(2)
+        for name, value in changes.items():
+            setattr(optimizer, name, value)
+        with pytest.raises(ValueError, match=message):
+            optimizer.step()
+        np.testing.assert_array_equal(w.value, 1)
+        assert optimizer.n_steps == 0
+
+
+@pytest.mark.parametrize("make", [lambda p: SGD(p, 0.1, 0.9), AdaGrad, Adam, lambda p: SGD(p, 0.1, weight_decay=0.5)])
+def test_what_is_frozen_between_gradient_and_step_stays_with_its_state(make):
+    w, b = Parameter(np.ones(3), "w"), Parameter(np.ones(2), "b")
+    optimizer = make([w, b])
+    w.grad, b.grad = np.ones(3), np.ones(2)
+    optimizer.step()
+    rested, state = b.value.copy(), optimizer.state_dict()
+    w.grad, b.grad = np.ones(3), np.full(2, 1e200)
+    b.trainable = False
+    loss = (b * b).sum()
+    optimizer.step()
+    np.testing.assert_array_equal(b.value, rested)
+    for name, array in optimizer.state_dict().items():
+        if name.startswith("1."):
+            np.testing.assert_array_equal(array, state[name])
+    assert (w.value < rested[0]).all()
+    assert b.grad is None  # it is of then, not of when it is trained again
+    b.trainable = True
+    loss.backward()  # b did not change
+    optimizer.step()
+    assert (b.value < rested).all()
+
+
+@pytest.mark.parametrize("make", [lambda p: SGD(p, 0.1, 0.9), AdaGrad, Adam])
+def test_a_state_of_another_dtype_is_refused(make):
+    """Rounded it would go on as another training."""
+    double, single = Parameter(np.ones(3)), Parameter(np.ones(3, np.float32))
+    states = {dtype: make([w]).state_dict() for dtype, w in (("float64", double), ("float32", single))}
+    for w, other in ((double, "float32"), (single, "float64")):
+        optimizer = make([w])
+        with pytest.raises(ValueError, match=rf"expected .*\(3,\) {w.dtype}.*found .*\(3,\) {other}"):
+            optimizer.load_state_dict(states[other])
 
 
 def test_a_gradient_of_another_shape_or_dtype_is_refused():
@@ -577,6 +700,21 @@ def test_a_gradient_whose_square_overflows_is_refused_before_anything_changes(ma
     optimizer.step()
     assert optimizer.n_steps == 1
     assert (v.value < 0.95).all()
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_training_step_whose_squares_overflow_leaves_model_and_statistics_as_they_were(eager):
+    model = Sequential(BatchNorm(3), Dense(3, 1, rng=0))
+    optimizer = Adam(model.parameters())
+    step = Step(model, lambda outputs, slope: (outputs * slope).mean(), optimizer, eager=eager)
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    step(x, np.ones((8, 1), np.float32))
+    before, state = model.state_dict(), optimizer.state_dict()
+    with pytest.raises(ValueError, match="whose square does not fit into float32"):
+        step(x, np.full((8, 1), 1e25, np.float32))
+    for held, found in ((before, model.state_dict()), (state, optimizer.state_dict())):
+        for name, array in held.items():
+            np.testing.assert_array_equal(found[name], array, err_msg=name)
 
 
 @pytest.mark.parametrize("make", [Adam, RMSProp])
