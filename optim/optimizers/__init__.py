@@ -1,4 +1,4 @@
-"""Optimizers: what turns gradients into new parameters.
+"""Turn gradients into new parameters.
 
 Defaults, and where other libraries differ. In all three the momentum is 0 unless one says 0.9, β₁ = 0.9 and β₂ = 0.999; ρ = 0.9, in
 PyTorch 0.99.

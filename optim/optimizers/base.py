@@ -1,4 +1,4 @@
-"""Optimizers: what turns gradients into new parameters.
+"""Apply gradients to parameters: what all optimizers share.
 
 `step()` reads every parameter's `.grad`, writes the parameter in place, and sets `.grad` to None, so that no gradient
 is ever applied twice; a parameter whose `.grad` is None keeps its value and its state.
