@@ -3,7 +3,7 @@
 Defaults, and where other libraries differ. In all three the momentum is 0 unless one says 0.9, β₁ = 0.9 and β₂ = 0.999; ρ = 0.9, in
 PyTorch 0.99.
 
-| | here | Keras | PyTorch |
+| Default of | here | Keras | PyTorch |
 |---|---|---|---|
 | SGD | α = 0.01, velocity | α = 0.01, velocity: the same | α = 0.001, sum: `form="sum"` |
 | AdaGrad | α = 0.01, r_0 = 0, √r + ε | α = 0.001, r_0 = 0.1, √(r + ε): `epsilon_inside=True` | α = 0.01, r_0 = 0, √r + ε |

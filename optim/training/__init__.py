@@ -7,4 +7,4 @@ from minigrad.optim.training.fitting import fit as fit
 from minigrad.optim.training.step import Step as Step
 from minigrad.optim.training.step import outputs_and_states as outputs_and_states
 
-__all__ = ["Loss", "Step", "fit", "evaluate", "predict", "outputs_and_states"]
+__all__ = ["Step", "fit", "evaluate", "predict"]
