@@ -12,6 +12,17 @@ from minigrad.optim.optimizers import Adam as Adam
 from minigrad.optim.optimizers import AdamW as AdamW
 from minigrad.optim.optimizers import Optimizer as Optimizer
 from minigrad.optim.optimizers import RMSProp as RMSProp
+from minigrad.optim.selection import Choices as Choices
+from minigrad.optim.selection import LogUniform as LogUniform
+from minigrad.optim.selection import ThreeWay as ThreeWay
+from minigrad.optim.selection import Trial as Trial
+from minigrad.optim.selection import Trials as Trials
+from minigrad.optim.selection import Uniform as Uniform
+from minigrad.optim.selection import cross_validate as cross_validate
+from minigrad.optim.selection import grid_search as grid_search
+from minigrad.optim.selection import random_search as random_search
+from minigrad.optim.selection import successive_halving as successive_halving
+from minigrad.optim.selection import three_way_split as three_way_split
 from minigrad.optim.training.best import EarlyStopping as EarlyStopping
 from minigrad.optim.training.best import KeepBest as KeepBest
 from minigrad.optim.training.callbacks import Callback as Callback
@@ -41,6 +52,17 @@ __all__ = [
     "KeepBest",
     "EarlyStopping",
     "Callback",
+    "grid_search",
+    "random_search",
+    "successive_halving",
+    "Trials",
+    "Trial",
+    "Uniform",
+    "LogUniform",
+    "Choices",
+    "three_way_split",
+    "ThreeWay",
+    "cross_validate",
     "Step",
     "predict",
     "evaluate",

@@ -394,11 +394,15 @@ def train_validation_test(
     validation: float = 0.2,
     test: float = 0.2,
     stratified: bool = False,
+    groups: npt.ArrayLike | None = None,
 ) -> tuple[Split, Split, Split]:
     """Split the examples into three sets at random; `validation` and `test` are the fractions of two of them.
 
     stratified: draw within each class (targets are class indices), so that every set has its share of each. Sizes are
     rounded to the nearest whole example, within each class if stratified.
+
+    groups: (n,) numbers or words that say which examples belong together (those of a speaker, of a document): all of a group
+    lie in one set. Sizes are as near to the fractions as the groups, in their random order, allow.
     """
     _check_generator("train_validation_test", rng)
     _check_pair("train_validation_test", inputs, targets)
@@ -407,30 +411,68 @@ def train_validation_test(
             f"train_validation_test: expected fractions of at least 0 that leave some to train, found "
             f"validation={validation} and test={test}"
         )
-    if stratified and (targets.ndim != 1 or targets.dtype.kind not in "iu"):
-        raise ValueError(
-            f"train_validation_test: stratified=True takes class indices (n,), found {targets.dtype} {targets.shape}"
-        )
-    groups = [np.flatnonzero(targets == c) for c in np.unique(targets)] if stratified else [np.arange(len(inputs))]
-    sets: tuple[list[Array], ...] = ([], [], [])
-    for group in groups:
-        shuffled = rng.permutation(group)
-        n_test, n_validation = round(test * len(group)), round(validation * len(group))
-        if n_test + n_validation >= len(group):
-            raise ValueError(
-                f"train_validation_test: validation={validation} and test={test} leave none of {len(group)} examples"
-                f"{' of a class' if stratified else ''} to train: lower the fractions"
-            )
-        bounds = [len(group) - n_test - n_validation, len(group) - n_test]
-        for part, rows in zip(sets, np.split(shuffled, bounds), strict=True):
-            part.append(rows)
-    # Shuffled again, so that classes do not come one after the other.
-    train, middle, last = (rng.permutation(np.concatenate(part)) for part in sets)
+    if groups is not None:
+        rows = _whole_groups(len(inputs), groups, stratified, validation, test, rng)
+    else:
+        rows = _single_examples(targets, stratified, validation, test, rng)
+    # Shuffled again, so that classes and groups do not come one after the other.
+    train, middle, last = (rng.permutation(part) for part in rows)
     return (
         Split(inputs[train], targets[train]),
         Split(inputs[middle], targets[middle]),
         Split(inputs[last], targets[last]),
     )
+
+
+def _single_examples(
+    targets: Array, stratified: bool, validation: float, test: float, rng: np.random.Generator
+) -> list[Array]:
+    """The examples of the three sets, drawn among all, or within each class."""
+    if stratified and (targets.ndim != 1 or targets.dtype.kind not in "iu"):
+        raise ValueError(
+            f"train_validation_test: stratified=True takes class indices (n,), found {targets.dtype} {targets.shape}"
+        )
+    classes = [np.flatnonzero(targets == c) for c in np.unique(targets)] if stratified else [np.arange(len(targets))]
+    sets: tuple[list[Array], ...] = ([], [], [])
+    for members in classes:
+        shuffled = rng.permutation(members)
+        n_test, n_validation = round(test * len(members)), round(validation * len(members))
+        if n_test + n_validation >= len(members):
+            raise ValueError(
+                f"train_validation_test: validation={validation} and test={test} leave none of {len(members)} examples"
+                f"{' of a class' if stratified else ''} to train: lower the fractions"
+            )
+        bounds = [len(members) - n_test - n_validation, len(members) - n_test]
+        for part, rows in zip(sets, np.split(shuffled, bounds), strict=True):
+            part.append(rows)
+    return [np.concatenate(part) for part in sets]
+
+
+def _whole_groups(
+    n: int, groups: npt.ArrayLike, stratified: bool, validation: float, test: float, rng: np.random.Generator
+) -> list[Array]:
+    """The examples of the three sets, none of which has a part of a group."""
+    labels = np.asarray(groups)
+    if stratified:
+        raise ValueError(
+            "train_validation_test: stratified=True and groups exclude each other: a group lies in one set"
+        )
+    if labels.shape != (n,):
+        raise ValueError(
+            f"train_validation_test: expected groups of shape ({n},), one for each example, found {labels.shape}"
+        )
+    _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    order = rng.permutation(len(sizes))
+    so_far = np.concatenate([[0], sizes[order].cumsum()])
+    cuts = [int(np.abs(so_far - fraction * n).argmin()) for fraction in (test, test + validation)]
+    sets = [order[cuts[1] :], order[cuts[0] : cuts[1]], order[: cuts[0]]]
+    for name, fraction, part in zip(("train", "validation", "test"), (1, validation, test), sets, strict=True):
+        if fraction and not len(part):
+            raise ValueError(
+                f"train_validation_test: {len(sizes)} groups leave none for {name}, with validation={validation} and "
+                f"test={test}: take more groups or other fractions"
+            )
+    return [np.flatnonzero(np.isin(codes, part)) for part in sets]
 
 
 def _check_pair(function: str, inputs: Array, targets: Array) -> None:
