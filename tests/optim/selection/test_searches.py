@@ -213,9 +213,9 @@ def test_an_answer_that_cannot_be_compared_ends_the_search(answer, message):
         grid_search(lambda a: answer, {"a": [1, 2]}, executor=threads, quiet=True)
 
 
-@pytest.mark.parametrize(
-    ("search", "error", "message"),
-    [
+def refused():
+    """Searches that are refused, the error and its message."""
+    return [
         (lambda: grid_search(bowl, [1, 2]), TypeError, r"grid_search: expected a dict of settings.*found \[1, 2\]"),
         (lambda: grid_search(bowl, {}), ValueError, "dict of settings is empty"),
         (lambda: grid_search(bowl, {"a": 1}), TypeError, r"a: expected a list of values, found 1: write \[1\]"),
@@ -243,8 +243,10 @@ def test_an_answer_that_cannot_be_compared_ends_the_search(answer, message):
         (lambda: Uniform(0.5, 2, integer=True), ValueError, "expected two integers"),
         (lambda: LogUniform(0, 1), ValueError, "low has to be above 0"),
         (lambda: grid_search(bowl, LETTERS, quiet=True).around_best(0), ValueError, "at least 1"),
-    ],
-)
+    ]
+
+
+@pytest.mark.parametrize(("search", "error", "message"), refused())
 def test_what_searches_refuse(search, error, message):
     with pytest.raises(error, match=message):
         search()
