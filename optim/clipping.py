@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from minigrad.node import Array, Parameter, known_dtype
 from minigrad.ops.reductions import binade
@@ -22,12 +24,11 @@ def clip_by_norm(parameters: Iterable[Parameter], max_norm: float) -> float:
     A gradient with a nan or an infinity has no direction to keep: FloatingPointError, and nothing is changed.
     """
     owners = _with_gradients(parameters, max_norm, "clip_by_norm(max_norm)")
-    gradients = [gradient for _, gradient in owners]
-    unit, length = _norm(gradients)
+    unit, length = _norm([gradient for _, gradient in owners])
     if not math.isfinite(length):
         _refuse_non_finite(owners)
     if unit * length > max_norm:
-        for gradient in gradients:
+        for gradient in _writable(owners):
             if unit != 1:
                 gradient /= unit
             gradient *= max_norm / length
@@ -40,7 +41,7 @@ def clip_by_value(parameters: Iterable[Parameter], limit: float) -> None:
     for parameter, gradient in owners:
         if np.isnan(gradient).any():
             _refuse_non_finite([(parameter, gradient)])
-    for _, gradient in owners:
+    for gradient in _writable(owners):
         np.clip(gradient, -limit, limit, out=gradient)
 
 
@@ -52,6 +53,24 @@ def _with_gradients(parameters: Iterable[Parameter], limit: float, asker: str) -
     for parameter, gradient in owners:
         known_dtype(f"the .grad of {parameter.label}", gradient.dtype)
     return owners
+
+
+def _writable(owners: Sequence[tuple[Parameter, Array]]) -> list[Array]:
+    """The gradients, in memory that can be written and is each one's own: what two share would be clipped twice."""
+    gradients = [gradient for _, gradient in owners]
+    held = [*gradients, *[parameter._value for parameter, _ in owners]]
+    if all(gradient.flags.writeable for gradient in gradients) and not _overlap(held):
+        return gradients
+    copies = [gradient.copy() for gradient in gradients]
+    for (parameter, _), copied in zip(owners, copies, strict=True):
+        parameter.grad = copied
+    return copies
+
+
+def _overlap(arrays: Iterable[Array]) -> bool:
+    """Whether two of them may lie in the same memory."""
+    bounds = sorted(byte_bounds(array) for array in arrays if array.size)
+    return any(end > start for (_, end), (start, _) in pairwise(bounds))
 
 
 def _norm(gradients: Sequence[Array]) -> tuple[float, float]:

@@ -59,6 +59,43 @@ def test_squares_that_overflow_do_not_make_the_norm_infinite():
     assert w.grad.dtype == np.float32
 
 
+CLIPS = [(clip_by_norm, [3 / 50**0.5, 4 / 50**0.5]), (clip_by_value, [1, 1])]
+
+
+@pytest.mark.parametrize(("clip", "expected"), CLIPS)
+@pytest.mark.parametrize("shares", [lambda g: (g, g), lambda g: (g, g[:]), lambda g: (g, g[::-1][::-1])])
+def test_a_gradient_that_two_parameters_share_is_clipped_once(clip, expected, shares):
+    a, b = parameters(*shares(np.array([3.0, 4.0])))
+    clip([a, b], 1.0)
+    for parameter in (a, b):
+        np.testing.assert_allclose(parameter.grad, expected)
+
+
+@pytest.mark.parametrize(("clip", "expected"), CLIPS)
+def test_a_gradient_that_is_read_only_is_clipped_in_a_copy(clip, expected):
+    a, b = parameters([3.0, 4.0], np.broadcast_to([5.0], (1,)))
+    given = b.grad
+    clip([a, b], 1.0)
+    np.testing.assert_allclose(np.append(a.grad, b.grad), [*expected, expected[0] * 5 / 3 if expected[0] < 1 else 1])
+    np.testing.assert_array_equal(given, [5])
+
+
+@pytest.mark.parametrize(("clip", "expected"), CLIPS)
+def test_a_gradient_that_is_the_parameters_own_array_leaves_the_parameter_as_it_is(clip, expected):
+    a, b = Parameter([3.0, 4.0]), Parameter([3.0, 4.0])
+    a.grad, b.grad = a.value, a.value
+    clip([a, b], 1.0)
+    np.testing.assert_array_equal(a.value, [3, 4])
+    np.testing.assert_allclose([a.grad, b.grad], [expected, expected])
+
+
+def test_gradients_side_by_side_are_clipped_in_place():
+    flat = np.array([[3.0, 4.0], [3.0, 4.0]])
+    a, b = parameters(*flat)
+    clip_by_norm([a, b], 1.0)
+    np.testing.assert_allclose(flat, np.tile([3, 4], (2, 1)) / 50**0.5)
+
+
 @pytest.mark.parametrize("scale", [0.0, 1e-38, 1e37])
 def test_squares_that_get_out_of_hand_in_parameters_of_any_number_of_axes(scale):
     shapes = ((), (3,), (2, 3), (0, 4), (2, 2, 1))
