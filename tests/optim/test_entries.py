@@ -9,7 +9,7 @@ import pytest
 import minigrad as mg
 from minigrad.compiler import compiled
 from minigrad.node import Parameter
-from minigrad.optim import SGD, AdaGrad, Adam, RMSProp, flat
+from minigrad.optim import SGD, AdaGrad, Adam, RMSProp, entries, flat
 from minigrad.optim.flat import FlatStore, aligned
 
 KINDS = {
@@ -90,6 +90,20 @@ def test_the_program_of_adam_is_its_formula():
         "multiply(divide_1, numbers_0, out=multiply_3)",
         "subtract(w, multiply_3, out=w)",
     ]
+
+
+def test_runs_of_parameters_are_forgotten_where_there_are_many(monkeypatch):
+    found = []
+    for most in (1, 64):
+        monkeypatch.setattr(entries, "MOST_RUNS", most)
+        params = parameters()
+        optimizer = Adam(params)
+        for step in range(6):
+            set_gradients(params, step, without=(step, 2 * step))
+            optimizer.step()
+        assert all(len(each._runs) <= most for each in optimizer._entries)
+        found.append(([parameter.value for parameter in params], optimizer.state_dict()))
+    assert_same_bits(*found)
 
 
 STATES = {  # after one gradient g, and what the next one makes of a state s

@@ -12,6 +12,7 @@ from minigrad.models import RNN, BatchNorm, Dense, Sequential, losses
 from minigrad.node import Parameter
 from minigrad.optim import SGD, AdaGrad, Adam, AdamW, RMSProp, Step, optimizers
 from minigrad.optim.optimizers import Optimizer
+from minigrad.optim.optimizers.adaptive import AdaptiveRates
 
 
 def trajectory(optimizer, w, n=3):
@@ -679,6 +680,21 @@ def test_what_a_new_optimizer_must_define():
     w.grad = np.array(1.0)
     with pytest.raises(TypeError, match="Idle defines no _formula"):
         Idle([w], 0.1).step()
+
+    class Forgetful(RMSProp):
+        _accumulated = AdaptiveRates._accumulated
+
+    with pytest.raises(TypeError, match="Forgetful defines no _accumulated"):
+        Forgetful([w]).step()
+
+
+def test_the_parameter_whose_square_overflows_is_named_and_none_that_is_not_stepped():
+    idle, frozen, w = (Parameter(np.ones(2, np.float32), name) for name in ("idle", "frozen", "w"))
+    optimizer = Adam([idle, frozen, w])
+    frozen.trainable = False
+    frozen.grad = w.grad = np.full(2, 1e30, np.float32)
+    with pytest.raises(ValueError, match='the gradient of Parameter "w"'):
+        optimizer.step()
 
 
 @pytest.mark.parametrize("make", [Adam, RMSProp, AdaGrad])
