@@ -144,8 +144,8 @@ def test_an_optimizer_says_what_it_takes(optimizer):
         ("rng", 1.5, TypeError, "rng=1.5: expected an integer, or a generator"),
         ("callbacks", print, TypeError, "pass a list of functions of (model, history), [print]"),
         ("callbacks", None, TypeError, "callbacks=None: pass a list"),
-        ("callbacks", [3], TypeError, "callbacks: 3 is no function of (model, history)"),
-        ("callbacks", [Dense], TypeError, "is no function of (model, history)"),
+        ("callbacks", [3], TypeError, "callbacks: 3 is neither a function of (model, history) nor a Callback"),
+        ("callbacks", [Dense], TypeError, "is neither a function of (model, history) nor a Callback"),
     ],
 )  # fmt: skip
 def test_fit_says_what_its_arguments_are(name, given, error, said):
