@@ -162,7 +162,9 @@ class Optimizer:
     def learning_rate(self, given: Rates) -> None:
         if isinstance(given, Mapping):
             self._check_rates(given, self._parameters)
-            self._learning_rate: Rates = {p: self._checked_rate(given[p]) for p in self._order if p in given}
+            self._learning_rate: Rate | dict[Parameter, Rate] = {
+                p: self._checked_rate(given[p]) for p in self._order if p in given
+            }
         else:
             self._learning_rate = self._checked_rate(given)
 
@@ -190,16 +192,14 @@ class Optimizer:
 
     def rates(self) -> list[float]:
         """Compute the learning rate of each parameter in the next step; the error of a bad schedule names the step."""
-        parameters = self.parameters
-        if not isinstance(self._learning_rate, Mapping):
-            return [self._now(self._learning_rate)] * len(parameters)
-        return [self._now(self._learning_rate[parameter]) for parameter in parameters]
+        return [numbers.rate for numbers in self._numbers_of(self.parameters)]
 
     def _now(self, rate: Rate) -> float:
         return value_at(rate, self.n_steps, f"{type(self).__name__}(learning_rate)") if callable(rate) else rate
 
     def step(self) -> None:
         """Apply the gradients that are there, once."""
+        parameters = self.parameters  # with those that were unfrozen
         runs = self._runs()
         if self.squares and not self._squares_fit(runs):
             self._refuse_large_squares()
@@ -209,7 +209,7 @@ class Optimizer:
             numbers = self._numbers(int(run.steps[0]), run.numbers.rate)
             run.entries.update(run.parts, (*numbers, *self._numbers_beside(run.numbers)))
         self.n_steps += 1
-        for parameter in self.parameters:
+        for parameter in parameters:
             if parameter.grad is not None:
                 if parameter.trainable:
                     parameter.mark_changed()
@@ -217,7 +217,6 @@ class Optimizer:
 
     def _runs(self) -> list[Run]:
         """What the next step changes; all gradients are looked at before the first is applied."""
-        numbers = self._numbers_by_parameter()
         given = [store.given() for store in self.stores]
         made_of = [
             *[getattr(self, name) for name in self.settings],
@@ -230,18 +229,20 @@ class Optimizer:
             store.take_in()
             if entries.made_of != made_of:
                 entries.compile(self._whole_formula(), made_of)
-            own = [numbers[parameter] for parameter in store.parameters]
+            own = self._numbers_of(store.parameters)
             for run in store.runs(gradients, list(zip(steps.tolist(), own, strict=True))):
                 parts = entries.gathered(run, gradients)
                 runs.append(Run(entries, steps[run.start : run.stop], parts, own[run.start]))
         return runs
 
-    def _numbers_by_parameter(self) -> dict[Parameter, Numbers]:
-        decay, l1 = self.weight_decay, self.proximal_l1
-        return {
-            parameter: Numbers(rate, number_of(decay, parameter), number_of(l1, parameter))
-            for parameter, rate in zip(self.parameters, self.rates(), strict=True)
-        }
+    def _numbers_of(self, parameters: Sequence[Parameter]) -> list[Numbers]:
+        rate, decay, l1 = self._learning_rate, self.weight_decay, self.proximal_l1
+        if not (isinstance(rate, dict) or isinstance(decay, dict) or isinstance(l1, dict)):
+            return [Numbers(self._now(rate), decay, l1)] * len(parameters)
+        rates = (
+            [self._now(rate[p]) for p in parameters] if isinstance(rate, dict) else [self._now(rate)] * len(parameters)
+        )
+        return [Numbers(a, number_of(decay, p), number_of(l1, p)) for p, a in zip(parameters, rates, strict=True)]
 
     def _whole_formula(self) -> Formula:
         """The formula, with what stands beside it: weight decay before, the proximal step after."""

@@ -47,14 +47,14 @@ class NumberOrDict(Number):
         vars(optimizer)[self.name] = dict(given)
 
 
-def number_of(setting: Decays, parameter: Parameter) -> float:
+def number_of(setting: float | dict[Parameter, float], parameter: Parameter) -> float:
     """The parameter's number: that of all, or its own, 0 where it has none."""
-    return setting.get(parameter, 0.0) if isinstance(setting, Mapping) else setting
+    return setting.get(parameter, 0.0) if isinstance(setting, dict) else setting
 
 
-def is_set(setting: Decays) -> bool:
+def is_set(setting: float | dict[Parameter, float]) -> bool:
     """Whether it may be other than 0 for some parameter."""
-    return isinstance(setting, Mapping) or setting > 0
+    return isinstance(setting, dict) or setting > 0
 
 
 def refuse_new_momentum(optimizer: Any, momentum: float, has_velocity: bool) -> None:
