@@ -9,7 +9,7 @@ import pytest
 import minigrad as mg
 from minigrad.compiler import compiled
 from minigrad.node import Parameter
-from minigrad.optim import SGD, AdaGrad, Adam, RMSProp, entries, flat
+from minigrad.optim import SGD, AdaGrad, Adam, AdamW, RMSProp, entries, flat
 from minigrad.optim.flat import FlatStore, aligned
 
 KINDS = {
@@ -20,6 +20,13 @@ KINDS = {
     "rmsprop": (RMSProp, {"rho": 0.8}),
     "rmsprop, inside": (RMSProp, {"momentum": 0.5, "epsilon": 1e-3, "epsilon_inside": True}),
     "adam": (Adam, {"learning_rate": 0.1}),
+    "nesterov": (SGD, {"momentum": 0.9, "nesterov": True}),
+    "nesterov, sum": (SGD, {"momentum": 0.9, "nesterov": True, "form": "sum", "weight_decay": 0.1}),
+    "rmsprop, decay": (RMSProp, {"weight_decay": 0.1, "proximal_l1": 0.1}),
+    "adamw, proximal": (
+        AdamW,
+        {"learning_rate": 0.1, "weight_decay": 0.1, "proximal_l1": 0.5, "bias_correction": False},
+    ),
 }
 SHAPES = [(3, 4), (3,), (), (0, 2), (70,), (5, 7)]
 

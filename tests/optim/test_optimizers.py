@@ -428,7 +428,16 @@ def test_adam_counts_the_steps_in_which_a_parameter_had_a_gradient():
 
 
 @pytest.mark.parametrize(
-    "make", [SGD, lambda p: SGD(p, 0.1, 0.9), AdaGrad, lambda p: RMSProp(p, 0.1, momentum=0.5), Adam]
+    "make",
+    [
+        SGD,
+        lambda p: SGD(p, 0.1, 0.9),
+        lambda p: SGD(p, 0.1, 0.9, nesterov=True, form="sum"),
+        lambda p: AdaGrad(p, momentum=0.5, initial_accumulator=0.1),
+        lambda p: RMSProp(p, 0.1, momentum=0.5, weight_decay=0.1),
+        Adam,
+        lambda p: AdamW(p, proximal_l1=0.1, epsilon_hat=True),
+    ],
 )
 def test_resuming_from_a_state_goes_on_bit_for_bit(make):
     def run(w, optimizer, gradients):
