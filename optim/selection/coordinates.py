@@ -44,7 +44,7 @@ def parallel_coordinates(trials: Trials, *, ax: Axes | None = None) -> Figure:
     ax: where to draw; a figure of its own by default
 
     The best third of the trials is drawn solid, the middle one dashed, the last one dotted, the best trial bold. An axis of positive
-    numbers that span a factor of 50, or were drawn from a `LogUniform`, is logarithmic. Good scores are at the top.
+    numbers, or scores, that span a factor of 50, or were drawn from a `LogUniform`, is logarithmic. Good scores are at the top.
 
     Errors: ValueError where no trial has a score.
     """
@@ -97,6 +97,7 @@ def _draw_axis(ax: Axes, x: int, axis: _Axis) -> None:
 
 def _axes(trials: Trials, scored: Sequence[Trial]) -> list[_Axis]:
     """The axes of the settings, and last that of the score."""
+    scored = sorted(scored, key=lambda trial: trial.number)  # choices come in the order of the trials
     names = list(dict.fromkeys(name for trial in scored for name in trial.settings))
     axes = [
         _axis(name, [t.settings[name] for t in scored], log=isinstance(trials.space.get(name), LogUniform))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import signal
 import threading
@@ -12,7 +13,6 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
-from inspect import Parameter
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,14 +50,30 @@ def run_trial(train: Train, trial: Trial, goal: Goal) -> Trial:
 
 
 def called(train: Train, settings: dict[str, Any], seed: int) -> Any:
-    """What train(**settings) returns, or train(settings) where it has one argument that is no setting; rng and seed are added."""
+    """What train(**settings) returns, or train(settings) where it takes no such names; it is given rng and seed where it has them.
+
+    Errors: AnswerError where it takes neither.
+    """
     takes = parameters(train)
     given = {"rng": np.random.default_rng(seed), "seed": seed}
     seeded = {name: given[name] for name in SEEDED if name in takes and name not in settings}
-    own = [p for name, p in takes.items() if name not in SEEDED]
-    if len(own) == 1 and own[0].kind <= Parameter.POSITIONAL_OR_KEYWORD and own[0].name not in settings:
+    if not takes or _binds(train, **settings, **seeded):
+        return train(**settings, **seeded)
+    if _binds(train, settings, **seeded):
         return train(settings, **seeded)
-    return train(**settings, **seeded)
+    raise AnswerError(
+        f"train takes {', '.join(takes)}, and the settings are {', '.join(settings)}: write "
+        f"def train({', '.join([*settings, *seeded])})"
+    )
+
+
+def _binds(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> bool:
+    """Whether a function can be called with these arguments."""
+    try:
+        inspect.signature(function).bind(*arguments, **keywords)
+    except TypeError:
+        return False
+    return True
 
 
 def described(error: BaseException) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class AnswerError(TypeError):
-    """What `train` returned cannot be compared; it ends the search, since every trial would return the like."""
+    """`train` cannot be called with the settings, or what it returned not be compared; it ends the search, as all trials are alike."""
 
 
 @dataclass(frozen=True, eq=False)

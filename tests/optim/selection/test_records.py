@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from minigrad.array_files import UnreadableFileError
 from minigrad.optim import LogUniform, grid_search, random_search, successive_halving
 from minigrad.optim.selection.records import CHECKSUM, Record, line_of
 from tests.optim.selection import trainings
+from tests.optim.selection.trainings import processes
 
 ROOT = Path(__file__).parents[3]
 GRID = {"a": [1, 2, 3], "b": [10, 20]}
@@ -239,6 +239,47 @@ def test_a_search_killed_midway_goes_on(processes, tmp_path):
     assert list(whole) == list(grid_search(trainings.slow, space, quiet=True))
 
 
+TWENTY = """
+import os, random, signal, sys, time
+from pathlib import Path
+from minigrad.optim import grid_search
+
+def train(a, b, seed):
+    end = time.perf_counter() + 0.004
+    while time.perf_counter() < end:
+        pass
+    if a == 3:
+        raise ValueError(a)
+    return a * b + seed
+
+def search(file):
+    return list(grid_search(train, {"a": [1, 2, 3, 4], "b": [0.1, 0.2, 0.3]}, file=file, quiet=True))
+
+straight, delays, found = search(None), random.Random(0), set()
+for i in range(20):
+    file = Path(sys.argv[1]) / f"{i}.jsonl"
+    child = os.fork()
+    if not child:
+        search(file)
+        os._exit(0)
+    while not file.exists():
+        time.sleep(0.0005)
+    time.sleep(delays.uniform(0, 0.06))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    found.add(file.read_text().count("score"))
+    assert search(file) == straight, i
+    assert search(file) == straight, i
+print(len(found) > 4)
+"""
+
+
+@pytest.mark.slow
+def test_twenty_searches_killed_at_random_moments_end_as_the_one_in_one_go(tmp_path):
+    process = running(TWENTY, tmp_path)
+    assert process.communicate(timeout=120) == ("True\n", "")
+
+
 FITTING = """
 import sys
 from pathlib import Path
@@ -284,7 +325,7 @@ def test_an_interrupted_history_is_no_score():
 
 
 def test_trials_that_ended_before_a_process_died_are_in_the_file(tmp_path):
-    with ProcessPoolExecutor(2) as pool:
+    with processes(2) as pool:
         trials = grid_search(trainings.dies, GRID, executor=pool, file=tmp_path / "s.jsonl", quiet=True)
     again = grid_search(stopping(trainings.dies, 0), GRID, file=tmp_path / "s.jsonl", quiet=True)
     assert list(again) == list(trials)

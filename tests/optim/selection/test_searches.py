@@ -2,11 +2,10 @@
 
 import csv
 import math
-import multiprocessing
 import os
 import subprocess
 import sys
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from minigrad.optim import (
     successive_halving,
 )
 from tests.optim.selection import trainings
+from tests.optim.selection.trainings import processes
 
 ROOT = Path(__file__).parents[3]
 LETTERS = {"a": [1, 2, 3], "b": [10, 20]}
@@ -175,6 +175,7 @@ def test_train_may_take_the_settings_as_a_dict_and_a_generator():
     assert [t.score for t in trials] == [t.settings["a"] + np.random.default_rng(t.seed).random() for t in trials]
     assert grid_search(lambda **settings: settings["b"], LETTERS, quiet=True).best.score == 10
     assert grid_search(lambda a: a, {"a": [3, 2]}, quiet=True).best.score == 2  # a setting, no dict
+    assert grid_search(lambda config, epochs=3: config["a"] * epochs, LETTERS, quiet=True).best.score == 3
     assert grid_search(lambda seed: seed, {"seed": [3, 2]}, quiet=True).best.score == 2  # given, not drawn
 
 
@@ -233,6 +234,12 @@ def refused():
             r"executor=2: expected a concurrent\.futures\.Exec",
         ),
         (lambda: grid_search(lambda a: {"x": 1}, {"a": [1]}, highest="y", quiet=True), TypeError, "'y', which decides"),
+        (
+            lambda: grid_search(bowl, {"a": [1]}, quiet=True),
+            TypeError,
+            r"train takes a, b, and the settings are a: write",
+        ),
+        (lambda: grid_search(bowl, {"a": [1], "c": [2]}, quiet=True), TypeError, r"write def train\(a, c\)"),
         (lambda: random_search(bowl, LETTERS, 0), ValueError, r"random_search\(n_trials\)=0: at least 1"),
         (lambda: random_search(bowl, LETTERS, 1.5), TypeError, "expected an integer"),
         (lambda: successive_halving(bowl, {"epochs": [1]}), ValueError, "take it out of the settings"),
@@ -283,9 +290,9 @@ def test_a_trial_that_fails_is_recorded_and_nan_is_never_the_best():
     assert grid_search(lambda a: sys.exit("no data"), {"a": [0]}, quiet=True)[0].error.startswith("SystemExit: no data")
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_a_process_that_is_killed_is_one_trial_that_failed(method):
-    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+    with processes(2, method) as pool:
         trials = grid_search(trainings.dies, LETTERS, executor=pool, quiet=True)
     assert [trial.error for trial in trials.failed] == [
         "the process of the trial ended without an answer: it was killed, or ran out of memory"
@@ -295,7 +302,7 @@ def test_a_process_that_is_killed_is_one_trial_that_failed(method):
 
 
 def test_what_cannot_be_sent_to_a_process_is_said_at_once():
-    with ProcessPoolExecutor(1) as pool, pytest.raises(TypeError, match="train has to be a function of a module"):
+    with processes(1) as pool, pytest.raises(TypeError, match="train has to be a function of a module"):
         grid_search(lambda a: a, {"a": [1, 2]}, executor=pool, quiet=True)
 
 
@@ -307,9 +314,9 @@ def straight():
     return grid_search(trainings.train, trainings.GRID, rng=1, quiet=True)
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])
 def test_twelve_configurations_on_two_processes(straight, method):
-    with ProcessPoolExecutor(2, multiprocessing.get_context(method)) as pool:
+    with processes(2, method) as pool:
         trials = grid_search(trainings.train, trainings.GRID, rng=1, executor=pool, quiet=True)
     assert len(trials) == 12
     assert list(trials) == list(straight)

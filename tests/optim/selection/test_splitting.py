@@ -1,7 +1,7 @@
 """Train, validation and test kept apart; folds."""
 
 import pickle
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, combinations
 
 import numpy as np
@@ -11,6 +11,7 @@ from minigrad.models import preprocessing
 from minigrad.optim import History, cross_validate, grid_search, three_way_split
 from minigrad.optim.selection import folds
 from tests.optim.selection import trainings
+from tests.optim.selection.trainings import processes
 
 X = np.arange(100.0)[:, np.newaxis]
 Y = np.arange(100) % 4
@@ -81,7 +82,7 @@ def test_the_test_set_is_opened_once_and_in_no_trial():
         cross_validate(lambda training, held_out: trainings.cuts(data), X, Y)
     assert pickle.loads(pickle.dumps(data)).validation.inputs.tolist() == data.validation.inputs.tolist()
     with (
-        ProcessPoolExecutor(1) as pool,
+        processes(1) as pool,
         pytest.raises(RuntimeError, match="stayed where it was when this copy was made"),
     ):
         pool.submit(trainings.cuts, data).result()
@@ -142,7 +143,7 @@ def test_cross_validation_has_a_score_for_every_fold():
     np.testing.assert_allclose(scores.values, expected, rtol=1e-12)
     assert scores.mean == pytest.approx(np.mean(expected))
     assert scores.spread == pytest.approx(np.std(expected, ddof=1))
-    with ProcessPoolExecutor(2) as pool:
+    with processes(2) as pool:
         assert cross_validate(mean_of, X, X[:, 0], k=4, rng=1, executor=pool) == scores
 
 

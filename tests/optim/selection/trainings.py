@@ -1,14 +1,22 @@
 """Trainings that other processes import."""
 
+import multiprocessing
 import os
 import signal
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from minigrad.models import Dense, Sequential, losses
 from minigrad.optim import Adam, fit
+
+
+def processes(n, method="forkserver"):
+    """A pool of processes that are not forked from this one, which may have threads."""
+    return ProcessPoolExecutor(n, multiprocessing.get_context(method))
+
 
 GRID = {"rate": [0.001, 0.01, 0.1], "units": [2, 4, 8, 16]}  # 12 configurations
 
