@@ -22,7 +22,7 @@ from minigrad.signatures import parameters
 
 Train: TypeAlias = Callable[..., Any]
 SEEDED = ("rng", "seed")  # arguments of `train` that the search itself gives
-KILLED = "the process of the trial ended without an answer: it was killed, or ran out of memory"
+KILLED = "killed: the process ended without an answer (out of memory?)"
 ARGUMENTS = ("max_workers", "mp_context", "initializer", "initargs", "max_tasks_per_child")  # of a pool of processes
 in_trial: ContextVar[bool] = ContextVar("in_trial", default=False)
 
@@ -30,8 +30,10 @@ in_trial: ContextVar[bool] = ContextVar("in_trial", default=False)
 # One trial -------------------------------------------------------------------------------------------------------------
 
 
-def run_trial(train: Train, trial: Trial, goal: Goal) -> Trial:
+def run_trial(train: Train, trial: Trial, goal: Goal, attempt: int = 0) -> Trial:
     """The trial with its numbers, or with the error that `train` raised.
+
+    attempt: read by nobody; Dask gives two calls with the same arguments one answer, and a second attempt needs one of its own
 
     Errors: AnswerError for an answer that cannot be compared; KeyboardInterrupt after Ctrl-C, also where `fit` has taken it.
     """
@@ -141,30 +143,30 @@ class _Workers:
         self.running: dict[Future[Trial], Trial] = {}
 
     def run(self, trials: Sequence[Trial]) -> Iterator[Trial]:
-        """Yield the trials as they end."""
-        waiting = list(reversed(trials))
+        """Yield the trials as they end; last those that may have killed a process, each with nothing beside it."""
+        waiting, suspects = list(reversed(trials)), list[Trial]()
         # A process that dies takes all trials with it that its pool was given: no more of them than processes.
         most = getattr(self.pool, "_max_workers", 2) if isinstance(self.pool, ProcessPoolExecutor) else len(trials)
         while waiting or self.running:
-            while waiting and len(self.running) < most:
-                try:
+            try:
+                while waiting and len(self.running) < most:
                     self.submit(waiting[-1])
-                except BrokenExecutor:
-                    break
-                waiting.pop()
-            if not self.running:  # the pool was broken when it came
-                self.renew()
-                continue
+                    waiting.pop()
+            except BrokenExecutor:
+                if not self.running:  # the pool was broken when it came
+                    self.renew()
+                    continue
             done, _ = wait(self.running, return_when=FIRST_COMPLETED)
-            suspects = [self.running[future] for future in done if _is_broken(future)]
-            yield from (self.ended(future) for future in done if not _is_broken(future))
-            if suspects:
-                suspects = [*suspects, *(self.running[future] for future in self.running if future not in done)]
+            killed = [future for future in done if _is_killed(future)]
+            yield from (self.ended(future) for future in done if future not in killed)
+            suspects += [self.running.pop(future) for future in killed]
+            if any(_is_broken(future) for future in killed):
+                suspects += self.running.values()
                 self.renew()
-                yield from map(self.alone, sorted(suspects, key=lambda trial: trial.number))
+        yield from map(self.alone, sorted(suspects, key=lambda trial: trial.number))
 
-    def submit(self, trial: Trial) -> Future[Trial]:
-        future = self.pool.submit(run_trial, self.train, trial, self.goal)
+    def submit(self, trial: Trial, attempt: int = 0) -> Future[Trial]:
+        future = self.pool.submit(run_trial, self.train, trial, self.goal, attempt)
         self.running[future] = trial
         return future
 
@@ -185,11 +187,13 @@ class _Workers:
 
     def alone(self, trial: Trial) -> Trial:
         """Run a trial with nothing beside it, to see whether it is the one that kills its process."""
-        future = self.submit(trial)
+        future = self.submit(trial, attempt=1)
         wait([future])
-        if not _is_broken(future):
+        if not _is_killed(future):
             return self.ended(future)
-        self.renew()
+        if _is_broken(future):
+            self.renew()
+        self.running.pop(future, None)
         return replace(trial, error=KILLED)
 
     def renew(self) -> None:
@@ -214,6 +218,11 @@ class _Workers:
 
 def _is_broken(future: Future[Any]) -> bool:
     return not future.cancelled() and isinstance(future.exception(), BrokenExecutor)
+
+
+def _is_killed(future: Future[Any]) -> bool:
+    """Whether a process died, of whatever executor: Dask has an error of its own, and a pool that goes on."""
+    return _is_broken(future) or (not future.cancelled() and type(future.exception()).__name__ == "KilledWorker")
 
 
 def map_on(executor: Executor | None, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+WIDEST = 60  # letters of a cell of the table as text
+
+
 class AnswerError(TypeError):
     """`train` cannot be called with the settings, or what it returned not be compared; it ends the search, as all trials are alike."""
 
@@ -228,4 +231,5 @@ class Trials(Sequence[Trial]):
 
 
 def _text(cell: Any) -> str:
-    return f"{cell:.4g}" if isinstance(cell, float) else getattr(cell, "__name__", None) or str(cell)
+    text = f"{cell:.4g}" if isinstance(cell, float) else getattr(cell, "__name__", None) or str(cell)
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"

@@ -1,11 +1,13 @@
 """Searches: which trials are made, which is the best, and that nothing depends on where and when trials run."""
 
 import csv
+import logging
 import math
 import os
 import subprocess
 import sys
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -294,11 +296,79 @@ def test_a_trial_that_fails_is_recorded_and_nan_is_never_the_best():
 def test_a_process_that_is_killed_is_one_trial_that_failed(method):
     with processes(2, method) as pool:
         trials = grid_search(trainings.dies, LETTERS, executor=pool, quiet=True)
-    assert [trial.error for trial in trials.failed] == [
-        "the process of the trial ended without an answer: it was killed, or ran out of memory"
-    ]
+    assert [trial.error for trial in trials.failed] == ["killed: the process ended without an answer (out of memory?)"]
     assert [trial.score for trial in trials if not trial.error] == [11, 21, 22, 13, 23]
     assert math.isnan(trials[2].score)
+
+
+class KilledWorker(Exception):  # noqa: N818 (as Dask calls it)
+    pass
+
+
+class Killing(Executor):
+    """As a cluster does whose worker died: with the trial that killed it another one fails, unless it runs alone."""
+
+    def __init__(self):
+        self.calls = []
+
+    def submit(self, function, train, trial, *rest):
+        future = Future()
+        beside = trial.number == 3 and len(self.calls) < 6
+        self.calls.append((trial.number, *rest[1:]))
+        if trial.number == 2 or beside:
+            future.set_exception(KilledWorker("4 workers died"))
+        else:
+            future.set_result(function(train, trial, *rest))
+        return future
+
+
+def test_a_trial_that_was_beside_one_that_killed_its_worker_is_run_again_alone():
+    cluster = Killing()
+    trials = grid_search(bowl, LETTERS, executor=cluster, quiet=True)
+    assert [(trial.number, trial.error[:6]) for trial in trials.failed] == [(2, "killed")]
+    assert cluster.calls == [*((number, 0) for number in range(6)), (2, 1), (3, 1)]
+
+
+def test_other_errors_of_an_executor_are_those_of_a_trial():
+    class Losing(LastFirst):
+        def submit(self, function, train, trial, *rest):
+            if trial.number != 1:
+                return super().submit(function, train, trial, *rest)
+            future = Future()
+            future.set_exception(OSError("no route to host"))
+            return future
+
+    trials = grid_search(bowl, LETTERS, executor=Losing(), quiet=True)
+    assert [(trial.number, trial.error) for trial in trials.failed] == [(1, "OSError: no route to host")]
+
+
+def test_a_pool_that_is_broken_already_is_replaced(tmp_path):
+    with processes(1) as pool:
+        with pytest.raises(BrokenExecutor):
+            pool.submit(trainings.dies, 2, 10).result()
+        assert [
+            trial.score for trial in grid_search(trainings.fails, {"a": [1], "b": [1, 2]}, executor=pool, quiet=True)
+        ] == [2, 3]
+
+
+def test_another_executor_that_breaks_says_so():
+    with (
+        ThreadPoolExecutor(1, initializer=trainings.fails, initargs=(2, 0)) as threads,
+        silent(),
+        pytest.raises(RuntimeError, match=r"the executor broke \(ThreadPoolExecutor\): give the search another one"),
+    ):
+        grid_search(bowl, LETTERS, executor=threads, quiet=True)
+
+
+@contextmanager
+def silent():
+    """Without what `concurrent.futures` logs of an initializer."""
+    logger = logging.getLogger("concurrent.futures")
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False
 
 
 def test_what_cannot_be_sent_to_a_process_is_said_at_once():
