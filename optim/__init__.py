@@ -12,6 +12,15 @@ from minigrad.optim.optimizers import Adam as Adam
 from minigrad.optim.optimizers import AdamW as AdamW
 from minigrad.optim.optimizers import Optimizer as Optimizer
 from minigrad.optim.optimizers import RMSProp as RMSProp
+from minigrad.optim.second_order import HessianCost as HessianCost
+from minigrad.optim.second_order import LBFGSResult as LBFGSResult
+from minigrad.optim.second_order import Newton as Newton
+from minigrad.optim.second_order import NewtonStep as NewtonStep
+from minigrad.optim.second_order import TaylorModel as TaylorModel
+from minigrad.optim.second_order import hessian_by_differences as hessian_by_differences
+from minigrad.optim.second_order import hessian_cost as hessian_cost
+from minigrad.optim.second_order import lbfgs as lbfgs
+from minigrad.optim.second_order import taylor_model as taylor_model
 from minigrad.optim.selection import Choices as Choices
 from minigrad.optim.selection import LogUniform as LogUniform
 from minigrad.optim.selection import ThreeWay as ThreeWay
@@ -44,6 +53,15 @@ __all__ = [
     "Adam",
     "AdamW",
     "Optimizer",
+    "Newton",
+    "NewtonStep",
+    "taylor_model",
+    "TaylorModel",
+    "hessian_by_differences",
+    "hessian_cost",
+    "HessianCost",
+    "lbfgs",
+    "LBFGSResult",
     "schedules",
     "clip_by_norm",
     "clip_by_value",

@@ -26,7 +26,7 @@ from reference.signatures import call, operations_of, public_members, source, sp
 COMMAND = "make reference"
 MADE = f"<!-- Made from the code by `{COMMAND}`: edit docstrings, not this page. -->"
 GALLERY = "activations.svg"
-WRITTEN = ("saving.md",)  # pages that are written by hand: a recipe is not in any docstring
+WRITTEN = ("saving.md", "newton.md")  # pages that are written by hand: a recipe is not in any docstring
 FOLDER = Path(__file__).parent
 SET = (
     linear,

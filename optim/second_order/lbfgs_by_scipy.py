@@ -1,0 +1,125 @@
+"""L-BFGS by SciPy: Newton's method with a Hessian that is guessed from the last gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.node import Array, Node, Parameter
+from minigrad.optim.optimizers.given import within
+from minigrad.optim.second_order.objective import Objective, as_parameters, values_of, write
+
+
+@dataclass(frozen=True)
+class LBFGSResult:
+    """What `lbfgs` found.
+
+    loss, gradient_norm: at the parameters as they are now
+    n_steps, n_evaluations: how many steps SciPy made, and how often it asked for loss and gradient
+    converged: whether SciPy says so;  message: its reason to end
+    """
+
+    loss: float
+    gradient_norm: float
+    n_steps: int
+    n_evaluations: int
+    converged: bool
+    message: str
+
+
+class _Walk:
+    """The loss as SciPy asks for it, and the best point so far."""
+
+    def __init__(self, loss: Callable[[], Node], parameters: tuple[Parameter, ...]) -> None:
+        self.loss, self.parameters = loss, parameters
+        self.n_evaluations = 0
+        self.best, self.slope, self.lowest = values_of(parameters), np.zeros(0), np.inf
+
+    def __call__(self, point: Array) -> tuple[float, Array]:
+        """Compute loss and gradient at a point; where they are not finite, a bowl around the best point, which leads back to it."""
+        self.n_evaluations += 1
+        try:
+            write(self.parameters, point, "lbfgs")
+            with np.errstate(all="ignore"):
+                objective = Objective(self.loss, self.parameters, "lbfgs")
+                value, slope = objective.value, objective.gradient
+        except FloatingPointError:
+            if self.n_evaluations == 1:
+                raise
+            away = point - self.best
+            steepness = (1 + abs(self.lowest)) / max(float(away @ away), np.finfo(np.float64).tiny)
+            return self.lowest + steepness * float(away @ away), 2 * steepness * away
+        if value < self.lowest:
+            self.best, self.slope, self.lowest = point.copy(), slope, value
+        return value, slope
+
+
+def lbfgs(
+    parameters: Iterable[Parameter],
+    loss: Callable[[], Node],
+    *,
+    most_steps: int = 200,
+    tolerance: float = 1e-6,
+    memory: int = 10,
+) -> LBFGSResult:
+    """Minimize a loss by SciPy's L-BFGS-B, on all data at once, and set the parameters to the best point it met.
+
+    parameters: of one dtype, in any shapes; those with trainable=False are left out
+    loss:       a function of no arguments that builds the loss of the parameters as they are; it draws nothing at random
+    most_steps: how many steps it makes at most
+    tolerance:  the largest entry of the gradient at which it ends
+    memory:     of how many steps it keeps the gradients: time and memory are as for so many gradients
+
+    A point at which the loss or the gradient is not finite is taken for one that lies too high, so the line search turns back. It needs
+    SciPy (the extra [scipy]).
+
+    >>> import minigrad as mg
+    >>> from minigrad.optim import lbfgs
+    >>> w = mg.Parameter([-1.2, 1.0])
+    >>> found = lbfgs([w], lambda: 100 * (w[1] - w[0] ** 2) ** 2 + (1 - w[0]) ** 2)
+    >>> found.converged, w.value.round(4).tolist()
+    (True, [1.0, 1.0])
+
+    Errors: ModuleNotFoundError without SciPy; FloatingPointError where the loss is not finite where it begins. Whatever is raised, the
+    parameters are what they were before.
+
+    Source: D. Liu and J. Nocedal, On the limited memory BFGS method for large scale optimization, Mathematical Programming 45, 1989.
+    """
+    found = as_parameters(parameters, "lbfgs")
+    if not callable(loss):
+        raise TypeError(
+            f"lbfgs: expected a function of no arguments that builds the loss, found {type(loss).__name__}: write lambda: loss of the model"
+        )
+    options = {
+        "maxiter": int(within("most_steps", most_steps, 1, np.inf)),
+        "gtol": within("tolerance", tolerance, 0, np.inf),
+        "ftol": 0.0,
+        "maxcor": int(within("memory", memory, 1, np.inf)),
+        "maxfun": 20 * int(most_steps),
+    }
+    minimize = _minimize()
+    before, walk = [parameter._value.copy() for parameter in found], _Walk(loss, found)
+    try:
+        result = minimize(walk, walk.best, jac=True, method="L-BFGS-B", options=options)
+        write(found, walk.best, "lbfgs")
+    except BaseException:
+        for parameter, array in zip(found, before, strict=True):
+            parameter.value = array
+        raise
+    norm = float(np.linalg.norm(walk.slope))
+    return LBFGSResult(
+        walk.lowest, norm, int(result.nit), walk.n_evaluations, bool(result.success), str(result.message)
+    )
+
+
+def _minimize() -> Any:
+    try:
+        from scipy.optimize import minimize
+    except ImportError:
+        raise ModuleNotFoundError(
+            "lbfgs: SciPy is not installed: pip install '.[scipy]' in minigrad's own folder, or use Newton, which needs NumPy alone"
+        ) from None
+    return minimize
