@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from minigrad.models.data.preprocessing import Split
 from minigrad.node import Array
-from minigrad.optim.selection.running import SEEDED, map_on, marked
+from minigrad.optim.selection.running import SEEDED, map_on, marked, seed_from, seed_of
 from minigrad.optim.selection.splitting import Fold, folds
 from minigrad.optim.selection.trials import Goal
 from minigrad.signatures import parameters
@@ -34,7 +34,7 @@ def cross_validate(
     *,
     lowest: str | None = None,
     highest: str | None = None,
-    rng: int = 0,
+    rng: np.random.Generator | int = 0,
     stratified: bool = False,
     groups: npt.ArrayLike | None = None,
     executor: Executor | None = None,
@@ -46,7 +46,7 @@ def cross_validate(
               `grid_search`
     stratified: spread each class evenly over the folds; targets are class indices
     groups:   (n,) labels: all examples of a group lie in one fold
-    rng:      an integer, of which the folds and their seeds are made
+    rng:      an integer or generator, of which the folds and their seeds are made
     executor: where the k trainings run: see `grid_search`
 
     An error of a training is raised. As the score of settings: a search's train returns `cross_validate(...).mean`.
@@ -68,17 +68,17 @@ def cross_validate(
         )
     if stratified and (y.ndim != 1 or y.dtype.kind not in "iu"):
         raise ValueError(f"cross_validate: stratified=True takes class indices (n,), found {y.dtype} {y.shape}")
-    parts = folds(len(x), k, rng=rng, classes=y if stratified else None, groups=groups)
-    score = partial(_score, train, x, y, Goal.of(lowest, highest), rng)
+    seed = seed_from(rng)
+    parts = folds(len(x), k, rng=seed, classes=y if stratified else None, groups=groups)
+    score = partial(_score, train, x, y, Goal.of(lowest, highest), seed)
     values = np.array(map_on(executor, score, enumerate(parts)))
     return Scores(tuple(values.tolist()), float(values.mean()), float(values.std(ddof=1)))
 
 
-def _score(train: Callable[..., Any], x: Array, y: Array, goal: Goal, rng: int, numbered: tuple[int, Fold]) -> float:
+def _score(train: Callable[..., Any], x: Array, y: Array, goal: Goal, seed: int, numbered: tuple[int, Fold]) -> float:
     """The score of one fold."""
     i, fold = numbered
-    seed = int(np.random.SeedSequence(rng, spawn_key=(i,)).generate_state(1)[0])
-    given = {"rng": np.random.default_rng(seed), "seed": seed}
+    given = {"rng": np.random.default_rng(seed_of(seed, i)), "seed": seed_of(seed, i)}
     seeded = {name: given[name] for name in SEEDED if name in parameters(train)}
     training, held_out = (Split(x[places], y[places]) for places in fold)
     with marked():

@@ -27,6 +27,22 @@ ARGUMENTS = ("max_workers", "mp_context", "initializer", "initargs", "max_tasks_
 in_trial: ContextVar[bool] = ContextVar("in_trial", default=False)
 
 
+def seed_from(rng: np.random.Generator | int) -> int:
+    """The integer that all seeds of a search are made of."""
+    if isinstance(rng, np.random.Generator):
+        return int(rng.integers(2**63))
+    if not hasattr(rng, "__index__"):
+        raise TypeError(f"rng={rng!r}: expected an integer, or a generator, np.random.default_rng(0)")
+    if rng < 0:
+        raise ValueError(f"rng={rng!r}: expected an integer of at least 0")
+    return int(rng)
+
+
+def seed_of(seed: int, number: int) -> int:
+    """The seed of a trial or fold, made of the search's and of its number alone."""
+    return int(np.random.SeedSequence(seed, spawn_key=(number, 0)).generate_state(1)[0])
+
+
 # One trial -------------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.optim.selection.records import Record
-from minigrad.optim.selection.running import Train, run_all
+from minigrad.optim.selection.running import Train, run_all, seed_from, seed_of
 from minigrad.optim.selection.spaces import Choices, Distribution, Settings, checked_space, values_of
 from minigrad.optim.selection.trials import Goal, Trial, Trials
 from minigrad.optim.training.progress import Progress
@@ -196,7 +196,7 @@ class _Search:
             raise TypeError(
                 f"train={train!r}: expected a function of the settings, which returns the number to compare"
             )
-        seed = _seed(rng)
+        seed = seed_from(rng)
         name = f"{'highest' if goal.high else 'lowest'} {goal.name}".strip()
         record = None if file is None else Record(file, {"kind": kind, "rng": seed, "by": name})
         return cls(train, goal, seed, executor, record, retry, quiet)
@@ -209,7 +209,7 @@ class _Search:
         first: the number of the first trial;  seeds: the numbers that seeds are made of, those of the trials by default
         """
         numbered = zip(itertools.count(first), settings, seeds or itertools.count(first), strict=False)
-        planned = [Trial(i, chosen, _seed_of(self.seed, j), round=round_) for i, chosen, j in numbered]
+        planned = [Trial(i, chosen, seed_of(self.seed, j), round=round_) for i, chosen, j in numbered]
         ended = [] if self.record is None else self.record.ended(planned)
         done = {trial.number: trial for trial in ended if not (trial.error and self.retry)}
         progress = Progress(len(planned), "search", quiet=self.quiet)
@@ -232,22 +232,6 @@ class _Search:
         best = max(self.goal.rank(trial.score) for trial in done)
         failed = sum(bool(trial.error) for trial in done)
         progress.update(len(done), best=best if self.goal.high else -best, **({"failed": failed} if failed else {}))
-
-
-def _seed(rng: np.random.Generator | int) -> int:
-    """The integer that a search's seeds are made of."""
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(2**63))
-    if not hasattr(rng, "__index__"):
-        raise TypeError(f"rng={rng!r}: expected an integer, or a generator, np.random.default_rng(0)")
-    if rng < 0:
-        raise ValueError(f"rng={rng!r}: expected an integer of at least 0")
-    return int(rng)
-
-
-def _seed_of(seed: int, number: int) -> int:
-    """The seed of a trial, made of the search's and of its number alone."""
-    return int(np.random.SeedSequence(seed, spawn_key=(number, 0)).generate_state(1)[0])
 
 
 def _distributions(search: str, space: Mapping[str, Any]) -> dict[str, Distribution]:

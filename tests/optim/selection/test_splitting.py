@@ -145,6 +145,8 @@ def test_cross_validation_has_a_score_for_every_fold():
     assert scores.spread == pytest.approx(np.std(expected, ddof=1))
     with processes(2) as pool:
         assert cross_validate(mean_of, X, X[:, 0], k=4, rng=1, executor=pool) == scores
+    drawn = [cross_validate(mean_of, X, X[:, 0], k=4, rng=np.random.default_rng(3)) for _ in range(2)]
+    assert drawn[0] == drawn[1] != scores
 
 
 def test_what_cross_validation_hands_on_and_takes():
