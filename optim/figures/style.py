@@ -1,0 +1,69 @@
+"""The style of all figures: transparent, one color for axes and text that a page may replace, and a color and a dash per curve."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minigrad.files import write_file
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK = "#808080"  # axes and their text; legible on white and on black, and to be replaced by a page: svg.replace(INK, "currentColor")
+STYLES: tuple[tuple[str, Any], ...] = (  # of the curves, in turn (the colors are those of Okabe and Ito, 2008)
+    ("#0072b2", "-"),
+    ("#d55e00", (0, (4, 1.5))),
+    ("#009e73", (0, (6, 1, 1, 1))),
+    ("#cc79a7", (0, (1, 1))),
+    ("#e69f00", (0, (9, 2))),
+    ("#56b4e9", (0, (3, 1, 1, 1, 1, 1))),
+    ("#999933", (0, (2, 2))),
+    ("#882255", (0, (8, 1, 2, 1))),
+)
+SIZE = 7.0, 3.4  # inches
+
+
+def axes(ax: Axes | None = None, *, size: tuple[float, float] = SIZE) -> Axes:
+    """The axes to draw into, in the style: those given, or those of a new figure that nothing else knows of."""
+    if ax is None:
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=size, layout="constrained")
+        figure.patch.set_alpha(0)
+        ax = figure.add_subplot()
+    ax.patch.set_alpha(0)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(INK)
+    ax.tick_params(colors=INK, which="both")
+    ax.xaxis.label.set_color(INK)
+    ax.yaxis.label.set_color(INK)
+    ax.title.set_color(INK)
+    ax.grid(color=INK, alpha=0.2, linewidth=0.7)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def figure_of(ax: Axes) -> Figure:
+    """The whole figure."""
+    figure: Any = ax.get_figure()
+    return figure
+
+
+def legend(ax: Axes, **options: Any) -> None:
+    """The names of the curves, in the color of the axes."""
+    ax.legend(frameon=False, labelcolor=INK, **options)
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write the figure, by the name's ending; the same figure gives the same bytes. Text in .svg stays text."""
+    import matplotlib as mpl
+
+    kind = Path(path).suffix[1:].lower() or "svg"
+    picture = io.BytesIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "minigrad"}):
+        figure.savefig(picture, format=kind, metadata={"Date": None} if kind == "svg" else None, transparent=True)
+    write_file(path, picture.getvalue())

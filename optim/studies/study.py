@@ -1,0 +1,106 @@
+"""Run a study from its configuration file: all its runs, a table, curves, and a record of what was read and how long it took."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minigrad import __version__
+from minigrad.files import write_file
+from minigrad.optim.experiments.processes import in_processes
+from minigrad.optim.experiments.run_folder import new_folder
+from minigrad.optim.figures import learning_curves, save
+from minigrad.optim.studies.settings import entry, read, settings_of
+
+STUDIES = {name: f"minigrad.optim.studies.{name}" for name in ("mnist", "forecasting", "entities", "names", "race")}
+READ_FROM_FOLDER = {
+    "mnist": "the four files of MNIST, train-images-idx3-ubyte.gz and so on",
+    "entities": "wikigold.conll.txt, the Wikigold corpus",
+}
+
+
+def is_study(path: str) -> bool:
+    """Whether a configuration file names a study; what is no TOML is left to the main job to refuse."""
+    try:
+        return "study" in read(path)
+    except ValueError:
+        return False
+
+
+def run(path: str, *, folder: str = "", out: str = "", workers: int = 1, quiet: bool = False) -> Path:
+    """Run the study of a configuration file; returns the new folder with config.toml, results.json, results.md and curves.svg.
+
+    folder:  where the data lie that do not come with minigrad
+    out:     the new folder; "" for the next runs/<study>-<n>
+    workers: how many runs go on at the same time, in processes
+
+    Errors, before anything is trained: ValueError for a wrong setting; FileNotFoundError for data that are not there.
+    """
+    given = dict(read(path))
+    name = given.pop("study")
+    module = importlib.import_module(entry(path, {"study": name}, "study", STUDIES))
+    settings = settings_of(module.Settings, given, path)
+    if name in READ_FROM_FOLDER and not folder:
+        raise ValueError(f"{path}: name the folder with the data: --data-folder FOLDER, with {READ_FROM_FOLDER[name]}")
+    if name in READ_FROM_FOLDER and (not module.files(folder) or not all(file.exists() for file in module.files(folder))):
+        raise FileNotFoundError(f"{folder}: expected {READ_FROM_FOLDER[name]}")
+    checksums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in module.files(folder)}
+    place = new_folder(name, out)
+    write_file(place / "config.toml", Path(path).read_text("utf-8"))
+    rows: list[dict[str, Any]] = []
+    calls = module.calls(folder, settings)
+    found = in_processes(module.run_one, calls, workers) if workers > 1 else (module.run_one(*call, quiet=quiet) for call in calls)
+    for row in found:
+        rows.append(row)
+        _write(place, name, rows, module, checksums)
+        if not quiet:
+            print("  ".join(f"{key} {_shown(value)}" for key, value in row.items() if key != "curves"), flush=True)
+    rows += module.more_rows(folder, settings) if hasattr(module, "more_rows") else []
+    _write(place, name, rows, module, checksums)
+    save(curves(rows), place / "curves.svg")
+    if not quiet:
+        print(f"\n{table(rows)}\n\n{module.headline(rows)}\n\nResults are in {place}")
+    return place
+
+
+def _write(place: Path, name: str, rows: Sequence[Mapping[str, Any]], module: Any, checksums: Mapping[str, str]) -> None:
+    """What there is so far, so that a later run's failure loses nothing."""
+    made = {"minigrad": __version__, "numpy": np.__version__, "python": platform.python_version()}
+    result = {"study": name, "made with": made, "sha256 of files": checksums, "headline": module.headline(rows) if _complete(rows, module) else "", "rows": rows}
+    write_file(place / "results.json", json.dumps(result, indent=1) + "\n")
+    write_file(place / "results.md", f"{table(rows)}\n")
+
+
+def _complete(rows: Sequence[Mapping[str, Any]], module: Any) -> bool:
+    """Whether the rows that a headline compares with are there."""
+    return not hasattr(module, "more_rows") or "seconds" not in rows[-1]
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as a table in Markdown, without curves and lists."""
+    shown = [{key: value for key, value in row.items() if not isinstance(value, dict | list)} for row in rows]
+    names = list(dict.fromkeys(name for row in shown for name in row))
+    lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
+    lines += ["| " + " | ".join(_shown(row.get(name, "")) for name in names) + " |" for row in shown]
+    return "\n".join(lines)
+
+
+def curves(rows: Sequence[Mapping[str, Any]]) -> Any:
+    """The losses of all runs over the epochs (or steps): on validation data where there are such."""
+    by_name = {row["run"]: row["curves"] for row in rows if "curves" in row}
+    column = "val_loss" if all("val_loss" in found for found in by_name.values()) else "loss"
+    return learning_curves(by_name, (column,), log=True)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else f"{value:.4g}"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
