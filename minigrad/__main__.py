@@ -17,6 +17,7 @@ from minigrad.files import FULL
 from minigrad.optim.experiments.configuration import Configuration
 from minigrad.optim.experiments.drawing_commands import add_commands
 from minigrad.optim.experiments.job import Job, printed
+from minigrad.optim.studies import study
 
 DESCRIPTION = """\
 Train a recurrent net by backpropagation, by penalized backpropagation (exact: full double backpropagation) and by its
@@ -38,6 +39,7 @@ examples:
   minigrad train --task copy-memory --seeds 4         symbols to be repeated, an answer at every time step
   minigrad train --task temporal-order --length 20..50     a length drawn for every batch, tested at 50 time steps
   minigrad train --config runs/delayed-digits-1/config.toml   the same numbers again, bit for bit
+  minigrad train --config optim/studies/mnist.toml --data-folder FOLDER     a study on real data; there are five
 
 Every run leaves a new folder with a report, figures, the history as CSV, the parameters and the configuration.
 Sizes that would take more than 16 GiB of memory by estimate are refused, and so is any number beyond reason.
@@ -64,6 +66,10 @@ def _train(config: str, out: str, quiet: bool, workers: int, **options: Any) -> 
     """Do the main job; every failure that is no mistake of minigrad's own is one line and an exit code."""
     kept = ""
     try:
+        if config and study.is_study(config):
+            _check_study(options)
+            study.run(config, folder=options.get("data_folder", ""), out=out, workers=workers, quiet=quiet)
+            return 0
         configuration = Configuration.load(config, **options) if config else Configuration.of(**options)
         job = Job(configuration, out, quiet=quiet, workers=workers)
         kept = f"; runs that had ended are in {job.folder.path}"
@@ -78,6 +84,15 @@ def _train(config: str, out: str, quiet: bool, workers: int, **options: Any) -> 
         if kept:
             raise
         return _failed(f"{error}", 2)
+
+
+def _check_study(options: dict[str, Any]) -> None:
+    """ValueError for options of the main job: a study's settings stand in its configuration."""
+    others = [f"--{name.replace('_', '-')}" for name in options if name != "data_folder"]
+    if others:
+        raise ValueError(
+            f"{', '.join(others)}: a study takes --data-folder, --out, --workers and --quiet; copy its configuration to change the rest"
+        )
 
 
 def _failed(why: str, code: int) -> int:

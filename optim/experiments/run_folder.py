@@ -55,7 +55,7 @@ class RunFolder:
     """A new folder: `out`, or the first `runs/<task>-<n>` that is not there yet; none is ever written over."""
 
     def __init__(self, configuration: Configuration, out: str = "") -> None:
-        self.path = _new_folder(configuration.task, out)
+        self.path = new_folder(configuration.task, out)
         try:
             configuration.save(self.path / "config.toml")
         except BaseException:
@@ -90,7 +90,8 @@ class RunFolder:
         return failures
 
 
-def _new_folder(task: str, out: str) -> Path:
+def new_folder(task: str, out: str) -> Path:
+    """Make the folder `out`, or the first `runs/<task>-<n>` that is not there yet; OSError where that cannot be."""
     names = [Path(out)] if out else (Path("runs") / f"{task}-{n}" for n in itertools.count(1))
     for path in names:
         try:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from minigrad import optim
-from minigrad.models import GRU, LSTM, Dense, Sequential, SimpleRNN, losses
+from minigrad.models import GRU, LSTM, Dense, Sequential, SimpleRNN, losses, metrics
 from minigrad.models.data import datasets
 from minigrad.models.data.preprocessing import Normalization, Split
-from minigrad.node import Array
 from minigrad.optim.studies.settings import check_positive
 
 CELLS = {"SimpleRNN": SimpleRNN, "LSTM": LSTM, "GRU": GRU}
@@ -71,11 +70,6 @@ def load(settings: Settings) -> Windows:
     return Windows(*parts, data.test)
 
 
-def root_mean_squared_error(forecast: Array, targets: Array) -> float:
-    """√(mean of the squared error), in spots."""
-    return float(np.sqrt(np.mean((forecast - targets) ** 2)))
-
-
 def baselines(settings: Settings) -> dict[str, float]:
     """The errors of two forecasts on the test years: as it is now, and as it was a period ago."""
     reach = settings.period - settings.horizon + 1  # months to look back from the last one read
@@ -84,8 +78,8 @@ def baselines(settings: Settings) -> dict[str, float]:
     wide = datasets.sunspots(longest, horizon=settings.horizon).test
     both = wide.targets.shape[0]  # the windows that reach back far enough: the last ones
     return {
-        "naive": root_mean_squared_error(test.inputs[-both:, -1], test.targets[-both:]),
-        "seasonal naive": root_mean_squared_error(wide.inputs[:, -reach], wide.targets),
+        "naive": metrics.root_mean_squared_error(test.inputs[-both:, -1], test.targets[-both:]),
+        "seasonal naive": metrics.root_mean_squared_error(wide.inputs[:, -reach], wide.targets),
     }
 
 
@@ -121,7 +115,7 @@ def run_one(cell: str, seed: int, settings: Settings, *, quiet: bool = True) -> 
         "cell": cell,
         "seconds": round(seconds, 1),
         "epoch": stopping.row["epoch"],
-        "test RMSE, spots": root_mean_squared_error(forecast, held[1]),
+        "test RMSE, spots": metrics.root_mean_squared_error(forecast, held[1]),
         "curves": {name: [float(f"{v:.5g}") for v in history[name]] for name in ("loss", "val_loss")},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,10 @@ FILES = tuple(f"{name}.gz" for name in datasets.MNIST_FILES)
 
 @dataclass(frozen=True)
 class Settings:
-    """Of the net, the split and the runs; runs: by name the optimizer's class and its arguments."""
+    """Of the net, the split and the runs.
+
+    runs: by name the optimizer's class and its arguments; a learning rate may be a schedule, as "linear(0.001, 0, steps)"
+    """
 
     seed: int = 0
     epochs: int = 35
@@ -90,11 +94,15 @@ class BestAccuracy(optim.Callback):
         self.accuracies.append(found)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what diverges is said by its row
 def run_one(name: str, folder: str, settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
     """Train once; the epoch is chosen on the validation images, and the test images are looked at once, after that."""
     images = load(folder, settings)
     model = net(images.train.inputs.shape[1], settings)
     arguments = {key: value for key, value in settings.runs[name].items() if key != "optimizer"}
+    if isinstance(arguments.get("learning_rate"), str):
+        steps = settings.epochs * math.ceil(len(images.train.inputs) / settings.batch_size)
+        arguments["learning_rate"] = optim.schedules.parsed(arguments["learning_rate"], steps=steps)
     optimizer = OPTIMIZERS[settings.runs[name]["optimizer"]](model.parameters(), **arguments)
     watching, start, why = BestAccuracy(images.validation), time.perf_counter(), ""
     try:

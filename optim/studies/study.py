@@ -50,38 +50,41 @@ def run(path: str, *, folder: str = "", out: str = "", workers: int = 1, quiet: 
     settings = settings_of(module.Settings, given, path)
     if name in READ_FROM_FOLDER and not folder:
         raise ValueError(f"{path}: name the folder with the data: --data-folder FOLDER, with {READ_FROM_FOLDER[name]}")
-    if name in READ_FROM_FOLDER and (not module.files(folder) or not all(file.exists() for file in module.files(folder))):
+    if name in READ_FROM_FOLDER and (
+        not module.files(folder) or not all(file.exists() for file in module.files(folder))
+    ):
         raise FileNotFoundError(f"{folder}: expected {READ_FROM_FOLDER[name]}")
     checksums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in module.files(folder)}
     place = new_folder(name, out)
     write_file(place / "config.toml", Path(path).read_text("utf-8"))
     rows: list[dict[str, Any]] = []
     calls = module.calls(folder, settings)
-    found = in_processes(module.run_one, calls, workers) if workers > 1 else (module.run_one(*call, quiet=quiet) for call in calls)
+    found = (
+        in_processes(module.run_one, calls, workers)
+        if workers > 1
+        else (module.run_one(*call, quiet=quiet) for call in calls)
+    )
     for row in found:
         rows.append(row)
-        _write(place, name, rows, module, checksums)
+        _write(place, name, rows, checksums)
         if not quiet:
             print("  ".join(f"{key} {_shown(value)}" for key, value in row.items() if key != "curves"), flush=True)
     rows += module.more_rows(folder, settings) if hasattr(module, "more_rows") else []
-    _write(place, name, rows, module, checksums)
+    _write(place, name, rows, checksums, module.headline(rows))
     save(curves(rows), place / "curves.svg")
     if not quiet:
         print(f"\n{table(rows)}\n\n{module.headline(rows)}\n\nResults are in {place}")
     return place
 
 
-def _write(place: Path, name: str, rows: Sequence[Mapping[str, Any]], module: Any, checksums: Mapping[str, str]) -> None:
-    """What there is so far, so that a later run's failure loses nothing."""
+def _write(
+    place: Path, name: str, rows: Sequence[Mapping[str, Any]], checksums: Mapping[str, str], headline: str = ""
+) -> None:
+    """What there is so far, so that a later run's failure loses nothing; the headline when all is there."""
     made = {"minigrad": __version__, "numpy": np.__version__, "python": platform.python_version()}
-    result = {"study": name, "made with": made, "sha256 of files": checksums, "headline": module.headline(rows) if _complete(rows, module) else "", "rows": rows}
+    result = {"study": name, "made with": made, "sha256 of files": checksums, "headline": headline, "rows": rows}
     write_file(place / "results.json", json.dumps(result, indent=1) + "\n")
     write_file(place / "results.md", f"{table(rows)}\n")
-
-
-def _complete(rows: Sequence[Mapping[str, Any]], module: Any) -> bool:
-    """Whether the rows that a headline compares with are there."""
-    return not hasattr(module, "more_rows") or "seconds" not in rows[-1]
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -81,3 +81,72 @@ def test_one_logit_per_example_has_no_largest():
         metrics.accuracy([[2.0], [-1.0], [3.0]], [1, 0, 1])
     z = np.array([[2.0], [-1.0], [3.0]])
     assert metrics.accuracy(np.concatenate([0 * z, z], axis=-1), [1, 0, 0]) == pytest.approx(2 / 3)
+
+
+def test_confusion_and_the_scores_of_classes():
+    """Rows are true classes. Class 2 is never found, class 3 does not occur: 0/0 is 0."""
+    outputs = np.eye(4)[[0, 0, 1, 1, 1, 3]]
+    classes = np.array([0, 0, 0, 1, 1, 2])
+    counts = metrics.confusion_matrix(outputs, classes)
+    assert counts.tolist() == [[2, 1, 0, 0], [0, 2, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]]
+    assert np.trace(counts) / counts.sum() == pytest.approx(metrics.accuracy(outputs, classes))
+    scores = metrics.class_scores(outputs, classes)
+    np.testing.assert_allclose(scores.precision, [1, 2 / 3, 0, 0])
+    np.testing.assert_allclose(scores.recall, [2 / 3, 1, 0, 0])
+    np.testing.assert_allclose(scores.f1, [0.8, 0.8, 0, 0])
+    assert scores.macro_f1 == pytest.approx(0.4)
+    masked = metrics.confusion_matrix(outputs, classes, mask=classes == 1)
+    assert masked.sum() == 2 == masked[1, 1]
+    with pytest.raises(ValueError, match="confusion_matrix: an output is nan"):
+        metrics.confusion_matrix(np.full((2, 3), np.nan), np.zeros(2, int))
+
+
+@pytest.mark.parametrize(
+    ("tags", "spans"),
+    [
+        ("O O", []),
+        ("I-PER I-PER O I-LOC", [(0, 2, "PER"), (3, 4, "LOC")]),
+        ("B-PER I-PER B-PER", [(0, 2, "PER"), (2, 3, "PER")]),  # one behind the other
+        ("I-PER I-LOC", [(0, 1, "PER"), (1, 2, "LOC")]),
+        ("I-PER B-PER", [(0, 1, "PER"), (1, 2, "PER")]),
+        ("B-LOC I-PER I-PER", [(0, 1, "LOC"), (1, 3, "PER")]),  # an I- where none of its kind goes on begins one
+        ("O I-MISC", [(1, 2, "MISC")]),
+        ("", []),
+    ],
+)
+def test_entities_as_conlleval_reads_them(tags, spans):
+    assert metrics.entities(tags.split()) == spans
+
+
+def test_an_entity_is_right_as_a_whole_only():
+    expected = [["B-PER", "I-PER", "O", "B-LOC"], ["B-ORG", "O"]]
+    found = [["B-PER", "O", "O", "B-LOC"], ["B-ORG", "B-ORG"]]
+    scores = metrics.entity_scores(found, expected)
+    assert scores == pytest.approx({"precision": 2 / 4, "recall": 2 / 3, "f1": 4 / 7})
+    assert metrics.entity_scores(expected, expected)["f1"] == 1
+    assert metrics.entity_scores([["O"]], [["O"]]) == {"precision": 0, "recall": 0, "f1": 0}
+    assert metrics.entity_scores([], [])["f1"] == 0
+    with pytest.raises(ValueError, match="1 sentences of 1 words found, 1 of 2 expected"):
+        metrics.entity_scores([["O"]], [["O", "O"]])
+    for bad in ("PER", "B-", "E-PER", "S-PER"):
+        with pytest.raises(ValueError, match="entities: the tag"):
+            metrics.entity_scores([[bad]], [["O"]])
+
+
+def test_errors_of_forecasts():
+    series, outputs, targets = np.array([1.0, 3, 2, 4]), np.array([5.0, 1]), np.array([2.0, 5])
+    assert metrics.root_mean_squared_error(outputs, targets) == pytest.approx(12.5**0.5)
+    assert metrics.root_mean_squared_error(outputs, targets, mask=np.array([True, False])) == 3
+    assert metrics.mean_absolute_scaled_error(outputs, targets, series) == pytest.approx(3.5 / (5 / 3))
+    assert metrics.mean_absolute_scaled_error(outputs, targets, series, period=2) == pytest.approx(3.5)
+    naive = metrics.mean_absolute_scaled_error(series[:-1], series[1:], series)
+    assert naive == pytest.approx(1)  # the forecast it is measured by
+    with pytest.raises(ValueError, match="of one shape, not empty"):
+        metrics.root_mean_squared_error(outputs, targets[:, np.newaxis])
+    with pytest.raises(ValueError, match="of one shape, not empty"):
+        metrics.root_mean_squared_error(outputs[:0], targets[:0])
+    with pytest.raises(ValueError, match="longer than the period 4"):
+        metrics.mean_absolute_scaled_error(outputs, targets, series, period=4)
+    with pytest.raises(ValueError, match="repeats itself"):
+        metrics.mean_absolute_scaled_error(outputs, targets, np.ones(4))
+    assert np.isnan(metrics.root_mean_squared_error(np.array([np.nan]), np.zeros(1)))
