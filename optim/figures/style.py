@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from minigrad.files import write_file
 
@@ -49,8 +49,7 @@ def axes(ax: Axes | None = None, *, size: tuple[float, float] = SIZE) -> Axes:
 
 def figure_of(ax: Axes) -> Figure:
     """The whole figure."""
-    figure: Any = ax.get_figure()
-    return figure
+    return cast("Figure", ax.get_figure())
 
 
 def legend(ax: Axes, **options: Any) -> None:

@@ -66,8 +66,8 @@ def load(settings: Settings) -> Windows:
         raise ValueError(
             f"forecasting: {n} windows of {settings.length} months leave too few to train on and to choose by"
         )
-    parts = [Split(data.train.inputs[a:b], data.train.targets[a:b]) for a, b in ((0, last), (first, n))]
-    return Windows(*parts, data.test)
+    train, validation = (Split(data.train.inputs[a:b], data.train.targets[a:b]) for a, b in ((0, last), (first, n)))
+    return Windows(train, validation, data.test)
 
 
 def baselines(settings: Settings) -> dict[str, float]:

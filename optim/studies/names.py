@@ -39,7 +39,7 @@ class Settings:
 
 def counted(inputs: Array) -> Array:
     """The mask of the letters that count: the name's own and the dot behind it."""
-    mask = inputs != 0
+    mask: Array = inputs != 0
     mask[:, 0] = True
     return mask
 

@@ -49,7 +49,7 @@ def check_positive(where: str, **numbers: int) -> None:
 
 def entry(where: str, table: Any, key: str, known: Mapping[str, Any]) -> Any:
     """What a table names by a key, among those known; ValueError otherwise."""
-    name = table.get(key) if isinstance(table, Mapping) else None
+    name: Any = table.get(key) if isinstance(table, Mapping) else None
     if name not in known:
         raise ValueError(f"{where}: {key} = {name!r}{_meant(name, known)}: expected one of {', '.join(known)}")
     return known[name]
