@@ -1,6 +1,7 @@
 """Optimizers, clipping, the training loop, files of parameters, and the main job that compares ways to train."""
 
 from minigrad.array_files import UnreadableFileError as UnreadableFileError
+from minigrad.optim import figures as figures
 from minigrad.optim import schedules as schedules
 from minigrad.optim.arrays import load_arrays as load_arrays
 from minigrad.optim.arrays import save_arrays as save_arrays
@@ -63,6 +64,7 @@ __all__ = [
     "lbfgs",
     "LBFGSResult",
     "schedules",
+    "figures",
     "clip_by_norm",
     "clip_by_value",
     "fit",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend
+from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,6 +66,7 @@ def learning_curves(
         best = int(np.nanargmin(curves[mark]))
         ax.axvline(best + 1, color=INK, linewidth=1, linestyle=":")
         ax.plot(best + 1, curves[mark][best], "o", color=INK, label=f"least {mark}, epoch {best + 1}")
+    whole_numbers(ax)
     ax.set(xlabel="epoch", ylabel=columns[0] if several or len(curves) == 1 else "")
     beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(curves) > 3 else {}
     legend(ax, **beside)

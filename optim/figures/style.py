@@ -57,12 +57,27 @@ def legend(ax: Axes, **options: Any) -> None:
     ax.legend(frameon=False, labelcolor=INK, **options)
 
 
+def whole_numbers(ax: Axes) -> None:
+    """Let the ticks of the horizontal axis be whole numbers, as of epochs and steps."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG, whose text stays text; the same figure gives the same bytes."""
+    return _picture(figure, "svg").decode()
+
+
 def save(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write the figure, by the name's ending; the same figure gives the same bytes. Text in .svg stays text."""
+    """Write the figure, by the name's ending: .svg, .png or .pdf."""
+    write_file(path, _picture(figure, Path(path).suffix[1:].lower() or "svg"))
+
+
+def _picture(figure: Figure, kind: str) -> bytes:
     import matplotlib as mpl
 
-    kind = Path(path).suffix[1:].lower() or "svg"
     picture = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "minigrad"}):
         figure.savefig(picture, format=kind, metadata={"Date": None} if kind == "svg" else None, transparent=True)
-    write_file(path, picture.getvalue())
+    return picture.getvalue()

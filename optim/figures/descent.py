@@ -1,0 +1,156 @@
+"""Paths of optimizers on a surface of two variables, computed by the optimizers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from minigrad.node import Array, Input, Node, Parameter
+from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend
+from minigrad.optim.optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Surface = Callable[[Node, Node], Node]  # of x and y, entry by entry
+LIMIT = 1e12  # beyond, a path has left every picture
+
+
+class Path(NamedTuple):
+    """Where an optimizer went: points (steps + 1, 2) and the values there (steps + 1,), up to where it left all bounds."""
+
+    points: Array
+    values: Array
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it ended above its start, or where there are no numbers any more."""
+        return not self.values[-1] <= self.values[0]
+
+    @property
+    def turns(self) -> int:
+        """How often a step goes back on the one before, in the coordinate where that is most often: zigzags."""
+        steps = np.diff(self.points, axis=0)
+        return int((steps[1:] * steps[:-1] < 0).sum(axis=0).max(initial=0))
+
+    def overshoot(self, minimum: Sequence[float] | Array) -> float:
+        """How far beyond a minimum it went, along the line from its start through it."""
+        start, end = self.points[0], np.asarray(minimum, np.float64)
+        along = (end - start) / np.linalg.norm(end - start)
+        return max(0.0, float(((self.points - end) @ along).max()))
+
+
+def path(f: Surface, start: Sequence[float], make: Callable[[list[Parameter]], Optimizer], steps: int) -> Path:
+    """Run an optimizer from a point, and note where it goes.
+
+    make: a function that makes it for a list of parameters, as `lambda p: SGD(p, 0.1, momentum=0.9)`
+
+    >>> from minigrad.optim import SGD
+    >>> from minigrad.optim.figures import path
+    >>> found = path(lambda x, y: x**2 + 10 * y**2, (1, 1), lambda p: SGD(p, 0.09), 20)
+    >>> found.turns, found.diverged, path(lambda x, y: x**2 + 10 * y**2, (1, 1), lambda p: SGD(p, 0.11), 20).diverged
+    (19, False, True)
+    """
+    point = Parameter(np.array(start, np.float64), "point")
+    if point.shape != (2,):
+        raise ValueError(f"path(start={start!r}): expected two numbers, x and y")
+    optimizer = make([point])
+    points, values = [point.value.copy()], [float(f(point[0], point[1]))]
+    for _ in range(steps):
+        with optimizer.look_ahead():
+            f(point[0], point[1]).backward()
+        optimizer.step()
+        points.append(point.value.copy())
+        with np.errstate(over="ignore", invalid="ignore"):
+            values.append(float(f(point[0], point[1])))
+        if not abs(values[-1]) < LIMIT:
+            break
+    return Path(np.array(points), np.array(values))
+
+
+def landscape(
+    f: Surface,
+    paths: Mapping[str, Path] | None = None,
+    *,
+    xlim: tuple[float, float] = (-2, 2),
+    ylim: tuple[float, float] = (-2, 2),
+    marks: Mapping[str, Sequence[float]] | None = None,
+    levels: int = 18,
+    ax: Axes | None = None,
+) -> Figure:
+    """Draw a surface by its contours, paths on it and marked points; returns the figure.
+
+    f:     of two nodes, entry by entry, as `lambda x, y: x**2 + 10 * y**2`
+    paths: by name;  marks: points by name, as {"local minimum": (1, 0)}
+    levels: how many contours; they lie at equal parts of the values seen, so that a valley and a plateau both show
+
+    Errors: ValueError where f is not finite anywhere in the picture.
+    """
+    x, y = np.meshgrid(np.linspace(*xlim, 161), np.linspace(*ylim, 161))
+    with np.errstate(all="ignore"):
+        z = np.broadcast_to(f(Input(x, name="x"), Input(y, name="y")).value, x.shape)
+    finite = z[np.isfinite(z)]
+    if not finite.size:
+        raise ValueError(f"landscape: the function is nowhere finite for x in {xlim}, y in {ylim}")
+    ax = axes(ax, size=(5.6, 4.6))
+    ax.grid(visible=False)
+    heights = np.unique(np.quantile(finite, np.linspace(0, 1, levels + 2))[1:-1])
+    if heights.size > 1:
+        ax.contour(x, y, z, heights, colors=INK, alpha=0.55, linewidths=0.8, linestyles="solid")
+    for (name, found), (color, dash) in zip((paths or {}).items(), _repeated(len(paths or {})), strict=True):
+        ax.plot(
+            *found.points.T,
+            color=color,
+            linestyle=dash,
+            linewidth=1.8,
+            label=f"{name} (diverges)" if found.diverged else name,
+        )
+        ax.plot(*found.points[0], "o", color=INK, markersize=5)
+        ax.plot(*found.points[-1], "s", color=color, markersize=6)
+    for name, (u, v) in (marks or {}).items():
+        ax.plot(u, v, "x", color=INK, markersize=8, markeredgewidth=2)
+        ax.annotate(name, (u, v), xytext=(6, 6), textcoords="offset points", color=INK)
+    ax.set(xlim=xlim, ylim=ylim, xlabel="x", ylabel="y")
+    if paths:
+        legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure_of(ax)
+
+
+def descents(paths: Mapping[str, Path], *, label: str = "loss", ax: Axes | None = None) -> Figure:
+    """Draw the values of several paths over the steps, as of rates too small, good and too large; returns the figure."""
+    ax = axes(ax)
+    top = 10 * max(found.values[0] for found in paths.values())
+    for (name, found), (color, dash) in zip(paths.items(), _repeated(len(paths)), strict=True):
+        shown = np.where(found.values <= top, found.values, np.nan)
+        ax.plot(shown, color=color, linestyle=dash, linewidth=2, label=f"{name} (diverges)" if found.diverged else name)
+    if all((found.values > 0).all() for found in paths.values()):
+        ax.set_yscale("log")
+    ax.set(xlabel="step", ylabel=label)
+    legend(ax)
+    return figure_of(ax)
+
+
+def overshoot(paths: Mapping[str, Path], minimum: Sequence[float], *, ax: Axes | None = None) -> Figure:
+    """Draw how far several paths are from a minimum, along the line from their start through it; below 0 is beyond it."""
+    ax = axes(ax)
+    end = np.asarray(minimum, np.float64)
+    for (name, found), (color, dash) in zip(paths.items(), _repeated(len(paths)), strict=True):
+        along = (end - found.points[0]) / np.linalg.norm(end - found.points[0])
+        ax.plot(
+            (end - found.points) @ along,
+            color=color,
+            linestyle=dash,
+            linewidth=2,
+            label=f"{name}, {found.overshoot(end):.2g} beyond",
+        )
+    ax.axhline(0, color=INK, linewidth=1, linestyle=":")
+    ax.set(xlabel="step", ylabel="distance to the minimum")
+    legend(ax)
+    return figure_of(ax)
+
+
+def _repeated(n: int) -> list[tuple[str, Any]]:
+    return [STYLES[i % len(STYLES)] for i in range(n)]
