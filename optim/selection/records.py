@@ -60,9 +60,10 @@ class Record:
             line = self.trials.get(trial.number)
             if line is None:
                 continue
-            for name, here in (("settings", settings), ("seed", trial.seed), ("round", trial.round)):
-                if line[name] != here:
-                    self._refuse_other(f"trial {trial.number} has {name} {line[name]!r} there, and {here!r} here")
+            if line["settings"] != settings:  # the seed follows from the search's, which is in the first line
+                self._refuse_other(
+                    f"trial {trial.number} has settings {line['settings']!r} there, and {settings!r} here"
+                )
             try:
                 numbers = {name: float(number) for name, number in line["numbers"].items()}
                 score, seconds = float(line["score"]), float(line["seconds"])

@@ -109,7 +109,8 @@ def test_every_byte_counts(tmp_path):
     n_head = data.index(b"\n") + 1
     for n in [*range(n_head, len(data), 7), len(data) - 1]:
         file.write_bytes(data[:n])
-        assert list(grid_search(trainings.fails, GRID, file=file, quiet=True)) == straight
+        for _ in range(2):
+            assert list(grid_search(trainings.fails, GRID, file=file, quiet=True)) == straight
     for n in range(n_head):
         file.write_bytes(data[:n])
         with pytest.raises(UnreadableFileError, match=r"search\.jsonl is not the record of a search"):

@@ -139,6 +139,12 @@ def test_halving_gives_the_best_a_larger_budget():
     assert trials.around_best()["rate"].low >= 0
 
 
+def test_the_best_of_halving_is_that_of_the_last_round():
+    trials = successive_halving(lambda rate, epochs: rate + epochs, {"rate": Uniform(0, 1)}, 9, quiet=True)
+    assert trials.best is trials[12]
+    assert [trial.round for trial in trials.ranked()] == [2] + [1] * 3 + [0] * 9
+
+
 def test_halving_leaves_out_what_failed_and_keeps_an_earlier_best():
     def train(rate, epochs):
         if rate < 0.5 or epochs > 1:
@@ -184,7 +190,9 @@ def test_train_may_take_the_settings_as_a_dict_and_a_generator():
 def test_a_history_counts_by_its_best_row():
     def train(a):
         history = History()
-        for epoch, (loss, right) in enumerate([(a, 0.1), (a - 1, 0.2), (math.nan, math.nan), (a + 5, 0.5 / a)], 1):
+        for epoch, (loss, right) in enumerate(
+            [(math.nan, math.nan), (a - 1, 0.2), (math.nan, math.nan), (a + 5, 0.5 / a)], 1
+        ):
             history.append(epoch=epoch, val_loss=loss, val_accuracy=right)
         return history
 
