@@ -9,8 +9,11 @@ from typing import TypeAlias
 
 import numpy as np
 
+from minigrad.compiler.compiled import Compiled
+from minigrad.compiler.tracing.tracer import watch
 from minigrad.graph import Graph, gradients
 from minigrad.node import Array, Node, Parameter
+from minigrad.ops.base import Operation
 from minigrad.ops.shaping import concatenate
 from minigrad.optim.optimizers.given import trainable
 
@@ -34,11 +37,7 @@ class Objective:
                 f"{asker}: the loss does not depend on {', '.join(p.label for p in parameters[:3])}: build it of these parameters, "
                 "not of their .value"
             )
-        self.value = float(self.node._value.reshape(()))
-        if not math.isfinite(self.value):
-            raise FloatingPointError(
-                f"{asker}: the loss is {self.value}, and nothing was changed: minigrad.anomalies() names the first node that is not finite"
-            )
+        self.value = _finite(float(self.node._value.reshape(())), asker)
 
     @cached_property
     def _slopes(self) -> tuple[Node, ...]:
@@ -47,13 +46,7 @@ class Objective:
     @cached_property
     def gradient(self) -> Array:
         """The gradient as a vector."""
-        for parameter, slope in zip(self.parameters, self._slopes, strict=True):
-            if not np.isfinite(slope._value).all():
-                raise FloatingPointError(
-                    f"{self.asker}: the gradient of {parameter.label} is not finite, and nothing was changed: "
-                    "minigrad.anomalies() names the first node that is not"
-                )
-        return joined([slope._value for slope in self._slopes])
+        return _finite_slopes([slope._value for slope in self._slopes], self.parameters, self.asker)
 
     @cached_property
     def _gradient_node(self) -> Node:
@@ -61,8 +54,7 @@ class Objective:
 
     def product(self, vector: Array) -> Array:
         """Compute the Hessian times a vector: one backward sweep over the graph of the gradient."""
-        adjoint = vector.astype(self._gradient_node.dtype)
-        found = joined([node._value for node in gradients(self._gradient_node, self.parameters, adjoint=adjoint)])
+        found = self._swept(vector.astype(self.parameters[0].dtype))
         if not np.isfinite(found).all():
             raise FloatingPointError(
                 f"{self.asker}: a second derivative of the loss is not finite, and nothing was changed: look for a root, a norm or "
@@ -70,10 +62,75 @@ class Objective:
             )
         return found
 
+    def _swept(self, adjoint: Array) -> Array:
+        return joined([node._value for node in gradients(self._gradient_node, self.parameters, adjoint=adjoint)])
+
     def hessian(self) -> Array:
         """Compute the Hessian, (n, n), by a product per column; the mean of itself and its transpose, which differ by rounding."""
         columns: Array = np.stack([self.product(unit) for unit in np.eye(self.gradient.size)])
         return (columns + columns.T) / 2
+
+
+class Programs:
+    """The gradient of a loss and the products with its Hessian as compiled programs, which serve at all values of the parameters.
+
+    Errors: those of `Objective`, and ValueError for a loss that draws at random: each product would be of another Hessian.
+    """
+
+    def __init__(self, loss: Callable[[], Node], parameters: Sequence[Parameter], asker: str) -> None:
+        checked = Objective(loss, parameters, asker)
+        drawn = [node.label for node in Graph(checked.node).nodes if isinstance(node, Operation) and not node.pure]
+        if drawn:
+            raise ValueError(
+                f"{asker}: {drawn[0]} is drawn anew by every run of a program: use compiled=False, or model.eval()"
+            )
+
+        self.loss, self.parameters = loss, parameters
+        self.slopes, self.product = Compiled(self._slopes), Compiled(self._product)
+
+    def _slopes(self) -> tuple[Node, tuple[Node, ...]]:
+        watch(self.loss)
+        node = self.loss()
+        return node, gradients(node, self.parameters)
+
+    def _product(self, vector: Node) -> tuple[Node, ...]:
+        gradient = concatenate([slope.ravel() for slope in self._slopes()[1]])
+        return gradients(gradient, self.parameters, adjoint=vector)
+
+
+class CompiledObjective(Objective):
+    """The same by programs."""
+
+    def __init__(self, programs: Programs, parameters: Sequence[Parameter], asker: str) -> None:
+        self.parameters, self.asker, self.programs = parameters, asker, programs
+        value, self._arrays = programs.slopes()
+        self.value = _finite(float(value.reshape(())), asker)
+
+    @cached_property
+    def gradient(self) -> Array:
+        """The gradient as a vector."""
+        return _finite_slopes(self._arrays, self.parameters, self.asker)
+
+    def _swept(self, adjoint: Array) -> Array:
+        return joined(self.programs.product(adjoint))
+
+
+def _finite(loss: float, asker: str) -> float:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"{asker}: the loss is {loss}, and nothing was changed: minigrad.anomalies() names the first node that is not finite"
+        )
+    return loss
+
+
+def _finite_slopes(slopes: Sequence[Array], parameters: Sequence[Parameter], asker: str) -> Array:
+    for parameter, slope in zip(parameters, slopes, strict=True):
+        if not np.isfinite(slope).all():
+            raise FloatingPointError(
+                f"{asker}: the gradient of {parameter.label} is not finite, and nothing was changed: "
+                "minigrad.anomalies() names the first node that is not"
+            )
+    return joined(slopes)
 
 
 def as_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:

@@ -90,13 +90,13 @@ def taylor_model(loss: Loss, parameters: Iterable[Parameter], *, most_parameters
     Errors: ValueError for too many parameters; FloatingPointError where a derivative is not finite.
     """
     found = as_parameters(parameters, "taylor_model")
-    return model_of(found, loss, most_parameters, "taylor_model")
+    refuse_large(sum(parameter.size for parameter in found), most_parameters, "taylor_model")
+    return model_of(Objective(loss, found, "taylor_model"))
 
 
-def model_of(parameters: Sequence[Parameter], loss: Loss, most_parameters: int, asker: str) -> TaylorModel:
-    """The Taylor model of parameters that are checked."""
-    refuse_large(sum(parameter.size for parameter in parameters), most_parameters, asker)
-    objective = Objective(loss, parameters, asker)
+def model_of(objective: Objective) -> TaylorModel:
+    """The Taylor model of a loss at the parameters' present values."""
+    parameters = objective.parameters
     roundoff = float(np.finfo(parameters[0].dtype).eps)
     return TaylorModel(objective.value, objective.gradient, objective.hessian(), values_of(parameters), roundoff)
 

@@ -1,5 +1,6 @@
 """Newton's method, damped, guarded, and by conjugate gradients."""
 
+import pickle
 import warnings
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.models import LSTM, RNN, Dense, Sequential, losses, penalties
+from minigrad.models import LSTM, RNN, Dense, Dropout, Module, Sequential, losses, penalties
 from minigrad.optim import SGD, Newton, Step, hessian_by_differences, schedules, taylor_model
 
 SOLVERS = ["exact", "conjugate_gradients"]
@@ -367,3 +368,84 @@ def test_at_a_stationary_point_nothing_moves(solver):
         met = Newton([w], solver=solver).step(lambda: (w**2).sum())
     assert (met.gradient_norm, met.residual) == (0, 0)
     np.testing.assert_array_equal(w.value, [0.0, 0.0])
+
+
+# Compiled ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_programs_make_the_same_steps_and_are_made_once(solver):
+    rng = np.random.default_rng(2)
+    u, y = rng.normal(size=(6, 3, 1)), np.array([0, 1, 0, 1, 1, 0])
+
+    def trained(compiled):
+        net, calls = RNN(1, 2, 2, dtype=np.float64, rng=0), []
+
+        def loss():
+            calls.append(1)
+            states = net.states(mg.Input(u))
+            bare = losses.cross_entropy(net.readout(states[-1]), y)
+            return bare + penalties.Omega(0.1)(bare, states) + penalties.L2(0.1)(net)
+
+        newton = Newton(net.parameters(), damping=5.0, solver=solver, compiled=compiled)
+        met = [newton.step(loss) for _ in range(4)]
+        return flat(net.parameters()), met, newton, len(calls)
+
+    (expected, by_nodes, _, _), (found, by_programs, newton, n_calls) = trained(False), trained(True)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+    assert [step.loss for step in by_programs] == pytest.approx([step.loss for step in by_nodes], rel=1e-12)
+    assert n_calls <= 1 + 2 * 2  # to check it, and to trace two programs
+    twin = pickle.loads(pickle.dumps(newton))
+    assert (twin.n_steps, twin.compiled, twin._programs) == (4, True, None)
+
+
+def test_programs_follow_what_the_loss_reads_and_another_loss_has_its_own():
+    w, target = mg.Parameter([3.0, 4.0]), {"at": 1.0}
+
+    def loss():
+        return ((w - target["at"]) ** 2).sum()
+
+    newton = Newton([w], compiled=True, guard="damp")
+    newton.step(loss)
+    np.testing.assert_array_equal(w.value, [1.0, 1.0])
+    target["at"] = 2.0
+    newton.step(loss)
+    np.testing.assert_array_equal(w.value, [2.0, 2.0])
+    newton.step(lambda: ((w + 1) ** 2).sum())
+    np.testing.assert_array_equal(w.value, [-1.0, -1.0])
+    newton = Newton(SCALED.parameters(), compiled=True)
+    for SCALED.scale in (1.0, 4.0):
+        newton.step(of_a_global_model)
+        np.testing.assert_array_equal(SCALED.w.value, 1 / SCALED.scale)
+
+
+class Scaled(Module):
+    """A model with a number."""
+
+    def __init__(self):
+        self.w, self.scale = mg.Parameter([5.0]), 0.0
+
+    def forward(self):
+        return self.w * self.scale
+
+
+SCALED = Scaled()
+
+
+def of_a_global_model():
+    return ((SCALED() - 1) ** 2).sum()
+
+
+def test_what_cannot_be_compiled_says_what_to_do():
+    w = mg.Parameter([3.0, 4.0], name="w")
+    newton = Newton([w], compiled=True)
+    with pytest.raises(TypeError, match=r"Newton.step\(compiled=True\): expected the loss as a function"):
+        newton.step((w**2).sum())
+    net = Sequential(Dense(2, 8, rng=0, dtype=np.float64), Dropout(0.5, rng=0), Dense(8, 1, rng=1, dtype=np.float64))
+    with pytest.raises(
+        ValueError, match=r"is drawn anew by every run of a program: use compiled=False, or model\.eval"
+    ):
+        Newton(net.parameters(), compiled=True).step(lambda: (net(np.ones((3, 2))) ** 2).sum())
+    with np.errstate(all="ignore"), pytest.raises(FloatingPointError, match="the loss is nan, and nothing was changed"):
+        newton.step(lambda: np.log(w - 10).sum())
+    np.testing.assert_array_equal(w.value, [3.0, 4.0])
