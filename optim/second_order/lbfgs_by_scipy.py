@@ -10,7 +10,15 @@ import numpy as np
 
 from minigrad.node import Array, Node, Parameter
 from minigrad.optim.optimizers.given import within
-from minigrad.optim.second_order.objective import Objective, as_parameters, values_of, write
+from minigrad.optim.second_order.objective import (
+    CompiledObjective,
+    Objective,
+    Programs,
+    as_parameters,
+    put_back,
+    values_of,
+    write,
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class LBFGSResult:
 
     loss, gradient_norm: at the parameters as they are now
     n_steps, n_evaluations: how many steps SciPy made, and how often it asked for loss and gradient
-    converged: whether SciPy says so;  message: its reason to end
+    converged: whether the gradient is as small as was asked for;  message: SciPy's reason to end
     """
 
     loss: float
@@ -33,8 +41,9 @@ class LBFGSResult:
 class _Walk:
     """The loss as SciPy asks for it, and the best point so far."""
 
-    def __init__(self, loss: Callable[[], Node], parameters: tuple[Parameter, ...]) -> None:
+    def __init__(self, loss: Callable[[], Node], parameters: tuple[Parameter, ...], compiled: bool) -> None:
         self.loss, self.parameters = loss, parameters
+        self.programs = Programs(loss, parameters, "lbfgs") if compiled else None
         self.n_evaluations = 0
         self.best, self.slope, self.lowest = values_of(parameters), np.zeros(0), np.inf
 
@@ -44,7 +53,7 @@ class _Walk:
         try:
             write(self.parameters, point, "lbfgs")
             with np.errstate(all="ignore"):
-                objective = Objective(self.loss, self.parameters, "lbfgs")
+                objective = self._objective()
                 value, slope = objective.value, objective.gradient
         except FloatingPointError:
             if self.n_evaluations == 1:
@@ -56,22 +65,29 @@ class _Walk:
             self.best, self.slope, self.lowest = point.copy(), slope, value
         return value, slope
 
+    def _objective(self) -> Objective:
+        if self.programs is not None:
+            return CompiledObjective(self.programs, "lbfgs")
+        return Objective(self.loss, self.parameters, "lbfgs")
+
 
 def lbfgs(
     parameters: Iterable[Parameter],
     loss: Callable[[], Node],
     *,
     most_steps: int = 200,
-    tolerance: float = 1e-6,
+    tolerance: float | None = None,
     memory: int = 10,
+    compiled: bool = False,
 ) -> LBFGSResult:
     """Minimize a loss by SciPy's L-BFGS-B, on all data at once, and set the parameters to the best point it met.
 
     parameters: of one dtype, in any shapes; those with trainable=False are left out
     loss:       a function of no arguments that builds the loss of the parameters as they are; it draws nothing at random
     most_steps: how many steps it makes at most
-    tolerance:  the largest entry of the gradient at which it ends
+    tolerance:  the largest entry of the gradient at which it ends; by default 1e-6, in float32 1e-4
     memory:     of how many steps it keeps the gradients: time and memory are as for so many gradients
+    compiled:   run loss and gradient by a program (`mg.compile`, with what it asks of a function), in a tenth of the time
 
     A point at which the loss or the gradient is not finite is taken for one that lies too high, so the line search turns back. It needs
     SciPy (the extra [scipy]).
@@ -93,26 +109,26 @@ def lbfgs(
         raise TypeError(
             f"lbfgs: expected a function of no arguments that builds the loss, found {type(loss).__name__}: write lambda: loss of the model"
         )
+    default = 1e-6 if found[0].dtype == np.float64 else 1e-4
+    tolerance = default if tolerance is None else within("tolerance", tolerance, 0, np.inf)
     options = {
         "maxiter": int(within("most_steps", most_steps, 1, np.inf)),
-        "gtol": within("tolerance", tolerance, 0, np.inf),
+        "gtol": tolerance,
         "ftol": 0.0,
         "maxcor": int(within("memory", memory, 1, np.inf)),
         "maxfun": 20 * int(most_steps),
     }
     minimize = _minimize()
-    before, walk = [parameter._value.copy() for parameter in found], _Walk(loss, found)
+    before, walk = [parameter._value.copy() for parameter in found], _Walk(loss, found, compiled)
     try:
         result = minimize(walk, walk.best, jac=True, method="L-BFGS-B", options=options)
         write(found, walk.best, "lbfgs")
     except BaseException:
-        for parameter, array in zip(found, before, strict=True):
-            parameter.value = array
+        put_back(found, before)
         raise
+    converged = float(np.abs(walk.slope).max()) <= tolerance
     norm = float(np.linalg.norm(walk.slope))
-    return LBFGSResult(
-        walk.lowest, norm, int(result.nit), walk.n_evaluations, bool(result.success), str(result.message)
-    )
+    return LBFGSResult(walk.lowest, norm, int(result.nit), walk.n_evaluations, converged, str(result.message))
 
 
 def _minimize() -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from minigrad.models.scheduled import Schedule, value_at
 from minigrad.node import Array, Node, Parameter
 from minigrad.optim.names import checked_names
 from minigrad.optim.optimizers.base import OTHER_NAMES
-from minigrad.optim.optimizers.given import within
+from minigrad.optim.optimizers.given import checked_parameters, within
 from minigrad.optim.second_order.conjugate_gradients import solved
 from minigrad.optim.second_order.objective import (
     CompiledObjective,
@@ -21,6 +21,7 @@ from minigrad.optim.second_order.objective import (
     Objective,
     Programs,
     as_parameters,
+    put_back,
     values_of,
     write,
 )
@@ -56,7 +57,7 @@ class NewtonStep:
 class Newton:
     """θ ← θ − α (H + δ I)⁻¹ ∇L(θ), with gradient and Hessian at the current θ.
 
-    parameters:    of one dtype, in any shapes; those with trainable=False are left out
+    parameters:    of one dtype, in any shapes; those with trainable=False are left out, until they are trainable
     learning_rate: α, the part of the step that is taken, a number or a schedule
     damping:       δ ≥ 0, a number or a schedule. Small it is Newton's method, large a gradient step of rate α/δ
     guard:         what to do where H + δ I is not positive definite, so that the step may lead to a saddle or a maximum: "report" takes the
@@ -105,19 +106,24 @@ class Newton:
         most_parameters: int = MOST_PARAMETERS,
         compiled: bool = False,
     ) -> None:
-        self.parameters = as_parameters(parameters, "Newton")
+        self._given = checked_parameters(parameters, "Newton")
+        as_parameters(self._given, "Newton")
         self.learning_rate = _checked(learning_rate, "learning_rate")
         self.damping = _checked(damping, "damping")
         self.guard = _one_of("guard", guard, ANSWERS)
         self.solver = _one_of("solver", solver, SOLVERS)
         default = 1e-10 if self.parameters[0].dtype == np.float64 else 1e-5
         self.tolerance = default if tolerance is None else within("tolerance", tolerance, 0, 1)
-        n = sum(parameter.size for parameter in self.parameters)
-        self.most_products = 2 * n if most_products is None else int(within("most_products", most_products, 1, np.inf))
+        self.most_products = None if most_products is None else int(within("most_products", most_products, 1, np.inf))
         self.most_parameters = most_parameters
         self.compiled = compiled
         self.n_steps = 0
         self._programs: Programs | None = None
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters of the next step: those that are trainable now."""
+        return as_parameters(self._given, "Newton")
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy compiles anew."""
@@ -162,9 +168,9 @@ class Newton:
                 f"Newton.step(compiled=True): expected the loss as a function of no arguments, found {type(loss).__name__}: a node is "
                 "built already"
             )
-        if self._programs is None or self._programs.loss is not loss:
+        if self._programs is None or not self._programs.serve(loss, self.parameters):
             self._programs = Programs(loss, self.parameters, "Newton.step")
-        return CompiledObjective(self._programs, self.parameters, "Newton.step")
+        return CompiledObjective(self._programs, "Newton.step")
 
     def _now(self, number: float | Schedule, name: str) -> float:
         return value_at(number, self.n_steps, f"Newton({name})") if callable(number) else number
@@ -173,22 +179,23 @@ class Newton:
         self, by: _ByHessian | _ByProducts, found: _Found, loss: Callable[[], Node], rate: float, start: Array
     ) -> _Found:
         """Raise the damping until the loss does not rise, beyond rounding; the parameters are then where the step leads."""
-        before = [parameter._value.copy() for parameter in self.parameters]
+        parameters = self.parameters
+        before = [parameter._value.copy() for parameter in parameters]
         highest = by.value + 10 * float(np.finfo(before[0].dtype).eps) * abs(by.value)
         try:
             for _ in range(MOST_TRIES):
                 try:
-                    write(self.parameters, start + rate * found.direction, "Newton.step")
+                    write(parameters, start + rate * found.direction, "Newton.step")
                     with np.errstate(all="ignore"):
                         if self._objective(loss).value <= highest:
                             return found
                 except FloatingPointError:
                     pass
-                _put_back(self.parameters, before)
+                put_back(parameters, before)
                 by.begin_again()
                 found = by.solve(max(10 * found.damping, FLOOR * found.scale) or 1.0, lift=True)
         except BaseException:
-            _put_back(self.parameters, before)
+            put_back(parameters, before)
             raise
         raise ValueError(
             f"Newton.step: with a damping of {found.damping:.1g} the loss still rises, and nothing was changed: a loss that draws at random, "
@@ -256,7 +263,8 @@ class _ByProducts:
         self.newton, self.loss = newton, loss
         self.begin_again()
         self.value, self.gradient = self.objective.value, self.objective.gradient
-        self.tolerance, self.most_products, self.n_products = newton.tolerance, newton.most_products, 0
+        self.tolerance, self.n_products = newton.tolerance, 0
+        self.most_products = newton.most_products or 2 * self.gradient.size
 
     def begin_again(self) -> None:
         """Build the graph anew, of parameters that were written to and are what they were."""
@@ -279,11 +287,6 @@ class _ByProducts:
 
 
 Newton.__init__ = checked_names(Newton.__init__, OTHER_NAMES)  # type: ignore[method-assign]
-
-
-def _put_back(parameters: Sequence[Parameter], arrays: Iterable[Array]) -> None:
-    for parameter, array in zip(parameters, arrays, strict=True):
-        parameter.value = array
 
 
 def _checked(number: float | Schedule, name: str) -> float | Schedule:

@@ -88,6 +88,10 @@ class Programs:
         self.loss, self.parameters = loss, parameters
         self.slopes, self.product = Compiled(self._slopes), Compiled(self._product)
 
+    def serve(self, loss: Callable[[], Node], parameters: Sequence[Parameter]) -> bool:
+        """Whether they are of this loss and these parameters."""
+        return loss is self.loss and list(map(id, parameters)) == list(map(id, self.parameters))
+
     def _slopes(self) -> tuple[Node, tuple[Node, ...]]:
         watch(self.loss)
         node = self.loss()
@@ -101,8 +105,8 @@ class Programs:
 class CompiledObjective(Objective):
     """The same by programs."""
 
-    def __init__(self, programs: Programs, parameters: Sequence[Parameter], asker: str) -> None:
-        self.parameters, self.asker, self.programs = parameters, asker, programs
+    def __init__(self, programs: Programs, asker: str) -> None:
+        self.parameters, self.asker, self.programs = programs.parameters, asker, programs
         value, self._arrays = programs.slopes()
         self.value = _finite(float(value.reshape(())), asker)
 
@@ -134,11 +138,13 @@ def _finite_slopes(slopes: Sequence[Array], parameters: Sequence[Parameter], ask
 
 
 def as_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:
-    """The trainable ones; TypeError unless all have one dtype, float32 or float64."""
+    """The trainable ones; TypeError unless all have one dtype, ValueError where they have no entry."""
     found = trainable(parameters, asker)
     dtypes = sorted({str(parameter.dtype) for parameter in found})
     if len(dtypes) > 1:
         raise TypeError(f"{asker}: the parameters hold {' and '.join(dtypes)}: make them all of one dtype")
+    if not any(parameter.size for parameter in found):
+        raise ValueError(f"{asker}: the parameters have no entries")
     return found
 
 
@@ -166,8 +172,13 @@ def write(parameters: Sequence[Parameter], vector: Array, asker: str) -> None:
             raise FloatingPointError(
                 f"{asker}: the new {parameter.label} is not finite in {parameter.dtype}, and nothing was changed: raise damping="
             )
-    for parameter, part in zip(parameters, parts, strict=True):
-        parameter.value = part
+    put_back(parameters, parts)
+
+
+def put_back(parameters: Sequence[Parameter], arrays: Iterable[Array]) -> None:
+    """Set the parameters to arrays of their shapes."""
+    for parameter, array in zip(parameters, arrays, strict=True):
+        parameter.value = array
 
 
 def _checked(node: Node, asker: str) -> Node:

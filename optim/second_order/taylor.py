@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from minigrad.node import Array, Node, Parameter
 from minigrad.optim.optimizers.given import within
-from minigrad.optim.second_order.objective import Loss, Objective, as_parameters, joined, values_of, write
+from minigrad.optim.second_order.objective import Loss, Objective, as_parameters, joined, put_back, values_of, write
 
 MOST_PARAMETERS = 2000
 """The largest number of entries of which a Hessian is made, unless one asks for more."""
@@ -46,6 +47,10 @@ class TaylorModel:
 
     def eigenvalues(self) -> Array:
         """Compute the eigenvalues of H, in increasing order."""
+        return self._eigenvalues
+
+    @cached_property
+    def _eigenvalues(self) -> Array:
         return np.linalg.eigvalsh(self.hessian)
 
     def step(self, damping: float = 0.0) -> Array:
@@ -159,7 +164,6 @@ def hessian_by_differences(
                 slopes.append(Objective(loss, found, asker).gradient)
             columns.append((slopes[0] - slopes[1]) / (reached[0] - reached[1]))
     finally:
-        for parameter, array in zip(found, before, strict=True):
-            parameter.value = array
+        put_back(found, before)
     rows: Array = np.stack(columns)
     return (rows + rows.T) / 2

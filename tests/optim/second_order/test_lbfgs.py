@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -68,6 +69,25 @@ def test_points_where_the_loss_is_not_finite_are_turned_back_from():
     assert found.loss == pytest.approx(200)
 
 
+def test_a_program_finds_the_same():
+    found = []
+    for compiled in (False, True):
+        w, calls = mg.Parameter([-1.2, 1.0]), []
+
+        def loss(w=w, calls=calls):
+            calls.append(1)
+            return 100 * (w[1] - w[0] ** 2) ** 2 + (1 - w[0]) ** 2
+
+        result = lbfgs([w], loss, compiled=compiled)
+        assert result.converged
+        np.testing.assert_allclose(w.value, 1, atol=1e-5)
+        found.append(result.n_evaluations)
+        assert (len(calls) == result.n_evaluations) is not compiled
+    assert len(calls) < 10 < min(found)
+    w = mg.Parameter(np.full(2, 3.0, "f4"))
+    assert lbfgs([w], lambda: ((w - 1) ** 2).sum()).converged
+
+
 def test_where_it_begins_the_loss_must_be_finite():
     w = mg.Parameter([-1.0], name="w")
     with (
@@ -109,6 +129,21 @@ def test_an_end_before_the_minimum_is_told_and_the_best_point_kept():
     assert "ITERATIONS" in found.message
     assert found.n_steps == 5
     assert found.loss == min(seen) == pytest.approx(float(loss()))
+
+
+def test_a_worse_point_that_comes_last_is_not_kept(monkeypatch):
+    from minigrad.optim.second_order import lbfgs_by_scipy
+
+    def wanders(walk, start, **_):
+        for point in (start, [1.5, 1.0], [40.0, 1.0], [np.inf, 1.0]):
+            walk(np.array(point))
+        return SimpleNamespace(nit=3, message="LOST")
+
+    monkeypatch.setattr(lbfgs_by_scipy, "_minimize", lambda: wanders)
+    w = mg.Parameter([5.0, 3.0])
+    found = lbfgs([w], lambda: ((w - 1) ** 2).sum())
+    np.testing.assert_array_equal(w.value, [1.5, 1.0])
+    assert (found.loss, found.gradient_norm, found.converged, found.message) == (0.25, 1.0, False, "LOST")
 
 
 @pytest.mark.parametrize(

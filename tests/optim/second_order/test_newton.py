@@ -323,6 +323,67 @@ def test_a_step_without_the_loss_and_a_training_loop_say_what_to_write():
         Step(net, losses.mean_squared_error, Newton(net.parameters()))
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("fault", ["rises", "raises"])
+def test_a_trial_that_fails_gives_the_parameters_back(solver, fault):
+    w, calls = mg.Parameter([3.0, 1.0]), []
+
+    def loss():
+        calls.append(1)
+        if fault == "raises" and len(calls) == 2:
+            raise KeyError("data")
+        return (w**2).sum() + 100.0 * len(calls)
+
+    error = (
+        pytest.raises(KeyError)
+        if fault == "raises"
+        else pytest.raises(ValueError, match="the loss still rises, and nothing")
+    )
+    newton = Newton([w], guard="damp", solver=solver)
+    with error:
+        newton.step(loss)
+    np.testing.assert_array_equal(w.value, [3.0, 1.0])
+    assert newton.n_steps == 0
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_damping_is_raised_until_the_loss_falls(solver):
+    """Plain Newton on √(1 + w²) sends w to −w³, which diverges from 2."""
+    w = mg.Parameter([2.0])
+    plain = Newton([w], solver=solver)
+    plain.step(lambda: np.sqrt(1 + w**2).sum())
+    assert w.value == pytest.approx(-8)
+    w.value = np.array([2.0])
+    newton = Newton([w], guard="damp", solver=solver)
+    steps = [newton.step(lambda: np.sqrt(1 + w**2).sum()) for _ in range(10)]
+    assert steps[0].positive_definite
+    assert steps[0].damping > 0
+    assert steps[-1].damping == 0
+    assert abs(w.value[0]) < 1e-12
+
+
+def test_parameters_that_are_frozen_later_are_left_out_from_then_on():
+    v, w = mg.Parameter([3.0], name="v"), mg.Parameter([3.0], name="w")
+
+    def loss():
+        return ((v - 1) ** 2).sum() + ((w - 1) ** 2).sum() + 2 * (v * w).sum()
+
+    for compiled in (False, True):
+        v.value, w.value = np.array([3.0]), np.array([3.0])
+        newton = Newton([v, w], damping=1.0, compiled=compiled)
+        newton.step(loss)
+        v.trainable = False
+        before = v.value.copy()
+        newton.step(loss)
+        np.testing.assert_array_equal(v.value, before)
+        assert newton.parameters == (w,)
+        v.trainable = True
+        newton.step(loss)
+        assert v.value != before
+    with pytest.raises(ValueError, match="the parameters have no entries"):
+        Newton([mg.Parameter(np.zeros((0, 2)))])
+
+
 # Conjugate gradients -------------------------------------------------------------------------------------------------
 
 

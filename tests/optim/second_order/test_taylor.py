@@ -226,6 +226,12 @@ def test_parameters_of_two_dtypes_and_others_are_refused():
         hessian_by_differences((w**2).sum(), [w])
 
 
+def test_differences_go_farther_at_large_entries():
+    w = mg.Parameter([1e6, 1e-3, -2.0])
+    found = hessian_by_differences(lambda: np.log(w**2).sum(), [w], step=1e-5)
+    np.testing.assert_allclose(np.diag(found)[[0, 2]], [-2e-12, -0.5], rtol=1e-6)
+
+
 def test_differences_give_the_parameters_back_when_the_loss_fails():
     w = mg.Parameter([1.0, 2.0])
     calls = []
