@@ -58,12 +58,17 @@ class _Walk:
         except FloatingPointError:
             if self.n_evaluations == 1:
                 raise
-            away = point - self.best
-            steepness = (1 + abs(self.lowest)) / max(float(away @ away), np.finfo(np.float64).tiny)
-            return self.lowest + steepness * float(away @ away), 2 * steepness * away
+            return self._turned_back(point)
         if value < self.lowest:
             self.best, self.slope, self.lowest = point.copy(), slope, value
         return value, slope
+
+    def _turned_back(self, point: Array) -> tuple[float, Array]:
+        """L + c ‖x‖² / ‖x_0‖² and its slope at x = x_0, the way from the best point to this one; c = 1 + |L|, of the lowest loss L."""
+        height, away = 1 + abs(self.lowest), point - self.best
+        size = float(np.abs(away).max())
+        unit = away / size
+        return self.lowest + height, 2 * height / size * unit / float(unit @ unit)
 
     def _objective(self) -> Objective:
         if self.programs is not None:
