@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minigrad.optim.figures import style
+from minigrad.optim.figures.style import INK
 from minigrad.optim.selection.spaces import LogUniform, is_number
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from minigrad.optim.selection.trials import Trial, Trials
 
-INK = "#808080"  # axes and their text: one color, which a page may replace
 THIRDS: tuple[
     tuple[str, Any, str], ...
 ] = (  # color, dashes and name, from the best third to the last (Okabe and Ito, 2008)
@@ -52,23 +53,15 @@ def parallel_coordinates(trials: Trials, *, ax: Axes | None = None) -> Figure:
     if not scored:
         raise ValueError("parallel_coordinates: no trial has a score that is finite")
     axes = _axes(trials, scored)
-    if ax is None:
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(2.0 + 1.6 * len(axes), 4.2), layout="constrained")
-        figure.patch.set_alpha(0)
-        ax = figure.add_subplot()
+    ax = style.axes(ax, size=(2.0 + 1.6 * len(axes), 4.2))
     for place, trial in reversed([*enumerate(scored)]):  # the best one above the others
         _draw(ax, axes, trial, 3 * place // len(scored), best=place == 0)
     for x, axis in enumerate(axes):
         _draw_axis(ax, x, axis)
     ax.set(xlim=(-0.3, len(axes) - 0.5), ylim=(-0.05, 1.05))
     ax.set_axis_off()
-    legend = ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.17), ncols=4, frameon=False, labelcolor=INK)
-    legend.set_in_layout(True)
-    whole = ax.get_figure(root=True)
-    assert whole is not None
-    return whole
+    style.legend(ax, loc="lower center", bbox_to_anchor=(0.5, -0.17), ncols=4)
+    return style.figure_of(ax)
 
 
 def _draw(ax: Axes, axes: Sequence[_Axis], trial: Trial, third: int, *, best: bool) -> None:
@@ -86,11 +79,13 @@ def _draw(ax: Axes, axes: Sequence[_Axis], trial: Trial, third: int, *, best: bo
 
 def _draw_axis(ax: Axes, x: int, axis: _Axis) -> None:
     ax.plot([x, x], [0, 1], color=INK, linewidth=1, label="_", zorder=1)
-    ax.annotate(axis.name, (x, 1), (0, 8), textcoords="offset points", ha="center", color=INK, annotation_clip=False)
-    side = -1 if x == 0 else 1  # left of the first axis no line passes
+    ax.annotate(axis.name, (x, 1), (0, 18), textcoords="offset points", ha="center", color=INK, annotation_clip=False)
+    side, rise = (
+        (-5, 0) if x == 0 else (5, 7)
+    )  # left of the first axis no line passes; elsewhere above the lines that meet there
     for height, label in axis.ticks.items():
         ax.annotate(
-            label, (x, height), (5 * side, 0), textcoords="offset points", va="center", ha="right" if x == 0 else "left",
+            label, (x, height), (side, rise), textcoords="offset points", va="center", ha="right" if x == 0 else "left",
             fontsize="small", color=INK,
         )  # fmt: skip
 

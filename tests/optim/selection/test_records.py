@@ -72,8 +72,10 @@ def test_a_search_is_made_longer_and_failures_are_tried_again(tmp_path):
     assert list(long)[:5] == list(short)
     assert len(calls.calls) == 7
     assert long.failed
-    mended = random_search(lambda a, b: a + b, space, 12, file=file, retry=True, quiet=True)
+    anew = stopping(lambda a, b: a + b, 100)
+    mended = random_search(anew, space, 12, file=file, retry=True, quiet=True)
     assert not mended.failed
+    assert anew.calls == [trial.settings for trial in long.failed]
     assert list(random_search(lambda a, b: 1 / 0, space, 12, file=file, quiet=True)) == list(mended)
 
 
