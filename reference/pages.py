@@ -18,7 +18,7 @@ from minigrad import activation_table, compiler, graph, models, optim, rules
 from minigrad.activation_table.formulas import printed
 from minigrad.models import cells, datasets, linear, losses, penalties
 from minigrad.ops import base, control, registry
-from minigrad.optim import optimizers, schedules, selection
+from minigrad.optim import figures, optimizers, schedules, selection
 from reference import compiler_map, docstrings, gallery, mathematics, one_net
 from reference.docstrings import escaped, fenced, markdown
 from reference.signatures import call, operations_of, public_members, source, spellings
@@ -53,6 +53,7 @@ def pages() -> dict[str, str]:
     others = [thing for thing in exported(optim) if not thing.__module__.startswith(selection.__name__)]
     bodies["optimizers"] = partial(package, "Optimizers and training", introduction, others, formulas=True)
     bodies["selection"] = partial(package, "Model selection", _introduction(selection), exported(selection))
+    bodies["figures"] = partial(package, "Figures", _introduction(figures), exported(figures))
     bodies["schedules"] = partial(chapter, schedules, formulas=True)
     texts = {f"{name}.md": f"{MADE}\n\n{body()}" for name, body in bodies.items()}
     texts |= {name: (FOLDER / name).read_text("utf-8") for name in WRITTEN}

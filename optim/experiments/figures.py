@@ -1,7 +1,7 @@
 """The two figures of a comparison, made to be read from the back of a room. Matplotlib is imported when one is drawn.
 
-One color per method, chosen to differ for color-blind readers and in gray print (Okabe and Ito, 2008), and one line
-style each, the same in all figures. Every seed is drawn: a median of seeds that learned and seeds that did not is no run's.
+One color and one dash per method, the same in both, taken from the style of all figures of trainings. Every seed is drawn: a
+median of seeds that learned and seeds that did not is no run's.
 """
 
 from __future__ import annotations
@@ -22,16 +22,9 @@ from minigrad.optim.experiments.cells import CELLS
 from minigrad.optim.experiments.comparison import Comparison, Run
 from minigrad.optim.experiments.findings import counted
 from minigrad.optim.experiments.nets import make_net
+from minigrad.optim.figures.style import STYLES
 
 PLAIN = ("#444444", "-")
-STYLES: list[tuple[str, Any]] = [  # of the penalties in FIRST, and of others what is left, in turn
-    ("#0072b2", "-"),
-    ("#d55e00", (0, (4, 1.5))),
-    ("#009e73", (0, (6, 1, 1, 1))),
-    ("#cc79a7", (0, (1, 1))),
-    ("#56b4e9", (0, (9, 2))),
-    ("#e69f00", (0, (3, 1, 1, 1, 1, 1))),
-]
 FIRST = ("Omega (immediate)", "relative variance (exact)", "soft orthogonality", "Omega (exact)")
 NORMS = r"$\|\lambda_t\| \, / \, \|\lambda_T\|$"
 SETTINGS: dict[Any, Any] = {  # Matplotlib's own type lists every setting there is

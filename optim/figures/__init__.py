@@ -1,7 +1,8 @@
 """Figures of trainings: each returns a Matplotlib figure, takes `ax=`, and is drawn so that a light and a dark page bear it.
 
 Axes and text have one color, `INK`, which a page may replace, as by `svg(figure).replace(INK, "currentColor")`; backgrounds are
-transparent, text in SVG stays text, and the same figure gives the same bytes. Curves differ in color and in dash.
+transparent, text in SVG stays text, and the same figure gives the same bytes. Curves differ in color and in dash,
+points in color and in shape. Matplotlib comes by the extra `[train]`.
 """
 
 from minigrad.optim.figures.curves import bars as bars
@@ -11,6 +12,7 @@ from minigrad.optim.figures.descent import descents as descents
 from minigrad.optim.figures.descent import landscape as landscape
 from minigrad.optim.figures.descent import overshoot as overshoot
 from minigrad.optim.figures.descent import path as path
+from minigrad.optim.figures.descent import paths as paths
 from minigrad.optim.figures.models import adjoint_norms as adjoint_norms
 from minigrad.optim.figures.models import bias_variance as bias_variance
 from minigrad.optim.figures.models import decision_regions as decision_regions
@@ -28,6 +30,7 @@ __all__ = [
     "bars",
     "path",
     "Path",
+    "paths",
     "landscape",
     "descents",
     "overshoot",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend, whole_numbers
+from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend, styles, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def learning_curves(
             f"learning_curves: no column of {', '.join(columns)} in {', '.join(map(str, history)) or 'nothing'}"
         )
     ax = axes(ax)
-    for (name, curve), (color, dash) in zip(curves.items(), _styles(len(curves)), strict=True):
+    for (name, curve), (color, dash) in zip(curves.items(), styles(len(curves)), strict=True):
         ax.plot(range(1, len(curve) + 1), curve, color=color, linestyle=dash, linewidth=2, label=name)
     every = np.array([value for curve in curves.values() for value in curve], np.float64)
     positive = every[np.isfinite(every) & (every > 0)]
@@ -99,8 +99,3 @@ def bars(
         ax.axvline(baseline, color=INK, linestyle="--", linewidth=1.2)
     ax.set_xlabel(label)
     return figure_of(ax)
-
-
-def _styles(n: int) -> list[tuple[str, Any]]:
-    """n styles, beginning anew where there are too few."""
-    return [STYLES[i % len(STYLES)] for i in range(n)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minigrad.node import Array, Input, Node, Parameter
-from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend
+from minigrad.optim.figures.style import INK, axes, figure_of, legend, markers, styles
 from minigrad.optim.optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def path(f: Surface, start: Sequence[float], make: Callable[[list[Parameter]], O
     point = Parameter(np.array(start, np.float64), "point")
     if point.shape != (2,):
         raise ValueError(f"path(start={start!r}): expected two numbers, x and y")
+    if steps < 0:
+        raise ValueError(f"path(steps={steps}): expected 0 or more")
     optimizer = make([point])
     points, values = [point.value.copy()], [float(f(point[0], point[1]))]
     for _ in range(steps):
@@ -100,30 +102,50 @@ def landscape(
     heights = np.unique(np.quantile(finite, np.linspace(0, 1, levels + 2))[1:-1])
     if heights.size > 1:
         ax.contour(x, y, z, heights, colors=INK, alpha=0.55, linewidths=0.8, linestyles="solid")
-    for (name, found), (color, dash) in zip((paths or {}).items(), _repeated(len(paths or {})), strict=True):
-        ax.plot(
-            *found.points.T,
-            color=color,
-            linestyle=dash,
-            linewidth=1.8,
-            label=f"{name} (diverges)" if found.diverged else name,
-        )
+    paths = paths or {}
+    for (name, found), (color, dash), marker in zip(
+        paths.items(), styles(len(paths)), markers(len(paths)), strict=True
+    ):
+        label = f"{name} (diverges)" if found.diverged else name
+        look = {"color": color, "linestyle": dash, "marker": marker}
+        ax.plot(*found.points.T, **look, linewidth=1.8, markersize=7, markevery=[len(found.points) - 1], label=label)
         ax.plot(*found.points[0], "o", color=INK, markersize=5)
-        ax.plot(*found.points[-1], "s", color=color, markersize=6)
     for name, (u, v) in (marks or {}).items():
         ax.plot(u, v, "x", color=INK, markersize=8, markeredgewidth=2)
-        ax.annotate(name, (u, v), xytext=(6, 6), textcoords="offset points", color=INK)
+        ax.annotate(name, (u, v), xytext=(0, 8), textcoords="offset points", ha="center", color=INK)
     ax.set(xlim=xlim, ylim=ylim, xlabel="x", ylabel="y")
     if paths:
         legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
     return figure_of(ax)
 
 
+def paths(
+    f: Surface, found: Mapping[str, Path], *, minimum: Sequence[float] | None = None, ax: Axes | None = None
+) -> Figure:
+    """Draw paths by name on the contours of a surface, in a picture that holds them all; returns the figure.
+
+    minimum: marked by a cross. A path that diverges leaves the picture, whose limits are those of the other paths.
+
+    Errors: ValueError where there is no path.
+    """
+    if not found:
+        raise ValueError("paths: there is no path to draw")
+    kept = [one.points for one in found.values() if not one.diverged] or [one.points[:2] for one in found.values()]
+    seen = np.concatenate(
+        [*kept, *[one.points[:1] for one in found.values()], np.reshape([] if minimum is None else minimum, (-1, 2))]
+    )
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    margin = np.maximum(0.12 * (high - low), 0.06 * max(float((high - low).max()), 1e-6))
+    (left, bottom), (right, top) = (low - margin).tolist(), (high + margin).tolist()
+    marks = {} if minimum is None else {"minimum": minimum}
+    return landscape(f, found, xlim=(left, right), ylim=(bottom, top), marks=marks, ax=ax)
+
+
 def descents(paths: Mapping[str, Path], *, label: str = "loss", ax: Axes | None = None) -> Figure:
     """Draw the values of several paths over the steps, as of rates too small, good and too large; returns the figure."""
     ax = axes(ax)
     top = 10 * max(found.values[0] for found in paths.values())
-    for (name, found), (color, dash) in zip(paths.items(), _repeated(len(paths)), strict=True):
+    for (name, found), (color, dash) in zip(paths.items(), styles(len(paths)), strict=True):
         shown = np.where(found.values <= top, found.values, np.nan)
         ax.plot(shown, color=color, linestyle=dash, linewidth=2, label=f"{name} (diverges)" if found.diverged else name)
     if all((found.values > 0).all() for found in paths.values()):
@@ -137,7 +159,7 @@ def overshoot(paths: Mapping[str, Path], minimum: Sequence[float], *, ax: Axes |
     """Draw how far several paths are from a minimum, along the line from their start through it; below 0 is beyond it."""
     ax = axes(ax)
     end = np.asarray(minimum, np.float64)
-    for (name, found), (color, dash) in zip(paths.items(), _repeated(len(paths)), strict=True):
+    for (name, found), (color, dash) in zip(paths.items(), styles(len(paths)), strict=True):
         along = (end - found.points[0]) / np.linalg.norm(end - found.points[0])
         ax.plot(
             (end - found.points) @ along,
@@ -150,7 +172,3 @@ def overshoot(paths: Mapping[str, Path], minimum: Sequence[float], *, ax: Axes |
     ax.set(xlabel="step", ylabel="distance to the minimum")
     legend(ax)
     return figure_of(ax)
-
-
-def _repeated(n: int) -> list[tuple[str, Any]]:
-    return [STYLES[i % len(STYLES)] for i in range(n)]

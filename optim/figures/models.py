@@ -11,14 +11,15 @@ import numpy.typing as npt
 from minigrad.graph import gradients
 from minigrad.models import Module
 from minigrad.node import Array, Input
-from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend, whole_numbers
+from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend, markers, styles, whole_numbers
 from minigrad.optim.training.evaluation import modes_of, predict, restore
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MARKERS = "os^DvPX*"
+
+GRID = 121  # points along each axis, at which a model is asked
 
 
 def decision_regions(
@@ -26,7 +27,8 @@ def decision_regions(
 ) -> Figure:
     """Draw which class a model gives to each point of the plane, and the examples; returns the figure.
 
-    inputs (n, 2); class_indices (n,). The model gives logits or scores (n, n_classes); it runs in evaluation mode.
+    inputs (n, 2); class_indices (n,). The model gives logits or scores (n, n_classes), or one logit for each example, (n, 1) or
+    (n,), which says class 1 where it is positive. It runs in evaluation mode.
 
     Errors: ValueError where inputs are not of two features, or an example has no class.
     """
@@ -37,19 +39,26 @@ def decision_regions(
         )
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.12 * np.maximum(high - low, 1e-12)
-    x, y = (np.linspace(a, b, 121) for a, b in zip(low - margin, high + margin, strict=True))
+    x, y = (np.linspace(a, b, GRID) for a, b in zip(low - margin, high + margin, strict=True))
     grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2).astype(points.dtype)
-    scores = predict(model, grid)
-    decided = scores.argmax(axis=-1).reshape(121, 121)
+    scores = predict(model, grid).reshape(GRID, GRID, -1)
+    if scores.shape[-1] == 1:
+        scores = np.concatenate([np.zeros_like(scores), scores], axis=-1)
     n = scores.shape[-1]
-    colors = [STYLES[i % len(STYLES)][0] for i in range(n)]
-    ax = axes(ax, size=(5.0, 4.2))
+    if not 0 <= classes.min() <= classes.max() < n:
+        raise ValueError(
+            f"decision_regions: class_indices lie in {classes.min()} ... {classes.max()}, and the model has the classes 0 ... {n - 1}"
+        )
+    ax = axes(ax, size=(6.0, 4.2))
     ax.grid(visible=False)
-    ax.contourf(x, y, decided, np.arange(n + 1) - 0.5, colors=colors, alpha=0.25)
-    if decided.min() < decided.max():
-        ax.contour(x, y, decided, np.arange(n - 1) + 0.5, colors=INK, linewidths=1)
-    for i, color in enumerate(colors):
-        ax.plot(*points[classes == i].T, MARKERS[i % len(MARKERS)], color=color, markersize=4, label=f"class {i}")
+    for i, ((color, _), marker) in enumerate(zip(styles(n), markers(n), strict=True)):
+        lead = scores[..., i] - np.delete(scores, i, axis=-1).max(axis=-1)  # of class i over the best of the others
+        if lead.max() > 0:
+            ax.contourf(x, y, lead, [0.0, float(lead.max()) * 1.01], colors=[color], alpha=0.25)
+        if lead.min() < 0 < lead.max():
+            ax.contour(x, y, lead, [0.0], colors=INK, linewidths=1)
+        ax.plot(*points[classes == i].T, marker, color=color, markersize=4, label=f"class {i}")
+    legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
     ax.set_title(title)
     return figure_of(ax)
 

@@ -8,35 +8,55 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from minigrad.files import write_file
 from minigrad.node import Array
 from minigrad.optim.figures.descent import Path
-from minigrad.optim.figures.style import STYLES, svg
+from minigrad.optim.figures.style import MARKERS, markers, styles, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SHAPES = dict(  # MARKERS as SVG, about a middle at 0
+    zip(
+        MARKERS,
+        (
+            "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0 -5 0Z",
+            "M-5 -5H5V5H-5Z",
+            "M0 -6L6 5H-6Z",
+            "M0 -7L7 0L0 7L-7 0Z",
+            "M0 6L6 -5H-6Z",
+            "M-2 -6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z",
+            "M-6 -3L-3 -6L0 -3L3 -6L6 -3L3 0L6 3L3 6L0 3L-3 6L-6 3L-3 0Z",
+            "M0 -7L1.6 -2.2H6.7L2.6 .8L4.1 5.7L0 2.7L-4.1 5.7L-2.6 .8L-6.7 -2.2H-1.6Z",
+        ),
+        strict=True,
+    )
+)
+
 
 def save_race(figure: Figure, paths: Mapping[str, Path], file: str | os.PathLike[str], *, seconds: float = 8.0) -> None:
-    """Write a `landscape` with its paths as SVG in which a dot runs along each path, a step of all at the same time.
+    """Write a `landscape` with its paths as SVG in which the marker of each path runs along it, a step of all at the same time.
 
-    Without a viewer that moves it, the whole paths are seen.
+    Markers stay at the edge of the picture where a path leaves it. Without a viewer that moves it, the whole paths are seen.
     """
     ax = figure.axes[0]
     text = svg(figure)
     height = figure.get_size_inches()[1] * 72
     longest = max(len(found.points) for found in paths.values())
     dots = []
-    for i, found in enumerate(paths.values()):
-        places = ax.transData.transform(found.points) * 72 / figure.dpi
+    for found, (color, _), marker in zip(paths.values(), styles(len(paths)), markers(len(paths)), strict=True):
+        seen = np.clip(ax.transData.transform(found.points), ax.bbox.min, ax.bbox.max)
+        places = seen * 72 / figure.dpi
         track = " ".join(f"{'M' if k == 0 else 'L'}{x:.1f} {height - y:.1f}" for k, (x, y) in enumerate(places))
         share = len(found.points) / longest  # a path that ended early waits at its end
         n = max(len(found.points) - 1, 1)
         times = ";".join(f"{share * k / n:.4f}" for k in range(n + 1)) + ";1"
         lengths = ";".join(f"{part:.4f}" for part in (*_parts(places), 1.0))
         dots.append(
-            f'<circle r="5" fill="{STYLES[i % len(STYLES)][0]}"><animateMotion dur="{seconds:g}s" repeatCount="indefinite" '
-            f'calcMode="linear" keyTimes="{times}" keyPoints="{lengths}" path="{track}"/></circle>'
+            f'<path d="{SHAPES[marker]}" fill="{color}"><animateMotion dur="{seconds:g}s" repeatCount="indefinite" '
+            f'calcMode="linear" keyTimes="{times}" keyPoints="{lengths}" path="{track}"/></path>'
         )
     write_file(file, text.replace("</svg>", "".join(dots) + "</svg>"))
 

@@ -14,24 +14,29 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#808080"  # axes and their text; legible on white and on black, and to be replaced by a page: svg.replace(INK, "currentColor")
-STYLES: tuple[tuple[str, Any], ...] = (  # of the curves, in turn (the colors are those of Okabe and Ito, 2008)
+STYLES: tuple[
+    tuple[str, Any], ...
+] = (  # of the curves, in turn: the colors of Okabe and Ito (2008), light ones darkened until white bears them
     ("#0072b2", "-"),
     ("#d55e00", (0, (4, 1.5))),
     ("#009e73", (0, (6, 1, 1, 1))),
     ("#cc79a7", (0, (1, 1))),
-    ("#e69f00", (0, (9, 2))),
-    ("#56b4e9", (0, (3, 1, 1, 1, 1, 1))),
-    ("#999933", (0, (2, 2))),
-    ("#882255", (0, (8, 1, 2, 1))),
+    ("#c48600", (0, (9, 2))),
+    ("#3a96cf", (0, (3, 1, 1, 1, 1, 1))),
+    ("#8f8f2e", (0, (2, 2))),
+    ("#b3507f", (0, (8, 1, 2, 1))),
 )
+MARKERS = "os^DvPX*"  # of points, in turn
 SIZE = 7.0, 3.4  # inches
 
 
 def axes(ax: Axes | None = None, *, size: tuple[float, float] = SIZE) -> Axes:
     """The axes to draw into, in the style: those given, or those of a new figure that nothing else knows of."""
     if ax is None:
-        from matplotlib.figure import Figure
-
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError('figures are drawn by Matplotlib: pip install "minigrad[train]"') from error
         figure = Figure(figsize=size, layout="constrained")
         figure.patch.set_alpha(0)
         ax = figure.add_subplot()
@@ -49,7 +54,17 @@ def axes(ax: Axes | None = None, *, size: tuple[float, float] = SIZE) -> Axes:
 
 def figure_of(ax: Axes) -> Figure:
     """The whole figure."""
-    return cast("Figure", ax.get_figure())
+    return cast("Figure", ax.figure.figure)  # of a subfigure too
+
+
+def styles(n: int) -> list[tuple[str, Any]]:
+    """n styles, beginning anew where there are too few."""
+    return [STYLES[i % len(STYLES)] for i in range(n)]
+
+
+def markers(n: int) -> list[str]:
+    """n markers, beginning anew where there are too few."""
+    return [MARKERS[i % len(MARKERS)] for i in range(n)]
 
 
 def legend(ax: Axes, **options: Any) -> None:

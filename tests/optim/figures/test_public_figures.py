@@ -1,6 +1,7 @@
 """Public figures: what is to be seen in them, the style that light and dark pages bear, and what they refuse."""
 
 import re
+import sys
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from minigrad.models import Dense, Module, Sequential, losses, metrics
 from minigrad.models.datasets import two_moons
 from minigrad.optim import SGD, AdaGrad, Adam, EarlyStopping, RMSProp, figures, fit, predict
+from minigrad.optim.figures.style import STYLES
 
 
 def bowl(x, y):
@@ -82,7 +84,7 @@ def test_a_race_is_a_file_that_moves(tmp_path):
     figure = figures.landscape(valley, paths, ylim=(-1, 3))
     figures.save_race(figure, paths, tmp_path / "race.svg")
     root = ET.parse(tmp_path / "race.svg").getroot()
-    dots = root.findall(".//{*}circle/{*}animateMotion")
+    dots = root.findall(".//{*}path/{*}animateMotion")
     assert len(dots) == len(paths)
     width, height = (float(number) for number in root.get("viewBox").split()[2:])
     for dot in dots:
@@ -214,6 +216,7 @@ def every_figure(ax=None):
     yield figures.learning_curves({"loss": [1.0, 0.5]}, ax=ax)
     yield figures.bars({"a": 1.0, "b": float("nan")}, label="spots", baseline=0.5, ax=ax)
     yield figures.landscape(bowl, {"a": one}, ax=ax)
+    yield figures.paths(bowl, {"a": one}, ax=ax)
     yield figures.descents({"a": one}, ax=ax)
     yield figures.overshoot({"a": one}, (0, 0), ax=ax)
     yield figures.decision_regions(net, points, np.arange(20) % 2, ax=ax)
@@ -253,6 +256,81 @@ def test_files_by_their_endings(tmp_path):
         assert (tmp_path / name).read_bytes().startswith(start)
 
 
+def contrast(a, b):
+    """Of two colors, by WCAG 2.1."""
+
+    def luminance(color):
+        parts = np.array(mpl.colors.to_rgb(color))
+        return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted([luminance(a), luminance(b)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_colors_are_seen_on_light_and_dark_pages():
+    for color in (figures.INK, *(color for color, _ in STYLES)):
+        assert min(contrast(color, "#ffffff"), contrast(color, "#1e1e1e")) >= 3
+
+
+def test_paths_are_all_in_the_picture_and_differ_in_shape():
+    found = {"plain": descent(0.09), "momentum": descent(0.05, 0.9), "too large": descent(0.12)}
+    ax = figures.paths(bowl, found, minimum=(0, 0)).axes[0]
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    for name in ("plain", "momentum"):
+        x, y = found[name].points.T
+        assert left < x.min() < x.max() < right
+        assert low < y.min() < y.max() < high
+    assert max(right, high) < 5  # the path that diverges does not make the others small
+    named = [line for line in ax.lines if line.get_label().startswith(tuple(found))]
+    assert [line.get_label() for line in named] == ["plain", "momentum", "too large (diverges)"]
+    assert len({line.get_marker() for line in named}) == 3
+    assert [text.get_text() for text in ax.texts] == ["minimum"]
+    assert figures.paths(bowl, {"too large": found["too large"]}).axes[0].lines
+
+
+def test_markers_of_a_race_stay_in_the_picture(tmp_path):
+    found = {"good": descent(0.05), "too large": descent(1e3)}
+    figures.save_race(figures.paths(bowl, found), found, tmp_path / "race.svg")
+    root = ET.parse(tmp_path / "race.svg").getroot()
+    width, height = (float(number) for number in root.get("viewBox").split()[2:])
+    moving = [element for element in root.iter() if element.find("{*}animateMotion") is not None]
+    assert moving[0].get("d") != moving[1].get("d")
+    for element in moving:
+        places = np.array(re.findall(r"[ML](\S+) (\S+)", element.find("{*}animateMotion").get("path")), float)
+        assert ((places >= 0) & (places <= [width, height])).all()
+
+
+class Lines(Module):
+    """One logit: positive where x_1 is."""
+
+    def __init__(self, shape):
+        self.shape = shape
+
+    def forward(self, x):
+        return x[:, 0].reshape(-1, *self.shape)
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_one_logit_says_class_1_where_it_is_positive(shape):
+    points = np.array([[-1.0, -1.0], [1.0, 1.0]])
+    ax = figures.decision_regions(Lines(shape), points, [0, 1]).axes[0]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["class 0", "class 1"]
+    bounds = [found.get_paths()[0].get_extents() for found in ax.collections if found.filled]
+    left, right = (box.x0 + box.x1 for box in bounds)
+    assert left < 0 < right
+
+
+def test_a_figure_within_a_figure():
+    part = Figure().subfigures(1, 2)[0]
+    assert figures.bars({"a": 1.0}, ax=part.subplots()) is part.figure
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r'pip install "minigrad\[train\]"'):
+        figures.bars({"a": 1.0})
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -265,6 +343,12 @@ def test_files_by_their_endings(tmp_path):
             lambda: figures.decision_regions(Dense(2, 2, rng=0), np.ones((3, 3)), np.zeros(3, int)),
             r"expected inputs \(n, 2\)",
         ),
+        (
+            lambda: figures.decision_regions(Dense(2, 2, rng=0), np.ones((3, 2), np.float32), np.array([0, 1, 2])),
+            r"class_indices lie in 0 ... 2, and the model has the classes 0 ... 1",
+        ),
+        (lambda: figures.paths(bowl, {}), "no path to draw"),
+        (lambda: figures.path(bowl, (1, 1), lambda p: SGD(p), -1), "expected 0 or more"),
         (lambda: figures.save_film([], "x.svg"), "figures of one size"),
         (lambda: figures.update_sizes({}), "no curve to draw"),
     ],
