@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from minigrad.files import write_file
 
@@ -54,7 +54,7 @@ def axes(ax: Axes | None = None, *, size: tuple[float, float] = SIZE) -> Axes:
 
 def figure_of(ax: Axes) -> Figure:
     """The whole figure."""
-    return cast("Figure", ax.figure.figure)  # of a subfigure too
+    return ax.figure.figure  # of a subfigure too
 
 
 def styles(n: int) -> list[tuple[str, Any]]:
