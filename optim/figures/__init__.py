@@ -3,6 +3,10 @@
 Axes and text have one color, `INK`, which a page may replace, as by `svg(figure).replace(INK, "currentColor")`; backgrounds are
 transparent, text in SVG stays text, and the same figure gives the same bytes. Curves differ in color and in dash,
 points in color and in shape. Matplotlib comes by the extra `[train]`.
+
+| Constant | Value |
+|---|---|
+| `INK` | "#808080", a gray that is legible on white and on black |
 """
 
 from minigrad.optim.figures.curves import bars as bars

@@ -60,10 +60,11 @@ def learning_curves(
         ax.plot(range(1, len(curve) + 1), curve, color=color, linestyle=dash, linewidth=2, label=name)
     every = np.array([value for curve in curves.values() for value in curve], np.float64)
     positive = every[np.isfinite(every) & (every > 0)]
-    if log or (log is None and positive.size == np.isfinite(every).sum() and positive.max() > 30 * positive.min()):
+    wide = positive.size and positive.size == np.isfinite(every).sum() and positive.max() > 30 * positive.min()
+    if log or (log is None and wide):
         ax.set_yscale("log")
     if not several and mark in curves and np.isfinite(curves[mark]).any():
-        best = int(np.nanargmin(curves[mark]))
+        best = int(np.argmin(np.where(np.isfinite(curves[mark]), curves[mark], np.inf)))
         ax.axvline(best + 1, color=INK, linewidth=1, linestyle=":")
         ax.plot(best + 1, curves[mark][best], "o", color=INK, label=f"least {mark}, epoch {best + 1}")
     whole_numbers(ax)
@@ -89,8 +90,8 @@ def bars(
     places = range(len(values))
     ax.barh(places, [finite.get(name, 0) for name in values], color=STYLES[0][0], height=0.6)
     for place, (name, value) in zip(places, values.items(), strict=True):
-        shown = f" {value:.4g}" if name in finite else f" {value}"
-        ax.text(finite.get(name, 0), place, shown, va="center", color=INK)
+        shown, side = f" {value:.4g} ", "right" if finite.get(name, 0) < 0 else "left"
+        ax.text(finite.get(name, 0), place, shown, va="center", ha=side, color=INK)
     ax.set_yticks(places, list(values))
     ax.invert_yaxis()
     ax.margins(x=0.12)

@@ -28,7 +28,7 @@ class Path(NamedTuple):
     @property
     def diverged(self) -> bool:
         """Whether it ended above its start, or where there are no numbers any more."""
-        return not self.values[-1] <= self.values[0]
+        return not (np.isfinite(self.values[-1]) and self.values[-1] <= self.values[0])
 
     @property
     def turns(self) -> int:
@@ -38,9 +38,17 @@ class Path(NamedTuple):
 
     def overshoot(self, minimum: Sequence[float] | Array) -> float:
         """How far beyond a minimum it went, along the line from its start through it."""
+        return max(0.0, float(-self.distances(minimum).min()))
+
+    def distances(self, minimum: Sequence[float] | Array) -> Array:
+        """How far each point is from a minimum, along the line from the start through it; below 0 beyond it."""
         start, end = self.points[0], np.asarray(minimum, np.float64)
-        along = (end - start) / np.linalg.norm(end - start)
-        return max(0.0, float(((self.points - end) @ along).max()))
+        length = float(np.linalg.norm(end - start))
+        if not length:
+            raise ValueError(
+                f"overshoot(minimum={end.tolist()}): the path starts there, so that nothing lies beyond it"
+            )
+        return np.asarray((end - self.points) @ (end - start) / length)
 
 
 def path(f: Surface, start: Sequence[float], make: Callable[[list[Parameter]], Optimizer], steps: int) -> Path:
@@ -60,17 +68,20 @@ def path(f: Surface, start: Sequence[float], make: Callable[[list[Parameter]], O
     if steps < 0:
         raise ValueError(f"path(steps={steps}): expected 0 or more")
     optimizer = make([point])
-    points, values = [point.value.copy()], [float(f(point[0], point[1]))]
-    for _ in range(steps):
+    points, values = [point.value.copy()], [_value(f, point)]
+    while len(points) <= steps and abs(values[-1]) < LIMIT:
         with optimizer.look_ahead():
             f(point[0], point[1]).backward()
         optimizer.step()
         points.append(point.value.copy())
-        with np.errstate(over="ignore", invalid="ignore"):
-            values.append(float(f(point[0], point[1])))
-        if not abs(values[-1]) < LIMIT:
-            break
+        values.append(_value(f, point))
     return Path(np.array(points), np.array(values))
+
+
+def _value(f: Surface, point: Parameter) -> float:
+    """f at the point; inf or nan beyond its numbers, without a warning."""
+    with np.errstate(all="ignore"):
+        return float(f(point[0], point[1]))
 
 
 def landscape(
@@ -128,8 +139,7 @@ def paths(
 
     Errors: ValueError where there is no path.
     """
-    if not found:
-        raise ValueError("paths: there is no path to draw")
+    _check_some("paths", found)
     kept = [one.points for one in found.values() if not one.diverged] or [one.points[:2] for one in found.values()]
     seen = np.concatenate(
         [*kept, *[one.points[:1] for one in found.values()], np.reshape([] if minimum is None else minimum, (-1, 2))]
@@ -143,8 +153,10 @@ def paths(
 
 def descents(paths: Mapping[str, Path], *, label: str = "loss", ax: Axes | None = None) -> Figure:
     """Draw the values of several paths over the steps, as of rates too small, good and too large; returns the figure."""
+    _check_some("descents", paths)
     ax = axes(ax)
-    top = 10 * max(found.values[0] for found in paths.values())
+    highest = max(found.values[0] for found in paths.values())
+    top = highest + 9 * abs(highest)
     for (name, found), (color, dash) in zip(paths.items(), styles(len(paths)), strict=True):
         shown = np.where(found.values <= top, found.values, np.nan)
         ax.plot(shown, color=color, linestyle=dash, linewidth=2, label=f"{name} (diverges)" if found.diverged else name)
@@ -157,18 +169,17 @@ def descents(paths: Mapping[str, Path], *, label: str = "loss", ax: Axes | None 
 
 def overshoot(paths: Mapping[str, Path], minimum: Sequence[float], *, ax: Axes | None = None) -> Figure:
     """Draw how far several paths are from a minimum, along the line from their start through it; below 0 is beyond it."""
+    _check_some("overshoot", paths)
     ax = axes(ax)
-    end = np.asarray(minimum, np.float64)
     for (name, found), (color, dash) in zip(paths.items(), styles(len(paths)), strict=True):
-        along = (end - found.points[0]) / np.linalg.norm(end - found.points[0])
-        ax.plot(
-            (end - found.points) @ along,
-            color=color,
-            linestyle=dash,
-            linewidth=2,
-            label=f"{name}, {found.overshoot(end):.2g} beyond",
-        )
+        label = f"{name}, {found.overshoot(minimum):.2g} beyond"
+        ax.plot(found.distances(minimum), color=color, linestyle=dash, linewidth=2, label=label)
     ax.axhline(0, color=INK, linewidth=1, linestyle=":")
     ax.set(xlabel="step", ylabel="distance to the minimum")
     legend(ax)
     return figure_of(ax)
+
+
+def _check_some(figure: str, paths: Mapping[str, Path]) -> None:
+    if not paths:
+        raise ValueError(f"{figure}: there is no path to draw")

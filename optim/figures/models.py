@@ -130,6 +130,11 @@ def bias_variance(
     ax: Axes | None = None,
 ) -> Figure:
     """Draw bias², variance and their sum with the noise over the strength of a penalty; marks the least sum; returns the figure."""
+    if not len(strengths) == len(bias_squared) == len(variance) > 0:
+        raise ValueError(
+            f"bias_variance: {len(strengths)} strengths, {len(bias_squared)} of bias² and {len(variance)} of variance; "
+            "expected equally many, at least one"
+        )
     total = np.add(bias_squared, variance) + noise
     ax = axes(ax)
     for values, name, (color, dash) in zip(

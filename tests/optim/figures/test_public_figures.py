@@ -320,6 +320,32 @@ def test_one_logit_says_class_1_where_it_is_positive(shape):
     assert left < 0 < right
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_runs_without_numbers_are_drawn(bad):
+    """A run that diverges in its first epoch is one that a figure has to bear; no mark is where there is no number."""
+    assert len(figures.learning_curves({"loss": [bad] * 3, "val_loss": [bad] * 3}).axes[0].lines) == 2
+    ax = figures.learning_curves({"loss": [3.0, bad, 2.0], "val_loss": [3.0, -bad, 2.0]}).axes[0]
+    assert "least val_loss, epoch 3" in [line.get_label() for line in ax.lines]
+
+
+def test_a_path_may_start_beyond_the_numbers():
+    found = figures.path(lambda x, y: np.exp(x) + y, (1000, 0), lambda p: SGD(p), 5)
+    assert found.diverged
+    assert found.values.tolist() == [np.inf]
+
+
+def test_losses_below_0_are_drawn():
+    found = figures.path(lambda x, y: bowl(x, y) - 50, (1.8, 1.0), lambda p: SGD(p, 0.05), 9)
+    ax = figures.descents({"good": found}).axes[0]
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), found.values)
+    assert ax.get_yscale() == "linear"
+
+
+def test_numbers_of_bars_stand_beside_them():
+    texts = {text.get_text().strip(): text for text in figures.bars({"a": -3.0, "b": 2.0}).axes[0].texts}
+    assert (texts["-3"].get_ha(), texts["2"].get_ha()) == ("right", "left")
+
+
 def test_a_figure_within_a_figure():
     part = Figure().subfigures(1, 2)[0]
     assert figures.bars({"a": 1.0}, ax=part.subplots()) is part.figure
@@ -347,7 +373,12 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
             lambda: figures.decision_regions(Dense(2, 2, rng=0), np.ones((3, 2), np.float32), np.array([0, 1, 2])),
             r"class_indices lie in 0 ... 2, and the model has the classes 0 ... 1",
         ),
-        (lambda: figures.paths(bowl, {}), "no path to draw"),
+        (lambda: figures.paths(bowl, {}), "paths: there is no path to draw"),
+        (lambda: figures.descents({}), "descents: there is no path to draw"),
+        (lambda: figures.overshoot({}, (0, 0)), "overshoot: there is no path to draw"),
+        (lambda: descent(0.1).overshoot((1.8, 1.0)), "the path starts there"),
+        (lambda: figures.bias_variance([1, 2], [1], [1, 2]), "2 strengths, 1 of bias² and 2 of variance"),
+        (lambda: figures.bias_variance([], [], []), "at least one"),
         (lambda: figures.path(bowl, (1, 1), lambda p: SGD(p), -1), "expected 0 or more"),
         (lambda: figures.save_film([], "x.svg"), "figures of one size"),
         (lambda: figures.update_sizes({}), "no curve to draw"),
