@@ -39,6 +39,7 @@ from minigrad.models.recurrent_penalties import (
     OmegaNorms,
     Penalty,
     RelativeVariance,
+    adjoint_norms,
     adjoints,
 )
 from minigrad.models.scheduled import Weight
@@ -59,7 +60,7 @@ from minigrad.models.weight_penalties import (
 __all__ = [
     "WeightPenalty", "ParameterPenalty", "L2", "L1", "ElasticNet", "MaxNorm", "LogSumExp", "SoftOrthogonality", "SumOf",
     "soft_threshold",
-    "adjoints", "Penalty", "Omega", "OmegaNorms", "AdjointVariance", "RelativeVariance", "LogRatio", "HalfSquaredNorms",
+    "adjoints", "adjoint_norms", "Penalty", "Omega", "OmegaNorms", "AdjointVariance", "RelativeVariance", "LogRatio", "HalfSquaredNorms",
     "FirstAgainstLast", "NormStabilizer",
     "LEAST_NORM", "Role", "Weight",
 ]  # fmt: skip

@@ -36,6 +36,8 @@ from minigrad.ops.indexing import rearranged
 from minigrad.wording import instead
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from minigrad.operators import Operand
 
 LEAST_NORM = 1e-10  # a term counts where ‖λ_t‖, of the loss as it is, is at least this (Pascanu, Mikolov and Bengio)
@@ -59,6 +61,16 @@ def adjoints(loss: Node, states: Sequence[Node]) -> tuple[Node, ...]:
             f"{error}. Make the loss from the very states that are penalized: states = net.states(u); "
             "loss = losses.cross_entropy(net.readout(states[-1]), targets)"
         ) from None
+
+
+def adjoint_norms(loss: Node, states: Sequence[Node]) -> NDArray[np.float64]:
+    """‖∂loss/∂x_t‖ for every state, (T,): of each example's row, and the mean of these over the examples.
+
+    Where they fall from the last state to the first by orders of magnitude, the gradient vanishes; where they rise, it explodes.
+    Errors as in `adjoints`.
+    """
+    rows = [found.value.reshape(-1, found.shape[-1]) for found in adjoints(loss, states)]
+    return np.array([np.linalg.norm(row.astype(np.float64), axis=-1).mean() for row in rows])
 
 
 def _check_loss(owner: str, loss: Node) -> None:

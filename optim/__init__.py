@@ -1,6 +1,7 @@
 """Optimizers, clipping, the training loop, files of parameters, and the main job that compares ways to train."""
 
 from minigrad.array_files import UnreadableFileError as UnreadableFileError
+from minigrad.optim import diagnosis as diagnosis
 from minigrad.optim import figures as figures
 from minigrad.optim import schedules as schedules
 from minigrad.optim.arrays import load_arrays as load_arrays
@@ -65,6 +66,7 @@ __all__ = [
     "LBFGSResult",
     "schedules",
     "figures",
+    "diagnosis",
     "clip_by_norm",
     "clip_by_value",
     "fit",

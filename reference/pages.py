@@ -18,7 +18,7 @@ from minigrad import activation_table, compiler, graph, models, optim, rules
 from minigrad.activation_table.formulas import printed
 from minigrad.models import cells, datasets, linear, losses, penalties
 from minigrad.ops import base, control, registry
-from minigrad.optim import figures, optimizers, schedules, selection
+from minigrad.optim import diagnosis, figures, optimizers, schedules, selection
 from reference import compiler_map, docstrings, gallery, mathematics, one_net
 from reference.docstrings import escaped, fenced, markdown
 from reference.signatures import call, operations_of, public_members, source, spellings
@@ -26,7 +26,7 @@ from reference.signatures import call, operations_of, public_members, source, sp
 COMMAND = "make reference"
 MADE = f"<!-- Made from the code by `{COMMAND}`: edit docstrings, not this page. -->"
 GALLERY = "activations.svg"
-WRITTEN = ("saving.md", "newton.md")  # pages that are written by hand: a recipe is not in any docstring
+WRITTEN = ("training.md", "saving.md", "newton.md")  # pages that are written by hand: a recipe is not in any docstring
 FOLDER = Path(__file__).parent
 SET = (
     linear,
@@ -53,6 +53,7 @@ def pages() -> dict[str, str]:
     others = [thing for thing in exported(optim) if not thing.__module__.startswith(selection.__name__)]
     bodies["optimizers"] = partial(package, "Optimizers and training", introduction, others, formulas=True)
     bodies["selection"] = partial(package, "Model selection", _introduction(selection), exported(selection))
+    bodies["diagnosis"] = partial(package, "Diagnosis", _introduction(diagnosis), exported(diagnosis))
     bodies["figures"] = partial(package, "Figures", _introduction(figures), exported(figures))
     bodies["schedules"] = partial(chapter, schedules, formulas=True)
     texts = {f"{name}.md": f"{MADE}\n\n{body()}" for name, body in bodies.items()}

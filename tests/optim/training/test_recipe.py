@@ -1,6 +1,8 @@
 """What training is, step by step and by hand: the objective, the loop, backpropagation, batches, evaluation."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +134,19 @@ def test_what_fit_takes_and_the_history_it_returns():
     assert history["epoch"] == [1, 2, 3, 4]
     assert history["accuracy"][-1] == metrics.accuracy(predict(model, X), CLASSES)
     assert history["val_loss"][-1] == evaluate(model, losses.cross_entropy, X[:4], CLASSES[:4])[0]
+
+
+@pytest.mark.row("TRN-08")
+def test_what_is_shown_validates_on_no_test_set():
+    """Pages say why, and neither they nor the tutorials choose by a test set."""
+    root = Path(__file__).parents[3]
+    page = (root / "reference" / "training.md").read_text("utf-8")
+    assert "validation=split.validation" in page
+    assert "no longer an honest guess" in page
+    shown = [root / "README.md", *(root / "reference").glob("*.md"), *(root / "tutorials").glob("*.py")]
+    assert len(shown) > 20
+    for path in shown:
+        assert not re.search(r"validation=[^,\n]*\btest\b", path.read_text("utf-8")), path.name
 
 
 @pytest.mark.row("TRN-15")
