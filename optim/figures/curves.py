@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend, styles, whole_numbers
+from minigrad.optim.figures.style import INK, SIZE, STYLES, axes, figure_of, legend, styles, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -55,7 +55,8 @@ def learning_curves(
         raise ValueError(
             f"learning_curves: no column of {', '.join(columns)} in {', '.join(map(str, history)) or 'nothing'}"
         )
-    ax = axes(ax)
+    beside = len(curves) > 3  # the legend, which needs a place of its own
+    ax = axes(ax, size=(7.0, 3.4) if beside else SIZE)
     for (name, curve), (color, dash) in zip(curves.items(), styles(len(curves)), strict=True):
         ax.plot(range(1, len(curve) + 1), curve, color=color, linestyle=dash, linewidth=2, label=name)
     every = np.array([value for curve in curves.values() for value in curve], np.float64)
@@ -69,8 +70,7 @@ def learning_curves(
         ax.plot(best + 1, curves[mark][best], "o", color=INK, label=f"least {mark}, epoch {best + 1}")
     whole_numbers(ax)
     ax.set(xlabel="epoch", ylabel=columns[0] if several or len(curves) == 1 else "")
-    beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)} if len(curves) > 3 else {}
-    legend(ax, **beside)
+    legend(ax, **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {}))
     return figure_of(ax)
 
 
@@ -86,7 +86,7 @@ def bars(
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
     if not finite:
         raise ValueError("bars: there is no number to draw")
-    ax = axes(ax, size=(7.0, 0.8 + 0.42 * len(values)))
+    ax = axes(ax, size=(SIZE[0], 0.8 + 0.42 * len(values)))
     places = range(len(values))
     ax.barh(places, [finite.get(name, 0) for name in values], color=STYLES[0][0], height=0.6)
     for place, (name, value) in zip(places, values.items(), strict=True):

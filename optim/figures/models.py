@@ -136,7 +136,7 @@ def bias_variance(
             "expected equally many, at least one"
         )
     total = np.add(bias_squared, variance) + noise
-    ax = axes(ax)
+    ax = axes(ax, size=(6.4, 3.2))
     for values, name, (color, dash) in zip(
         (bias_squared, variance, total), ("bias²", "variance", "expected error"), STYLES, strict=False
     ):
@@ -146,7 +146,7 @@ def bias_variance(
     if min(strengths) > 0:
         ax.set_xscale("log")
     ax.set(xlabel=label, ylabel="error")
-    legend(ax)
+    legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
     return figure_of(ax)
 
 
