@@ -25,7 +25,7 @@ FORMULA = re.compile(r"[=~←Σ½‖λ∂²]|max\(|[NU][(\[]")
 # What has no formula in two directions: what others derive from, and what gives or takes arrays.
 BASES = {models.Module, models.Cell, models.Recurrent, models.Steps}
 BASES |= {penalties.WeightPenalty, penalties.ParameterPenalty, penalties.Penalty}
-ONE_WAY = {penalties.adjoints, linear.ridge_by_descent}
+ONE_WAY = {penalties.adjoints, penalties.adjoint_norms, linear.ridge_by_descent}
 LAYERS = [thing for name in models.__all__ if inspect.isclass(thing := getattr(models, name))]
 BLOCKS = [*LAYERS, *pages.public(losses), *pages.public(penalties), *pages.public(linear)]
 OPTIMIZERS = [thing for thing in vars(optim).values() if inspect.isclass(thing) and issubclass(thing, optim.Optimizer)]
@@ -139,7 +139,7 @@ def test_every_public_name_has_a_place_on_a_page():
     text = "\n".join(TEXTS[page] for page in PAGES)
     headlines = re.findall(r"^#+ (\w+)$", text, re.MULTILINE)
     rows = re.findall(r"`(?:[\w.]*\.)?(\w+)[(`]", "\n".join(re.findall(r"^\| .*", text, re.MULTILINE)))
-    placed = {*headlines, *rows, "REWRITES"}  # the table of rewrites is REWRITES itself
+    placed = {*headlines, *rows, "REWRITES", "INK"}  # the table of rewrites is REWRITES itself; figures begin with INK
     missing = {name: thing for name, thing in PUBLIC.items() if name.rpartition(".")[2] not in placed}
     assert [name for name, thing in missing.items() if not is_spelled(thing)] == [], "see reference/pages.py"
 
