@@ -23,6 +23,7 @@ def learning_curves(
     *,
     mark: str | None = "val_loss",
     log: bool | None = None,
+    xlabel: str = "epoch",
     ax: Axes | None = None,
 ) -> Figure:
     """Draw columns of a history over the epochs, or one column of several histories; returns the figure.
@@ -31,6 +32,7 @@ def learning_curves(
     columns: what is drawn; those that a history lacks are left out
     mark:    the column of a single history whose least value is marked, where early stopping would take the parameters
     log:     a logarithmic axis; by default where the values span a factor of 30
+    xlabel:  what a row of the history is: an epoch, or a step
     ax:      where to draw; a figure of its own by default
 
     nan and inf leave a gap: a run that diverged ends where it did.
@@ -69,7 +71,7 @@ def learning_curves(
         ax.axvline(best + 1, color=INK, linewidth=1, linestyle=":")
         ax.plot(best + 1, curves[mark][best], "o", color=INK, label=f"least {mark}, epoch {best + 1}")
     whole_numbers(ax)
-    ax.set(xlabel="epoch", ylabel=columns[0] if several or len(curves) == 1 else "")
+    ax.set(xlabel=xlabel, ylabel=columns[0] if several or len(curves) == 1 else "")
     legend(ax, **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {}))
     return figure_of(ax)
 

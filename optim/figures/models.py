@@ -155,7 +155,7 @@ def _on_log_axis(curves: Mapping[str, Sequence[float] | Array], xlabel: str, lab
         raise ValueError(f"there is no curve to draw of {label}: pass a dict of numbers by name")
     ax = axes(ax)
     for i, (name, values) in enumerate(curves.items()):
-        color, dash = STYLES[i % len(STYLES)]
+        color, dash = styles(len(curves))[i]
         shown = np.asarray(values, np.float64)
         ax.plot(
             range(1, len(shown) + 1),

@@ -58,8 +58,9 @@ def figure_of(ax: Axes) -> Figure:
 
 
 def styles(n: int) -> list[tuple[str, Any]]:
-    """n styles, beginning anew where there are too few."""
-    return [STYLES[i % len(STYLES)] for i in range(n)]
+    """n styles; where there are too few, each color comes again with another dash."""
+    most = len(STYLES)
+    return [(STYLES[i % most][0], STYLES[(i + i // most) % most][1]) for i in range(n)]
 
 
 def markers(n: int) -> list[str]:

@@ -100,7 +100,7 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> Any:
     """The losses of all runs over the epochs (or steps): on validation data where there are such."""
     by_name = {row["run"]: row["curves"] for row in rows if "curves" in row}
     column = "val_loss" if all("val_loss" in found for found in by_name.values()) else "loss"
-    return learning_curves(by_name, (column,), log=True)
+    return learning_curves(by_name, (column,), xlabel="epoch" if "epoch" in rows[0] else "step")
 
 
 def _shown(value: Any) -> str:

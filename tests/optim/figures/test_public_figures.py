@@ -183,6 +183,13 @@ class Pixels(Module):
         return (x[:, np.newaxis] * self.weights).sum(axis=(2, 3))
 
 
+def test_many_curves_all_differ():
+    runs = {f"run {i}": {"loss": [1.0, 0.5]} for i in range(20)}
+    lines = figures.learning_curves(runs, ("loss",), xlabel="step").axes[0].lines
+    assert len({(line.get_color(), str(line._unscaled_dash_pattern)) for line in lines}) == 20
+    assert lines[0].axes.get_xlabel() == "step"
+
+
 @pytest.mark.row("VIS-17")
 def test_curves_of_runs_saliency_and_update_sizes():
     runs = {f"run {i}": {"loss": [1.0, 0.5 / (i + 1)], "val_loss": [1.0, 0.7]} for i in range(7)}
