@@ -46,7 +46,10 @@ from minigrad.optim.training.examples import batches as batches
 from minigrad.optim.training.examples import bucketed as bucketed
 from minigrad.optim.training.fitting import fit as fit
 from minigrad.optim.training.history import History as History
+from minigrad.optim.training.rates import LearningRates as LearningRates
+from minigrad.optim.training.rates import find_learning_rate as find_learning_rate
 from minigrad.optim.training.step import Step as Step
+from minigrad.optim.training.tensorboard import TensorBoard as TensorBoard
 
 __all__ = [
     "SGD",
@@ -74,6 +77,9 @@ __all__ = [
     "KeepBest",
     "EarlyStopping",
     "Callback",
+    "TensorBoard",
+    "find_learning_rate",
+    "LearningRates",
     "grid_search",
     "random_search",
     "successive_halving",

@@ -204,7 +204,7 @@ def fit(
                 place = resumable.place
                 training.epoch = epoch
                 model.train()
-                last = {"val_loss": history["val_loss"][-1]} if "val_loss" in history else {}
+                last = _validated({name: history[name][-1] for name in history})
                 with signals.held():
                     order = resumable.order(examples, batch_size, drop_last)
                 for index in order[place.seen :]:
@@ -219,7 +219,7 @@ def fit(
                         progress.update(done, epoch=epoch, loss=place.means()["loss"], **last)
                 numbers = place.means() | _after_an_epoch(model, loss, measured, examples, held)
                 numbers |= _scheduled_rate(optimizer)
-                progress.update(epoch * n_steps, epoch=epoch, **_some(numbers, "loss", "val_loss"))
+                progress.update(epoch * n_steps, epoch=epoch, loss=numbers["loss"], **_validated(numbers))
                 with signals.held():
                     history.append(epoch=epoch, **numbers)
                     in_epoch = place.ends
@@ -279,8 +279,9 @@ def _scheduled_rate(optimizer: Optimizer) -> dict[str, float]:
     }
 
 
-def _some(numbers: Mapping[str, float], *names: str) -> dict[str, float]:
-    return {name: numbers[name] for name in names if name in numbers}
+def _validated(numbers: Mapping[str, float]) -> dict[str, float]:
+    """The loss and metrics of the validation."""
+    return {name: number for name, number in numbers.items() if name.startswith("val_")}
 
 
 def _train(step: Step, batch: Examples, n: int, training: Training, place: Place) -> None:

@@ -14,7 +14,10 @@ REDRAWS = 10  # per second, at most
 
 
 class Progress:
-    """Shows `label  [#####.....] 50/100  loss 0.31  12 s`; silent when `quiet`, and then it touches no stream.
+    """Shows `label  [#####.....] 50/100  loss 0.31  4.2/s  12 s left  12 s`; silent when `quiet`, and then it touches no stream.
+
+    The rate and the time left are reckoned from the first update, so that neither what a resumed training had done before nor the
+    making of programs in the first step counts.
 
     total:  the number of steps, epochs, ... there will be
     stream: where to (default: sys.stderr as it is at the time, so that results can be piped from stdout; nowhere where that is
@@ -28,9 +31,12 @@ class Progress:
         stream = sys.stderr if stream is None else stream
         self._writer: _Writer = _Silence() if quiet or stream is None else _writer(stream)
         self._last = ""
+        self._first: tuple[float, int] | None = None  # when the first update came, and what was done then
 
     def update(self, done: int, **numbers: float) -> None:
         """Say that `done` of the total are done, and what the numbers are now; drawing is left out when too frequent."""
+        if self._first is None:
+            self._first = time.monotonic(), done
         if self._writer.due(done, self.total):
             self._last = self._line(done, numbers)
             self._show(self._writer.write, self._last)
@@ -50,9 +56,25 @@ class Progress:
         filled = WIDTH * done // max(self.total, 1)
         bar = f"[{'#' * filled}{'.' * (WIDTH - filled)}] {done}/{self.total}"
         values = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers.items()]
-        return "  ".join(
-            [*([self.label] if self.label else []), bar, *values, f"{time.monotonic() - self.started:.0f} s"]
-        )
+        label = [self.label] if self.label else []
+        return "  ".join([*label, bar, *values, *self._pace(done), f"{time.monotonic() - self.started:.0f} s"])
+
+    def _pace(self, done: int) -> list[str]:
+        """How many are done per second, and how long those left will take; nothing while that is unknown."""
+        began, before = self._first or (self.started, 0)
+        seconds = time.monotonic() - began
+        if seconds <= 0 or done <= before:
+            return []
+        rate = (done - before) / seconds
+        left = [_duration((self.total - done) / rate) + " left"] if done < self.total else []
+        return [f"{rate:.3g}/s", *left]
+
+
+def _duration(seconds: float) -> str:
+    """A duration in the unit that suits it: 12 s, 3 min, 1.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 class _Writer(Protocol):

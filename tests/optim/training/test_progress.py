@@ -41,7 +41,7 @@ def test_a_terminal_gets_one_line_rewritten(clock):
     line.close()
     assert stream.getvalue() == (
         "\rtraining  [##########..........] 5/10  loss 0.1235  test sc"
-        "\rtraining  [####################] 10/10  loss 0.1  2 s      \n"
+        "\rtraining  [####################] 10/10  loss 0.1  5/s  2 s \n"
     )
 
 
@@ -121,7 +121,7 @@ def test_a_notebook_display_is_updated_in_place(clock, monkeypatch):
         clock.now += 1
         line.update(done)
     line.close("done")
-    assert shown == ["x  [####################] 2/2  2 s  done"]
+    assert shown == ["x  [####################] 2/2  1/s  2 s  done"]
 
 
 def test_quiet_touches_no_stream(capsys):
@@ -183,3 +183,27 @@ def test_no_stream_and_one_that_only_writes_do_no_harm(monkeypatch):
         progress.close("done")
     assert stream.text.count("\n") == 3
     assert "2/2  loss 0.25" in stream.text
+
+
+def test_rate_and_time_left_count_from_the_first_update(clock):
+    """900 of 1000 were done before; then 20 in 4 s are 5 per second, and the 80 left take 16 s."""
+    stream = io.StringIO()
+    line = Progress(1000, stream=stream)
+    clock.now += 30
+    line.update(900)
+    clock.now += 4
+    line.update(920, loss=1.0)
+    line._writer.fifths = 0
+    line.update(920, loss=1.0, val_accuracy=0.5)
+    assert stream.getvalue().splitlines()[-1].endswith("920/1000  loss 1  val accuracy 0.5  5/s  16 s left  34 s")
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(1, "99 s"), (10, "16 min"), (100, "2.8 h")])
+def test_long_times_have_a_unit_that_suits_them(clock, seconds, left):
+    stream = io.StringIO()
+    line = Progress(101, stream=stream)
+    line.update(1)
+    clock.now += seconds
+    line._writer.fifths = -1
+    line.update(2)
+    assert f"{left} left" in stream.getvalue()
