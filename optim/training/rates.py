@@ -47,7 +47,7 @@ class LearningRates(History):
                 f"find_learning_rate: the loss fell at none of the rates from {self['learning_rate'][0]:.3g} to "
                 f"{self['learning_rate'][-1]:.3g}: begin with a smaller one (smallest=), or take more steps (n_steps=)"
             )
-        return self["learning_rate"][lowest] / 10
+        return float(self["learning_rate"][lowest]) / 10
 
 
 def find_learning_rate(
