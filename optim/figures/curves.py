@@ -31,7 +31,7 @@ def learning_curves(
     history: a `History`, or any dict of columns; or a dict of them by name, of which the first column named is drawn
     columns: what is drawn; those that a history lacks are left out
     mark:    the column of a single history whose least value is marked, where early stopping would take the parameters
-    log:     a logarithmic axis; by default where the values span a factor of 30
+    log:     a logarithmic axis; by default where the values span a factor of 10
     xlabel:  what a row of the history is: an epoch, or a step
     ax:      where to draw; a figure of its own by default
 
@@ -63,7 +63,7 @@ def learning_curves(
         ax.plot(range(1, len(curve) + 1), curve, color=color, linestyle=dash, linewidth=2, label=name)
     every = np.array([value for curve in curves.values() for value in curve], np.float64)
     positive = every[np.isfinite(every) & (every > 0)]
-    wide = positive.size and positive.size == np.isfinite(every).sum() and positive.max() > 30 * positive.min()
+    wide = positive.size and positive.size == np.isfinite(every).sum() and positive.max() > 10 * positive.min()
     if log or (log is None and wide):
         ax.set_yscale("log")
     if not several and mark in curves and np.isfinite(curves[mark]).any():
