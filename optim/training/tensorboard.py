@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from typing import Any
 
 from minigrad.optim.training.callbacks import Callback, Training
@@ -35,7 +36,11 @@ class TensorBoard(Callback):
     def before_training(self, training: Training) -> None:
         """Open a file of events in the folder."""
         self._close()
-        self._writer = self._package.SummaryWriter(self.folder)
+        folder = Path(self.folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The package names files by the second, and writes over one of the same name.
+        suffix = f".{os.getpid()}.{sum(1 for _ in folder.iterdir())}"
+        self._writer = self._package.SummaryWriter(self.folder, filename_suffix=suffix)
 
     def after_step(self, training: Training) -> bool | None:
         """Write what the step gave, if its turn has come."""

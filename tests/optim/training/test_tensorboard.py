@@ -38,11 +38,11 @@ def installed(monkeypatch):
     pytest.importorskip("tensorboardX", reason="no tensorboardX: pip install '.[tensorboard]'")
 
 
-def trained(board, epochs=3):
+def trained(board, epochs=3, **options):
     net = Dense(3, 1, rng=0)
     return fit(
         net, X, Y, loss=losses.mean_squared_error, optimizer=SGD(net.parameters(), 0.01), epochs=epochs, batch_size=8,
-        validation=(X, Y), metrics=[mean_error], callbacks=[board], clip=1.0, quiet=True,
+        validation=(X, Y), metrics=[mean_error], callbacks=[board], clip=1.0, quiet=True, **options,
     )  # fmt: skip
 
 
@@ -64,6 +64,25 @@ def test_steps_are_written_where_asked(tmp_path):
     trained(TensorBoard(tmp_path, every_steps=2))
     found = scalars(tmp_path)
     assert [*found["step/loss"]] == [*found["step/gradient_norm"]] == [2, 4, 6, 8]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_training_that_is_resumed_goes_on_in_the_same_curves(tmp_path):
+    class Stopped(TensorBoard):
+        def after_epoch(self, training):
+            super().after_epoch(training)
+            if training.epoch == 2 and not (tmp_path / "stopped").exists():
+                (tmp_path / "stopped").touch()
+                raise OSError("the power went")
+
+    runs, folder = tmp_path / "runs", tmp_path / "checkpoints"
+    with pytest.raises(OSError, match="power"):
+        trained(Stopped(runs, every_steps=1), checkpoints=folder)
+    history = trained(Stopped(runs, every_steps=1), checkpoints=folder)
+    found = scalars(runs)
+    assert [*found["step/loss"]] == [*range(1, 10)]
+    assert [*found["epoch/loss"]] == [1, 2, 3]
+    np.testing.assert_allclose([*found["epoch/loss"].values()], history["loss"], rtol=1e-6)
 
 
 def test_without_the_package_it_says_what_to_install(tmp_path, monkeypatch):
