@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from minigrad import __version__
@@ -39,6 +40,7 @@ examples:
   minigrad train --task copy-memory --seeds 4         symbols to be repeated, an answer at every time step
   minigrad train --task temporal-order --length 20..50     a length drawn for every batch, tested at 50 time steps
   minigrad train --config runs/delayed-digits-1/config.toml   the same numbers again, bit for bit
+  minigrad train --resume runs/delayed-digits-1       what was killed goes on behind the runs that had ended
   minigrad train --config optim/studies/mnist.toml --data-folder FOLDER     a study on real data; there are five
 
 Every run leaves a new folder with a report, figures, the history as CSV, the parameters and the configuration.
@@ -62,16 +64,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.pop("command")(**options))
 
 
-def _train(config: str, out: str, quiet: bool, workers: int, **options: Any) -> int:
+def _train(config: str, out: str, resume: str, quiet: bool, workers: int, **options: Any) -> int:
     """Do the main job; every failure that is no mistake of minigrad's own is one line and an exit code."""
     kept = ""
     try:
+        if resume:
+            config = _resumed(resume, config, out)
         if config and study.is_study(config):
             _check_study(options)
-            study.run(config, folder=options.get("data_folder", ""), out=out, workers=workers, quiet=quiet)
+            folder = options.get("data_folder", "")
+            study.run(config, folder=folder, out=out, workers=workers, quiet=quiet, resumed=resume)
             return 0
+        if resume and options:
+            raise ValueError(
+                f"--resume goes on with the options in {config}: leave out {', '.join(map(_option, options))}"
+            )
         configuration = Configuration.load(config, **options) if config else Configuration.of(**options)
-        job = Job(configuration, out, quiet=quiet, workers=workers)
+        job = Job(configuration, out, quiet=quiet, workers=workers, resumed=resume)
         kept = f"; runs that had ended are in {job.folder.path}"
         return job.run()
     except KeyboardInterrupt:
@@ -86,9 +95,27 @@ def _train(config: str, out: str, quiet: bool, workers: int, **options: Any) -> 
         return _failed(f"{error}", 2)
 
 
+def _resumed(folder: str, config: str, out: str) -> str:
+    """The configuration of a run folder; an error where it is none, or where another folder is named beside it."""
+    if config or out:
+        raise ValueError(
+            f"--resume {folder} goes on in that folder, with its configuration: leave out --config and --out"
+        )
+    path = Path(folder) / "config.toml"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"--resume {folder}: there is no config.toml: expected a folder that minigrad train has left"
+        )
+    return str(path)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _check_study(options: dict[str, Any]) -> None:
     """ValueError for options of the main job: a study's settings stand in its configuration."""
-    others = [f"--{name.replace('_', '-')}" for name in options if name != "data_folder"]
+    others = [_option(name) for name in options if name != "data_folder"]
     if others:
         raise ValueError(
             f"{', '.join(others)}: a study takes --data-folder, --out, --workers and --quiet; copy its configuration to change the rest"
@@ -132,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", default="", metavar="FOLDER", help="the new folder for the results (default: runs/<task>-<n>)"
     )
     train.add_argument("--config", default="", metavar="FILE", help="take the options from a saved config.toml; those given here override it")  # fmt: skip
+    train.add_argument("--resume", default="", metavar="FOLDER", help="go on with a job that was cut off, in its folder, to the same numbers")  # fmt: skip
     train.add_argument("--workers", type=int, default=1, metavar="N", help="runs at the same time, in processes; the same numbers as with one (default: 1)")  # fmt: skip
     train.add_argument("--quiet", action="store_true", help="print errors only")
     train.set_defaults(command=_train)

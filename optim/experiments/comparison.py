@@ -117,6 +117,7 @@ def compare(
     quiet: bool = False,
     after_run: Callable[[Comparison], None] | None = None,
     workers: int = 1,
+    ended: Sequence[Run] = (),
 ) -> Comparison:
     """Train every method on every seed. `after_run` is called with what there is after each run, to save it.
 
@@ -124,10 +125,11 @@ def compare(
 
     workers: how many runs go on at the same time, each in a process of its own that opens the configuration's task anew: the same
              numbers, bit for bit, in the same order
+    ended:   the first runs, where a job goes on that was cut off behind them
     """
-    comparison = Comparison(configuration, task)
+    comparison = Comparison(configuration, task, list(ended))
     seeds = range(configuration.first_seed, configuration.first_seed + configuration.seeds)
-    todo = [(method, seed) for seed in seeds for method in configuration.methods]
+    todo = [(method, seed) for seed in seeds for method in configuration.methods][len(ended) :]
     runs = (
         _one_by_one(configuration, task, todo, quiet) if workers == 1 else _at_once(configuration, todo, quiet, workers)
     )

@@ -28,9 +28,12 @@ class Job:
     out:     the new folder; "" for the next runs/<task>-<n>
     quiet:   print errors only
     workers: how many runs go on at the same time, in processes: the same numbers, sooner
+    resumed: the folder of a job that was cut off: its runs that had ended are taken over, the others made, to the same numbers
     """
 
-    def __init__(self, configuration: Configuration, out: str = "", *, quiet: bool = False, workers: int = 1) -> None:
+    def __init__(
+        self, configuration: Configuration, out: str = "", *, quiet: bool = False, workers: int = 1, resumed: str = ""
+    ) -> None:
         if not 1 <= workers <= MOST_WORKERS:
             raise ValueError(
                 f"workers={workers}: from 1 to {MOST_WORKERS} processes, at best as many as the machine has cores"
@@ -43,7 +46,7 @@ class Job:
         self.quiet = quiet
         self.unsaid = ""
         self.task = open_task(configuration)
-        self.folder = RunFolder(configuration, out)
+        self.folder = RunFolder(configuration, out, resumed=resumed)
 
     def run(self) -> int:
         """Compare, save, and say what came out.
@@ -54,8 +57,15 @@ class Job:
         Errors: OSError where the numbers of a run cannot be saved; those of the runs before are kept.
         """
         self._announce()
+        for n in range(1, len(self.folder.ended) + 1):  # what was cut off may have left a run's other files out
+            self.folder.save_numbers(Comparison(self.configuration, self.task, self.folder.ended[:n]))
         comparison = compare(
-            self.configuration, self.task, quiet=self.quiet, after_run=self.folder.save_numbers, workers=self.workers
+            self.configuration,
+            self.task,
+            quiet=self.quiet,
+            after_run=self.folder.save_numbers,
+            workers=self.workers,
+            ended=self.folder.ended,
         )
         failures = []
         if comparison.runs:  # else Ctrl-C came before the first
@@ -75,6 +85,8 @@ class Job:
         steps = f"{c.steps} step{'s' * (c.steps > 1)} of {c.optimizer} {c.rate_in_words} each"
         self._say(_wrapped(f"{methods}; {steps}; {c.seeds} seed{'s' * (c.seeds > 1)}."))
         self._say(f"Results go to {self.folder.path}")
+        if self.folder.ended:
+            self._say(f"{len(self.folder.ended)} runs had ended there, and are taken over")
 
     def _tell(self, comparison: Comparison) -> None:
         """Say what came out: what the report says, but for its pictures and its table of runs."""

@@ -6,6 +6,7 @@ history.csv                          a row per record: losses, score, G
 adjoints.csv                         the adjoint norms of all time steps: at every record, and at steps 1, 2, 5, 10, … before the second
 parameters/<method>-seed<k>.safetensors, <method>-seed<k>-best.safetensors: the last ones, and the best on validation; <method> has
                                      _ for brackets and the like, and a number where two would be alike
+ended/<number>.safetensors           all of a run that has ended; `minigrad train --resume FOLDER` goes on behind them
 report.md                            how many seeds learned, tables, and what the figures show
 learning-curves.png, adjoint-norms.png, graph.svg
 """
@@ -18,10 +19,11 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from minigrad.files import not_written, write_file
+from minigrad.files import not_written, remove_leftovers, write_file
 from minigrad.optim.arrays import load_arrays, save_arrays
-from minigrad.optim.experiments.comparison import Comparison
+from minigrad.optim.experiments.comparison import Comparison, Run
 from minigrad.optim.experiments.configuration import Configuration
+from minigrad.optim.experiments.ended_runs import keep_run, kept_runs
 from minigrad.optim.experiments.figures import adjoint_norms, learning_curves, net_graph
 from minigrad.optim.experiments.report import report
 from minigrad.optim.training.history import History, write_table
@@ -33,6 +35,7 @@ EXTRAS = {
     "threadpoolctl": "to give the same numbers again",
     "tomli_w": "to save the configuration",
 }
+ENDED = "ended"
 LONGEST_NAME = 100  # letters of a method in a file's name
 FIGURES: dict[str, Callable[[Comparison, Path], None]] = {
     "learning-curves.png": learning_curves,
@@ -52,9 +55,19 @@ def check_extras() -> None:
 
 
 class RunFolder:
-    """A new folder: `out`, or the first `runs/<task>-<n>` that is not there yet; none is ever written over."""
+    """A new folder: `out`, or the first `runs/<task>-<n>` that is not there yet; none is ever written over.
 
-    def __init__(self, configuration: Configuration, out: str = "") -> None:
+    resumed: the folder of a job that was cut off, to go on in; `ended` are then its runs that had ended
+    """
+
+    def __init__(self, configuration: Configuration, out: str = "", *, resumed: str = "") -> None:
+        self.ended: list[Run] = []
+        if resumed:
+            self.path = Path(resumed)
+            for folder in (self.path, self.path / "parameters", self.path / ENDED):
+                remove_leftovers(folder)
+            self.ended = kept_runs(self.path / ENDED, configuration)
+            return
         self.path = new_folder(configuration.task, out)
         try:
             configuration.save(self.path / "config.toml")
@@ -65,6 +78,8 @@ class RunFolder:
     def save_numbers(self, comparison: Comparison) -> None:
         """All there is so far: the last run's parameters, history, adjoint norms, the report."""
         run = comparison.runs[-1]
+        if run.over(comparison.configuration.steps):
+            keep_run(self.path / ENDED, len(comparison.runs) - 1, run)
         folder = self.path / "parameters"
         try:
             folder.mkdir(exist_ok=True)

@@ -22,7 +22,7 @@ def read(path: str) -> dict[str, Any]:
         raise ValueError(f"{path}: a configuration has at most {LARGEST_FILE} bytes")
     try:
         return tomllib.loads(text.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path}: no TOML: {error}") from None
 
 

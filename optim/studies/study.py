@@ -28,19 +28,22 @@ READ_FROM_FOLDER = {
 
 
 def is_study(path: str) -> bool:
-    """Whether a configuration file names a study; what is no TOML is left to the main job to refuse."""
+    """Whether a configuration file names a study; what cannot be read is left to the main job to refuse."""
     try:
         return "study" in read(path)
-    except ValueError:
+    except (OSError, ValueError):
         return False
 
 
-def run(path: str, *, folder: str = "", out: str = "", workers: int = 1, quiet: bool = False) -> Path:
+def run(
+    path: str, *, folder: str = "", out: str = "", workers: int = 1, quiet: bool = False, resumed: str = ""
+) -> Path:
     """Run the study of a configuration file; returns the new folder with config.toml, results.json, results.md and curves.svg.
 
     folder:  where the data lie that do not come with minigrad
     out:     the new folder; "" for the next runs/<study>-<n>
     workers: how many runs go on at the same time, in processes
+    resumed: the folder of the same study that was cut off: its runs that had ended are taken over
 
     Errors, before anything is trained: ValueError for a wrong setting; FileNotFoundError for data that are not there.
     """
@@ -55,10 +58,15 @@ def run(path: str, *, folder: str = "", out: str = "", workers: int = 1, quiet: 
     ):
         raise FileNotFoundError(f"{folder}: expected {READ_FROM_FOLDER[name]}")
     checksums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in module.files(folder)}
-    place = new_folder(name, out)
-    write_file(place / "config.toml", Path(path).read_text("utf-8"))
-    rows: list[dict[str, Any]] = []
     calls = module.calls(folder, settings)
+    rows: list[dict[str, Any]] = []
+    if resumed:
+        place = Path(resumed)
+        rows = _ended(place, checksums)[: len(calls)]
+    else:
+        place = new_folder(name, out)
+        write_file(place / "config.toml", Path(path).read_text("utf-8"))
+    calls = calls[len(rows) :]
     found = (
         in_processes(module.run_one, calls, workers)
         if workers > 1
@@ -75,6 +83,21 @@ def run(path: str, *, folder: str = "", out: str = "", workers: int = 1, quiet: 
     if not quiet:
         print(f"\n{table(rows)}\n\n{module.headline(rows)}\n\nResults are in {place}")
     return place
+
+
+def _ended(place: Path, checksums: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The rows of the runs that had ended in a folder; ValueError where their data were others."""
+    file = place / "results.json"
+    if not file.exists():
+        return []
+    try:
+        found = json.loads(file.read_text("utf-8"))
+        rows, read_then = list(found["rows"]), found["sha256 of files"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{file}: it is not what a study leaves; take it away to begin anew") from None
+    if read_then != dict(checksums):
+        raise ValueError(f"{file}: the runs there have read other files than those in the data folder now")
+    return rows
 
 
 def _write(
