@@ -34,6 +34,18 @@ class GradientHealth(Callback):
         self.units.append(unit_health(training.model, self.inputs))
         return None
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was noted."""
+        return {
+            "norms": self.norms.rows(),
+            "units": [{name: list(u) for name, u in noted.items()} for noted in self.units],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on behind it."""
+        self.norms.replace(state["norms"])
+        self.units = [{name: UnitHealth(*u) for name, u in noted.items()} for noted in state["units"]]
+
 
 class UpdateSizes(Callback):
     """How far the parameters moved in the last step of every epoch: a `History` with a column for each.
@@ -78,6 +90,17 @@ class UpdateSizes(Callback):
         self.sizes.append(**place, **{name: size for name, (size, _) in self._moved.items()})
         self.ratios.append(**place, **{name: ratio for name, (_, ratio) in self._moved.items()})
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was noted, and where the parameters were after the last step."""
+        return {"sizes": self.sizes.rows(), "ratios": self.ratios.rows(), "before": self._before, "moved": self._moved}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on behind it."""
+        self.sizes.replace(state["sizes"])
+        self.ratios.replace(state["ratios"])
+        self._before = {name: array.copy() for name, array in state["before"].items()}
+        self._moved = {name: tuple(pair) for name, pair in state["moved"].items()}
+
 
 class AdjointReport(Callback):
     """‖λ_1‖, ‖λ_T‖ and G after every epoch, on examples of one's choice, as columns first, last and G of `report`.
@@ -105,6 +128,15 @@ class AdjointReport(Callback):
         self.norms.append(norms)
         self.report.append(epoch=training.epoch, **numbers)
         return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was noted."""
+        return {"report": self.report.rows(), "norms": self.norms}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on behind it."""
+        self.report.replace(state["report"])
+        self.norms = list(state["norms"])
 
     def _built(self, model: Module) -> tuple[Node, Sequence[Node]]:
         modes = modes_of(model)

@@ -1,6 +1,7 @@
 """What a training shows of itself, against numbers one can work out."""
 
 import copy
+import signal
 
 import numpy as np
 import pytest
@@ -256,3 +257,38 @@ def test_update_sizes_of_every_so_many_steps():
     assert sizes.ratios["epoch"] == [1, 1, 2, 2, 2]
     with pytest.raises(ValueError, match="at least 1 step"):
         UpdateSizes(every=0)
+
+
+def test_what_was_noted_survives_an_interruption(tmp_path):
+    """Reports of a training that is gone on with are those of one that nothing stopped."""
+    task = datasets.digits()
+    u, y = task.train.inputs[:20].reshape(20, 8, 8), task.train.targets[:20]
+
+    def trained(folder, stop_after):
+        model = RNN(8, 5, 10, rng=0)
+        noted = [
+            GradientHealth(losses.cross_entropy, u, y),
+            UpdateSizes(),
+            UpdateSizes(every=2),
+            AdjointReport(losses.cross_entropy, u, y, penalties.Omega(1.0)),
+        ]
+
+        def stop(model, history):
+            if history.n_rows == stop_after:
+                signal.raise_signal(signal.SIGINT)
+
+        history = fit(
+            model, u, y, loss=losses.cross_entropy, optimizer=Adam(model.parameters(), 0.01), epochs=4, batch_size=6,
+            callbacks=[*noted, stop], checkpoints=folder, quiet=True,
+        )  # fmt: skip
+        assert history.interrupted == (stop_after > 0)
+        return noted
+
+    straight = trained(tmp_path / "straight", 0)
+    trained(tmp_path / "resumed", 2)
+    resumed = trained(tmp_path / "resumed", 0)
+    for a, b in zip(straight, resumed, strict=True):
+        found, expected = b.state_dict(), a.state_dict()
+        assert found.keys() == expected.keys()
+        for name in found:
+            np.testing.assert_equal(found[name], expected[name])
