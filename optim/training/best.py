@@ -77,7 +77,7 @@ class KeepBest(Callback):
 
     def __repr__(self) -> str:
         found = ", ".join(f"{name} {self.row[name]:.4g}" for name in self.watched) if self.row else "nothing yet"
-        return f"KeepBest({found})"
+        return f"{type(self).__name__}({found})"
 
 
 class EarlyStopping(KeepBest):
