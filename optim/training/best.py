@@ -158,9 +158,9 @@ class EarlyStopping(KeepBest):
 
     def state_dict(self) -> dict[str, Any]:
         """What was kept, and how long nothing has improved."""
-        return {**super().state_dict(), "waited": self.waited, "level": self._level}
+        return {**super().state_dict(), "waited": self.waited, "level": self._level, "stopped": self.stopped}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         super().load_state_dict(state)
-        self.waited, self._level = state["waited"], state["level"]
+        self.waited, self._level, self.stopped = state["waited"], state["level"], state["stopped"]

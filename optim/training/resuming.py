@@ -249,7 +249,10 @@ def settings_of(
 ) -> dict[str, str]:
     """What has to be the same for a training to be gone on with, as short texts."""
     optimizer = step.optimizer
-    shown = {name: getattr(optimizer, name) for name in optimizer.settings}
+    shown = {
+        name: getattr(optimizer, name) for name in (*optimizer.settings, "weight_decay", "decoupled", "proximal_l1")
+    }
+    shown = {name: "a dict" if isinstance(value, Mapping) else value for name, value in shown.items()}
     facts = {
         "model": _sizes([*step.model.named_parameters()]),
         "optimizer": f"{type(optimizer).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})",

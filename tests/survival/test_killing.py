@@ -270,8 +270,10 @@ def test_a_small_disk_that_fills_up_loses_nothing(straight, tmp_path):
 def a_fit(folder, *, targets=1.0, **options):
     net = options.pop("net", None) or Dense(2, 1, rng=0)
     x = np.linspace(-1, 1, 24, dtype=np.float32).reshape(12, 2)
+    decay = options.pop("decay", 0.0)
+    optimizer = Adam(net.parameters(), options.pop("rate", 0.01), weight_decay=decay, decoupled=True)
     given = {
-        "loss": losses.mean_squared_error, "optimizer": Adam(net.parameters(), options.pop("rate", 0.01)), "epochs": 2,
+        "loss": losses.mean_squared_error, "optimizer": optimizer, "epochs": 2,
         "batch_size": 4, "quiet": True, "checkpoints": folder,
     }  # fmt: skip
     return net, fit(net, x, targets * x[:, :1], **given | options)
@@ -280,6 +282,7 @@ def a_fit(folder, *, targets=1.0, **options):
 OTHERS = [
     ({"batch_size": 5}, r"batch_size: 4 there, 5 here"),
     ({"rate": 0.1}, r"learning_rate: 0.01 there, 0.1 here"),
+    ({"decay": 0.1}, r"optimizer: Adam\(.*weight_decay=0.0.*\) there, Adam\(.*weight_decay=0.1.*\) here"),
     ({"rng": 1}, r"rng: \w+ there, \w+ here"),
     ({"targets": 2.0}, r"inputs and targets: \w+ there, \w+ here"),
     ({"net": Dense(2, 1, bias=False)}, r"model: W \(1, 2\) float32, b \(1,\) float32 there, W \(1, 2\) float32 here"),

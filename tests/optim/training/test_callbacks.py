@@ -175,6 +175,21 @@ def test_what_was_reached_is_kept_after_an_interruption():
     np.testing.assert_array_equal(net.W.value, kept[1]["W"])
 
 
+def test_a_training_that_was_ended_early_stays_ended(tmp_path):
+    """Asked for once more, it gives the best parameters and says when it was ended."""
+
+    def once():
+        net, stopping = Dense(3, 1, rng=0), EarlyStopping("error", patience=2)
+        errors = one_after_the_other([3, 1, 2, 2, 0, 0])
+        _, history = trained(stopping, net=net, epochs=6, metrics={"error": errors}, checkpoints=tmp_path)
+        return net, stopping, history
+
+    (net, first, history), (again, second, same) = once(), once()
+    assert first.stopped == second.stopped == 4
+    assert dict(history) == dict(same)
+    np.testing.assert_array_equal(net.W.value, again.W.value)
+
+
 def test_a_state_goes_on_where_it_was():
     _, first, _, _ = errors([5, 4, 4.5], patience=3)
     other = EarlyStopping("error", patience=3)
