@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(options.pop("command")(**options))
 
 
-def _train(config: str, out: str, resume: str, quiet: bool, workers: int, **options: Any) -> int:
+def _train(config: str, out: str, quiet: bool, workers: int, resume: str = "", **options: Any) -> int:
     """Do the main job; every failure that is no mistake of minigrad's own is one line and an exit code."""
     kept = ""
     try:
@@ -159,7 +159,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", default="", metavar="FOLDER", help="the new folder for the results (default: runs/<task>-<n>)"
     )
     train.add_argument("--config", default="", metavar="FILE", help="take the options from a saved config.toml; those given here override it")  # fmt: skip
-    train.add_argument("--resume", default="", metavar="FOLDER", help="go on with a job that was cut off, in its folder, to the same numbers")  # fmt: skip
+    train.add_argument("--resume", default=argparse.SUPPRESS, metavar="FOLDER", help="go on with a job that was cut off, in its folder, to the same numbers")  # fmt: skip
     train.add_argument("--workers", type=int, default=1, metavar="N", help="runs at the same time, in processes; the same numbers as with one (default: 1)")  # fmt: skip
     train.add_argument("--quiet", action="store_true", help="print errors only")
     train.set_defaults(command=_train)

@@ -64,17 +64,17 @@ class UpdateSizes(Callback):
 
     def before_training(self, training: Training) -> None:
         """Take the start."""
-        self._before = {name: p.value.copy() for name, p in training.model.named_parameters() if p.trainable}
+        self._before = {name: p.value.copy() for name, p in training.model.named_parameters()}
 
     def after_step(self, training: Training) -> bool | None:
         """See how far the step went."""
         self._moved = {}
         for name, parameter in training.model.named_parameters():
-            if name in self._before:
-                after = parameter.value
+            after = parameter.value
+            if parameter.trainable:
                 size = float(np.mean(np.abs(after - self._before[name])))
                 self._moved[name] = size, size / max(float(np.mean(np.abs(after))), np.finfo(after.dtype).tiny)
-                self._before[name][...] = after
+            self._before[name][...] = after
         if self.every is not None and training.step % self.every == 0:
             self._note(training)
         return None
