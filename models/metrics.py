@@ -49,7 +49,7 @@ def confusion_matrix(outputs: Operand, class_indices: Operand, *, mask: Operand 
 
 
 class ClassScores(NamedTuple):
-    """Precision, recall and F1 of each class, (n_classes,) each, and the mean F1 over classes: `macro_f1`."""
+    """Precision, recall and F1 of each class, (n_classes,) each; `macro_f1` is the mean F1 of the classes that occur or are found."""
 
     precision: Array
     recall: Array
@@ -66,7 +66,7 @@ def class_scores(outputs: Operand, class_indices: Operand, *, mask: Operand | No
     right, found, there = np.diag(counts), counts.sum(axis=0), counts.sum(axis=1)
     precision, recall = right / np.maximum(found, 1), right / np.maximum(there, 1)
     f1 = 2 * right / np.maximum(found + there, 1)
-    return ClassScores(precision, recall, f1, float(f1.mean()))
+    return ClassScores(precision, recall, f1, float(f1[found + there > 0].mean()))
 
 
 Tags = Sequence[Sequence[str]]  # of sentences
@@ -120,7 +120,7 @@ def entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
 
 
 def root_mean_squared_error(outputs: Operand, targets: Operand, *, mask: Operand | None = None) -> float:
-    """√(mean (f − y)²), in the unit of the targets; outputs and targets of one shape. mask: which entries count."""
+    """√(mean (f − y)²), in the unit of the targets; outputs and targets of one shape. mask: which entries, or time steps, count."""
     return float(np.sqrt(np.mean(np.square(_differences("root_mean_squared_error", outputs, targets, mask)))))
 
 
@@ -135,7 +135,7 @@ def mean_absolute_scaled_error(
 
     Source: R. Hyndman and A. Koehler, Another look at measures of forecast accuracy, International journal of forecasting, 2006.
     """
-    series = _array("mean_absolute_scaled_error", training_series)
+    series = _array("mean_absolute_scaled_error", training_series).astype(np.float64)
     if series.ndim != 1 or not 1 <= period < len(series):
         raise ValueError(
             f"mean_absolute_scaled_error: expected a training series (time,) longer than the period {period}, found {series.shape}"
@@ -159,9 +159,10 @@ def _differences(metric: str, outputs: Operand, targets: Operand, mask: Operand 
     if mask is None:
         return differences
     counts = _array(metric, mask)
-    if counts.dtype.kind != "b" or counts.shape != given.shape or not counts.any():
+    if counts.dtype.kind != "b" or counts.shape != given.shape[: counts.ndim] or not counts.any():
         raise ValueError(
-            f"{metric}: expected a mask of booleans of shape {given.shape}, not all False, found {counts.dtype} of shape {counts.shape}"
+            f"{metric}: expected a mask of booleans of shape {given.shape}, or of its first axes, not all False, found {counts.dtype} "
+            f"of shape {counts.shape}"
         )
     kept: Array = differences[counts]
     return kept
@@ -199,7 +200,7 @@ def _counted(metric: str, outputs: Operand, class_indices: Operand, mask: Operan
         )
     given, indices = given[counts], indices[counts]
     check_indices(indices, given.shape[-1], "outputs per example")
-    return given, indices
+    return given, indices.astype(np.intp)
 
 
 def _array(metric: str, given: Operand) -> Array:

@@ -14,7 +14,8 @@ Training = Any  # a training set, as `draw` gives it
 class BiasVariance(NamedTuple):
     """Means over the points: E (y − f̂)² = bias² + variance + noise, of squared errors.
 
-    bias_squared: of the mean of all models;  variance: of the models around their mean;  noise: σ² of the targets
+    bias_squared: of the mean of all models, estimated without bias, at least 0;  variance: of the models around their mean
+    noise:        σ² of the targets
     """
 
     bias_squared: float
@@ -74,4 +75,6 @@ def bias_variance(
         step = found - mean
         mean += step / i
         squares += step * (found - mean)
-    return BiasVariance(float(np.mean((mean - wanted) ** 2)), float(np.mean(squares) / (n - 1)), float(noise))
+    variance = float(np.mean(squares)) / (n - 1)
+    bias_squared = float(np.mean((mean - wanted) ** 2)) - variance / n  # the mean of n models varies itself
+    return BiasVariance(max(bias_squared, 0.0), variance, float(noise))

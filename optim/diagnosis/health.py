@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from minigrad.ops.base import Elementwise
 from minigrad.optim.training.evaluation import Loss, loss_of, modes_of, outputs_of, restore
 from minigrad.optim.training.examples import Examples, Given, filled
 
-SATURATED = 0.05  # of the largest slope that a unit of its kind had on the batch
+SATURATED = 0.05  # of the largest slope that the function has near 0
 
 
 def gradient_norms(
@@ -28,13 +29,13 @@ def gradient_norms(
     named = {name: p for name, p in model.named_parameters() if p.trainable}
     node = _loss_node(model, loss, Examples.of("gradient_norms", inputs, targets, mask=mask))
     slopes = gradients(node, list(named.values()))
-    return {name: float(np.linalg.norm(slope.value)) for name, slope in zip(named, slopes, strict=True)}
+    return {name: _norm(slope.value) for name, slope in zip(named, slopes, strict=True)}
 
 
 class UnitHealth(NamedTuple):
     """Of the units of one activation: n_units; the share that is saturated, and the share that is dead.
 
-    saturated: of all its values on the batch, those whose slope |σ'(a)| is below a twentieth of the largest of its kind
+    saturated: of all its values on the batch, those whose slope |σ'(a)| is below a twentieth of the function's largest, on [−5, 5]
     dead:      of the units (along the last axis), those whose slope is 0 for every example: nothing that they are given trains them
     """
 
@@ -46,7 +47,7 @@ class UnitHealth(NamedTuple):
 def unit_health(model: Module, inputs: Given) -> dict[str, UnitHealth]:
     """How many units of each activation are saturated or dead on these examples, by the place of the activation in the model.
 
-    An activation that is used several times, as at each time step, counts once, over all of them.
+    An activation that is used at each time step counts once, over all of them. Functions that are made of other operations are not seen.
     """
     examples = Examples.of("unit_health", inputs, inputs)
     modes = modes_of(model)
@@ -55,18 +56,38 @@ def unit_health(model: Module, inputs: Given) -> dict[str, UnitHealth]:
         outputs = outputs_of(model, examples.inputs)
     finally:
         restore(modes)
-    nodes = [node for node in Graph(*_all_nodes(outputs)).nodes if _is_activation(node)]
     slopes: dict[str, list[npt.NDArray[Any]]] = {}
-    for node in nodes:
-        (slope,) = gradients(node, [node.children[0]], adjoint=np.ones(node.shape, node.dtype))
-        slopes.setdefault(_place(node), []).append(np.abs(slope.value).reshape(-1, node.shape[-1] if node.ndim else 1))
+    largest: dict[str, float] = {}
+    uses: Counter[tuple[str | None, type]] = Counter()
+    for node in Graph(*_all_nodes(outputs)).nodes:
+        if not _is_activation(node):
+            continue
+        uses[node.scope, type(node)] += 1
+        place = _place(node, uses[node.scope, type(node)])
+        slope = _slope(node, node.children[0])
+        slopes.setdefault(place, []).append(slope.reshape(-1, node.shape[-1] if node.ndim else 1))
+        if place not in largest:
+            grid = Input(np.linspace(-5, 5, 1001).astype(node.dtype), "grid")
+            kind: Any = type(node)
+            largest[place] = float(_slope(kind(grid, **node.attributes), grid).max())
     found = {}
     for place, parts in slopes.items():
         every = np.concatenate(parts)
-        largest = every.max(initial=0.0)
-        low = float(np.mean(every <= SATURATED * largest)) if largest > 0 else 1.0
-        found[place] = UnitHealth(every.shape[-1], low, float(np.mean(~every.any(axis=0))))
+        saturated = float(np.mean(every <= SATURATED * largest[place]))
+        found[place] = UnitHealth(every.shape[-1], saturated, float(np.mean(~every.any(axis=0))))
     return found
+
+
+def _slope(node: Node, x: Node) -> npt.NDArray[Any]:
+    """|σ'(x)|, entry by entry."""
+    (slope,) = gradients(node, [x], adjoint=np.ones(node.shape, node.dtype))
+    return np.abs(slope.value)
+
+
+def _norm(array: npt.NDArray[Any]) -> float:
+    """The Euclidean norm, whose squares neither overflow nor underflow."""
+    largest = float(np.abs(array).max(initial=0))
+    return largest * float(np.linalg.norm(array.astype(np.float64) / largest)) if 0 < largest < np.inf else largest
 
 
 def _loss_node(model: Module, loss: Loss, examples: Examples) -> Node:
@@ -95,7 +116,7 @@ def _is_activation(node: Node) -> bool:
     return bends and isinstance(node, Elementwise) and len(node.children) == 1
 
 
-def _place(node: Node) -> str:
-    """The scope without its time steps, and the operation."""
+def _place(node: Node, use: int) -> str:
+    """The scope without its time steps, and the operation; with a number where a scope uses it several times."""
     parts = [part for part in (node.scope or "").split("/") if not part.startswith("t=")]
-    return "/".join([*parts, type(node).__name__.lower()])
+    return "/".join([*parts, type(node).__name__.lower()]) + (f"_{use}" if use > 1 else "")

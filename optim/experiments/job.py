@@ -75,6 +75,8 @@ class Job:
             failures.append(f"standard output could not be written ({self.unsaid}); report.md says the same")
         for failure in failures:
             print(f"minigrad train: {failure}", file=sys.stderr)
+        if not (failures or comparison.interrupted):
+            self.folder.finish()
         return self._code(comparison, failures)
 
     def _announce(self) -> None:

@@ -6,7 +6,7 @@ history.csv                          a row per record: losses, score, G
 adjoints.csv                         the adjoint norms of all time steps: at every record, and at steps 1, 2, 5, 10, … before the second
 parameters/<method>-seed<k>.safetensors, <method>-seed<k>-best.safetensors: the last ones, and the best on validation; <method> has
                                      _ for brackets and the like, and a number where two would be alike
-ended/<number>.safetensors           all of a run that has ended; `minigrad train --resume FOLDER` goes on behind them
+ended/<number>.safetensors           all of a run that has ended, until the job has: `minigrad train --resume FOLDER` goes on behind
 report.md                            how many seeds learned, tables, and what the figures show
 learning-curves.png, adjoint-norms.png, graph.svg
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -66,6 +67,10 @@ class RunFolder:
             self.path = Path(resumed)
             for folder in (self.path, self.path / "parameters", self.path / ENDED):
                 remove_leftovers(folder)
+            if (self.path / "history.csv").exists() and not (self.path / ENDED).exists():
+                raise ValueError(
+                    f"--resume {resumed}: the job there has come to its end; the same numbers again: --config {resumed}/config.toml"
+                )
             self.ended = kept_runs(self.path / ENDED, configuration)
             return
         self.path = new_folder(configuration.task, out)
@@ -74,6 +79,10 @@ class RunFolder:
         except BaseException:
             self.path.rmdir()  # an empty folder would pass for a run
             raise
+
+    def finish(self) -> None:
+        """Remove what only a job that was cut off needs."""
+        shutil.rmtree(self.path / ENDED, ignore_errors=True)
 
     def save_numbers(self, comparison: Comparison) -> None:
         """All there is so far: the last run's parameters, history, adjoint norms, the report."""

@@ -10,7 +10,7 @@ from minigrad.node import Node, Parameter
 from minigrad.ops.control import update
 from minigrad.optim.entries import Formula
 from minigrad.optim.optimizers.base import Optimizer, Rates
-from minigrad.optim.optimizers.given import Decays, Number, refuse_new_momentum
+from minigrad.optim.optimizers.given import Decays, Number, is_set, refuse_new_momentum
 
 Form = Literal["velocity", "sum"]
 
@@ -61,6 +61,7 @@ class SGD(Optimizer):
             proximal_l1=proximal_l1,
             backend=backend,
         )
+        self._check_decay()
 
     def _check_form(self) -> None:
         form, nesterov = self.form, self.nesterov
@@ -72,6 +73,13 @@ class SGD(Optimizer):
             raise ValueError(f"nesterov={nesterov!r}: it needs a momentum: write momentum=0.9")
         if nesterov == "look-ahead" and form == "sum":
             raise ValueError('nesterov="look-ahead": the place ahead is w + η v of the form "velocity"')
+
+    def _check_decay(self) -> None:
+        if self.nesterov == "look-ahead" and is_set(self.weight_decay) and not self.decoupled:
+            raise ValueError(
+                'nesterov="look-ahead" with weight_decay: λ w is not the gradient at w + η v: write decoupled=True, or add the penalty '
+                "penalties.L2(λ / 2) to the loss"
+            )
 
     def step(self) -> None:
         """Apply the gradients that are there, once."""
@@ -105,6 +113,7 @@ class SGD(Optimizer):
 
     def _formula(self) -> Formula:
         self._check_form()
+        self._check_decay()
         refuse_new_momentum(self, self.momentum, self._has_velocity)
         momentum = self.momentum
 

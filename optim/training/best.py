@@ -35,6 +35,8 @@ class KeepBest(Callback):
     >>> best.restore(net)
     """
 
+    settings: tuple[str, ...] = ("lowest", "highest")
+
     def __init__(self, lowest: str | None = None, *, highest: str | None = None) -> None:
         self.lowest = "val_loss" if lowest is None and highest is None else lowest
         self.highest = highest
@@ -55,7 +57,7 @@ class KeepBest(Callback):
             self.row, self.arrays = row, model.state_dict()
 
     def _key(self, row: dict[str, Any]) -> tuple[float, ...]:
-        """What is the larger, the better the row is; () for no row, and for one with nan."""
+        """A key by which rows are compared: of a better row it is larger. () for no row, and for one with nan."""
         key = [row[name] if name == self.highest else -row[name] for name in self.watched] if row else []
         return () if any(map(math.isnan, key)) else tuple(key)
 
@@ -84,7 +86,7 @@ class EarlyStopping(KeepBest):
     """End the training when the validation has not improved for `patience` epochs, and give the model the best parameters.
 
     lowest, highest: the column to watch, as in `KeepBest`; "val_loss" unless one is given
-    patience:  n, for how many epochs after the best one the training looks ahead: it ends after epoch best + n
+    patience:  n, for how many epochs after an improvement the training looks ahead: it ends n epochs after the last one
     min_delta: how much better than at the last improvement the first watched column has to be to count as one
     restore:   whether the model ends with the best parameters, also where the epochs ran out; after Ctrl-C it keeps what was
                reached, and `stopping.restore(model)` gives it the best ones
@@ -112,6 +114,8 @@ class EarlyStopping(KeepBest):
     True
     """
 
+    settings = (*KeepBest.settings, "patience", "min_delta", "restores")
+
     def __init__(
         self,
         lowest: str | None = None,
@@ -136,8 +140,9 @@ class EarlyStopping(KeepBest):
         self._level = -math.inf  # of the last improvement; larger is better
 
     def before_training(self, training: Training) -> None:
-        """Begin to count anew; the best parameters so far stay."""
-        self.waited, self.stopped = 0, None
+        """Begin anew: what another training reached is nothing to give this model."""
+        self.row, self.arrays = {}, {}
+        self.waited, self.stopped, self._level = 0, None, -math.inf
 
     def after_epoch(self, training: Training) -> bool | None:
         """Keep the best, and count the epochs without an improvement."""

@@ -58,6 +58,7 @@ class Callback:
     """
 
     watched: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()  # the names of attributes that have to be the same where a training is gone on with
 
     def before_training(self, training: Training) -> None:
         """Called once, before the first epoch."""

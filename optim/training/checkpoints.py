@@ -291,6 +291,8 @@ class Checkpoints:
                 take(path, read_state(path, kind))
             except (UnreadableFileError, OSError) as error:
                 refused.append(str(error))
+                if isinstance(error, OSError):  # it may be sound, and is not to be written over
+                    self._sound.insert(0, path)
                 continue
             self._sound.insert(0, path)
             if refused:
@@ -298,7 +300,7 @@ class Checkpoints:
             return path
         if refused:
             raise UnreadableFileError(
-                f"{'; '.join(refused)}. {self.folder} has no checkpoint that can be read: remove these, to begin anew"
+                f"{'; '.join(refused)}. {self.folder} has no checkpoint that can be gone on from: give the arguments and callbacks that it was made with, or another folder to begin anew"
             )
         return None
 

@@ -33,7 +33,7 @@ from minigrad.optim.training.evaluation import Loss, Metric, evaluated, measure,
 from minigrad.optim.training.examples import Examples, Given, n_batches, set_aside
 from minigrad.optim.training.history import History
 from minigrad.optim.training.progress import Progress
-from minigrad.optim.training.resuming import Place, Resumable, position_of, settings_of, with_state
+from minigrad.optim.training.resuming import Place, Resumable, position_of, settings_of, shown_callback, with_state
 from minigrad.optim.training.signals import Signals, Terminated
 from minigrad.optim.training.step import Penalty, Step
 
@@ -185,7 +185,7 @@ def fit(
     check_watched(callbacks, _columns(step, measured, held))
     settings = partial(
         settings_of, step, examples, held, rng=drawn, batch_size=batch_size, drop_last=drop_last, eager=eager,
-        backend=step.backend, metrics=[*measured], callbacks=[type(callback).__name__ for callback in with_state(callbacks)],
+        backend=step.backend, metrics=[*measured], callbacks=[*map(shown_callback, with_state(callbacks))],
     )  # fmt: skip
     training = Training(model, optimizer, History())
     moments = Callbacks(callbacks)

@@ -22,6 +22,7 @@ from minigrad.optim.training.generators import generators_of, move_to, positions
 from minigrad.optim.training.owners import parameters_of
 from minigrad.optim.training.recall import noted, recall
 from minigrad.optim.training.step import Step
+from minigrad.signatures import parameters
 
 KIND = "a training"
 
@@ -249,16 +250,12 @@ def settings_of(
 ) -> dict[str, str]:
     """What has to be the same for a training to be gone on with, as short texts."""
     optimizer = step.optimizer
-    shown = {
-        name: getattr(optimizer, name) for name in (*optimizer.settings, "weight_decay", "decoupled", "proximal_l1")
-    }
-    shown = {name: "a dict" if isinstance(value, Mapping) else value for name, value in shown.items()}
+    arguments = [name for name in parameters(type(optimizer)) if name not in ("parameters", "learning_rate", "backend")]
+    shown = {name: _by_label(getattr(optimizer, name)) for name in arguments if hasattr(optimizer, name)}
     facts = {
         "model": _sizes([*step.model.named_parameters()]),
         "optimizer": f"{type(optimizer).__name__}({', '.join(f'{name}={value!r}' for name, value in shown.items())})",
-        "learning_rate": repr(optimizer.learning_rate)
-        if not isinstance(optimizer.learning_rate, Mapping)
-        else "a dict",
+        "learning_rate": repr(_by_label(optimizer.learning_rate)),
         "loss": _name(step.loss),
         "loss_weight": shown_weight(step.loss_weight),
         "penalties": repr([_name(penalty) for penalty in step.penalties]),
@@ -269,6 +266,17 @@ def settings_of(
         **{name: repr(number) for name, number in numbers.items()},
     }
     return {name: ADDRESS.sub("", text) for name, text in facts.items()}
+
+
+def _by_label(value: Any) -> Any:
+    """A dict by parameters as one by their labels."""
+    return {parameter.label: given for parameter, given in value.items()} if isinstance(value, Mapping) else value
+
+
+def shown_callback(callback: Any) -> str:
+    """A callback by its name and its settings."""
+    settings = ", ".join(f"{name}={getattr(callback, name)!r}" for name in getattr(callback, "settings", ()))
+    return f"{type(callback).__name__}({settings})"
 
 
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # where an object lies, which differs from process to process

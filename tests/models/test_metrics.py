@@ -150,3 +150,25 @@ def test_errors_of_forecasts():
     with pytest.raises(ValueError, match="repeats itself"):
         metrics.mean_absolute_scaled_error(outputs, targets, np.ones(4))
     assert np.isnan(metrics.root_mean_squared_error(np.array([np.nan]), np.zeros(1)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.uint64])
+def test_labels_of_any_integers_are_counted(dtype):
+    classes = np.arange(20, dtype=dtype)
+    np.testing.assert_array_equal(metrics.confusion_matrix(np.eye(20), classes), np.eye(20))
+    assert metrics.class_scores(np.eye(20), classes).macro_f1 == 1
+
+
+def test_a_class_that_is_nowhere_does_not_lower_the_mean():
+    assert metrics.class_scores(np.eye(4)[[0, 1, 2]], np.arange(3)).macro_f1 == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32])
+def test_a_training_series_of_integers_does_not_wrap(dtype):
+    series = np.array([10, 9, 8, 7], dtype)
+    assert metrics.mean_absolute_scaled_error(np.array([1.0]), np.array([2.0]), series) == 1
+
+
+def test_a_mask_of_time_steps_counts_all_features_of_these():
+    outputs, mask = np.array([[[3.0, 4], [9, 9]]]), np.array([[True, False]])
+    assert metrics.root_mean_squared_error(outputs, np.zeros((1, 2, 2)), mask=mask) == pytest.approx(12.5**0.5)

@@ -498,6 +498,11 @@ def test_state_is_a_copy():
         (lambda w: SGD([w], 0.1, 0.9, nesterov="ahead"), ValueError, "expected False, True or"),  # type: ignore[arg-type]
         (lambda w: SGD([w], 0.1, 0.9, form="pytorch"), ValueError, 'form=.pytorch.: expected "velocity"'),  # type: ignore[arg-type]
         (lambda w: SGD([w], 0.1, 0.9, nesterov="look-ahead", form="sum"), ValueError, "the place ahead"),
+        (
+            lambda w: SGD([w], 0.1, 0.9, nesterov="look-ahead", weight_decay=0.1),
+            ValueError,
+            "λ w is not the gradient at",
+        ),
         (lambda w: SGD([w], weight_decay=-1), ValueError, r"weight_decay=-1: it lies in \[0, inf\)"),
         (
             lambda w: SGD([w], weight_decay={Parameter(1.0, "x"): 1}),

@@ -270,8 +270,9 @@ def test_a_small_disk_that_fills_up_loses_nothing(straight, tmp_path):
 def a_fit(folder, *, targets=1.0, **options):
     net = options.pop("net", None) or Dense(2, 1, rng=0)
     x = np.linspace(-1, 1, 24, dtype=np.float32).reshape(12, 2)
-    decay = options.pop("decay", 0.0)
-    optimizer = Adam(net.parameters(), options.pop("rate", 0.01), weight_decay=decay, decoupled=True)
+    decay, epsilon, rate = options.pop("decay", 0.0), options.pop("epsilon", 1e-7), options.pop("rate", 0.01)
+    rate = dict.fromkeys(net.parameters(), 0.5) if rate == {} else rate
+    optimizer = Adam(net.parameters(), rate, epsilon=epsilon, weight_decay=decay, decoupled=True)
     given = {
         "loss": losses.mean_squared_error, "optimizer": optimizer, "epochs": 2,
         "batch_size": 4, "quiet": True, "checkpoints": folder,
@@ -283,6 +284,8 @@ OTHERS = [
     ({"batch_size": 5}, r"batch_size: 4 there, 5 here"),
     ({"rate": 0.1}, r"learning_rate: 0.01 there, 0.1 here"),
     ({"decay": 0.1}, r"optimizer: Adam\(.*weight_decay=0.0.*\) there, Adam\(.*weight_decay=0.1.*\) here"),
+    ({"epsilon": 1e-3}, r"optimizer: .*epsilon=1e-07.* there, .*epsilon=0.001.* here"),
+    ({"rate": {}}, r"learning_rate: 0.01 there, \{.*: 0.5, .*\} here"),
     ({"rng": 1}, r"rng: \w+ there, \w+ here"),
     ({"targets": 2.0}, r"inputs and targets: \w+ there, \w+ here"),
     ({"net": Dense(2, 1, bias=False)}, r"model: W \(1, 2\) float32, b \(1,\) float32 there, W \(1, 2\) float32 here"),
@@ -318,7 +321,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_word(tmp_path):
     assert strip(dict(again)) == strip(dict(history))
     for path in Checkpoints(tmp_path / "b").files():
         path.write_bytes(b"nothing")
-    with pytest.raises(UnreadableFileError, match="has no checkpoint that can be read: remove these, to begin anew"):
+    with pytest.raises(UnreadableFileError, match="has no checkpoint that can be gone on from: give the arguments"):
         a_fit(tmp_path / "b", epochs=4)
 
 

@@ -13,6 +13,7 @@ from minigrad.models import (
     BatchNorm,
     Dense,
     Dropout,
+    Module,
     Sequential,
     SimpleRNN,
     datasets,
@@ -324,3 +325,38 @@ def test_what_was_noted_survives_an_interruption(tmp_path):
         assert found.keys() == expected.keys()
         for name in found:
             np.testing.assert_equal(found[name], expected[name])
+
+
+def test_a_layer_that_is_saturated_as_a_whole_is_said_to_be():
+    layer = Dense(2, 3, np.tanh, rng=0)
+    layer.b.value = np.full(3, 6, np.float32)
+    (health,) = unit_health(layer, np.zeros((4, 2), np.float32)).values()
+    assert (health.saturated, health.dead) == (1, 0)
+
+
+def test_activations_of_one_module_are_told_apart():
+    class Two(Module):
+        def __init__(self):
+            self.a, self.b = Dense(2, 5, rng=0), Dense(5, 7, rng=1)
+
+        def forward(self, x):
+            return mg.relu(self.b(mg.relu(self.a(x))))
+
+    assert [h.n_units for h in unit_health(Two(), np.ones((4, 2), np.float32)).values()] == [5, 7]
+
+
+@pytest.mark.parametrize("scale", [1e-26, 1e25])
+def test_norms_of_tiny_and_huge_gradients(scale):
+    model = Dense(2, 1, bias=False, rng=0)
+    x = np.full((1, 2), scale, np.float32)
+    norms = gradient_norms(
+        model, lambda outputs, targets: outputs.sum() + 0 * targets.sum(), x, np.zeros((1, 1), np.float32)
+    )
+    assert norms["W"] == pytest.approx(scale * 2**0.5, rel=1e-6)
+
+
+def test_bias_and_variance_are_estimated_without_bias():
+    """Two models, 1 and 3: their variance is 2, and of (2 − 0)² = 4 half of it is the mean's own."""
+    outputs = iter([[1.0], [3.0]])
+    found = bias_variance(lambda data: lambda x: next(outputs), lambda rng: None, 0, [0.0], n=2)
+    assert (found.bias_squared, found.variance) == (3, 2)

@@ -175,6 +175,21 @@ def test_what_was_reached_is_kept_after_an_interruption():
     np.testing.assert_array_equal(net.W.value, kept[1]["W"])
 
 
+def test_a_second_training_begins_anew():
+    best = EarlyStopping("error")
+    for numbers in ([1, 2, 3], [30, 10, 20]):
+        net, history = trained(best, metrics={"error": one_after_the_other(numbers)})
+        assert history.n_rows == 3
+        assert best.row["error"] == min(numbers)
+    assert np.abs(best.arrays["W"] - net.W.value).max() < 1
+
+
+def test_another_patience_is_another_training(tmp_path):
+    trained(EarlyStopping("error", patience=1), metrics={"error": one_after_the_other([1, 2, 3])}, checkpoints=tmp_path)
+    with pytest.raises(ValueError, match=r"callbacks: .*patience=1.* there, .*patience=5.* here"):
+        trained(EarlyStopping("error", patience=5), metrics={"error": one_after_the_other([1])}, checkpoints=tmp_path)
+
+
 def test_a_training_that_was_ended_early_stays_ended(tmp_path):
     """Asked for once more, it gives the best parameters and says when it was ended."""
 
