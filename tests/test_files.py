@@ -117,6 +117,7 @@ def history():
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_write_that_fails_anywhere_leaves_the_file_as_it_was(name, failure, tmp_path):
     write, error = WRITERS[name], FAILURES[failure]
+    write(tmp_path / "file")  # what is done once, as looking for fonts, is not counted
     n_calls = number_of_calls(lambda: write(tmp_path / "file"))
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
@@ -317,7 +318,7 @@ def test_a_full_disk_at_the_second_run_is_one_line_and_loses_nothing(tmp_path):
         "and write it again; runs that had ended are in run"
     )
     found = contents(tmp_path / "run")
-    assert set(found) == {
+    assert {name for name in found if not name.startswith("ended")} == {
         "config.toml",
         "history.csv",
         "adjoints.csv",

@@ -63,21 +63,26 @@ class Job:
             self.configuration,
             self.task,
             quiet=self.quiet,
-            after_run=self.folder.save_numbers,
+            after_run=self._save,
             workers=self.workers,
             ended=self.folder.ended,
         )
         failures = []
         if comparison.runs:  # else Ctrl-C came before the first
             failures = self.folder.save_figures(comparison)
+            if not (failures or comparison.interrupted):
+                self.folder.finish()
             self._tell(comparison)
         if self.unsaid:
             failures.append(f"standard output could not be written ({self.unsaid}); report.md says the same")
         for failure in failures:
             print(f"minigrad train: {failure}", file=sys.stderr)
-        if not (failures or comparison.interrupted):
-            self.folder.finish()
         return self._code(comparison, failures)
+
+    def _save(self, comparison: Comparison) -> None:
+        """Save what there is after a run."""
+        self.folder.save_numbers(comparison)
+        self.folder.keep_last(comparison)
 
     def _announce(self) -> None:
         """Say what will be done."""

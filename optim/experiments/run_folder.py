@@ -80,6 +80,12 @@ class RunFolder:
             self.path.rmdir()  # an empty folder would pass for a run
             raise
 
+    def keep_last(self, comparison: Comparison) -> None:
+        """Keep all of the last run, if it has ended, for a job that is cut off later."""
+        run = comparison.runs[-1]
+        if run.over(comparison.configuration.steps):
+            keep_run(self.path / ENDED, len(comparison.runs) - 1, run)
+
     def finish(self) -> None:
         """Remove what only a job that was cut off needs."""
         shutil.rmtree(self.path / ENDED, ignore_errors=True)
@@ -87,8 +93,6 @@ class RunFolder:
     def save_numbers(self, comparison: Comparison) -> None:
         """All there is so far: the last run's parameters, history, adjoint norms, the report."""
         run = comparison.runs[-1]
-        if run.over(comparison.configuration.steps):
-            keep_run(self.path / ENDED, len(comparison.runs) - 1, run)
         folder = self.path / "parameters"
         try:
             folder.mkdir(exist_ok=True)

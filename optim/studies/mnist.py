@@ -15,7 +15,7 @@ from minigrad import optim
 from minigrad.models import Dense, Dropout, Module, Sequential, losses, metrics
 from minigrad.models.data import datasets
 from minigrad.models.data.preprocessing import Split
-from minigrad.node import Array
+from minigrad.node import Array, Parameter
 from minigrad.ops.activations import relu
 from minigrad.optim.studies.settings import check_positive, entry
 
@@ -42,10 +42,22 @@ class Settings:
         if not self.runs:
             raise ValueError('mnist: no runs: give each a table, [runs.Adam] with optimizer = "Adam" and its arguments')
         for name, run in self.runs.items():
-            entry(f"runs.{name}", run, "optimizer", OPTIMIZERS)
+            make = entry(f"runs.{name}", run, "optimizer", OPTIMIZERS)
+            try:
+                make([Parameter(0.0)], **arguments_of(run, 1))
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"runs.{name}: {error}") from None
 
 
 OPTIMIZERS = {make.__name__: make for make in (optim.SGD, optim.AdaGrad, optim.RMSProp, optim.Adam, optim.AdamW)}
+
+
+def arguments_of(run: Mapping[str, Any], steps: int) -> dict[str, Any]:
+    """What the optimizer of a run is given, with its schedule made for so many steps."""
+    arguments = {key: value for key, value in run.items() if key != "optimizer"}
+    if isinstance(arguments.get("learning_rate"), str):
+        arguments["learning_rate"] = optim.schedules.parsed(arguments["learning_rate"], steps=steps)
+    return arguments
 
 
 @dataclass(frozen=True)
@@ -99,11 +111,9 @@ def run_one(name: str, folder: str, settings: Settings, *, quiet: bool = True) -
     """Train once; the epoch is chosen on the validation images, and the test images are looked at once, after that."""
     images = load(folder, settings)
     model = net(images.train.inputs.shape[1], settings)
-    arguments = {key: value for key, value in settings.runs[name].items() if key != "optimizer"}
-    if isinstance(arguments.get("learning_rate"), str):
-        steps = settings.epochs * math.ceil(len(images.train.inputs) / settings.batch_size)
-        arguments["learning_rate"] = optim.schedules.parsed(arguments["learning_rate"], steps=steps)
-    optimizer = OPTIMIZERS[settings.runs[name]["optimizer"]](model.parameters(), **arguments)
+    steps = settings.epochs * math.ceil(len(images.train.inputs) / settings.batch_size)
+    run = settings.runs[name]
+    optimizer = OPTIMIZERS[run["optimizer"]](model.parameters(), **arguments_of(run, steps))
     watching, start, why = BestAccuracy(images.validation), time.perf_counter(), ""
     try:
         history = optim.fit(
@@ -156,5 +166,6 @@ def headline(rows: list[dict[str, Any]]) -> str:
 
 
 def files(folder: str) -> list[Path]:
-    """The files that are read."""
-    return [path for name in FILES for path in (Path(folder, name), Path(folder, name[:-3])) if path.exists()]
+    """The files that are read, packed or not."""
+    plain = [Path(folder, name[:-3]) for name in FILES]
+    return [path if path.exists() else Path(folder, f"{path.name}.gz") for path in plain]

@@ -35,9 +35,14 @@ def settings_of(kind: type[S], given: Mapping[str, Any], where: str) -> S:
         default = known[name].default
         if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
             continue
+        if isinstance(default, tuple) != isinstance(value, list) and isinstance(default, tuple):
+            raise ValueError(f"{where}: {name} = {value!r}: expected a list, as {list(default)!r}")
         if isinstance(default, bool | int | float | str) and type(value) is not type(default):
             raise ValueError(f"{where}: {name} = {value!r}: expected {type(default).__name__}, as {default!r}")
-    return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    try:
+        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"{where}: a setting is of another kind than expected ({error})") from None
 
 
 def check_positive(where: str, **numbers: int) -> None:

@@ -8,6 +8,7 @@ import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,10 @@ def run(
     checksums = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in module.files(folder)}
     calls = module.calls(folder, settings)
     rows: list[dict[str, Any]] = []
+    facts = {"sha256 of files": checksums, "settings": json.loads(json.dumps(asdict(settings)))}
     if resumed:
         place = Path(resumed)
-        rows = _ended(place, checksums)[: len(calls)]
+        rows = _ended(place, facts)[: len(calls)]
     else:
         place = new_folder(name, out)
         write_file(place / "config.toml", Path(path).read_text("utf-8"))
@@ -74,38 +76,39 @@ def run(
     )
     for row in found:
         rows.append(row)
-        _write(place, name, rows, checksums)
+        _write(place, name, rows, facts)
         if not quiet:
             print("  ".join(f"{key} {_shown(value)}" for key, value in row.items() if key != "curves"), flush=True)
     rows += module.more_rows(folder, settings) if hasattr(module, "more_rows") else []
-    _write(place, name, rows, checksums, module.headline(rows))
+    _write(place, name, rows, facts, module.headline(rows))
     save(curves(rows), place / "curves.svg")
     if not quiet:
         print(f"\n{table(rows)}\n\n{module.headline(rows)}\n\nResults are in {place}")
     return place
 
 
-def _ended(place: Path, checksums: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The rows of the runs that had ended in a folder; ValueError where their data were others."""
+def _ended(place: Path, facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of the runs that had ended in a folder; ValueError where their data or settings were others."""
     file = place / "results.json"
     if not file.exists():
         return []
     try:
         found = json.loads(file.read_text("utf-8"))
-        rows, read_then = list(found["rows"]), found["sha256 of files"]
+        rows, then = list(found["rows"]), {name: found[name] for name in facts}
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{file}: it is not what a study leaves; take it away to begin anew") from None
-    if read_then != dict(checksums):
-        raise ValueError(f"{file}: the runs there have read other files than those in the data folder now")
+    for name, fact in facts.items():
+        if then[name] != fact:
+            raise ValueError(f"{file}: the runs there had other {name} than there are now")
     return rows
 
 
 def _write(
-    place: Path, name: str, rows: Sequence[Mapping[str, Any]], checksums: Mapping[str, str], headline: str = ""
+    place: Path, name: str, rows: Sequence[Mapping[str, Any]], facts: Mapping[str, Any], headline: str = ""
 ) -> None:
     """What there is so far, so that a later run's failure loses nothing; the headline when all is there."""
     made = {"minigrad": __version__, "numpy": np.__version__, "python": platform.python_version()}
-    result = {"study": name, "made with": made, "sha256 of files": checksums, "headline": headline, "rows": rows}
+    result = {"study": name, "made with": made, **facts, "headline": headline, "rows": rows}
     write_file(place / "results.json", json.dumps(result, indent=1) + "\n")
     write_file(place / "results.md", f"{table(rows)}\n")
 

@@ -121,7 +121,13 @@ def test_a_study_goes_on_behind_its_runs(tmp_path, capsys):
     assert found["rows"][:2] == whole["rows"][:2]
     (part / "results.json").write_text(study.json.dumps({**whole, "sha256 of files": {"other": "0"}}))
     assert main(["train", "--resume", str(part), "--quiet"]) == 2
-    assert "have read other files" in capsys.readouterr().err
+    assert "had other sha256 of files" in capsys.readouterr().err
+    text = (part / "config.toml").read_text()
+    (part / "results.json").write_text(study.json.dumps({**whole, "rows": whole["rows"][:2]}))
+    (part / "config.toml").write_text(text.replace("steps = 300", "steps = 10"))
+    assert main(["train", "--resume", str(part), "--quiet"]) == 2
+    assert "had other settings" in capsys.readouterr().err
+    (part / "config.toml").write_text(text)
     (part / "results.json").write_text("{")
     assert main(["train", "--resume", str(part), "--quiet"]) == 2
     assert "not what a study leaves" in capsys.readouterr().err

@@ -253,6 +253,12 @@ def test_other_mistakes_are_refused(tmp_path, capsys):
     for text, message in [
         ('study = "mnist"\nepoch = 3\n', "unknown setting 'epoch' (do you mean epochs?)"),
         ('study = "mnist"\n', "no runs: give each a table"),
+        ('study = "mnist"\n[runs.a]\noptimizer = "Adam"\nlearning_rat = 1.0\n', "runs.a: "),
+        (
+            'study = "mnist"\nunits = [4]\n[runs.a]\noptimizer = "Adam"\n[runs.b]\noptimizer = "SGD"\nlearning_rate = -1.0\n',
+            "runs.b: learning_rate=-1.0",
+        ),
+        ('study = "forecasting"\nseeds = 3\n', "seeds = 3: expected a list, as [0, 1, 2]"),
         ('study = "mnist"\n[runs.a]\noptimizer = "Adma"\n', "optimizer = 'Adma' (do you mean Adam?)"),
     ]:
         (tmp_path / "bad.toml").write_text(text)

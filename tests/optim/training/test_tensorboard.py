@@ -73,6 +73,7 @@ def test_a_training_that_is_resumed_goes_on_in_the_same_curves(tmp_path):
             super().after_epoch(training)
             if training.epoch == 2 and not (tmp_path / "stopped").exists():
                 (tmp_path / "stopped").touch()
+                self._close()  # or its thread would write while other tests run
                 raise OSError("the power went")
 
     runs, folder = tmp_path / "runs", tmp_path / "checkpoints"
