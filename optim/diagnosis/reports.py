@@ -64,13 +64,13 @@ class UpdateSizes(Callback):
 
     def before_training(self, training: Training) -> None:
         """Take the start."""
-        self._before = {name: p.value.copy() for name, p in training.model.named_parameters()}
+        self._before = {name: p._value.copy() for name, p in training.model.named_parameters()}
 
     def after_step(self, training: Training) -> bool | None:
         """See how far the step went."""
         self._moved = {}
         for name, parameter in training.model.named_parameters():
-            after = parameter.value
+            after = parameter._value  # .value would be watched for writes
             if parameter.trainable:
                 size = float(np.mean(np.abs(after - self._before[name])))
                 self._moved[name] = size, size / max(float(np.mean(np.abs(after))), np.finfo(after.dtype).tiny)
