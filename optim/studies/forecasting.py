@@ -13,7 +13,8 @@ from minigrad import optim
 from minigrad.models import GRU, LSTM, Dense, Sequential, SimpleRNN, losses, metrics
 from minigrad.models.data import datasets
 from minigrad.models.data.preprocessing import Normalization, Split
-from minigrad.optim.studies.settings import check_positive
+from minigrad.node import Array
+from minigrad.optim.studies.settings import check_fraction, check_positive, check_seeds
 
 CELLS = {"SimpleRNN": SimpleRNN, "LSTM": LSTM, "GRU": GRU}
 
@@ -37,49 +38,54 @@ class Settings:
     def __post_init__(self) -> None:
         counts = ("length", "horizon", "period", "units", "epochs", "patience", "batch_size")
         check_positive("forecasting", **{name: getattr(self, name) for name in counts})
-        if not 0 < self.validation < 1:
-            raise ValueError(f"forecasting: validation = {self.validation}: a fraction between 0 and 1")
+        check_fraction("forecasting", validation=self.validation)
+        check_seeds("forecasting", *self.seeds)
         if self.period < self.horizon:
             raise ValueError(f"forecasting: period = {self.period}: at least the horizon, {self.horizon}")
         unknown = [cell for cell in self.cells if cell not in CELLS]
-        if unknown or not self.cells or not self.seeds:
-            raise ValueError(f"forecasting: cells = {list(self.cells)}: of {', '.join(CELLS)}, with seeds = [0, 1, 2]")
+        if unknown:
+            raise ValueError(f"forecasting: cells = {list(self.cells)}: of {', '.join(CELLS)}")
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of the series in the order of time: the first months, those behind them, the last years."""
+    """Windows of the series in the order of time: the first months, those behind them, the last years.
+
+    seasonal: for each window of the test years the number a period before the month in question
+    """
 
     train: Split
     validation: Split
     test: Split
+    seasonal: Array
 
 
 def load(settings: Settings) -> Windows:
-    """The windows; those to choose by are the last ones of the training years, without a month in common with the others."""
+    """Make the windows; those to choose by are the last ones of the training years, without a month in common with the others.
+
+    Of the test years those are left out that cannot look back a period.
+    """
     data = datasets.sunspots(settings.length, horizon=settings.horizon)
     n = len(data.train.inputs)
-    n_held = round(settings.validation * n)
-    first = n - n_held
+    first = n - round(settings.validation * n)
     last = first - settings.length - settings.horizon  # so that no month is in both
-    if last < 1 or not n_held:
+    if not 1 <= last < first < n:
         raise ValueError(
             f"forecasting: {n} windows of {settings.length} months leave too few to train on and to choose by"
         )
     train, validation = (Split(data.train.inputs[a:b], data.train.targets[a:b]) for a, b in ((0, last), (first, n)))
-    return Windows(train, validation, data.test)
+    back = settings.period - settings.horizon + 1  # months, from the last one read
+    wide = datasets.sunspots(max(settings.length, back), horizon=settings.horizon).test
+    return Windows(train, validation, Split(wide.inputs[:, -settings.length :], wide.targets), wide.inputs[:, -back])
 
 
 def baselines(settings: Settings) -> dict[str, float]:
-    """The errors of two forecasts on the test years: as it is now, and as it was a period ago."""
-    reach = settings.period - settings.horizon + 1  # months to look back from the last one read
-    longest = max(settings.length, reach)
-    test = load(settings).test
-    wide = datasets.sunspots(longest, horizon=settings.horizon).test
-    both = wide.targets.shape[0]  # the windows that reach back far enough: the last ones
+    """Measure two forecasts on the test years: as it is now, and as it was a period ago."""
+    windows = load(settings)
+    inputs, targets = windows.test
     return {
-        "naive": metrics.root_mean_squared_error(test.inputs[-both:, -1], test.targets[-both:]),
-        "seasonal naive": metrics.root_mean_squared_error(wide.inputs[:, -reach], wide.targets),
+        "naive": metrics.root_mean_squared_error(inputs[:, -1], targets),
+        "seasonal naive": metrics.root_mean_squared_error(windows.seasonal, targets),
     }
 
 
@@ -107,31 +113,30 @@ def run_one(cell: str, seed: int, settings: Settings, *, quiet: bool = True) -> 
         quiet=quiet,
     )
     seconds = time.perf_counter() - start
-    both = datasets.sunspots(max(settings.length, settings.period - settings.horizon + 1), horizon=settings.horizon)
-    held = windows.test.inputs[-len(both.test.inputs) :], windows.test.targets[-len(both.test.inputs) :]
-    forecast = scale.inverse(optim.predict(model, scale.transform(held[0]))[:, np.newaxis])[:, 0]
+    inputs, targets = windows.test
+    forecast = scale.inverse(optim.predict(model, scale.transform(inputs))[:, np.newaxis])[:, 0]
     return {
         "run": f"{cell}, seed {seed}",
         "cell": cell,
         "seconds": round(seconds, 1),
         "epoch": stopping.row["epoch"],
-        "test RMSE, spots": metrics.root_mean_squared_error(forecast, held[1]),
+        "test RMSE, spots": metrics.root_mean_squared_error(forecast, targets),
         "curves": {name: [float(f"{v:.5g}") for v in history[name]] for name in ("loss", "val_loss")},
     }
 
 
 def calls(folder: str, settings: Settings) -> list[tuple[Any, ...]]:
-    """The arguments of `run_one` for each run."""
+    """List the arguments of `run_one` for each run."""
     return [(cell, seed, settings) for cell in settings.cells for seed in settings.seeds]
 
 
 def more_rows(folder: str, settings: Settings) -> list[dict[str, Any]]:
-    """The forecasts that need no net."""
+    """Compare with the forecasts that need no net."""
     return [{"run": name, "test RMSE, spots": error} for name, error in baselines(settings).items()]
 
 
 def headline(rows: list[dict[str, Any]]) -> str:
-    """Each kind of net by mean and spread over its seeds, beside the two forecasts."""
+    """Say each kind of net by mean and spread over its seeds, beside the two forecasts."""
     errors: dict[str, list[float]] = {}
     for row in rows:
         errors.setdefault(row.get("cell", row["run"]), []).append(row["test RMSE, spots"])
@@ -143,5 +148,5 @@ def headline(rows: list[dict[str, Any]]) -> str:
 
 
 def files(folder: str) -> list[Path]:
-    """The file that is read comes with minigrad."""
+    """Name the file that is read, which comes with minigrad."""
     return [Path(datasets.__file__).with_name("sunspots.csv.gz")]

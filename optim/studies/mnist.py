@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,19 +14,24 @@ from minigrad import optim
 from minigrad.models import Dense, Dropout, Module, Sequential, losses, metrics
 from minigrad.models.data import datasets
 from minigrad.models.data.preprocessing import Split
-from minigrad.node import Array, Parameter
 from minigrad.ops.activations import relu
-from minigrad.optim.studies.settings import check_positive, entry
+from minigrad.optim.studies.choosing import Choice
+from minigrad.optim.studies.settings import (
+    Runs,
+    check_fraction,
+    check_positive,
+    check_runs,
+    check_seeds,
+    optimizer_of,
+)
 
 FILES = tuple(f"{name}.gz" for name in datasets.MNIST_FILES)
+SOURCES = {f"{name}.gz": f"{datasets.MNIST_MIRRORS[0]}{name}.gz" for name in datasets.MNIST_FILES}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Of the net, the split and the runs.
-
-    runs: by name the optimizer's class and its arguments; a learning rate may be a schedule, as "linear(0.001, 0, steps)"
-    """
+    """Of the net, the split and the runs."""
 
     seed: int = 0
     epochs: int = 35
@@ -35,29 +39,15 @@ class Settings:
     units: tuple[int, ...] = (512, 512)
     dropout: float = 0.2
     n_validation: int = 5000
-    runs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    runs: Runs = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        check_positive("mnist", epochs=self.epochs, batch_size=self.batch_size, n_validation=self.n_validation)
-        if not self.runs:
-            raise ValueError('mnist: no runs: give each a table, [runs.Adam] with optimizer = "Adam" and its arguments')
-        for name, run in self.runs.items():
-            make = entry(f"runs.{name}", run, "optimizer", OPTIMIZERS)
-            try:
-                make([Parameter(0.0)], **arguments_of(run, 1))
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"runs.{name}: {error}") from None
-
-
-OPTIMIZERS = {make.__name__: make for make in (optim.SGD, optim.AdaGrad, optim.RMSProp, optim.Adam, optim.AdamW)}
-
-
-def arguments_of(run: Mapping[str, Any], steps: int) -> dict[str, Any]:
-    """What the optimizer of a run is given, with its schedule made for so many steps."""
-    arguments = {key: value for key, value in run.items() if key != "optimizer"}
-    if isinstance(arguments.get("learning_rate"), str):
-        arguments["learning_rate"] = optim.schedules.parsed(arguments["learning_rate"], steps=steps)
-    return arguments
+        counts = {f"units[{i}]": units for i, units in enumerate(self.units)}
+        counts |= {"epochs": self.epochs, "batch_size": self.batch_size, "n_validation": self.n_validation}
+        check_positive("mnist", **counts)
+        check_fraction("mnist", dropout=self.dropout)
+        check_seeds("mnist", self.seed)
+        check_runs("mnist", self.runs)
 
 
 @dataclass(frozen=True)
@@ -82,7 +72,7 @@ def load(folder: str, settings: Settings) -> Images:
 
 
 def net(n_inputs: int, settings: Settings) -> Sequential:
-    """Hidden layers with relu and dropout, then the logits of ten digits; drawn by the seed."""
+    """Make hidden layers with relu and dropout, then the logits of ten digits; drawn by the seed."""
     rng = np.random.default_rng(settings.seed + 1)
     layers: list[Module] = []
     for before, units in zip((n_inputs, *settings.units), settings.units, strict=False):
@@ -90,31 +80,16 @@ def net(n_inputs: int, settings: Settings) -> Sequential:
     return Sequential(*layers, Dense(settings.units[-1], 10, rng=rng))
 
 
-class BestAccuracy(optim.Callback):
-    """The accuracy on the validation images after every epoch, and the parameters of the best one."""
-
-    def __init__(self, held: Split) -> None:
-        self.held = held
-        self.accuracies: list[float] = []
-        self.best: dict[str, Array] = {}
-
-    def after_epoch(self, training: Any) -> None:
-        """Measure, and keep the parameters if they are the best so far."""
-        found = metrics.accuracy(optim.predict(training.model, self.held.inputs), self.held.targets)
-        if found > max(self.accuracies, default=-1.0):
-            self.best = training.model.state_dict()
-        self.accuracies.append(found)
-
-
 @np.errstate(over="ignore", invalid="ignore")  # what diverges is said by its row
 def run_one(name: str, folder: str, settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
     """Train once; the epoch is chosen on the validation images, and the test images are looked at once, after that."""
     images = load(folder, settings)
+    held = images.validation
     model = net(images.train.inputs.shape[1], settings)
     steps = settings.epochs * math.ceil(len(images.train.inputs) / settings.batch_size)
-    run = settings.runs[name]
-    optimizer = OPTIMIZERS[run["optimizer"]](model.parameters(), **arguments_of(run, steps))
-    watching, start, why = BestAccuracy(images.validation), time.perf_counter(), ""
+    optimizer = optimizer_of(settings.runs[name], model.parameters(), steps=steps)
+    choice = Choice(lambda model: metrics.accuracy(optim.predict(model, held.inputs), held.targets))
+    start, ended = time.perf_counter(), "all epochs"
     try:
         history = optim.fit(
             model,
@@ -123,37 +98,36 @@ def run_one(name: str, folder: str, settings: Settings, *, quiet: bool = True) -
             optimizer=optimizer,
             epochs=settings.epochs,
             batch_size=settings.batch_size,
-            validation=images.validation,
-            callbacks=[watching],
+            validation=held,
+            callbacks=[choice],
             rng=settings.seed + 2,
             quiet=quiet,
         )
     except FloatingPointError as error:
-        history, why = error.history, str(error).split(",")[0]  # type: ignore[attr-defined]
-    seconds = time.perf_counter() - start
-    found: dict[str, Any] = {"run": name, "seconds": round(seconds, 1), "ended": why or "all epochs"}
-    if not watching.best:
+        history, ended = error.history, str(error).split(",")[0]  # type: ignore[attr-defined]
+    found: dict[str, Any] = {"run": name, "seconds": round(time.perf_counter() - start, 1), "ended": ended}
+    if not choice.best:
         return found
-    model.load_state_dict(watching.best)
+    model.load_state_dict(choice.best)
     return found | {
-        "epoch": int(np.argmax(watching.accuracies)) + 1,
-        "validation accuracy": max(watching.accuracies),
+        "epoch": choice.epoch,
+        "validation accuracy": max(choice.measured),
         "test accuracy": metrics.accuracy(optim.predict(model, images.test.inputs), images.test.targets),
         "curves": {
             "loss": [float(f"{loss:.5g}") for loss in history["loss"]],
             "val_loss": [float(f"{loss:.5g}") for loss in history["val_loss"]],
-            "val_accuracy": watching.accuracies,
+            "val_accuracy": choice.measured,
         },
     }
 
 
 def calls(folder: str, settings: Settings) -> list[tuple[Any, ...]]:
-    """The arguments of `run_one` for each run."""
+    """List the arguments of `run_one` for each run."""
     return [(name, folder, settings) for name in settings.runs]
 
 
 def headline(rows: list[dict[str, Any]]) -> str:
-    """What came out, in a sentence."""
+    """Say what came out, in a sentence."""
     best = max(
         (row for row in rows if "test accuracy" in row), key=lambda row: row["validation accuracy"], default=None
     )
@@ -166,6 +140,6 @@ def headline(rows: list[dict[str, Any]]) -> str:
 
 
 def files(folder: str) -> list[Path]:
-    """The files that are read, packed or not."""
+    """List the files that are read, packed or not."""
     plain = [Path(folder, name[:-3]) for name in FILES]
     return [path if path.exists() else Path(folder, f"{path.name}.gz") for path in plain]

@@ -14,7 +14,7 @@ from minigrad.models import LSTM, Dense, Embedding, Module, Sequential, losses
 from minigrad.models.data import datasets
 from minigrad.models.data.preprocessing import Split
 from minigrad.node import Array
-from minigrad.optim.studies.settings import check_positive
+from minigrad.optim.studies.settings import check_positive, check_seeds
 
 
 @dataclass(frozen=True)
@@ -33,25 +33,26 @@ class Settings:
     def __post_init__(self) -> None:
         counts = ("features", "units", "epochs", "batch_size", "n_invented")
         check_positive("names", **{name: getattr(self, name) for name in counts})
+        check_seeds("names", self.seed)
         if not self.temperature > 0:
             raise ValueError(f"names: temperature = {self.temperature}: above 0")
 
 
 def counted(inputs: Array) -> Array:
-    """The mask of the letters that count: the name's own and the dot behind it."""
+    """Mask the letters that count: the name's own and the dot behind it."""
     mask: Array = inputs != 0
     mask[:, 0] = True
     return mask
 
 
 def bits(model: Module, split: Split) -> float:
-    """The mean of −log2 p of the letters that count."""
+    """Measure the mean of −log2 p of the letters that count."""
     mask = counted(split.inputs)
     return optim.evaluate(model, losses.cross_entropy, split.inputs, split.targets, mask=mask)[0] / float(np.log(2))
 
 
 def letter_frequencies(train: Split, test: Split) -> float:
-    """The same where every letter has its frequency in the training names, whatever stands before it."""
+    """Measure the same where every letter has its frequency in the training names, whatever stands before it."""
     counts = np.bincount(train.targets[counted(train.inputs)], minlength=27) + 1.0
     return float(-np.log2(counts / counts.sum())[test.targets[counted(test.inputs)]].mean())
 
@@ -59,7 +60,7 @@ def letter_frequencies(train: Split, test: Split) -> float:
 def invented(
     model: Module, n: int, temperature: float, rng: np.random.Generator, alphabet: str, longest: int
 ) -> list[str]:
-    """n names, letter by letter, each drawn with p^(1/temperature)."""
+    """Draw n names, letter by letter, each drawn with p^(1/temperature)."""
     names = np.zeros((n, longest + 1), np.int64)
     for t in range(longest):
         logits = optim.predict(model, names[:, : t + 1])[:, t] / temperature
@@ -111,18 +112,18 @@ def run_one(settings: Settings, *, quiet: bool = True) -> dict[str, Any]:
 
 
 def calls(folder: str, settings: Settings) -> list[tuple[Any, ...]]:
-    """The arguments of `run_one` for each run."""
+    """List the arguments of `run_one` for each run."""
     return [(settings,)]
 
 
 def more_rows(folder: str, settings: Settings) -> list[dict[str, Any]]:
-    """Letters without memory."""
+    """Compare with letters without memory."""
     data = datasets.names()
     return [{"run": "frequencies of letters", "test bits per letter": letter_frequencies(data.train, data.test)}]
 
 
 def headline(rows: list[dict[str, Any]]) -> str:
-    """What the net has learned, and what it makes of it."""
+    """Say what the net has learned, and what it makes of it."""
     net, plain = rows
     return (
         f"{net['test bits per letter']:.2f} bits per letter of the test names ({plain['test bits per letter']:.2f} by frequencies "
@@ -131,5 +132,5 @@ def headline(rows: list[dict[str, Any]]) -> str:
 
 
 def files(folder: str) -> list[Path]:
-    """The file that is read comes with minigrad."""
+    """Name the file that is read, which comes with minigrad."""
     return [Path(datasets.__file__).with_name("names.txt.gz")]

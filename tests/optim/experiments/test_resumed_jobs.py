@@ -119,9 +119,9 @@ def test_a_study_goes_on_behind_its_runs(tmp_path, capsys):
     found = study.json.loads((part / "results.json").read_text())
     assert [{**row, "seconds": 0} for row in found["rows"]] == [{**row, "seconds": 0} for row in whole["rows"]]
     assert found["rows"][:2] == whole["rows"][:2]
-    (part / "results.json").write_text(study.json.dumps({**whole, "sha256 of files": {"other": "0"}}))
+    (part / "results.json").write_text(study.json.dumps({**whole, "sha256 of contents": {"other": "0"}}))
     assert main(["train", "--resume", str(part), "--quiet"]) == 2
-    assert "had other sha256 of files" in capsys.readouterr().err
+    assert "had other sha256 of contents" in capsys.readouterr().err
     text = (part / "config.toml").read_text()
     (part / "results.json").write_text(study.json.dumps({**whole, "rows": whole["rows"][:2]}))
     (part / "config.toml").write_text(text.replace("steps = 300", "steps = 10"))

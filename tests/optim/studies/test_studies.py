@@ -2,17 +2,20 @@
 
 import gzip
 import json
+import os
 import re
 import struct
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from minigrad.__main__ import main
-from minigrad.models import metrics
 from minigrad.optim.studies import entities, forecasting, mnist, names, race, settings, study
 
 FOLDER = Path(study.__file__).parent
@@ -88,9 +91,10 @@ def test_runs_of_descent_and_momentum():
 @pytest.mark.row("WEX-20")
 def test_runs_of_adaptive_rates():
     runs = configured("mnist").runs
-    adagrad = {key: runs["AdaGrad"][key] for key in ("learning_rate", "epsilon", "initial_accumulator")}
-    assert adagrad == {"learning_rate": 0.05, "epsilon": 1e-5, "initial_accumulator": 0.1}
-    assert runs["RMSProp"] == {"optimizer": "RMSProp", "learning_rate": 0.05, "rho": 0.9, "epsilon": 1e-7}
+    adagrad = {"optimizer": "AdaGrad", "learning_rate": 0.05, "epsilon": 1e-5, "initial_accumulator": 0.1}
+    assert runs["AdaGrad"] == {**adagrad, "epsilon_inside": True}
+    inside = {"epsilon": 1e-7, "epsilon_inside": True}
+    assert runs["RMSProp"] == {"optimizer": "RMSProp", "learning_rate": 0.05, "rho": 0.9, **inside}
     for name, numbers in (("Adam, 0.001", (0.001, 0.9, 0.999, 1e-7)), ("Adam, 0.05", (0.05, 0.85, 0.95, 1e-5))):
         assert tuple(runs[name][key] for key in ("learning_rate", "beta_1", "beta_2", "epsilon")) == numbers
 
@@ -105,7 +109,7 @@ def test_mnist_from_a_folder_of_files(tmp_path):
         assert row["ended"] == "all epochs"
         assert len(row["curves"]["val_accuracy"]) == 2
         assert row["validation accuracy"] == max(row["curves"]["val_accuracy"])
-    assert set(result["sha256 of files"]) == set(mnist.FILES)
+    assert {f"{name}.gz" for name in result["sha256 of contents"]} == set(mnist.FILES)
     assert "<svg" in (tmp_path / "out" / "curves.svg").read_text()
     assert tomllib.loads((tmp_path / "out" / "config.toml").read_text())["study"] == "mnist"
     assert "Adam, 0.001" in (tmp_path / "out" / "results.md").read_text()
@@ -129,6 +133,48 @@ def test_a_run_that_diverges_is_said(tmp_path):
     assert "not finite" in row["ended"] or "the loss is" in row["ended"]
 
 
+def test_a_study_in_which_a_run_diverges_ends_with_1(tmp_path, capsys):
+    (tmp_path / "race.toml").write_text(
+        'study = "race"\n[runs.wild]\noptimizer = "SGD"\nlearning_rate = 50\n[runs.calm]\noptimizer = "Adam"\n'
+    )
+    assert run(str(tmp_path / "race.toml"), "--out", str(tmp_path / "out")) == 1
+    assert "wild: diverged, after" in capsys.readouterr().err
+    result = json.loads((tmp_path / "out" / "results.json").read_text(), parse_constant=pytest.fail)
+    assert result["headline"].startswith("Deepest after all steps: calm")
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_study_gives_the_same_bits_whatever_the_threads(threads, tmp_path):
+    """Products of 512 x 512 are summed in another order by two threads."""
+    folder = tmp_path / threads
+    config = changed(tmp_path, "mnist", epochs=1, n_validation=10, batch_size=30)
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = ["train", "--config", config, "--data-folder", images(tmp_path), "--quiet", "--out", str(folder)]
+    code = "import sys, threadpoolctl; from minigrad.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", code, *command], env=environment, check=True)
+    row = json.loads((folder / "results.json").read_text())["rows"][6]
+    given = replace(configured("mnist"), epochs=1, n_validation=10, batch_size=30)
+    with threadpool_limits(1, user_api="blas"):
+        expected = mnist.run_one("Adam, 0.001", str(tmp_path), given)
+    assert row["curves"] == expected["curves"]
+
+
+def test_an_interrupted_study_says_where_its_runs_are(tmp_path, monkeypatch, capsys):
+    made = []
+
+    def stopped(name, settings, *, quiet):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(name)
+        return race_run(name, settings, quiet=quiet)
+
+    race_run = race.run_one
+    monkeypatch.setattr(race, "run_one", stopped)
+    assert run(str(FOLDER / "race.toml"), "--out", str(tmp_path / "out")) == 130
+    assert f"interrupted; runs that had ended are in {tmp_path / 'out'}" in capsys.readouterr().err
+    assert len(json.loads((tmp_path / "out" / "results.json").read_text())["rows"]) == 2
+
+
 def test_sunspots(tmp_path):
     config = changed(tmp_path, "forecasting", epochs=1, seeds=[0], cells=["GRU"], units=2, length=24)
     assert run(config, "--out", str(tmp_path / "out")) == 0
@@ -137,13 +183,15 @@ def test_sunspots(tmp_path):
 
 
 def test_baselines_repeat_the_series():
-    given = configured("forecasting")
-    found = forecasting.baselines(given)
-    wide = forecasting.datasets.sunspots(200, horizon=12).test
-    naive = metrics.root_mean_squared_error(wide.inputs[:, -1], wide.targets)
-    seasonal = metrics.root_mean_squared_error(wide.inputs[:, -(132 - 12 + 1)], wide.targets)
-    assert found["naive"] == pytest.approx(naive, rel=0.1)  # on some years more
-    assert found["seasonal naive"] == pytest.approx(seasonal, rel=0.1)
+    """Month by month: the forecast of a month is the number a year before it, or 132 months before it."""
+    whole = forecasting.datasets.sunspots(1, horizon=1).test
+    months = np.concatenate([whole.inputs[:, 0, 0], whole.targets[-1]]).astype(np.float64)
+    first = 132  # the first test month that has one 132 months before it, in the test years
+    found = forecasting.baselines(configured("forecasting"))
+    for name, back in (("naive", 12), ("seasonal naive", 132)):
+        differences = [months[t - back] - months[t] for t in range(first, len(months))]
+        assert found[name] == pytest.approx(np.sqrt(np.mean(np.square(differences))), rel=1e-6)
+    assert found == pytest.approx({"naive": 36.967, "seasonal naive": 43.034}, abs=1e-3)
 
 
 def test_no_month_is_in_two_parts():
@@ -244,8 +292,8 @@ def test_bad_settings_are_refused_before_anything_is_made(change, message, tmp_p
 def test_other_mistakes_are_refused(tmp_path, capsys):
     config = str(FOLDER / "mnist.toml")
     for options, message in [
-        ([], "name the folder with the data: --data-folder FOLDER, with the four files of MNIST"),
-        (["--data-folder", str(tmp_path)], "expected the four files of MNIST"),
+        ([], "name the folder with the data: --data-folder FOLDER, with train-images-idx3-ubyte.gz"),
+        (["--data-folder", str(tmp_path)], "there is no train-images-idx3-ubyte.gz and no"),
         (["--data-folder", str(tmp_path), "--task", "mnist"], "--task: a study takes --data-folder"),
     ]:
         assert run(config, *options, "--out", str(tmp_path / "out")) == 2
@@ -258,6 +306,14 @@ def test_other_mistakes_are_refused(tmp_path, capsys):
             'study = "mnist"\nunits = [4]\n[runs.a]\noptimizer = "Adam"\n[runs.b]\noptimizer = "SGD"\nlearning_rate = -1.0\n',
             "runs.b: learning_rate=-1.0",
         ),
+        ('study = ["mnist"]\n', "expected one of mnist"),
+        ('study = "mnist"\nunits = []\n', "units = []: expected a list, as [512, 512]"),
+        ('study = "mnist"\nruns = [1]\n', "no runs: give each a table"),
+        ('study = "mnist"\ndropout = 2.0\n', "dropout = 2.0: a fraction"),
+        ('study = "names"\nseed = -1\n', "a seed is an integer of at least 0, found -1"),
+        ('study = "forecasting"\nseeds = ["a"]\n', "seeds = ['a']: expected a list, as [0, 1, 2]"),
+        ('study = "race"\n[runs.a]\noptimizer = "SGD"\nlearning_rate = "many"\n', "runs.a: "),
+        ('study = "race"\n[runs.a]\noptimizer = "SGD"\nlr = 0.1\n', "runs.a: "),
         ('study = "forecasting"\nseeds = 3\n', "seeds = 3: expected a list, as [0, 1, 2]"),
         ('study = "mnist"\n[runs.a]\noptimizer = "Adma"\n', "optimizer = 'Adma' (do you mean Adam?)"),
     ]:
