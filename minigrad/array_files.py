@@ -31,6 +31,7 @@ DTYPES = {  # safetensors' name: NumPy's, little endian
 NAMES = {dtype.newbyteorder("="): name for name, dtype in DTYPES.items()}
 METADATA = "__metadata__"
 VERSION, CHECKSUM = "minigrad", "sha256"  # the names of texts that files written here carry
+CHECKPOINT = "checkpoint"  # that of a checkpoint's JSON
 LARGEST_HEADER = 100_000_000  # bytes, as safetensors allows
 ALIGNED = 8  # bytes: where numbers begin
 

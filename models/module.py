@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import numpy as np
 
-from minigrad.array_files import read_arrays, write_arrays
+from minigrad.array_files import CHECKPOINT, read_arrays, write_arrays
 from minigrad.context import frozen, scope, trace
 from minigrad.models.inputs import array_of
 from minigrad.node import Array, Node, Parameter
@@ -256,7 +256,12 @@ class Module:
         >>> bool((same.W.value == layer.W.value).all())
         True
         """
-        arrays = read_arrays(path).arrays
+        arrays, texts = read_arrays(path)
+        if CHECKPOINT in texts:
+            raise ValueError(
+                f"{os.fspath(path)} is a checkpoint, which holds more than a model: load_checkpoint(path, model), of minigrad.optim, or "
+                "fit(..., checkpoints=folder) where fit wrote it"
+            )
         try:
             self.load_state_dict(arrays)
         except (ValueError, TypeError) as error:

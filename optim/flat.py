@@ -6,6 +6,7 @@ computed in a few long blocks, however many parameters there are and however sma
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
@@ -15,9 +16,8 @@ import numpy.typing as npt
 
 from minigrad.node import Array, Parameter, known_dtype
 
-BLOCK = (
-    1 << 18
-) - 16  # entries of a block, at most: a call more costs what a shorter block wins, and programs cut longer arrays
+# Entries of a block, at most: a call more costs what a shorter block wins, and programs cut longer arrays.
+BLOCK = (1 << 18) - 16
 SMALL = 1 << 14  # entries of a parameter: up to here, a copy of its gradient is cheaper than a call for itself
 ALIGNED = 64  # bytes: no load or store of a vector register crosses two lines of the cache
 
@@ -122,11 +122,16 @@ class FlatStore:
             if i > first + 1:
                 yield Block(slice(begin, end), parameters, slice(None), aligned(end - begin, self.dtype))
                 continue
-            length = -(-(end - begin) // -(-(end - begin) // BLOCK)) if end > begin else 1
-            length += -length % (ALIGNED // self.dtype.itemsize)  # every block begins where a line of the cache does
+            length = self._length(end - begin)
             for start in range(begin, end, length):
                 stop = min(start + length, end)
                 yield Block(slice(start, stop), parameters, slice(start - begin, stop - begin), None)
+
+    def _length(self, size: int) -> int:
+        """How long the blocks of so many entries are: of as few blocks as possible, which begin where a line of the cache does."""
+        n_blocks = max(math.ceil(size / BLOCK), 1)
+        line = ALIGNED // self.dtype.itemsize
+        return max(math.ceil(size / n_blocks / line), 1) * line
 
     def _known_buffer(self) -> Array | None:
         """The buffer of an earlier store, if it has these parameters, in this order, and no others."""

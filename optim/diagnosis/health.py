@@ -13,7 +13,7 @@ from minigrad.models import Module
 from minigrad.node import Input, Node
 from minigrad.ops import activations, elementwise
 from minigrad.ops.base import Elementwise
-from minigrad.optim.training.evaluation import Loss, loss_of, modes_of, outputs_of, restore
+from minigrad.optim.training.evaluation import Loss, evaluating, loss_of, outputs_of
 from minigrad.optim.training.examples import Examples, Given, filled
 
 SATURATED = 0.05  # of the largest slope that the function has near 0
@@ -50,12 +50,8 @@ def unit_health(model: Module, inputs: Given) -> dict[str, UnitHealth]:
     An activation that is used at each time step counts once, over all of them. Functions that are made of other operations are not seen.
     """
     examples = Examples.of("unit_health", inputs, inputs)
-    modes = modes_of(model)
-    model.eval()
-    try:
+    with evaluating(model):
         outputs = outputs_of(model, examples.inputs)
-    finally:
-        restore(modes)
     slopes: dict[str, list[npt.NDArray[Any]]] = {}
     largest: dict[str, float] = {}
     uses: Counter[tuple[str | None, type]] = Counter()
@@ -92,12 +88,8 @@ def _norm(array: npt.NDArray[Any]) -> float:
 
 def _loss_node(model: Module, loss: Loss, examples: Examples) -> Node:
     """The loss as nodes, in evaluation mode."""
-    modes = modes_of(model)
-    model.eval()
-    try:
+    with evaluating(model):
         outputs = outputs_of(model, examples.inputs)
-    finally:
-        restore(modes)
     given = iter([Input(array, name) for name, array in examples.arrays().items()])
     _, targets = (filled(form, given) for form in examples.form[:2])
     return loss_of(loss, outputs, targets, dict(zip(examples.options, given, strict=True)), set())

@@ -11,7 +11,7 @@ from minigrad.models import Module, penalties
 from minigrad.node import Array, Input, Node
 from minigrad.optim.diagnosis.health import UnitHealth, gradient_norms, unit_health
 from minigrad.optim.training.callbacks import Callback, Training
-from minigrad.optim.training.evaluation import Loss, modes_of, restore
+from minigrad.optim.training.evaluation import Loss, evaluating
 from minigrad.optim.training.examples import Given
 from minigrad.optim.training.history import History
 from minigrad.optim.training.step import outputs_and_states
@@ -139,10 +139,6 @@ class AdjointReport(Callback):
         self.norms = list(state["norms"])
 
     def _built(self, model: Module) -> tuple[Node, Sequence[Node]]:
-        modes = modes_of(model)
-        model.eval()
-        try:
+        with evaluating(model):
             outputs, states = outputs_and_states(model, Input(np.asarray(self.inputs), "inputs"))
-        finally:
-            restore(modes)
         return self.loss(outputs, self.targets), states

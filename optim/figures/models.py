@@ -12,7 +12,7 @@ from minigrad.graph import gradients
 from minigrad.models import Module
 from minigrad.node import Array, Input
 from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend, markers, styles, whole_numbers
-from minigrad.optim.training.evaluation import modes_of, predict, restore
+from minigrad.optim.training.evaluation import evaluating, predict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,12 +71,8 @@ def saliency_map(model: Module, x: npt.ArrayLike, class_index: int | None = None
     Source: K. Simonyan, A. Vedaldi and A. Zisserman, Deep inside convolutional networks, ICLR workshop 2014.
     """
     example = Input(np.asarray(x)[np.newaxis], name="x")
-    modes = modes_of(model)
-    model.eval()
-    try:
+    with evaluating(model):
         scores = model(example)
-    finally:
-        restore(modes)
     chosen = int(scores.value.argmax()) if class_index is None else class_index
     (slope,) = gradients(scores[0, chosen], [example])
     found: Array = np.abs(slope.value[0])
@@ -106,8 +102,11 @@ def saliency(model: Module, image: npt.ArrayLike, class_index: int | None = None
 def update_sizes(
     sizes: Mapping[str, Sequence[float]], *, label: str = "mean |update| / mean |value|", ax: Axes | None = None
 ) -> Figure:
-    """Draw how large the updates of parameters (or of optimizers) are over the epochs, on a logarithmic axis; returns the figure."""
-    return _on_log_axis(sizes, "epoch", label, ax)
+    """Draw how large the updates of parameters (or of optimizers) are over the epochs, on a logarithmic axis; returns the figure.
+
+    sizes: by name, as `diagnosis.UpdateSizes` notes them: its `ratios`, or its `sizes` with a label of their own
+    """
+    return _on_log_axis({name: of for name, of in sizes.items() if name not in ("epoch", "step")}, "epoch", label, ax)
 
 
 def adjoint_norms(

@@ -15,7 +15,7 @@ from minigrad.optim.optimizers.given import Decays, Number, refuse_new_momentum
 
 
 class AdaptiveRates(Optimizer):
-    """What AdaGrad and RMSProp share: every entry has a rate of its own, α over the root of r, its accumulated g².
+    """Give every entry a rate of its own, α over the root of r, its accumulated g²: what AdaGrad and RMSProp share.
 
     w −= α g/(√r + ε), or with epsilon_inside α g/√(r + ε). With momentum η:  v = η v − α g/(√r + ε);  w += v;  v_0 = 0.
     """
@@ -29,16 +29,16 @@ class AdaptiveRates(Optimizer):
     def __init__(
         self,
         parameters: Iterable[Parameter],
-        learning_rate: Rates,
-        momentum: float,
-        epsilon: float,
+        learning_rate: Rates = 0.01,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
         *,
-        epsilon_inside: bool,
-        initial_accumulator: float,
-        weight_decay: Decays,
-        decoupled: bool,
-        proximal_l1: Decays,
-        backend: str,
+        epsilon_inside: bool = False,
+        initial_accumulator: float = 0.0,
+        weight_decay: Decays = 0.0,
+        decoupled: bool = False,
+        proximal_l1: Decays = 0.0,
+        backend: str = "numpy",
     ) -> None:
         self.momentum, self.epsilon = momentum, epsilon
         self._has_velocity = self.momentum > 0
@@ -91,33 +91,6 @@ class AdaGrad(AdaptiveRates):
     """
 
     sums = True
-
-    def __init__(
-        self,
-        parameters: Iterable[Parameter],
-        learning_rate: Rates = 0.01,
-        momentum: float = 0.0,
-        epsilon: float = 1e-7,
-        *,
-        epsilon_inside: bool = False,
-        initial_accumulator: float = 0.0,
-        weight_decay: Decays = 0.0,
-        decoupled: bool = False,
-        proximal_l1: Decays = 0.0,
-        backend: str = "numpy",
-    ) -> None:
-        super().__init__(
-            parameters,
-            learning_rate,
-            momentum,
-            epsilon,
-            epsilon_inside=epsilon_inside,
-            initial_accumulator=initial_accumulator,
-            weight_decay=weight_decay,
-            decoupled=decoupled,
-            proximal_l1=proximal_l1,
-            backend=backend,
-        )
 
     def _accumulated(self) -> Callable[[Node, Node], Node]:
         return lambda r, g: r + g**2

@@ -189,7 +189,7 @@ class Newton:
                     with np.errstate(all="ignore"):
                         if self._objective(loss).value <= highest:
                             return found
-                except FloatingPointError:
+                except FloatingPointError:  # there are no numbers where the step leads: it is too long
                     pass
                 put_back(parameters, before)
                 by.begin_again()

@@ -15,7 +15,7 @@ import numpy as np
 
 from minigrad.optim.selection.records import Record
 from minigrad.optim.selection.running import Train, run_all, seed_from, seed_of
-from minigrad.optim.selection.spaces import Choices, Distribution, Settings, checked_space, values_of
+from minigrad.optim.selection.spaces import Choices, Distribution, Settings, checked_space, is_number, values_of
 from minigrad.optim.selection.trials import Goal, Trial, Trials
 from minigrad.optim.training.progress import Progress
 
@@ -235,6 +235,12 @@ class _Search:
 
 
 def _distributions(search: str, space: Mapping[str, Any]) -> dict[str, Distribution]:
+    for name, given in checked_space(search, space).items():
+        if isinstance(given, tuple) and len(given) == 2 and all(map(is_number, given)):
+            raise TypeError(
+                f"{search}: {name}={given!r} may be a range or two values: write Uniform{given!r} or LogUniform{given!r}, or a list "
+                f"of the two, {list(given)!r}"
+            )
     return {
         name: given if isinstance(given, Distribution) else Choices(values_of(name, given))
         for name, given in checked_space(search, space).items()

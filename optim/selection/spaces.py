@@ -131,6 +131,8 @@ def _is_geometric(grid: Sequence[float]) -> bool:
 
 def values_of(name: str, values: Any) -> list[Any]:
     """The values as a list; an error that names the setting where there are none or it is no list."""
+    if isinstance(values, Distribution):
+        raise TypeError(f"{name}: expected a list of values, found {values!r}: a distribution is for random_search")
     if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
         raise TypeError(f"{name}: expected a list of values, found {values!r}: write [{values!r}] for a single one")
     found = values.tolist() if isinstance(values, np.ndarray) else list(values)

@@ -38,6 +38,10 @@ class KeepBest(Callback):
     settings: tuple[str, ...] = ("lowest", "highest")
 
     def __init__(self, lowest: str | None = None, *, highest: str | None = None) -> None:
+        if lowest is not None and "accuracy" in lowest:
+            raise ValueError(
+                f"{type(self).__name__}({lowest!r}): the lowest accuracy would count as the best: write highest={lowest!r}"
+            )
         self.lowest = "val_loss" if lowest is None and highest is None else lowest
         self.highest = highest
         self.row: dict[str, Any] = {}

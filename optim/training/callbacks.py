@@ -86,13 +86,13 @@ class Callbacks:
         for callback in self._all:
             callback.before_training(training)
 
-    def after_step(self, training: Training) -> bool:
-        """Whether one of them ends the training here."""
-        return bool(self._of_steps) and _any_ends([(c, c.after_step(training)) for c in self._of_steps], "after a step")
+    def after_step(self, training: Training) -> str:
+        """Say which of them ends the training here; "" if none does."""
+        return _who_ends([(c, c.after_step(training)) for c in self._of_steps], "after a step")
 
-    def after_epoch(self, training: Training) -> bool:
-        """Whether one of them ends the training here; all are called."""
-        return _any_ends([(c, c.after_epoch(training)) for c in self._all], "after an epoch")
+    def after_epoch(self, training: Training) -> str:
+        """Say which of them ends the training here, "" if none does; all are called."""
+        return _who_ends([(c, c.after_epoch(training)) for c in self._all], "after an epoch")
 
     def after_training(self, training: Training) -> None:
         """Say that it has ended."""
@@ -110,13 +110,16 @@ class _AfterEpoch(Callback):
         return self.function(training.model, training.history)
 
 
-def _any_ends(answers: Sequence[tuple[Callback, Any]], moment: str) -> bool:
-    """Whether one is True; TypeError for an answer that is neither True nor False nor None."""
+def _who_ends(answers: Sequence[tuple[Callback, Any]], moment: str) -> str:
+    """The name of the first that is True; TypeError for an answer that is neither True nor False nor None."""
     for callback, answer in answers:
         if not isinstance(answer, bool | np.bool_ | None):
-            asked = callback.function if isinstance(callback, _AfterEpoch) else callback
-            name = getattr(asked, "__name__", type(asked).__name__)
             raise TypeError(
-                f"callbacks: {name} returned {answer!r} {moment}: return True to end the training, or nothing"
+                f"callbacks: {_name(callback)} returned {answer!r} {moment}: return True to end the training, or nothing"
             )
-    return any(answer for _, answer in answers)
+    return next((_name(callback) for callback, answer in answers if answer), "")
+
+
+def _name(callback: Callback) -> str:
+    asked = callback.function if isinstance(callback, _AfterEpoch) else callback
+    return getattr(asked, "__name__", type(asked).__name__)

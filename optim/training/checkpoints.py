@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from minigrad.array_files import UnreadableFileError, read_arrays, write_arrays
+from minigrad.array_files import CHECKPOINT, UnreadableFileError, read_arrays, write_arrays
 from minigrad.files import not_written, remove_leftovers, sync_folder
 from minigrad.models import Module
 from minigrad.node import Array
@@ -25,7 +25,6 @@ from minigrad.optim.training.generators import generators_of, move_to, positions
 from minigrad.optim.training.history import History
 
 VERSION = 1  # of what the JSON says
-TEXT = "checkpoint"  # the name of the JSON among a file's texts
 ARRAY = "@array"  # {"@array": name} stands in the JSON for an array of the file
 RESERVED = ("model", "optimizer", "history", "generators")
 
@@ -42,7 +41,7 @@ def write_state(path: str | os.PathLike[str], kind: str, state: Mapping[str, Any
     """
     arrays: dict[str, Array] = {}
     tree = {"version": VERSION, "kind": kind, "state": _without_arrays(state, "", arrays)}
-    write_arrays(path, arrays, {TEXT: json.dumps(tree)})
+    write_arrays(path, arrays, {CHECKPOINT: json.dumps(tree)})
     sync_folder(Path(path).parent)
 
 
@@ -53,7 +52,7 @@ def read_state(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     """
     arrays, texts = read_arrays(path, checked=True)
     try:
-        tree = json.loads(texts[TEXT])
+        tree = json.loads(texts[CHECKPOINT])
         version, found, state = tree["version"], tree["kind"], tree["state"]
     except (KeyError, TypeError, ValueError, RecursionError):
         _refuse(path, "it is no checkpoint")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -180,6 +181,19 @@ def generator_of(rng: Any) -> np.random.Generator:
         raise TypeError(f"rng={rng!r}: expected an integer, or a generator, np.random.default_rng(0)") from None
 
 
+def takes_two(function: Callable[..., Any]) -> bool:
+    """Tell whether a function can be called with two arguments, as far as it says what it takes."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # as some of C have none
+        return True
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
+
+
 def check_callbacks(callbacks: Any) -> None:
     """TypeError unless it is a list of functions."""
     if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
@@ -189,3 +203,8 @@ def check_callbacks(callbacks: Any) -> None:
     for callback in callbacks:
         if isinstance(callback, type) or not (callable(callback) or isinstance(callback, Callback)):
             raise TypeError(f"callbacks: {callback!r} is neither a function of (model, history) nor a Callback")
+        if not isinstance(callback, Callback) and not takes_two(callback):
+            name = getattr(callback, "__name__", type(callback).__name__)
+            raise TypeError(
+                f"callbacks: {name} cannot be called as {name}(model, history): write a function of these two"
+            )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -61,15 +62,9 @@ def predict(model: Module, inputs: Given) -> Any:
     """
     given = arrays_of("predict(inputs)", inputs)
     n = len(next(iter(named("inputs", given).values())))
-    modes = modes_of(model)
-    model.eval()
-    try:
-        some = [
-            mapped(itemgetter(slice(i, i + EVALUATION_BATCH)), given) for i in range(0, max(n, 1), EVALUATION_BATCH)
-        ]
+    some = [mapped(itemgetter(slice(i, i + EVALUATION_BATCH)), given) for i in range(0, max(n, 1), EVALUATION_BATCH)]
+    with evaluating(model):
         parts = [mapped(attrgetter("value"), outputs_of(model, inputs)) for inputs in some]
-    finally:
-        restore(modes)
     columns = zip(*[named("", part).values() for part in parts], strict=True)
     return filled(form_of(parts[0]), map(np.concatenate, columns))
 
@@ -91,15 +86,23 @@ def put_back(before: Sequence[tuple[Parameter, Array]]) -> None:
         state.value = old
 
 
-def modes_of(model: Module) -> list[tuple[Module, bool]]:
-    """The mode of the model and of every module within."""
-    return [(module, module.training) for _, module in model.named_modules()]
+@contextmanager
+def modes_kept(model: Module) -> Iterator[None]:
+    """Give the model and every module within its mode back, whatever happens within."""
+    modes = [(module, module.training) for _, module in model.named_modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
-def restore(modes: Sequence[tuple[Module, bool]]) -> None:
-    """Put every module back into its mode."""
-    for module, training in modes:
-        module.training = training
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Run the model in evaluation mode within this; afterwards its modes are those before."""
+    with modes_kept(model):
+        model.eval()
+        yield
 
 
 def evaluate(

@@ -29,7 +29,7 @@ from minigrad.optim.training.checks import (
     validation_examples,
     without_padding,
 )
-from minigrad.optim.training.evaluation import Loss, Metric, evaluated, measure, modes_of, predict, restore
+from minigrad.optim.training.evaluation import Loss, Metric, evaluated, measure, modes_kept, predict
 from minigrad.optim.training.examples import Examples, Given, n_batches, set_aside
 from minigrad.optim.training.history import History
 from minigrad.optim.training.progress import Progress
@@ -42,6 +42,8 @@ OTHER_NAMES = {  # as other libraries call what `fit` takes
     "validation_split": "validation",
     "sample_weight": "weights",
     "verbose": "quiet",
+    "lr": "learning_rate, an argument of the optimizer",
+    "learning_rate": "learning_rate, an argument of the optimizer",
 }
 
 
@@ -193,9 +195,8 @@ def fit(
     resumable = Resumable(saved_to, step, training, callbacks, rng, settings() if saved_to is not None else {})
     n_steps = n_batches(len(examples), batch_size, drop_last)
     progress = Progress(epochs * n_steps, "" if backend == "numpy" else f"by {step.backend}", quiet=quiet)
-    modes = modes_of(model)
     ending = ""
-    with Signals(terminates=saved_to is not None) as signals:
+    with Signals(terminates=saved_to is not None) as signals, modes_kept(model):
         try:
             moments.before_training(training)
             with signals.held():
@@ -208,11 +209,11 @@ def fit(
                 with signals.held():
                     order = resumable.order(examples, batch_size, drop_last)
                 for index in order[place.seen :]:
-                    if place.ends:
+                    if place.ended_by:
                         break
                     with signals.held():
                         _train(step, examples.batch(index), len(examples), training, place)
-                        place.ends = bool(training.numbers) and moments.after_step(training)
+                        place.ended_by = moments.after_step(training) if training.numbers else ""
                         resumable.after_step()
                     if place.seen < n_steps:
                         done = (epoch - 1) * n_steps + place.seen
@@ -222,11 +223,11 @@ def fit(
                 progress.update(epoch * n_steps, epoch=epoch, loss=numbers["loss"], **_validated(numbers))
                 with signals.held():
                     history.append(epoch=epoch, **numbers)
-                    in_epoch = place.ends
-                    place.close(history.n_rows, ends=moments.after_epoch(training) or in_epoch)
-                    resumable.after_epoch(last=place.ends or epoch == epochs)
-                if place.ends:
-                    ending = f"stopped by a callback {'in' if in_epoch else 'after'} epoch {epoch}"
+                    in_epoch, after_epoch = place.ended_by, moments.after_epoch(training)
+                    place.close(history.n_rows, ended_by=in_epoch or after_epoch)
+                    resumable.after_epoch(last=bool(place.ended_by) or epoch == epochs)
+                if place.ended_by:
+                    ending = f"stopped by {place.ended_by} {'in' if in_epoch else 'after'} epoch {epoch}"
             with signals.held():
                 resumable.at_the_end()
         except KeyboardInterrupt:
@@ -244,7 +245,6 @@ def fit(
             raise
         finally:
             progress.close(ending)
-            restore(modes)
     moments.after_training(training)
     if not history.interrupted:
         step.tell()

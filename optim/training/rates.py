@@ -13,7 +13,7 @@ from minigrad.models import Module
 from minigrad.models.scheduled import Scheduled
 from minigrad.optim.optimizers import Optimizer
 from minigrad.optim.training.checks import check_numbers, generator_of, without_padding
-from minigrad.optim.training.evaluation import Loss, copies, modes_of, put_back, restore
+from minigrad.optim.training.evaluation import Loss, copies, modes_kept, put_back
 from minigrad.optim.training.examples import Examples, Given
 from minigrad.optim.training.generators import generators_of, move_to, positions
 from minigrad.optim.training.history import History
@@ -163,11 +163,11 @@ def _untouched(step: Step, rng: np.random.Generator) -> Iterator[None]:
     numbers = [(number, number.step) for number in scheduled_in(things)]
     generators = generators_of((rng, *things))
     before, slopes, drawn = copies(parameters), [p.grad for p in parameters], positions(generators)
-    rate, state, modes = optimizer.learning_rate, optimizer.state_dict(), modes_of(step.model)
+    rate, state = optimizer.learning_rate, optimizer.state_dict()
     try:
-        yield
+        with modes_kept(step.model):
+            yield
     finally:
-        restore(modes)
         move_to(generators, drawn)
         optimizer.n_steps = int(state["n_steps"])  # where a schedule has to give a rate
         optimizer.learning_rate = rate

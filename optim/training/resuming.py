@@ -33,7 +33,7 @@ class Place:
     epoch:   which one it is in, from 1;  seen: how many of its batches were trained on;  closed: whether its row was written
     n_rows:  of the history, those that belong to it
     sums, total: over the batches of the epoch, what its means are made of
-    ends:    whether a callback ended the training here
+    ended_by: the callback that ended the training here; "" if none did
     order:   where the generator of `fit` was before it drew the order of the epoch
     """
 
@@ -44,7 +44,7 @@ class Place:
         self.n_rows = 0
         self.sums: dict[str, float] = {}
         self.total = 0.0
-        self.ends = False
+        self.ended_by = ""
         self.order: Any = None
 
     def next_epoch(self, epoch: int) -> None:
@@ -62,9 +62,9 @@ class Place:
         """The means over the examples of the epoch so far of what the steps gave."""
         return {name: number / self.total for name, number in self.sums.items()} or {"loss": math.nan}
 
-    def close(self, n_rows: int, *, ends: bool) -> None:
+    def close(self, n_rows: int, *, ended_by: str) -> None:
         """End the epoch, whose row the history has."""
-        self.closed, self.n_rows, self.ends = True, n_rows, ends
+        self.closed, self.n_rows, self.ended_by = True, n_rows, ended_by
 
 
 class Resumable:
@@ -165,7 +165,7 @@ class Resumable:
 
     def epochs_left(self, epochs: int) -> Iterator[int]:
         """The epochs to come, the one first that was begun."""
-        while not (self.place.closed and (self.place.ends or self.place.epoch >= epochs)):
+        while not (self.place.closed and (self.place.ended_by or self.place.epoch >= epochs)):
             if self.place.closed:
                 self.place.next_epoch(self.place.epoch + 1)
             yield self.place.epoch
@@ -182,12 +182,17 @@ class Resumable:
         return order
 
     def _take(self, path: Path, state: dict[str, Any]) -> None:
+        model, optimizer = self.step.model, self.step.optimizer
+        before = model.state_dict(), optimizer.state_dict(), positions(self.generators)
         try:
             self._check(path, dict(state["settings"]))
             self._restore(state)
         except OtherTraining:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            model.load_state_dict(before[0])
+            optimizer.load_state_dict(before[1])
+            move_to(self.generators, before[2])
             raise UnreadableFileError(
                 f"{path} cannot be gone on from: it does not hold what a checkpoint of this training does ({error})"
             ) from None

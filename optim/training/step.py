@@ -33,7 +33,7 @@ from minigrad.models.unrolling import collected_runs
 from minigrad.node import Array, Input, Node, Parameter, next_number
 from minigrad.optim.clipping import clip_by_norm
 from minigrad.optim.optimizers import Optimizer
-from minigrad.optim.training.evaluation import Loss, copies, evaluated, loss_of, modes_of, put_back, restore
+from minigrad.optim.training.evaluation import Loss, copies, evaluated, evaluating, loss_of, put_back
 from minigrad.optim.training.examples import Examples, Form, Given, filled, handed
 from minigrad.optim.training.owners import check_owners, scheduled_in
 from minigrad.optim.training.reach import CutGraphError, Reach, made_anew
@@ -119,6 +119,7 @@ class Step:
         if not isinstance(optimizer, Optimizer):
             raise TypeError(
                 f"optimizer={optimizer!r}: pass an optimizer of the model's parameters, such as SGD(model.parameters(), 0.01)"
+                f"{'; Newton and its like take steps of their own: newton.step(loss)' if hasattr(optimizer, 'step') else ''}"
             )
         if eager and backend == "numba":
             raise ValueError(
@@ -309,10 +310,8 @@ class Step:
     def refuses(self, examples: Examples, *, gradient: bool = True) -> str:
         """Why these examples cannot be trained on, in evaluation mode; "" if they can. Nothing is changed."""
         before = copies(self.states)
-        modes = modes_of(self.model)
-        self.model.eval()
         try:
-            with np.errstate(all="ignore"):
+            with evaluating(self.model), np.errstate(all="ignore"):
                 if gradient:
                     loss, _, slopes = self._by_nodes(examples.arrays(), self._setting(examples))
                 else:
@@ -322,7 +321,6 @@ class Step:
         except (ValueError, FloatingPointError):
             return "the model or the loss refuses them"
         finally:
-            restore(modes)
             put_back(before)
         if not np.isfinite(loss):
             return f"the loss is then {float(loss)}"

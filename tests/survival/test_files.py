@@ -209,6 +209,15 @@ def test_a_model_that_does_not_fit_the_file_stays_as_it_was(tmp_path):
 # Checkpoints -----------------------------------------------------------------------------------------------------------
 
 
+def test_a_checkpoint_is_no_file_of_a_model(tmp_path):
+    net = Dense(2, 1, rng=0)
+    save_checkpoint(tmp_path / "c.safetensors", net, Adam(net.parameters()))
+    before = net.state_dict()
+    with pytest.raises(ValueError, match=r"c.safetensors is a checkpoint, .*load_checkpoint\(path, model\)"):
+        net.load(tmp_path / "c.safetensors")
+    np.testing.assert_array_equal(net.W.value, before["W"])
+
+
 def test_a_loop_of_ones_own_goes_on_with_the_same_bits(tmp_path):
     def parts():
         net = Sequential(Dense(3, 4, rng=0), Dropout(0.5, rng=1), Dense(4, 1, rng=2))

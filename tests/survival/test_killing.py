@@ -337,6 +337,23 @@ def test_a_checkpoint_that_holds_too_little_is_passed_over(tmp_path):
         last = Checkpoints(tmp_path).files()[-1]
 
 
+def test_a_callback_that_cannot_go_on_leaves_the_model_as_it_was(tmp_path):
+    class Forgetful(Callback):
+        def state_dict(self):
+            return {"kept": 1}
+
+        def load_state_dict(self, state):
+            raise KeyError("forgotten")
+
+    a_fit(tmp_path, callbacks=[Forgetful()])
+    net = Dense(2, 1, rng=5)
+    before = net.state_dict()
+    with pytest.raises(UnreadableFileError, match="give the arguments and callbacks that it was made with"):
+        a_fit(tmp_path, callbacks=[Forgetful()], net=net)
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
 def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file could not be written"):

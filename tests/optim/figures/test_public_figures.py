@@ -208,7 +208,8 @@ def test_curves_of_runs_saliency_and_update_sizes():
     drawn = figures.saliency(Pixels(weights), image).axes[0].images[0].get_array()
     assert drawn.shape == (5, 4)
     assert drawn.max() == 1
-    chart = figures.update_sizes({"W": [0.1, 0.01, 0.001], "b": [0.2, 0.0, 0.002]})
+    noted = {"epoch": [1, 2, 3], "step": [5, 10, 15], "W": [0.1, 0.01, 0.001], "b": [0.2, 0.0, 0.002]}
+    chart = figures.update_sizes(noted)
     assert chart.axes[0].get_yscale() == "log"
     assert [len(line.get_xdata()) for line in chart.axes[0].lines] == [3, 3]
     norms = figures.adjoint_norms({"RNN": 0.5 ** np.arange(10)}).axes[0].lines[0]

@@ -441,3 +441,14 @@ if __name__ == "__main__":
         trials = grid_search(trainings.fails, {"a": [1, 2, 3], "b": [10, 20]}, executor=executor, quiet=True)
         assert [trial.number for trial in trials.failed] == [2, 3]
 """
+
+
+def test_a_distribution_in_a_grid_and_a_range_in_a_random_search_are_told_what_to_write():
+    with pytest.raises(
+        TypeError, match=r"rate: expected a list of values, found LogUniform\(.*\): a distribution is for random_search"
+    ):
+        grid_search(lambda rate: rate, {"rate": LogUniform(1e-4, 1.0)})
+    with pytest.raises(
+        TypeError, match=r"rate=\(0.0001, 1\) may be a range or two values: write Uniform\(0.0001, 1\) or Log"
+    ):
+        random_search(lambda rate: rate, {"rate": (1e-4, 1)})

@@ -85,6 +85,20 @@ def test_an_answer_after_a_step_is_checked_too():
         trained(Odd())
 
 
+@pytest.mark.parametrize("function", [lambda history: None, lambda: None, lambda model, history, more: None])
+def test_a_function_of_other_arguments_is_refused_before_anything_is_trained(function):
+    net = Dense(3, 1, rng=0)
+    before = net.state_dict()
+    with pytest.raises(TypeError, match=r"<lambda> cannot be called as <lambda>\(model, history\)"):
+        trained(function, net=net)
+    np.testing.assert_array_equal(net.W.value, before["W"])
+
+
+def test_the_progress_line_says_who_ended_the_training(capsys):
+    trained(EarlyStopping("loss", patience=1, min_delta=10), quiet=False)
+    assert "stopped by EarlyStopping after epoch 2" in capsys.readouterr().err
+
+
 def test_numpys_booleans_are_answers():
     _, history = trained(lambda model, history: np.bool_(True))
     assert history.n_rows == 1
@@ -219,6 +233,7 @@ def test_a_state_goes_on_where_it_was():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
+        ({"lowest": "val_accuracy"}, ValueError, "write highest='val_accuracy'"),
         ({"patience": 0}, ValueError, "at least 1 epoch"),
         ({"patience": 2.5}, TypeError, "expected an integer"),
         ({"min_delta": -1}, ValueError, "min_delta=-1"),
