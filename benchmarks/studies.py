@@ -65,7 +65,7 @@ def take_in(run: Path) -> None:
 
 
 def page() -> str:
-    """The page, from what is kept."""
+    """Write the page from what is kept."""
     parts = [
         "# Studies on real data\n",
         (

@@ -97,7 +97,7 @@ def _train(config: str, out: str, quiet: bool, workers: int, resume: str = "", *
 
 
 def _resumed(folder: str, config: str, out: str) -> str:
-    """The configuration of a run folder; an error where it is none, or where another folder is named beside it."""
+    """Find the configuration of a run folder; an error where it is none, or where another folder is named beside it."""
     if config or out:
         raise ValueError(
             f"--resume {folder} goes on in that folder, with its configuration: leave out --config and --out"

@@ -74,7 +74,7 @@ def read_arrays(path: str | os.PathLike[str], *, checked: bool = False) -> Store
 
 
 def packed(file: Path, arrays: Mapping[str, npt.ArrayLike], texts: Mapping[str, str]) -> bytes:
-    """The content of a file, with its checksum. The widest dtypes come first, so that every number is aligned."""
+    """Pack arrays and texts into the content of a file, with its checksum. The widest dtypes come first, so that every number is aligned."""
     given: dict[str, Array] = {}
     for name, array in arrays.items():
         if not isinstance(name, str) or name == METADATA:
@@ -97,7 +97,7 @@ def packed(file: Path, arrays: Mapping[str, npt.ArrayLike], texts: Mapping[str, 
 
 
 def unpacked(file: Path, content: bytes, *, checked: bool = False) -> Stored:
-    """The arrays, which own their memory, and the texts of a file's content."""
+    """Unpack a file's content into arrays, which own their memory, and texts."""
     header, body = _split(file, content)
     texts = header.pop(METADATA, {})
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
@@ -131,7 +131,7 @@ def unpacked(file: Path, content: bytes, *, checked: bool = False) -> Stored:
 
 
 def checksum(header: Mapping[str, Any], texts: Mapping[str, str], body: bytes) -> str:
-    """The SHA-256 of all that a file says, as hexadecimal text."""
+    """Compute the SHA-256 of all that a file says, as hexadecimal text."""
     said = {name: entry for name, entry in header.items() if name != METADATA}
     digest = hashlib.sha256(json.dumps([said, texts], sort_keys=True).encode())
     digest.update(body)
@@ -204,7 +204,7 @@ def _damaged(file: Path, why: str) -> NoReturn:
 
 
 def refusal(what: str, found: str) -> str:
-    """The message on an array of a dtype that minigrad does not compute with."""
+    """Write the message on an array of a dtype that minigrad does not compute with."""
     return (
         f"the array {what} is {found}; minigrad computes with float32, float64, integers and booleans: convert it before it "
         "is saved, by .astype(np.float32)"

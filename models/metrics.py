@@ -36,7 +36,7 @@ def classification_error(outputs: Operand, class_indices: Operand, *, mask: Oper
 
 
 def confusion_matrix(outputs: Operand, class_indices: Operand, *, mask: Operand | None = None) -> Array:
-    """Counts (n_classes, n_classes): in row i and column j how many examples of class i have their largest output at j.
+    """Count, (n_classes, n_classes): in row i and column j how many examples of class i have their largest output at j.
 
     Arguments as in `accuracy`, which is the sum of the diagonal over that of all; here nan is refused.
     """
@@ -58,7 +58,7 @@ class ClassScores(NamedTuple):
 
 
 def class_scores(outputs: Operand, class_indices: Operand, *, mask: Operand | None = None) -> ClassScores:
-    """Precision, right / found as that class; recall, right / there are; F1 = 2 p r / (p + r). Arguments as in `accuracy`.
+    """Measure precision, right / found as that class; recall, right / there are; F1 = 2 p r / (p + r). Arguments as in `accuracy`.
 
     0/0 is 0: a class that is never found has precision 0, one that does not occur recall 0, and both F1 0 (scikit-learn's rule).
     """
@@ -73,7 +73,7 @@ Tags = Sequence[Sequence[str]]  # of sentences
 
 
 def entity_scores(found: Tags, expected: Tags) -> dict[str, float]:
-    """Precision, recall and F1 of entities: one is right if its kind, its first and its last word all are. Keys as named.
+    """Measure precision, recall and F1 of entities: one is right if its kind, its first and its last word all are. Keys as named.
 
     Tags are "O" (no entity), "B-PER" (the first word of one) and "I-PER" (a further word, or the first one where no entity of that
     kind goes on): the reading of conlleval, the script of the CoNLL tasks, for BIO and IOB1. Found or expected nothing: 0.
@@ -104,7 +104,7 @@ def entity_scores(found: Tags, expected: Tags) -> dict[str, float]:
 
 
 def entities(tags: Sequence[str]) -> list[tuple[int, int, str]]:
-    """The entities of one sentence: first word, the word behind the last, kind."""
+    """Find the entities of one sentence: first word, the word behind the last, kind."""
     spans: list[tuple[int, int, str]] = []
     begun, kind = 0, ""
     for i, tag in enumerate([*tags, "O"]):

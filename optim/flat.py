@@ -110,7 +110,7 @@ class FlatStore:
         return found if start is None else [*found, range(start, len(given))]
 
     def blocks(self, run: range) -> Iterator[Block]:
-        """The entries of a run of parameters: small neighbors together, large ones in blocks of the same length, up to BLOCK."""
+        """Cut the entries of a run of parameters: small neighbors together, large ones in blocks of the same length, up to BLOCK."""
         i = run.start
         while i < run.stop:
             first, begin = i, self.bounds[i]
@@ -146,7 +146,7 @@ class FlatStore:
 
 
 def is_large(parameter: Parameter) -> bool:
-    """Whether a call for its gradient alone is cheaper than a copy of it."""
+    """Tell whether a call for its gradient alone is cheaper than a copy of it."""
     return parameter.size > SMALL
 
 

@@ -134,7 +134,7 @@ def contestants(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
 
 
 def steps(problem: Problem) -> dict[str, Callable[[Problem], Any]]:
-    """The training loop's `Step` by name, where the row has an optimizer; some of its calls are checked by nodes built anew."""
+    """List the training loop's `Step` by name, where the row has an optimizer; some of its calls are checked by nodes built anew."""
     if problem.row.family == "adam" or not problem.row.optimizer:
         return {}
     return _available({"minigrad Step": Stepped, "minigrad Step, numba": SteppedFast})

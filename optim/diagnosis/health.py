@@ -22,7 +22,7 @@ SATURATED = 0.05  # of the largest slope that the function has near 0
 def gradient_norms(
     model: Module, loss: Loss, inputs: Given, targets: Given, *, mask: npt.ArrayLike | None = None
 ) -> dict[str, float]:
-    """‖∂loss/∂θ‖ of every trainable parameter by its path, on these examples; 0 where no path leads.
+    """Measure ‖∂loss/∂θ‖ of every trainable parameter, by its path, on these examples; 0 where no path leads.
 
     Arguments as `fit` takes them. One that falls by orders of magnitude from layer to layer tells of a gradient that vanishes.
     """
@@ -45,7 +45,7 @@ class UnitHealth(NamedTuple):
 
 
 def unit_health(model: Module, inputs: Given) -> dict[str, UnitHealth]:
-    """How many units of each activation are saturated or dead on these examples, by the place of the activation in the model.
+    """Count the units of each activation that are saturated or dead on these examples, by the place of the activation in the model.
 
     An activation that is used at each time step counts once, over all of them. Functions that are made of other operations are not seen.
     """

@@ -35,7 +35,7 @@ class GradientHealth(Callback):
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What was noted."""
+        """Give what was noted."""
         return {
             "norms": self.norms.rows(),
             "units": [{name: list(u) for name, u in noted.items()} for noted in self.units],
@@ -91,7 +91,7 @@ class UpdateSizes(Callback):
         self.ratios.append(**place, **{name: ratio for name, (_, ratio) in self._moved.items()})
 
     def state_dict(self) -> dict[str, Any]:
-        """What was noted, and where the parameters were after the last step."""
+        """Give what was noted, and where the parameters were after the last step."""
         return {"sizes": self.sizes.rows(), "ratios": self.ratios.rows(), "before": self._before, "moved": self._moved}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -130,7 +130,7 @@ class AdjointReport(Callback):
         return None
 
     def state_dict(self) -> dict[str, Any]:
-        """What was noted."""
+        """Give what was noted."""
         return {"report": self.report.rows(), "norms": self.norms}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -32,7 +32,7 @@ def keep_run(folder: Path, i: int, run: Run) -> None:
 
 
 def kept_runs(folder: Path, configuration: Configuration) -> list[Run]:
-    """The first runs of the job that are there, up to the first that is missing.
+    """Read the first runs of the job that are there, up to the first that is missing.
 
     Errors: UnreadableFileError for a damaged file; ValueError for a run of another job.
     """

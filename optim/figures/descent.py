@@ -37,11 +37,11 @@ class Path(NamedTuple):
         return int((steps[1:] * steps[:-1] < 0).sum(axis=0).max(initial=0))
 
     def overshoot(self, minimum: Sequence[float] | Array) -> float:
-        """How far beyond a minimum it went, along the line from its start through it."""
+        """Measure how far beyond a minimum it went, along the line from its start through it."""
         return max(0.0, float(-self.distances(minimum).min()))
 
     def distances(self, minimum: Sequence[float] | Array) -> Array:
-        """How far each point is from a minimum, along the line from the start through it; below 0 beyond it."""
+        """Measure how far each point is from a minimum, along the line from the start through it; below 0 beyond it."""
         start, end = self.points[0], np.asarray(minimum, np.float64)
         length = float(np.linalg.norm(end - start))
         if not length:

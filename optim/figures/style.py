@@ -31,7 +31,7 @@ SIZE = 5.6, 3.2  # inches; on a phone, 390 px wide, text of 10 points is then 9 
 
 
 def axes(ax: Axes | None = None, *, size: tuple[float, float] = SIZE) -> Axes:
-    """The axes to draw into, in the style: those given, or those of a new figure that nothing else knows of."""
+    """Give the axes to draw into, in the style: those given, or those of a new figure that nothing else knows of."""
     if ax is None:
         try:
             from matplotlib.figure import Figure
@@ -53,23 +53,23 @@ def axes(ax: Axes | None = None, *, size: tuple[float, float] = SIZE) -> Axes:
 
 
 def figure_of(ax: Axes) -> Figure:
-    """The whole figure."""
+    """Give the whole figure that axes are in."""
     return ax.figure.figure  # of a subfigure too
 
 
 def styles(n: int) -> list[tuple[str, Any]]:
-    """n styles; where there are too few, each color comes again with another dash."""
+    """List n styles; where there are too few, each color comes again with another dash."""
     most = len(STYLES)
     return [(STYLES[i % most][0], STYLES[(i + i // most) % most][1]) for i in range(n)]
 
 
 def markers(n: int) -> list[str]:
-    """n markers, beginning anew where there are too few."""
+    """List n markers, beginning anew where there are too few."""
     return [MARKERS[i % len(MARKERS)] for i in range(n)]
 
 
 def legend(ax: Axes, **options: Any) -> None:
-    """The names of the curves, in the color of the axes."""
+    """Write the names of the curves, in the color of the axes."""
     ax.legend(frameon=False, labelcolor=INK, **options)
 
 
@@ -81,7 +81,7 @@ def whole_numbers(ax: Axes) -> None:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG, whose text stays text; the same figure gives the same bytes."""
+    """Draw the figure as SVG, whose text stays text; the same figure gives the same bytes."""
     return _picture(figure, "svg").decode()
 
 

@@ -48,12 +48,12 @@ class NumberOrDict(Number):
 
 
 def number_of(setting: float | dict[Parameter, float], parameter: Parameter) -> float:
-    """The parameter's number: that of all, or its own, 0 where it has none."""
+    """Give the parameter's number: that of all, or its own, 0 where it has none."""
     return setting.get(parameter, 0.0) if isinstance(setting, dict) else setting
 
 
 def is_set(setting: float | dict[Parameter, float]) -> bool:
-    """Whether it may be other than 0 for some parameter."""
+    """Tell whether it may be other than 0 for some parameter."""
     return isinstance(setting, dict) or setting > 0
 
 

@@ -89,7 +89,7 @@ class Programs:
         self.slopes, self.product = Compiled(self._slopes), Compiled(self._product)
 
     def serve(self, loss: Callable[[], Node], parameters: Sequence[Parameter]) -> bool:
-        """Whether they are of this loss and these parameters."""
+        """Tell whether they are of this loss and these parameters."""
         return loss is self.loss and list(map(id, parameters)) == list(map(id, self.parameters))
 
     def _slopes(self) -> tuple[Node, tuple[Node, ...]]:
@@ -138,7 +138,7 @@ def _finite_slopes(slopes: Sequence[Array], parameters: Sequence[Parameter], ask
 
 
 def as_parameters(parameters: Iterable[Parameter], asker: str) -> tuple[Parameter, ...]:
-    """The trainable ones; TypeError unless all have one dtype, ValueError where they have no entry."""
+    """Take the trainable ones; TypeError unless all have one dtype, ValueError where they have no entry."""
     found = trainable(parameters, asker)
     dtypes = sorted({str(parameter.dtype) for parameter in found})
     if len(dtypes) > 1:
@@ -155,7 +155,7 @@ def joined(arrays: Iterable[Array]) -> Array:
 
 
 def values_of(parameters: Sequence[Parameter]) -> Array:
-    """The parameters as a vector."""
+    """Put the parameters into a vector."""
     return joined([parameter._value for parameter in parameters])
 
 

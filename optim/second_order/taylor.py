@@ -63,7 +63,7 @@ class TaylorModel:
         return np.linalg.solve(damped, -self.gradient)
 
     def smallest_counted(self, eigenvalues: Array) -> float:
-        """The largest size of an eigenvalue that is 0 to rounding."""
+        """Bound the size of an eigenvalue that is 0 to rounding."""
         return self.point.size * self.roundoff * float(np.abs(eigenvalues).max())
 
     def refuse_singular(self, eigenvalues: Array) -> None:
@@ -100,7 +100,7 @@ def taylor_model(loss: Loss, parameters: Iterable[Parameter], *, most_parameters
 
 
 def model_of(objective: Objective) -> TaylorModel:
-    """The Taylor model of a loss at the parameters' present values."""
+    """Make the Taylor model of a loss at the parameters' present values."""
     parameters = objective.parameters
     roundoff = float(np.finfo(parameters[0].dtype).eps)
     return TaylorModel(objective.value, objective.gradient, objective.hessian(), values_of(parameters), roundoff)

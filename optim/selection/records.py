@@ -53,7 +53,7 @@ class Record:
             sync_folder(self.path.parent)
 
     def ended(self, planned: Sequence[Trial]) -> list[Trial]:
-        """Those of the planned trials that have ended in an earlier run; ValueError where that had other settings."""
+        """Find the planned trials that have ended in an earlier run; ValueError where that had other settings."""
         found = []
         for trial in planned:
             settings = plain(trial.settings)  # of all, so that what cannot be written down is refused before any work
@@ -123,17 +123,17 @@ class Record:
 
 
 def line_of(found: Mapping[str, Any]) -> str:
-    """A line of the file."""
+    """Write a line of the file."""
     return json.dumps({**found, CHECKSUM: checksum(found)}) + "\n"
 
 
 def checksum(found: Mapping[str, Any]) -> str:
-    """The checksum of a line's names and values."""
+    """Compute the checksum of a line's names and values."""
     return f"{zlib.crc32(json.dumps(found).encode()):08x}"
 
 
 def plain(value: Any) -> Any:
-    """A setting as JSON has it: a function or class by its name, nan and inf as texts.
+    """Write a setting as JSON has it: a function or class by its name, nan and inf as texts.
 
     Errors: TypeError for what has no text of its own that stays the same from run to run.
     """

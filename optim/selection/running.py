@@ -28,7 +28,7 @@ in_trial: ContextVar[bool] = ContextVar("in_trial", default=False)
 
 
 def seed_from(rng: np.random.Generator | int) -> int:
-    """The integer that all seeds of a search are made of."""
+    """Give the integer that all seeds of a search are made of."""
     if isinstance(rng, np.random.Generator):
         return int(rng.integers(2**63))
     if not hasattr(rng, "__index__"):
@@ -39,7 +39,7 @@ def seed_from(rng: np.random.Generator | int) -> int:
 
 
 def seed_of(seed: int, number: int) -> int:
-    """The seed of a trial or fold, made of the search's and of its number alone."""
+    """Make the seed of a trial or fold of the search's and of its number alone."""
     return int(np.random.SeedSequence(seed, spawn_key=(number, 0)).generate_state(1)[0])
 
 
@@ -47,7 +47,7 @@ def seed_of(seed: int, number: int) -> int:
 
 
 def run_trial(train: Train, trial: Trial, goal: Goal, attempt: int = 0) -> Trial:
-    """The trial with its numbers, or with the error that `train` raised.
+    """Run a trial: give it its numbers, or the error that `train` raised.
 
     attempt: read by nobody; Dask gives two calls with the same arguments one answer, and a second attempt needs one of its own
 
@@ -68,7 +68,7 @@ def run_trial(train: Train, trial: Trial, goal: Goal, attempt: int = 0) -> Trial
 
 
 def called(train: Train, settings: dict[str, Any], seed: int) -> Any:
-    """What train(**settings) returns, or train(settings) where it takes no such names; it is given rng and seed where it has them.
+    """Call train(**settings), or train(settings) where it takes no such names; it is given rng and seed where it has them.
 
     Errors: AnswerError where it takes neither.
     """
@@ -95,7 +95,7 @@ def _binds(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> bo
 
 
 def described(error: BaseException) -> str:
-    """An error as one line: its type, its message, and the last line of code that it went through."""
+    """Describe an error in one line: its type, its message, and the last line of code that it went through."""
     steps = traceback.extract_tb(error.__traceback__)
     place = f" ({steps[-1].filename.rpartition('/')[2]}:{steps[-1].lineno})" if steps else ""
     return f"{' '.join(f'{type(error).__name__}: {error}'.split())}{place}"
@@ -187,7 +187,7 @@ class _Workers:
         return future
 
     def ended(self, future: Future[Trial]) -> Trial:
-        """The trial of a future that is done; what cannot get better with another trial is raised."""
+        """Take the trial of a future that is done; what cannot get better with another trial is raised."""
         trial = self.running.pop(future)
         error = KeyboardInterrupt() if future.cancelled() else future.exception()
         if error is None:
@@ -242,7 +242,7 @@ def _is_killed(future: Future[Any]) -> bool:
 
 
 def map_on(executor: Executor | None, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """The results of a function, in order, on an executor or here; the first error is raised."""
+    """Call a function on everything, in order, on an executor or here; the first error is raised."""
     if executor is None:
         return [function(item) for item in items]
     futures = [executor.submit(function, item) for item in items]

@@ -101,12 +101,12 @@ class Choices(Distribution):
 
 
 def around(given: Any, best: Any, n: int) -> Any:
-    """What to search next around the best value of a distribution or list: see `Trials.around_best`."""
+    """Say what to search next around the best value of a distribution or list: see `Trials.around_best`."""
     return given.around(best) if isinstance(given, Distribution) else between_neighbors(given, best, n)
 
 
 def between_neighbors(values: Sequence[Any], best: Any, n: int) -> list[Any]:
-    """The best value of a grid and n values between its neighbors, which are not among them; of integers as many as there are."""
+    """List the best value of a grid and n values between its neighbors, which are not among them; of integers as many as there are."""
     if not hasattr(n, "__index__"):
         raise TypeError(f"around_best(n={n!r}): expected an integer")
     if n < 1:
@@ -130,7 +130,7 @@ def _is_geometric(grid: Sequence[float]) -> bool:
 
 
 def values_of(name: str, values: Any) -> list[Any]:
-    """The values as a list; an error that names the setting where there are none or it is no list."""
+    """Make a list of the values; an error that names the setting where there are none or it is no list."""
     if isinstance(values, Distribution):
         raise TypeError(f"{name}: expected a list of values, found {values!r}: a distribution is for random_search")
     if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
@@ -142,7 +142,7 @@ def values_of(name: str, values: Any) -> list[Any]:
 
 
 def checked_space(search: str, space: Any) -> Mapping[str, Any]:
-    """The dict of settings; an error where it is none or empty."""
+    """Check the dict of settings; an error where it is none or empty."""
     if not isinstance(space, Mapping):
         raise TypeError(
             f"{search}: expected a dict of settings, such as {{'learning_rate': [0.01, 0.1]}}, found {space!r}"
@@ -168,5 +168,5 @@ def _below(number: float, high: float) -> float:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value is a number, which True and False are not."""
+    """Tell whether a value is a number, which True and False are not."""
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)

@@ -57,7 +57,7 @@ class Trial:
         return self.number, self.settings, self.seed, repr(self.score), numbers, self.error, self.round
 
     def row(self) -> dict[str, Any]:
-        """The trial as a row of the table."""
+        """Give the trial as a row of the table."""
         return {"trial": self.number, **self.settings, **self.numbers, "seconds": self.seconds, "error": self.error}
 
 
@@ -79,11 +79,11 @@ class Goal:
         return cls(name or "", highest is not None)
 
     def rank(self, score: float) -> float:
-        """A number that is the larger, the better the score is; -inf for nan."""
+        """Rank a score: a larger number for a better one, -inf for nan."""
         return -math.inf if math.isnan(score) else score if self.high else -score
 
     def numbers_of(self, answer: Any) -> dict[str, float]:
-        """What `train` returned, as numbers by name, the one that decides first."""
+        """Read what `train` returned as numbers by name, the one that decides first."""
         if isinstance(answer, History):
             return self._of_history(answer)
         if isinstance(answer, Mapping):
@@ -120,7 +120,7 @@ class Goal:
 
 
 def number_of(answer: Any) -> float:
-    """What `train` returned as a number; AnswerError where it is none."""
+    """Read what `train` returned as a number; AnswerError where it is none."""
     try:
         if answer is None or isinstance(answer, str) or (isinstance(answer, np.ndarray) and answer.ndim):
             raise TypeError
@@ -164,20 +164,20 @@ class Trials(Sequence[Trial]):
         return [trial for trial in self._trials if trial.error]
 
     def ranked(self) -> list[Trial]:
-        """The trials, the best first: by round, then by score; at the end those that have none."""
+        """Sort the trials, the best first: by round, then by score; at the end those that have none."""
         return sorted(
             self._trials, key=lambda t: (not math.isnan(t.score), t.round, self.goal.rank(t.score)), reverse=True
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """The table by rows, by their numbers, all with the same columns; nan where a trial has no such number."""
+        """List the table by rows, by their numbers, all with the same columns; nan where a trial has no such number."""
         rows = [trial.row() for trial in self._trials]
         last = ("seconds", "error")
         names = [*(name for name in dict.fromkeys(name for row in rows for name in row) if name not in last), *last]
         return [{name: row.get(name, math.nan) for name in names} for row in rows]
 
     def table(self, n: int | None = None) -> str:
-        """The n best trials as text, the best first; all of them by default."""
+        """Write the n best trials as text, the best first; all of them by default."""
         by_number = {row["trial"]: row for row in self.rows()}
         rows = [by_number[trial.number] for trial in self.ranked()[:n]]
         if not rows:
@@ -197,7 +197,7 @@ class Trials(Sequence[Trial]):
         write_table(path, [list(rows[0]) if rows else ["trial"], *[list(row.values()) for row in rows]])
 
     def around_best(self, n: int = 3) -> dict[str, Any]:
-        """What to search next, around the best trial.
+        """Say what to search next, around the best trial.
 
         Of a list of numbers n values between the neighbors of the best one, and the best one itself, spaced by a factor where the
         list is; at an end of the list, between the best one and its only neighbor. Of other lists the best value alone. Of a

@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 
 def is_study(path: str) -> bool:
-    """Whether a configuration file names a study; what cannot be read is left to the main job to refuse."""
+    """Tell whether a configuration file names a study; what cannot be read is left to the main job to refuse."""
     try:
         return "study" in read(path)
     except (OSError, ValueError):

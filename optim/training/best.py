@@ -74,7 +74,7 @@ class KeepBest(Callback):
         model.load_state_dict(self.arrays)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was kept: the best row and the parameters there."""
+        """Give what was kept: the best row and the parameters there."""
         return {"row": dict(self.row), "arrays": dict(self.arrays)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -166,7 +166,7 @@ class EarlyStopping(KeepBest):
             self.restore(training.model)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was kept, and how long nothing has improved."""
+        """Give what was kept, and how long nothing has improved."""
         return {**super().state_dict(), "waited": self.waited, "level": self._level, "stopped": self.stopped}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

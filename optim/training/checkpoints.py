@@ -270,7 +270,7 @@ class Checkpoints:
                 old.unlink(missing_ok=True)
 
     def try_to_write(self, kind: str, state: Mapping[str, Any]) -> None:
-        """The same, but a failure is a RuntimeWarning: the training is worth more than this checkpoint."""
+        """Save one more if that can be; a failure is a RuntimeWarning: the training is worth more than this checkpoint."""
         try:
             self.write(kind, state)
             self.failed = None

@@ -119,7 +119,7 @@ def evaluate(
 
 
 def evaluated(model: Module, loss: Loss, examples: Examples) -> tuple[float, Any]:
-    """The same on `Examples`."""
+    """Evaluate on `Examples`."""
     outputs = predict(model, examples.inputs)
     compared = Examples(outputs, examples.targets, examples.options)
     nodes = iter([Input(array, name) for name, array in compared.arrays().items()])

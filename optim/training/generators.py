@@ -62,7 +62,7 @@ def _parts(thing: Any) -> Sequence[Any]:
 
 
 def positions(generators: Iterable[np.random.Generator]) -> list[Any]:
-    """Where the generators are: the state of each."""
+    """Note where the generators are: the state of each."""
     return [generator.bit_generator.state for generator in generators]
 
 

@@ -28,7 +28,7 @@ from minigrad.optim.training.step import Setting, Step
 
 
 def noted(step: Step) -> dict[str, Any]:
-    """What a step remembers of the batches so far, as numbers and texts."""
+    """Note what a step remembers of the batches so far, as numbers and texts."""
     settings = list(step._settings.values())
     keys = list(step._batches)
     places = {_key_of(step, key): i for i, key in enumerate(keys)}
@@ -193,7 +193,7 @@ def _weight(weight: float | Node) -> float | None:
 
 
 def digest(skeleton: Any) -> str:
-    """A text that is the same for a graph in every process."""
+    """Give a graph a text that is the same in every process."""
     if isinstance(skeleton, Absent):
         return skeleton.digest
     parts = [

@@ -59,7 +59,7 @@ class Place:
             self.sums[name] = self.sums.get(name, 0.0) + number * weight
 
     def means(self) -> dict[str, float]:
-        """The means over the examples of the epoch so far of what the steps gave."""
+        """Take the means over the examples of the epoch so far of what the steps gave."""
         return {name: number / self.total for name, number in self.sums.items()} or {"loss": math.nan}
 
     def close(self, n_rows: int, *, ended_by: str) -> None:
@@ -126,7 +126,7 @@ class Resumable:
         return self.place.epoch, self.place.seen, self.place.closed
 
     def state(self) -> dict[str, Any]:
-        """All that the training needs to go on from here."""
+        """Gather all that the training needs to go on from here."""
         place, model, history = self.place, self.step.model, self.training.history
         return {
             "settings": self.settings,
@@ -164,7 +164,7 @@ class Resumable:
         return f"from {found.name}" if found is not None else ""
 
     def epochs_left(self, epochs: int) -> Iterator[int]:
-        """The epochs to come, the one first that was begun."""
+        """Go through the epochs to come, the one first that was begun."""
         while not (self.place.closed and (self.place.ended_by or self.place.epoch >= epochs)):
             if self.place.closed:
                 self.place.next_epoch(self.place.epoch + 1)
@@ -237,7 +237,7 @@ class Resumable:
 
 
 def position_of(rng: np.random.Generator) -> Any:
-    """Where a generator is."""
+    """Note where a generator is."""
     return rng.bit_generator.state
 
 
@@ -246,14 +246,14 @@ class OtherTraining(ValueError):  # noqa: N818 -- what is there, not what failed
 
 
 def with_state(callbacks: Sequence[Any]) -> list[Any]:
-    """The callbacks that remember something; others may come and go."""
+    """List the callbacks that remember something; others may come and go."""
     return [callback for callback in callbacks if hasattr(callback, "state_dict")]
 
 
 def settings_of(
     step: Step, examples: Examples, held: Examples | None, *, rng: Mapping[str, Any], **numbers: Any
 ) -> dict[str, str]:
-    """What has to be the same for a training to be gone on with, as short texts."""
+    """List what has to be the same for a training to be gone on with, as short texts."""
     optimizer = step.optimizer
     arguments = [name for name in parameters(type(optimizer)) if name not in ("parameters", "learning_rate", "backend")]
     shown = {name: _by_label(getattr(optimizer, name)) for name in arguments if hasattr(optimizer, name)}
@@ -279,7 +279,7 @@ def _by_label(value: Any) -> Any:
 
 
 def shown_callback(callback: Any) -> str:
-    """A callback by its name and its settings."""
+    """Write a callback by its name and its settings."""
     settings = ", ".join(f"{name}={getattr(callback, name)!r}" for name in getattr(callback, "settings", ()))
     return f"{type(callback).__name__}({settings})"
 
@@ -296,7 +296,7 @@ def _sizes(named: Sequence[tuple[str, Parameter]]) -> str:
 
 
 def checksum(examples: Examples) -> str:
-    """The first digits of the SHA-256 of all arrays."""
+    """Compute the first digits of the SHA-256 of all arrays."""
     digest = hashlib.sha256()
     lengths = {"lengths": examples.lengths} if examples.lengths is not None else {}
     for name, array in {**examples.arrays(), **lengths}.items():

@@ -334,6 +334,17 @@ def test_a_layer_that_is_saturated_as_a_whole_is_said_to_be():
     assert (health.saturated, health.dead) == (1, 0)
 
 
+@pytest.mark.parametrize(("slope", "share"), [(0.06, 0), (0.04, 1)])
+@pytest.mark.parametrize(("function", "largest"), [(np.tanh, 1), (mg.sigmoid, 0.25)])
+def test_saturated_is_below_a_twentieth_of_the_largest_slope(function, largest, slope, share):
+    """tanh' = 1 − y², and sigmoid' = y (1 − y) is a quarter of tanh' at half the argument."""
+    layer = Dense(1, 1, function, rng=0, dtype=np.float64)
+    layer.W.value = np.zeros((1, 1))
+    layer.b.value = np.full(1, np.arctanh(np.sqrt(1 - slope)) * (1 if largest == 1 else 2))
+    (health,) = unit_health(layer, np.zeros((3, 1))).values()
+    assert health.saturated == share
+
+
 def test_activations_of_one_module_are_told_apart():
     class Two(Module):
         def __init__(self):
