@@ -23,7 +23,7 @@ ABOUT = {  # in the order of the page
         "MNIST: eight ways to descend, and one more",
         (
             "A net 784-512-512-10 with relu and dropout 0.2, batches of 128, 35 epochs. 5,000 of the training images choose the epoch; the "
-            "test images are looked at once, with the parameters of that epoch. The eight are those of an introductory course (its seven, with SGD at two rates). The ninth, with a falling rate, was added after the test accuracy of the eight was known, so its own is not from a fresh test set. The curves are the losses on the validation images; the runs were made one by one, several at a time on a loaded machine, which the seconds show."
+            "test images are looked at once, with the parameters of that epoch. The eight are those of an introductory course (its seven, with SGD at two rates). The ninth, with a falling rate, was added after the test accuracy of the eight was known, so its own is not from a fresh test set. The curves are the losses on the validation images; two runs went on at a time (`--workers 2`)."
         ),
     ),
     "forecasting": (
