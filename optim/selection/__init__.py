@@ -16,7 +16,7 @@ trial. The test set is opened when all is chosen:
 ...     return trained(rate, units, rng)[1]
 >>> trials = random_search(train, {"rate": LogUniform(0.001, 0.1), "units": [4, 8, 16]}, 8, quiet=True)
 >>> trials
-Trials(8 trials)
+Trials(8 trials), the best 5:
 trial      rate  units  val_loss  epoch    loss  seconds
     5   0.03448      8    0.38...     20  0.14...  ...
     1   0.01508      4    0.67...     20  0.50...  ...

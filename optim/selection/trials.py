@@ -227,8 +227,8 @@ class Trials(Sequence[Trial]):
 
     def __repr__(self) -> str:
         failed = f", {len(self.failed)} of them failed" if self.failed else ""
-        shown = "the best 5:" if len(self) > 5 else ""
-        return f"Trials({len(self)} trials{failed}) {shown}".rstrip() + f"\n{self.table(5)}"
+        shown = ", the best 5:" if len(self) > 5 else ""
+        return f"Trials({len(self)} trials{failed}){shown}\n{self.table(5)}"
 
 
 def _text(cell: Any) -> str:
