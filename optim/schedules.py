@@ -267,9 +267,9 @@ def rounded(schedule: Function, to: int = 1) -> Schedule:
 
 
 def converges(schedule: float | Function) -> bool:
-    """Tell whether Robbins and Monro's conditions hold for a schedule: an infinite Σ α_t, and a finite Σ α_t².
+    """Tell whether a schedule satisfies the conditions of Robbins and Monro, with which a training with noise arrives.
 
-    A number is a constant, for which the second does not hold.
+    They are an infinite sum of the rates α_t and a finite sum of their squares. A number is a constant, whose squares have none.
 
     Errors: ValueError for a function of one's own, whose sums nobody can see.
     """

@@ -85,7 +85,7 @@ picture = mg.draw(long_loss, view="time", cut=("h", "c"))
 """,
         "Adjoints run from the loss at the right to step 1. A link has the color of the adjoint sent along it; it fades as that "
         "vanishes. The curves show norms on a logarithmic scale: in all, and without one of the paths. Of what gets back here, "
-        "little came along c alone: see [the lesson](../tutorials/08_adjoints_over_time.py).",
+        "little came along c alone: see [the lesson](../tutorials/20_vanishing_exploding.py).",
     ),
     Example(
         "dead",
@@ -149,7 +149,7 @@ STEPPER = f"""\
 **What happens when, and what does each rule compute?** `mg.draw(loss).save("steps.html")` writes a page that goes through every fprop and
 bprop by the arrow keys: the rule, the rule in numbers, what arrived from whom, and what has not arrived yet.
 [This one]({STEPS}) is of the net above: download it and open it in a browser, it needs nothing else.
-[A lesson](../tutorials/07_the_stepper.py) goes through it."""
+[A lesson](../tutorials/02_a_box_and_its_two_methods.py) goes through it."""
 
 COMPARISON = """\
 ## Beside others

@@ -1,4 +1,4 @@
-"""Gradients and units of a model on a batch, as numbers. Nothing of the model is changed: it is run in evaluation mode."""
+"""Gradients, layers and units of a model on a batch, as numbers. Nothing of the model is changed: it is run in evaluation mode."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def gradient_norms(
     Arguments as `fit` takes them. One that falls by orders of magnitude from layer to layer tells of a gradient that vanishes.
     """
     named = {name: p for name, p in model.named_parameters() if p.trainable}
-    node = _loss_node(model, loss, Examples.of("gradient_norms", inputs, targets, mask=mask))
+    _, node = _outputs_and_loss(model, loss, Examples.of("gradient_norms", inputs, targets, mask=mask))
     slopes = gradients(node, list(named.values()))
     return {name: _norm(slope.value) for name, slope in zip(named, slopes, strict=True)}
 
@@ -51,27 +51,77 @@ def unit_health(model: Module, inputs: Given) -> dict[str, UnitHealth]:
     """
     examples = Examples.of("unit_health", inputs, inputs)
     with evaluating(model):
-        outputs = outputs_of(model, examples.inputs)
-    slopes: dict[str, list[npt.NDArray[Any]]] = {}
-    largest: dict[str, float] = {}
-    uses: Counter[tuple[str | None, type]] = Counter()
-    for node in Graph(*_all_nodes(outputs)).nodes:
-        if not _is_activation(node):
-            continue
-        uses[node.scope, type(node)] += 1
-        place = _place(node, uses[node.scope, type(node)])
-        slope = _slope(node, node.children[0])
-        slopes.setdefault(place, []).append(slope.reshape(-1, node.shape[-1] if node.ndim else 1))
-        if place not in largest:
-            grid = Input(np.linspace(-5, 5, 1001).astype(node.dtype), "grid")
-            kind: Any = type(node)
-            largest[place] = float(_slope(kind(grid, **node.attributes), grid).max())
+        uses = _activations(outputs_of(model, examples.inputs))
     found = {}
-    for place, parts in slopes.items():
-        every = np.concatenate(parts)
-        saturated = float(np.mean(every <= SATURATED * largest[place]))
-        found[place] = UnitHealth(every.shape[-1], saturated, float(np.mean(~every.any(axis=0))))
+    for place, nodes in uses.items():
+        slopes = np.concatenate([_by_unit(_slope(node, node.children[0])) for node in nodes])
+        dead = float(np.mean(~slopes.any(axis=0)))
+        found[place] = UnitHealth(slopes.shape[-1], _saturated(slopes, nodes[0]), dead)
     return found
+
+
+class LayerSignals(NamedTuple):
+    """Of an activation: how far its values and their adjoints spread, and how many of the values are saturated.
+
+    values:    their standard deviation over the examples, √(mean over units of the variance): 0 where all inputs look alike
+    adjoints:  the same of ∂loss/∂values: 0 where no gradient arrives
+    saturated: the share of values whose slope is small, as in `UnitHealth`
+    """
+
+    values: float
+    adjoints: float
+    saturated: float
+
+
+def layer_signals(
+    model: Module, loss: Loss, inputs: Given, targets: Given, *, mask: npt.ArrayLike | None = None
+) -> dict[str, LayerSignals]:
+    """Measure what arrives at each activation, forward and backward, on these examples, by its place, in the order of the model.
+
+    Arguments as `fit` takes them; `figures.layers` draws what is found. A start is good where neither spread grows or falls by a
+    constant factor from layer to layer. An activation that is used at each time step counts once, over all of them.
+    """
+    outputs, node = _outputs_and_loss(model, loss, Examples.of("layer_signals", inputs, targets, mask=mask))
+    uses = _activations(outputs)
+    read = [use for nodes in uses.values() for use in nodes]
+    adjoints = dict(zip(read, gradients(node, read), strict=True))
+    return {
+        place: LayerSignals(
+            _spread([use.value for use in nodes]),
+            _spread([adjoints[use].value for use in nodes]),
+            _saturated(np.concatenate([_by_unit(_slope(use, use.children[0])) for use in nodes]), nodes[0]),
+        )
+        for place, nodes in uses.items()
+    }
+
+
+def _activations(outputs: Any) -> dict[str, list[Node]]:
+    """The activations on the way to the outputs, by place; several nodes where one is used at each time step."""
+    places: dict[str, list[Node]] = {}
+    counts: Counter[tuple[str | None, type]] = Counter()
+    for node in Graph(*_all_nodes(outputs)).nodes:
+        if _is_activation(node):
+            counts[node.scope, type(node)] += 1
+            places.setdefault(_place(node, counts[node.scope, type(node)]), []).append(node)
+    return places
+
+
+def _by_unit(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """As a matrix with a column for each unit."""
+    return array.reshape(-1, array.shape[-1] if array.ndim else 1)
+
+
+def _spread(uses: list[npt.NDArray[Any]]) -> float:
+    """The standard deviation over examples, the first axis; variances are averaged over the rest, and over the uses."""
+    return float(np.sqrt(np.mean([np.var(array, axis=0, dtype=np.float64).mean() for array in uses])))
+
+
+def _saturated(slopes: npt.NDArray[Any], node: Node) -> float:
+    """The share of slopes that are below a twentieth of the largest which the activation has on [−5, 5]."""
+    grid = Input(np.linspace(-5, 5, 1001).astype(node.dtype), "grid")
+    kind: Any = type(node)
+    largest = float(_slope(kind(grid, **node.attributes), grid).max())
+    return float(np.mean(slopes <= SATURATED * largest))
 
 
 def _slope(node: Node, x: Node) -> npt.NDArray[Any]:
@@ -86,13 +136,13 @@ def _norm(array: npt.NDArray[Any]) -> float:
     return largest * float(np.linalg.norm(array.astype(np.float64) / largest)) if 0 < largest < np.inf else largest
 
 
-def _loss_node(model: Module, loss: Loss, examples: Examples) -> Node:
-    """The loss as nodes, in evaluation mode."""
+def _outputs_and_loss(model: Module, loss: Loss, examples: Examples) -> tuple[Any, Node]:
+    """Both as nodes, in evaluation mode."""
     with evaluating(model):
         outputs = outputs_of(model, examples.inputs)
     given = iter([Input(array, name) for name, array in examples.arrays().items()])
     _, targets = (filled(form, given) for form in examples.form[:2])
-    return loss_of(loss, outputs, targets, dict(zip(examples.options, given, strict=True)), set())
+    return outputs, loss_of(loss, outputs, targets, dict(zip(examples.options, given, strict=True)), set())
 
 
 def _all_nodes(outputs: Any) -> list[Node]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.optim.figures.style import INK, SIZE, STYLES, axes, figure_of, legend, styles, whole_numbers
+from minigrad.optim.figures.style import INK, SIZE, STYLES, WIDE, axes, figure_of, legend, styles, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,44 @@ def learning_curves(
         ax.plot(best + 1, curves[mark][best], "o", color=INK, label=f"least {mark}, epoch {best + 1}")
     whole_numbers(ax)
     ax.set(xlabel=xlabel, ylabel=columns[0] if several or len(curves) == 1 else "")
-    legend(ax, **({"loc": "upper left", "bbox_to_anchor": (1, 1)} if beside else {}))
+    legend(ax, beside=beside)
+    return figure_of(ax)
+
+
+def lines(
+    curves: Mapping[str, Any],
+    *,
+    ends: bool = False,
+    ax: Axes | None = None,
+    size: tuple[float, float] = WIDE,
+    **properties: Any,
+) -> Figure:
+    """Draw curves by name, each with a color and a dash of its own; returns the figure.
+
+    curves:     values, over 0, 1, 2, ..., or a pair (x, values)
+    ends:       write each name at the end of its curve, in its color, instead of in a legend
+    ax:         where to draw; a figure of its own by default, of `size`
+    properties: of the axes, as of Matplotlib's `Axes.set`: xlabel, ylabel, title, yscale="log"
+
+    Errors: ValueError where there is no curve, or where x and values differ in length.
+
+    >>> from minigrad.optim import figures
+    >>> figure = figures.lines({"w": [1, 2, 4], "v": ([0, 2], [1, 3])}, xlabel="step", yscale="log")
+    >>> [line.get_label() for line in figure.axes[0].lines]
+    ['w', 'v']
+    """
+    if not curves:
+        raise ValueError("lines: there is no curve to draw")
+    ax = axes(ax, size=size, **properties)
+    for (name, curve), (color, dash) in zip(curves.items(), styles(len(curves)), strict=True):
+        x, values = curve if isinstance(curve, tuple) else (range(len(curve)), curve)
+        if len(x) != len(values):
+            raise ValueError(f"lines: {name} has {len(x)} places and {len(values)} values")
+        ax.plot(x, values, color=color, linestyle=dash, linewidth=2, label=name)
+        if ends and len(values):
+            ax.annotate(f" {name}", (x[-1], values[-1]), color=color, va="center")
+    if not ends:
+        legend(ax)
     return figure_of(ax)
 
 

@@ -91,7 +91,7 @@ def landscape(
     xlim: tuple[float, float] = (-2, 2),
     ylim: tuple[float, float] = (-2, 2),
     marks: Mapping[str, Sequence[float]] | None = None,
-    levels: int = 18,
+    levels: int = 14,
     ax: Axes | None = None,
 ) -> Figure:
     """Draw a surface by its contours, paths on it and marked points; returns the figure.
@@ -102,7 +102,7 @@ def landscape(
 
     Errors: ValueError where f is not finite anywhere in the picture.
     """
-    x, y = np.meshgrid(np.linspace(*xlim, 161), np.linspace(*ylim, 161))
+    x, y = np.meshgrid(np.linspace(*xlim, 101), np.linspace(*ylim, 101))
     with np.errstate(all="ignore"):
         z = np.broadcast_to(f(Input(x, name="x"), Input(y, name="y")).value, x.shape)
     finite = z[np.isfinite(z)]
@@ -126,7 +126,7 @@ def landscape(
         ax.annotate(name, (u, v), xytext=(0, 8), textcoords="offset points", ha="center", color=INK)
     ax.set(xlim=xlim, ylim=ylim, xlabel="x", ylabel="y")
     if paths:
-        legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
+        legend(ax, beside=True)
     return figure_of(ax)
 
 

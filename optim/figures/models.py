@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +11,29 @@ import numpy.typing as npt
 from minigrad.graph import gradients
 from minigrad.models import Module
 from minigrad.node import Array, Input
-from minigrad.optim.figures.style import INK, STYLES, axes, figure_of, legend, markers, styles, whole_numbers
+from minigrad.optim.figures.style import (
+    INK,
+    SIZE,
+    STYLES,
+    WIDE,
+    axes,
+    figure_of,
+    legend,
+    markers,
+    panels,
+    styles,
+    whole_numbers,
+)
 from minigrad.optim.training.evaluation import evaluating, predict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from minigrad.optim.diagnosis import LayerSignals
 
-GRID = 121  # points along each axis, at which a model is asked
+
+GRID = 61  # points along each axis, at which a model is asked
 
 
 def decision_regions(
@@ -58,7 +72,7 @@ def decision_regions(
         if lead.min() < 0 < lead.max():
             ax.contour(x, y, lead, [0.0], colors=INK, linewidths=1)
         ax.plot(*points[classes == i].T, marker, color=color, markersize=4, label=f"class {i}")
-    legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
+    legend(ax, beside=True)
     ax.set_title(title)
     return figure_of(ax)
 
@@ -119,6 +133,29 @@ def adjoint_norms(
     return _on_log_axis(norms, "time step t", label, ax)
 
 
+def layers(records: Mapping[str, LayerSignals] | Mapping[str, Mapping[str, LayerSignals]]) -> Figure:
+    """Draw how far values and adjoints spread at each activation, from the inputs (1) to the outputs; returns the figure.
+
+    records: what `diagnosis.layer_signals` gives, of one model, or of several by name
+
+    Errors: ValueError where no activation was found.
+    """
+    several = all(isinstance(each, Mapping) for each in records.values())
+    by_name: Mapping[str, Any] = records if several else {"model": records}
+    if not by_name or not all(by_name.values()):
+        raise ValueError("layers: there is no activation to draw; pass what diagnosis.layer_signals gives")
+    parts = panels(2, xlabel="layer", yscale="log")
+    for ax, part in zip(parts, ("values", "adjoints"), strict=True):
+        for (name, record), (color, dash) in zip(by_name.items(), styles(len(by_name)), strict=True):
+            spreads = [getattr(layer, part) for layer in record.values()]
+            ax.plot(range(1, len(spreads) + 1), spreads, color=color, linestyle=dash, linewidth=2, label=name)
+        ax.set_title(f"spread of {part}")
+        whole_numbers(ax)
+    if several:
+        legend(parts[0])
+    return figure_of(parts[0])
+
+
 def bias_variance(
     strengths: Sequence[float],
     bias_squared: Sequence[float],
@@ -145,14 +182,14 @@ def bias_variance(
     if min(strengths) > 0:
         ax.set_xscale("log")
     ax.set(xlabel=label, ylabel="error")
-    legend(ax, loc="upper left", bbox_to_anchor=(1, 1))
+    legend(ax, beside=True)
     return figure_of(ax)
 
 
 def _on_log_axis(curves: Mapping[str, Sequence[float] | Array], xlabel: str, label: str, ax: Axes | None) -> Figure:
     if not curves:
         raise ValueError(f"there is no curve to draw of {label}: pass a dict of numbers by name")
-    ax = axes(ax)
+    ax = axes(ax, size=WIDE if len(curves) > 3 else SIZE)
     for i, (name, values) in enumerate(curves.items()):
         color, dash = styles(len(curves))[i]
         shown = np.asarray(values, np.float64)

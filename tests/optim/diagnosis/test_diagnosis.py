@@ -20,13 +20,14 @@ from minigrad.models import (
     losses,
     penalties,
 )
-from minigrad.optim import SGD, AdaGrad, Adam, RMSProp, fit
+from minigrad.optim import SGD, AdaGrad, Adam, RMSProp, figures, fit
 from minigrad.optim.diagnosis import (
     AdjointReport,
     GradientHealth,
     UpdateSizes,
     bias_variance,
     gradient_norms,
+    layer_signals,
     unit_health,
 )
 
@@ -110,6 +111,61 @@ def net():
         Dropout(0.5, rng=1),
         Dense(4, 2, rng=2, dtype=np.float64),
     )
+
+
+def deep(*matrices):
+    return Sequential(*(layer_of(W, np.tanh) for W in matrices), layer_of(np.ones((1, len(matrices[-1]))), None))
+
+
+def layer_of(W, activation):
+    layer = Dense(W.shape[1], W.shape[0], activation, rng=0, dtype=np.float64)
+    layer.W.value = np.asarray(W, np.float64)
+    return layer
+
+
+def test_signals_of_layers_against_numpy():
+    W, V = RNG.normal(size=(4, 3)), RNG.normal(size=(5, 4))
+    targets = RNG.normal(size=(30, 1))
+    found = layer_signals(deep(W, V), losses.mean_squared_error, X, targets)
+    assert list(found) == ["sequential/dense_1/tanh", "sequential/dense_2/tanh"]
+    x1 = np.tanh(X @ W.T)
+    x2 = np.tanh(x1 @ V.T)
+    λ2 = 2 * (x2.sum(axis=1, keepdims=True) - targets) * np.ones(5) / 30
+    λ1 = (λ2 * (1 - x2**2)) @ V
+    for place, x, λ in (("sequential/dense_1/tanh", x1, λ1), ("sequential/dense_2/tanh", x2, λ2)):
+        assert found[place].values == pytest.approx(np.sqrt(x.var(axis=0).mean()))
+        assert found[place].adjoints == pytest.approx(np.sqrt(λ.var(axis=0).mean()))
+        assert found[place].saturated == pytest.approx(np.mean(1 - x**2 <= 0.05))
+    assert found["sequential/dense_2/tanh"].saturated > 0
+
+
+def test_signals_of_a_recurrent_net_are_those_of_all_its_steps():
+    model = SimpleRNN(2, 3, rng=0, dtype=np.float64)
+    x, targets = RNG.normal(size=(4, 6, 2)), np.zeros((4, 3))
+    (found,) = layer_signals(model, losses.mean_squared_error, x, targets).values()
+    cell, states, adjoints = model.cell, [np.zeros((4, 3))], []
+    for t in range(6):
+        states.append(np.tanh(x[:, t] @ cell.W_x.value.T + states[-1] @ cell.W_h.value.T + cell.b.value))
+    λ = 2 * states[-1] / states[-1].size
+    for state in reversed(states[1:]):
+        adjoints.append(λ)
+        λ = (λ * (1 - state**2)) @ cell.W_h.value
+    assert found.values == pytest.approx(np.sqrt(np.mean([state.var(axis=0).mean() for state in states[1:]])))
+    assert found.adjoints == pytest.approx(np.sqrt(np.mean([each.var(axis=0).mean() for each in adjoints])))
+
+
+def test_layers_drawn():
+    W, V = RNG.normal(size=(4, 3)), RNG.normal(size=(5, 4))
+    one = layer_signals(deep(W, V), losses.mean_squared_error, X, np.zeros((30, 1)))
+    figure = figures.layers({"a": one, "b": one})
+    left, right = figure.axes
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["a", "b"]
+    np.testing.assert_array_equal(left.lines[0].get_data(), [[1, 2], [of.values for of in one.values()]])
+    np.testing.assert_array_equal(right.lines[0].get_ydata(), [of.adjoints for of in one.values()])
+    assert [ax.get_legend() for ax in figures.layers(one).axes] == [None, None]
+    for nothing in ({}, {"a": {}}):
+        with pytest.raises(ValueError, match="no activation to draw"):
+            figures.layers(nothing)
 
 
 @pytest.mark.row("EVA-05")

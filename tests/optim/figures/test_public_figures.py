@@ -241,7 +241,9 @@ def test_the_style_of_all_figures():
         assert text == figures.svg(again)  # bytes do not change from run to run
         assert "<dc:date>" not in text
         assert "<text" in text  # text stays text
-        assert figures.INK in text
+        assert figures.INK not in text  # in its place the color of the page, or of the reader's theme
+        assert "currentColor" in text
+        assert "@media (prefers-color-scheme:dark)" in text
         assert not re.search(
             r"(fill|stroke): ?#000000", text
         )  # nothing is drawn in black, which a dark page would hide
@@ -352,6 +354,25 @@ def test_losses_below_0_are_drawn():
 def test_numbers_of_bars_stand_beside_them():
     texts = {text.get_text().strip(): text for text in figures.bars({"a": -3.0, "b": 2.0}).axes[0].texts}
     assert (texts["-3"].get_ha(), texts["2"].get_ha()) == ("right", "left")
+
+
+def test_powers_are_written_as_text():
+    ax = figures.axes(xscale="log", yscale="log", xlim=(1e-8, 3), ylim=(0.003, 0.05), ylabel="x")
+    text = figures.svg(ax.figure)
+    for words in ("10⁻⁶", "10⁰", "10⁻²", "2·10⁻²", "4·10⁻³"):
+        assert f">{words}</text>" in text
+    ax.yaxis.set_major_formatter("{x:g}")
+    assert ">0.01</text>" in figures.svg(ax.figure)
+
+
+def test_words_keep_their_digits():
+    figure = figures.learning_curves(
+        {"Adam, 0.001": {"loss": [1.0, 0.5]}, "#808080": {"loss": [0.12345, 0.2]}}, ("loss",)
+    )
+    figure.axes[0].set_title("γ = −0.000125")
+    text = figures.svg(figure)
+    for words in ("Adam, 0.001", "#808080", "γ = −0.000125"):
+        assert f">{words}</text>" in text
 
 
 def test_a_figure_within_a_figure():

@@ -82,4 +82,4 @@ def test_as_svg_it_has_text_no_background_and_one_color_of_axes():
     picture = svg(trials_of().figure())
     assert picture == svg(trials_of().figure())
     assert ">units</text>" in picture
-    assert set(re.findall(r"(?:fill|stroke): (#\w{6})", picture)) == {INK, "#0072b2", "#009e73", "#d55e00"}
+    assert set(re.findall(r"(?:fill|stroke): (#\w{6})", picture)) == {"#0072b2", "#009e73", "#d55e00"}
