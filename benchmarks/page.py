@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -10,12 +9,13 @@ from typing import Any
 from benchmarks import results
 from benchmarks.rows import ROWS
 from minigrad.files import write_file
+from minigrad.optim import figures
 
 TEMPLATE = Path(__file__).parent / "page.md"
 TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
 THREADS = (1, 2)
 STYLES = {  # of a column: color and marker
-    "squeezed": ("black", "o"), "eager": ("C1", "s"), "compiled": ("C3", "D"), "compiled, numba": ("C6", "D"),
+    "squeezed": (figures.INK, "o"), "eager": ("C1", "s"), "compiled": ("C3", "D"), "compiled, numba": ("C6", "D"),
     "Step": ("C3", "s"), "Step, numba": ("C6", "s"), "PyTorch": ("C0", "^"), "torch.compile": ("C0", "v"), "JAX": ("C2", "^"), "autograd": ("C8", "<"), "MyGrad": ("C9", ">"),
     "PyTorch, other": ("C7", "^"),
 }  # fmt: skip
@@ -35,55 +35,61 @@ def write(found: results.Found, folder: Path) -> None:
 
 def plot_steps(found: dict[int, dict[str, Any]], path: Path) -> None:
     """A mark per contestant and row, its quartiles as a bar, on a logarithmic axis of ratios."""
-    plt = _pyplot()
-    figure, axes = plt.subplots(
-        1, len(found), figsize=(15, 7), squeeze=False, sharex=True, sharey=True, layout="constrained"
-    )
-    for axis, (threads, entries) in zip(axes[0], found.items(), strict=True):
+    axes = figures.panels(len(found), size=(15, 7))
+    for axis, (threads, entries) in zip(axes, found.items(), strict=True):
         for who in results.COLUMNS:
             _marks(axis, entries, who)
-        axis.axvline(1, color="black", linewidth=0.8)
+        axis.axvline(1, color=figures.INK, linewidth=0.8)
         axis.set(xscale="log", xlabel=f"time / NumPy by hand, {threads} thread{'s' if threads > 1 else ''}")
         axis.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
         axis.set_xticks([], minor=True)
-        axis.set_yticks(range(len(ROWS)), ROWS)
+        axis.set_yticks(range(len(ROWS)), ROWS if axis is axes[0] else [])
         axis.set_ylim(len(ROWS) - 0.5, -0.5)
-        axis.grid(axis="x", alpha=0.3)
+        axis.grid(visible=False, axis="y")
         for i in range(0, len(ROWS), 2):
-            axis.axhspan(i - 0.5, i + 0.5, color="0.96", zorder=0)
-    handles = {
-        label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-    }
+            axis.axhspan(i - 0.5, i + 0.5, color=figures.INK, alpha=0.08, linewidth=0, zorder=0)
+    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False)
-    _save(figure, path)
+        _legend(axes[0].figure, handles.values(), handles.keys())
+    figures.save(axes[0].figure.figure, path)
 
 
 def plot_growth(series: dict[str, Any], path: Path) -> None:
     """Milliseconds against size, both logarithmic, with a line of slope 1."""
-    plt = _pyplot()
-    figure, axes = plt.subplots(1, len(series), figsize=(15, 4), squeeze=False, layout="constrained")
+    axes = figures.panels(len(series), size=(15, 4))
     styles = {
-        "by hand": "k-o",
+        "by hand": "-o",
         "minigrad eager": "C0-s",
         "minigrad compiled": "C1-^",
         "minigrad compiled, numba": "C2-v",
     }
-    for axis, (name, of) in zip(axes[0], series.items(), strict=True):
+    for axis, (name, of) in zip(axes, series.items(), strict=True):
         for who, milliseconds in of["milliseconds"].items():
             there = [(size, t) for size, t in zip(of["sizes"], milliseconds, strict=True) if t is not None]
-            axis.plot(*zip(*there, strict=True), styles.get(who, "-"), label=who, markersize=4)
+            (line,) = axis.plot(*zip(*there, strict=True), styles.get(who, "-"), label=who, markersize=4)
+            if who == "by hand":
+                line.set_color(figures.INK)
         sizes = of["sizes"]
         lowest = min(t for ts in of["milliseconds"].values() for t in ts if t is not None)
-        axis.plot(sizes, [lowest / 2 * size / sizes[0] for size in sizes], "k:", linewidth=0.8, label="linear")
+        axis.plot(
+            sizes,
+            [lowest / 2 * size / sizes[0] for size in sizes],
+            ":",
+            color=figures.INK,
+            linewidth=0.8,
+            label="linear",
+        )
         axis.set(xscale="log", yscale="log", title=name, xlabel=of["axis"], ylabel="milliseconds")
         axis.title.set_fontsize(9)
         axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.set_xticks([], minor=True)
-        axis.grid(alpha=0.3)
-    handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)  # beside the lines, which it would hide
-    _save(figure, path)
+    _legend(axes[0].figure, *axes[0].get_legend_handles_labels())
+    figures.save(axes[0].figure.figure, path)
+
+
+def _legend(figure: Any, handles: Any, labels: Any) -> None:
+    """Write the names beside the panels, whose lines they would hide."""
+    figure.legend(handles, labels, loc="outside right center", frameon=False, labelcolor=figures.INK)
 
 
 def _marks(axis: Any, entries: dict[str, Any], who: str) -> None:
@@ -102,20 +108,3 @@ def _marks(axis: Any, entries: dict[str, Any], who: str) -> None:
     ]
     places = [i + offset for i, _ in there]
     axis.errorbar(medians, places, xerr=bars, fmt=marker, color=color, markersize=5, linewidth=1, label=column)
-
-
-def _pyplot() -> Any:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    mpl.rcParams["svg.hashsalt"] = "minigrad"  # the same results, the same file
-    from matplotlib import pyplot as plt
-
-    return plt
-
-
-def _save(figure: Any, path: Path) -> None:
-    picture = io.BytesIO()
-    figure.savefig(picture, format=path.suffix[1:], metadata={"Date": None})
-    write_file(path, picture.getvalue())
-    _pyplot().close(figure)
