@@ -8,10 +8,10 @@ PIP = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
 
 .DEFAULT_GOAL = help
 .NOTPARALLEL:
-.PHONY: help train test quick oldest lint types pytest pages coverage rows graphs survive core reference wheel bench format clean
+.PHONY: help train test quick oldest lint types pytest pages coverage rows graphs survive core reference course site site-look wheel bench format clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 train: .venv/train.stamp  ## the main job; options by ARGS="--task adding", all of them by ARGS=--help
 	@$(BIN)/python -m minigrad train $(ARGS)
@@ -36,8 +36,8 @@ types: .venv/test.stamp  ## mypy, strict
 	$(BIN)/mypy
 
 # One thread per worker: the matrices are small, and the workers already fill the machine.
-pytest pages quick coverage rows: export OMP_NUM_THREADS = 1
-pytest pages quick coverage rows: export OPENBLAS_NUM_THREADS = 1
+pytest pages quick coverage rows site-look: export OMP_NUM_THREADS = 1
+pytest pages quick coverage rows site-look: export OPENBLAS_NUM_THREADS = 1
 
 pytest: .venv/test.stamp  ## the tests; a selection by ARGS="-k rnn"
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
@@ -68,6 +68,18 @@ core:  ## count the lines of code of the core
 reference: .venv/test.stamp  ## write the pages of reference/ from docstrings and tables
 	@$(BIN)/python -m reference
 
+course: .venv/test.stamp  ## run the lessons and write their pages, tutorials/pages
+	@$(BIN)/python -m course --pages $(ARGS)
+
+FRESH ?=
+PYODIDE ?=
+site: .venv/course.stamp  ## the site of course and reference, public/; all anew by FRESH=1; lessons run in the browser by PYODIDE=1
+	@$(BIN)/python -m course --site $(if $(FRESH),--fresh) $(if $(PYODIDE),--pyodide)
+
+site-look: .venv/test.stamp site  ## open every page of the site in Chromium, wide and narrow, light and dark
+	@$(PIP) install --quiet --editable '.[pages]'
+	MINIGRAD_PAGES=all $(BIN)/python -m pytest --no-cov -q -n auto --dist worksteal -rs tests/test_site_look.py $(ARGS)
+
 wheel: .venv/test.stamp  ## build the wheel into dist/
 	rm -rf build dist
 	$(BIN)/python -m pip wheel -q --no-deps --no-build-isolation --wheel-dir dist .
@@ -81,7 +93,7 @@ format: .venv/test.stamp  ## let ruff repair what it can
 	$(BIN)/ruff format .
 
 clean:  ## remove what was generated, .venv too; run folders stay
-	rm -rf .venv .venv-oldest build dist htmlcov *.egg-info .coverage .coverage.* .rows-proven.json
+	rm -rf .venv .venv-oldest .course public build dist htmlcov *.egg-info .coverage .coverage.* .rows-proven.json
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -90,7 +102,7 @@ clean:  ## remove what was generated, .venv too; run folders stay
 	@$(PYTHON) -m pip --version >/dev/null || { echo "minigrad needs pip: apt-get install python3-pip"; exit 1; }
 	$(PYTHON) -m venv --clear --without-pip .venv
 
-.venv/train.stamp .venv/test.stamp: .venv/%.stamp: pyproject.toml | .venv/bin/python
+.venv/train.stamp .venv/test.stamp .venv/course.stamp: .venv/%.stamp: pyproject.toml | .venv/bin/python
 	@echo "installing what \`make $*\` needs into .venv (once) ..."
 	@$(PIP) install --quiet --editable '.[$*]'
 	@touch $@ .venv/train.stamp
