@@ -29,7 +29,7 @@ MARGIN = 28
 TITLE = "Activation functions and their derivatives"
 ABOVE = 62  # the title and the key
 COLUMNS = 4  # panels side by side: as wide as a page
-SAMPLES = 301  # of a curve, or of a piece of it
+SAMPLES = 121  # of a curve, or of a piece of it
 ASIDE = 1e-6  # so far beside a jump it has the value of that side
 
 VALUE, SLOPE = "#0072b2", "#d55e00"  # f and f′: differ for the color-blind, and f′ is dashed
@@ -163,8 +163,9 @@ def _axes() -> str:
     """A frame, a line per unit, the two axes, and numbers."""
     right, down = _n(WIDTH), _n(HEIGHT)
     lines = [f'<rect width="{right}" height="{down}" fill="{PANEL}" stroke="{FRAME}" rx="3"/>']
-    lines += [f'<path d="M{_n(_x(i))},0v{down}" stroke="{GRID}"/>' for i in range(int(LEFT) + 1, int(RIGHT))]
-    lines += [f'<path d="M0,{_n(_y(i))}h{right}" stroke="{GRID}"/>' for i in range(int(BOTTOM), int(TOP) + 1)]
+    grid = [f"M{_n(_x(i))},0v{down}" for i in range(int(LEFT) + 1, int(RIGHT))]
+    grid += [f"M0,{_n(_y(i))}h{right}" for i in range(int(BOTTOM), int(TOP) + 1)]
+    lines += [f'<path d="{"".join(grid)}" stroke="{GRID}"/>']
     lines += [f'<path d="M{_n(_x(0))},0v{down}M0,{_n(_y(0))}h{right}" stroke="{AXIS}"/>']
     lines += [_text(f"{i}".replace("-", "−"), _x(i), _y(0) + 10, TICK, _MIDDLE) for i in (-2, 2)]
     lines += [_text(f"{i}".replace("-", "−"), _x(0) - 4, _y(i) - 3, TICK, _END) for i in (-1, 1, 2)]
