@@ -130,6 +130,38 @@ print(f"largest difference {abs(of_one.value[0] - step_3).max():.9f}")
 picture = mg.draw(two_boxes, view="mirror")
 picture
 
+# %% [markdown]
+# ## Rows, not entries
+#
+# Step 2 is one row of a matrix. Functions as tanh act entry by entry, and their slopes are a vector. Softmax divides by the
+# sum over the row: raise one logit, and every probability moves. Its slopes are the matrix
+#
+# $$\frac{\partial f}{\partial a} = \operatorname{diag}(f) - f f^\top ,$$
+#
+# of which f (1 − f) is the diagonal alone. Who takes the diagonal for the whole gets a gradient that looks right, and the
+# check of [lesson 1](01_a_slope_measured.py) finds it:
+
+
+# %%
+class SoftmaxByEntry(mg.Operation):
+    """Softmax, as if f_c depended on a_c alone."""
+
+    def fprop(self, a):
+        e = np.exp(a)
+        return e / e.sum(axis=-1, keepdims=True)
+
+    def bprop(self, adjoint):
+        return adjoint * self * (1 - self)
+
+
+try:
+    mg.check_gradients(SoftmaxByEntry, a[np.newaxis])
+except mg.GradientError as error:
+    by_entry = str(error)
+print(by_entry)
+matrix = mg.jacobian(mg.softmax(logits), logits).value
+print(np.round(matrix, 4))
+
 # %% [markdown] tags=["predict"]
 # ## Predict, then run
 #
@@ -285,3 +317,5 @@ assert not np.isfinite(float(in_two))
 assert not np.isfinite(of_apart.value).all()
 assert -1.1e-6 < of_right_class < 0  # the squared error: nearly nothing
 assert 0.14 < -of_squares.value.min() < 0.15
+assert "SoftmaxByEntry" in by_entry
+assert np.allclose(matrix, np.diag(f) - np.outer(f, f), rtol=0, atol=1e-12)
