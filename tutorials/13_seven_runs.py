@@ -63,11 +63,8 @@ for name, nesterov in (("momentum", False), ("Nesterov", True)):
 adagrad, rmsprop = made["AdaGrad"], made["RMSProp"]
 assert (adagrad.learning_rate, adagrad.epsilon) == (0.05, 1e-5)
 assert adagrad.initial_accumulator == 0.1
-assert (rmsprop.learning_rate, rmsprop.rho, rmsprop.epsilon) == (
-    0.05,
-    0.9,
-    1e-7,
-)
+assert (rmsprop.learning_rate, rmsprop.rho) == (0.05, 0.9)
+assert rmsprop.epsilon == 1e-7
 for name, numbers in {
     "Adam, 0.001": (0.001, 0.9, 0.999, 1e-7),
     "Adam, 0.05": (0.05, 0.85, 0.95, 1e-5),
@@ -77,15 +74,16 @@ for name, numbers in {
     assert found == numbers
 
 # %% [markdown]
-# The data here are 1,797 digits of 8 by 8 pixels that come with minigrad, the net
-# is small, and each run has 20 epochs with batches of 128.
+# The data here are digits of 8 by 8 pixels that come with minigrad: 1,142 to train
+# on, 300 to compare the runs by, and test images that wait. The net is small, and
+# each run has 20 epochs with batches of 128.
 
 # %%
 digits = datasets.digits()
-train, test = (
-    (part.inputs.reshape(-1, 64), part.targets)
-    for part in (digits.train, digits.test)
-)
+pixels, classes = digits.train.inputs.reshape(-1, 64), digits.train.targets
+order = np.random.default_rng(0).permutation(len(pixels))
+train = pixels[order[:1142]], classes[order[:1142]]
+validation = pixels[order[1142:]], classes[order[1142:]]
 
 
 def classifier(n_inputs, n_hidden):
@@ -100,7 +98,7 @@ def classifier(n_inputs, n_hidden):
 
 
 def run(make, epochs=20):
-    """Train a net; gives its history, its step sizes and its accuracy."""
+    """Train a net; gives history, step sizes, accuracy in validation."""
     net, sizes = classifier(64, 64), diagnosis.UpdateSizes()
     history = fit(
         net,
@@ -109,17 +107,17 @@ def run(make, epochs=20):
         optimizer=make(net.parameters()),
         epochs=epochs,
         batch_size=128,
-        validation=test,
+        validation=validation,
         callbacks=[sizes],
         quiet=True,
     )
-    right = metrics.accuracy(predict(net, test[0]), test[1])
+    right = metrics.accuracy(predict(net, validation[0]), validation[1])
     return history, sizes, right
 
 
 runs = {name: run(make) for name, make in ways.items()}
 
-# %% tags=["figure"] alt="Validation loss of eight runs over 20 epochs on a logarithmic axis: Adam at 0.05 falls fastest and then jumps, momentum and Nesterov end lowest near 0.09, RMSProp jumps up and down, SGD at 0.01 hardly moves from 2.3."
+# %% tags=["figure"] alt="Validation loss of eight runs over 20 epochs on a logarithmic axis: Adam at 0.05 falls fastest and then jumps, momentum and Nesterov end lowest near 0.1, RMSProp jumps up and down, SGD at 0.01 hardly moves from 2.3."
 figures.learning_curves(
     {name: history for name, (history, _, _) in runs.items()}, ("val_loss",)
 )
@@ -140,9 +138,9 @@ for name, (history, _, right) in runs.items():
 # ## Why: how far a step goes
 #
 # Mean |Δw| of the first layer's weights in the last step of every epoch. At the
-# rate 0.05, RMSProp goes about ten times as far as SGD:
+# rate 0.05, RMSProp goes more than ten times as far as SGD:
 
-# %% tags=["figure"] alt="Mean length of a step in the first layer's weights over 20 epochs, logarithmic: RMSProp and Adam at 0.05 move by 0.003 to 0.008, about ten times as far as SGD at that rate; SGD at 0.01 by 0.00005."
+# %% tags=["figure"] alt="Mean length of a step in the first layer's weights over 20 epochs, logarithmic: RMSProp and Adam at 0.05 move by 0.003 to 0.01, more than ten times as far as SGD at that rate; SGD at 0.01 by 0.00003."
 moved = {name: sizes.sizes["dense_1.W"] for name, (_, sizes, _) in runs.items()}
 figures.update_sizes(moved, label="mean |Δw|")
 
@@ -151,12 +149,13 @@ for name in ("SGD, 0.05", "RMSProp", "Adam, 0.001"):
     print(f"{name:11}: first {moved[name][0]:.1e}, last {moved[name][-1]:.1e}")
 assert all(len(sizes) == 20 for sizes in moved.values())
 assert all(len(history["val_loss"]) == 20 for history, _, _ in runs.values())
-assert min(moved["RMSProp"]) > 3 * max(moved["SGD, 0.05"])
+assert min(moved["RMSProp"]) > 10 * max(moved["SGD, 0.05"])
 
 # %% [markdown] tags=["predict"]
 # ## Predict, then run
 #
-# So momentum won here. On the 60,000 digits of MNIST, with the large net below and
+# Here momentum, Nesterov's form and Adam at 0.05 read 97 % of the validation
+# images. On the 60,000 digits of MNIST, with the large net below and
 # 35 epochs, the same eight ran again. Which came last?
 #
 # * SGD at 0.01: its rate is too small.
@@ -244,8 +243,10 @@ fit(
     batch_size=128,
     quiet=True,
 )
-right = metrics.accuracy(predict(large, enlarged(test[0])), test[1])
-print(f"{right:.0%} of the new digits after 3 epochs")
+right = metrics.accuracy(
+    predict(large, enlarged(digits.test.inputs)), digits.test.targets
+)
+print(f"{right:.0%} of the test digits after 3 epochs")
 
 # %% [markdown] tags=["exercise"]
 # ## Exercise 1: by hand
@@ -275,8 +276,8 @@ check.same(
 # %% [markdown] tags=["exercise"]
 # ## Exercise 2: change it
 #
-# Choose a rate for RMSProp with which it reads more than 93 % of the small test
-# set in 20 epochs.
+# Choose a rate for RMSProp with which it reads more than 93 % of the validation
+# images in 20 epochs.
 
 # %% tags=["exercise"]
 your_rate = None
